@@ -1,0 +1,96 @@
+// Package subject holds every NATS subject, stream and bucket name of Tutti.
+//
+// Nothing else in the repository spells a subject. Client ids are base64url
+// (A-Z a-z 0-9 - _), group and rendition ids are of the same alphabet, so both
+// are valid subject tokens as they are.
+package subject
+
+// Prefix is the first two tokens of every subject; v1 is the bus contract's version.
+const Prefix = "tutti.v1."
+
+// Streams (JetStream).
+const (
+	// StreamTape is the memory stream of encoded audio.
+	StreamTape = "TAPE"
+	// StreamEvents keeps events for a day, for consumers that were away.
+	StreamEvents = "EVENTS"
+)
+
+// Buckets (JetStream KV) with their one writer.
+const (
+	BucketPresence  = "presence"  // session-gateway: ClientPresence by client_id
+	BucketTrust     = "trust"     // pairing: TrustRecord by client_id
+	BucketGroups    = "groups"    // stream: Group by group_id
+	BucketSightings = "sightings" // discovery: Sighting by key
+	BucketSettings  = "settings"  // pairing: ServerSettings, key SettingsKey
+	BucketInstances = "instances" // everyone: Instance by "<service>.<instance_id>"
+	BucketTokens    = "tokens"    // management: API tokens (hashed)
+)
+
+// SettingsKey is the only key of BucketSettings.
+const SettingsKey = "server"
+
+// Request subjects of the discovery service.
+const (
+	DiscoveryAdd    = Prefix + "discovery.add"
+	DiscoveryRemove = Prefix + "discovery.remove"
+	DiscoveryList   = Prefix + "discovery.list"
+)
+
+// Request subjects of the pairing service.
+const (
+	PairingIdentity    = Prefix + "pairing.identity"
+	PairingCredential  = Prefix + "pairing.credential"
+	PairingAdmit       = Prefix + "pairing.admit"
+	PairingApprove     = Prefix + "pairing.approve"
+	PairingDeny        = Prefix + "pairing.deny"
+	PairingRevoke      = Prefix + "pairing.revoke"
+	PairingForget      = Prefix + "pairing.forget"
+	PairingLabel       = Prefix + "pairing.label"
+	PairingSettings    = Prefix + "pairing.settings"
+	PairingAuditAppend = Prefix + "pairing.audit.append"
+	PairingAuditList   = Prefix + "pairing.audit.list"
+)
+
+// Request subjects of the stream service.
+const (
+	StreamCreateGroup   = Prefix + "stream.create_group"
+	StreamDeleteGroup   = Prefix + "stream.delete_group"
+	StreamAddMember     = Prefix + "stream.add_member"
+	StreamRemoveMember  = Prefix + "stream.remove_member"
+	StreamForgetClient  = Prefix + "stream.forget_client"
+	StreamCommand       = Prefix + "stream.command"
+	StreamActivate      = Prefix + "stream.activate"
+	StreamClientCommand = Prefix + "stream.client_command"
+	StreamLibrary       = Prefix + "stream.library"
+	StreamClock         = Prefix + "stream.clock"
+)
+
+// GatewayList is answered by every gateway instance.
+const GatewayList = Prefix + "session-gateway.list"
+
+// Event subjects (JetStream stream StreamEvents).
+const (
+	EventsAll  = Prefix + "ev.>"
+	EventAudit = Prefix + "ev.audit" // AuditEvent
+	// EventTrustAll matches every EventTrust subject.
+	EventTrustAll = Prefix + "ev.trust.*"
+)
+
+// Session is the address of the one live session of a client.
+func Session(clientID string) string { return Prefix + "session." + clientID }
+
+// Group is the address of a group's actor.
+func Group(groupID string) string { return Prefix + "group." + groupID }
+
+// EventTrust is where TrustChanged of one client is published.
+func EventTrust(clientID string) string { return Prefix + "ev.trust." + clientID }
+
+// TapeAll matches every tape.
+const TapeAll = Prefix + "tape.>"
+
+// Tape is the subject of one rendition of one group.
+func Tape(groupID, renditionID string) string { return Prefix + "tape." + groupID + "." + renditionID }
+
+// InstanceKey is the key of an Instance in BucketInstances.
+func InstanceKey(service, instanceID string) string { return service + "." + instanceID }

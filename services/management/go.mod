@@ -1,0 +1,19 @@
+module github.com/tutti-audio/tutti/services/management
+
+go 1.26.0
+
+require (
+	github.com/tutti-audio/tutti/platform v0.0.0
+	github.com/tutti-audio/tutti/proto v0.0.0
+)
+
+require (
+	github.com/danielgtaylor/huma/v2 v2.37.2 // indirect
+	github.com/jonboulle/clockwork v0.5.0 // indirect
+	github.com/prometheus/client_golang v1.25.0 // indirect
+)
+
+replace (
+	github.com/tutti-audio/tutti/platform => ../../platform
+	github.com/tutti-audio/tutti/proto => ../../proto
+)

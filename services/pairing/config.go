@@ -1,0 +1,103 @@
+package pairing
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/lease"
+)
+
+// The pairing policies (Config.Policy and the setting "pairing_policy").
+const (
+	// PolicyRequired lets only paired or explicitly approved devices play.
+	PolicyRequired = "required"
+	// PolicyOptional approves and pins a key that nothing is held against.
+	PolicyOptional = "optional"
+)
+
+// The controller policies (Config.ControllerPolicy).
+const (
+	// ControllerPairedOnly gives the controller role to paired devices alone.
+	ControllerPairedOnly = "paired_only"
+	// ControllerApproved also gives it to approved devices.
+	ControllerApproved = "approved"
+)
+
+// Config of the pairing service. Zero values take the stated defaults.
+type Config struct {
+	// InstanceID names this process; unique in the deployment. Required.
+	InstanceID string
+	// Version is shown by the bus (nats micro ls); default "0.0.0".
+	Version string
+
+	// DatabaseURL is a PostgreSQL URL; empty means SQLite in DataDir.
+	DatabaseURL string
+	// DatabaseWait bounds how long Run keeps trying to reach a database that
+	// does not answer at start; 0 means for as long as Run runs. A database that
+	// answers and refuses (wrong password, no such database) ends Run at once.
+	DatabaseWait time.Duration
+	// DataDir holds tutti.db (SQLite) and the deployment key that is made on
+	// first start. Required unless DatabaseURL and a deployment key are given.
+	DataDir string
+
+	// DeploymentKeyFile holds the key that seals secrets at rest: 32 bytes raw,
+	// or as 64 hexadecimal digits, or in base64. A missing file is an error.
+	DeploymentKeyFile string
+	// DeploymentKey is the key itself in one of the text forms (TUTTI_DEPLOYMENT_KEY).
+	// It is an error to give both. With neither, <DataDir>/deployment-key is used,
+	// and made on first start, while the store is still empty.
+	DeploymentKey SecretText
+
+	// ServerName, Languages and Policy are used on first start, and again
+	// whenever they differ from what the configuration said the last time;
+	// otherwise what the operator set over the API stands. Empty: not configured
+	// (then "Tutti", none, "required").
+	ServerName string
+	Languages  []string
+	Policy     string
+
+	// ControllerPolicy is ControllerPairedOnly or ControllerApproved; default
+	// ControllerApproved.
+	ControllerPolicy string
+	// InboxTTL is how long a device waits in the inbox after its last knock;
+	// default 7 days, at least a minute.
+	InboxTTL time.Duration
+	// InboxLimit bounds the inbox; the entry that knocked least lately gives way.
+	// Default 500.
+	InboxLimit int
+	// PolicyApprovalLimit bounds how many keys the policy "optional" approves by
+	// itself; later ones wait in the inbox. Default 10000.
+	PolicyApprovalLimit int
+}
+
+// SecretText is a secret in text form. It does not print.
+type SecretText string
+
+// String hides the secret.
+func (SecretText) String() string { return "[secret]" }
+
+// GoString hides the secret.
+func (SecretText) GoString() string { return "[secret]" }
+
+// LogValue hides the secret.
+func (SecretText) LogValue() slog.Value { return slog.StringValue("[secret]") }
+
+// MarshalText hides the secret.
+func (SecretText) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
+
+// Deps are what the service needs from its process. The caller owns them and
+// closes them after Run has returned.
+type Deps struct {
+	Bus *bus.Conn
+	// Leases is not used yet: pairing attempts will be held under leases.
+	Leases *lease.Manager
+	// Clock is the wall clock; default the real one.
+	Clock clockwork.Clock
+	Log   *slog.Logger
+	// Registerer takes this service's metrics; may be nil.
+	Registerer prometheus.Registerer
+}

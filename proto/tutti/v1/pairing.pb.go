@@ -39,7 +39,10 @@ type TrustRecord struct {
 	Fingerprint   string                 `protobuf:"bytes,9,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	SourceAllowed bool                   `protobuf:"varint,10,opt,name=source_allowed,json=sourceAllowed,proto3" json:"source_allowed,omitempty"`
 	Warning       string                 `protobuf:"bytes,11,opt,name=warning,proto3" json:"warning,omitempty"` // "", "name_reused_by_new_key", "identity_changed"
-	// Set while the device waits in the inbox: "new", "credential_mismatch", "identity_changed", "revoked".
+	// Set while the device waits in the inbox: "new", "credential_mismatch",
+	// "identity_changed", "name_reused_by_new_key", "revoked", "denied" (knocked
+	// again long after a denial), "pairing_required" (the device does not admit
+	// unpaired access, so that approval alone cannot help).
 	WaitingReason string                 `protobuf:"bytes,12,opt,name=waiting_reason,json=waitingReason,proto3" json:"waiting_reason,omitempty"`
 	FirstSeenAt   *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=first_seen_at,json=firstSeenAt,proto3" json:"first_seen_at,omitempty"`
 	LastSeenAt    *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
@@ -668,7 +671,7 @@ func (x *TrustChanged) GetDisconnect() bool {
 	return false
 }
 
-// ApproveRequest asks for tutti.v1.pairing.approve.
+// ApproveRequest asks for tutti.v1.pairing.approve; answered with TrustRecord.
 type ApproveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ClientId      string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
@@ -737,7 +740,8 @@ func (x *ApproveRequest) GetActor() string {
 	return ""
 }
 
-// ClientRequest asks for tutti.v1.pairing.deny, .revoke, .forget, .trust.get.
+// ClientRequest asks for tutti.v1.pairing.deny and .revoke (answered with
+// TrustRecord) and .forget (answered with Empty).
 type ClientRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ClientId      string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
@@ -790,7 +794,7 @@ func (x *ClientRequest) GetActor() string {
 	return ""
 }
 
-// SetLabelRequest asks for tutti.v1.pairing.label.
+// SetLabelRequest asks for tutti.v1.pairing.label; answered with TrustRecord.
 type SetLabelRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ClientId      string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
@@ -851,7 +855,8 @@ func (x *SetLabelRequest) GetActor() string {
 	return ""
 }
 
-// UpdateSettingsRequest asks for tutti.v1.pairing.settings.
+// UpdateSettingsRequest asks for tutti.v1.pairing.settings; answered with
+// ServerSettings. Without any change it only reads.
 type UpdateSettingsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          *string                `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
@@ -928,7 +933,7 @@ func (x *UpdateSettingsRequest) GetActor() string {
 	return ""
 }
 
-// AuditAppendRequest asks for tutti.v1.pairing.audit.append.
+// AuditAppendRequest asks for tutti.v1.pairing.audit.append; answered with the AuditEvent.
 type AuditAppendRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Actor         string                 `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`

@@ -1,0 +1,84 @@
+# Tutti's commands. `make help` lists them. Everything comes from the package
+# registries (Go tool directives pin versions in tools/go.mod and proto/go.mod);
+# nothing has to be installed by hand but Go and make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+MODULES := audio bench cmd/tutti deploy e2e platform proto sendspin \
+	services/discovery services/management services/pairing services/session-gateway services/stream tools
+PKGS := $(addprefix ./,$(addsuffix /...,$(filter-out tools,$(MODULES))))
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# -p 2: the suites start servers and browsers of their own; more at once only
+# makes each slower on a small machine.
+TESTFLAGS ?= -race -p 2 -timeout 14m
+T ?= .
+
+.PHONY: help
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## start Tutti with three virtual rooms and music (embedded NATS and SQLite)
+	go run ./cmd/tutti serve --demo
+
+.PHONY: build
+build: ## static binary for this machine: bin/tutti
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/tutti ./cmd/tutti
+
+.PHONY: dist
+dist: ## static binaries for linux amd64 and arm64: dist/
+	for arch in amd64 arm64; do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags '$(LDFLAGS)' -o dist/tutti-linux-$$arch ./cmd/tutti; \
+	done
+
+.PHONY: test
+test: ## all tests of all modules with the race detector (starts PostgreSQL and NATS by itself)
+	go run ./services/pairing/pgtest/cmd/pgtest -- \
+		go tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails -- $(TESTFLAGS) -run '$(T)' $(PKGS)
+
+.PHONY: test-short
+test-short: ## the same without the race detector and the slow suites: for the edit loop
+	go run ./services/pairing/pgtest/cmd/pgtest -- \
+		go tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails -- -short -p 2 -run '$(T)' $(PKGS)
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck, tidy modules
+	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+	go vet $(PKGS)
+	go tool -modfile=tools/go.mod staticcheck $(PKGS)
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff >/dev/null) || { echo "$$m: go.mod is not tidy: cd $$m && go mod tidy"; exit 1; }; done
+
+.PHONY: modules
+modules: ## every module builds on its own, without the workspace
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go build ./...) || { echo "$$m does not build with GOWORK=off"; exit 1; }; done
+
+.PHONY: generate
+generate: ## regenerate protobuf code
+	cd proto && GOWORK=off go run ./internal/gen
+
+.PHONY: check-generated
+check-generated: generate ## fail when committed generated code is stale
+	@git diff --exit-code --stat -- proto || { echo "generated code is stale: run 'make generate' and commit"; exit 1; }
+
+.PHONY: fuzz
+FUZZTIME ?= 30s
+fuzz: ## run every fuzz target for FUZZTIME (default 30s)
+	@for m in $(MODULES); do (cd $$m && for f in $$(grep -rlE '^func Fuzz' --include='*_test.go' . 2>/dev/null | xargs -r -n1 dirname | sort -u); do \
+		for fn in $$(grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' $$f/*_test.go | awk '{print $$2}'); do \
+			echo "== $$m/$$f $$fn"; go test -run '^$$' -fuzz "^$$fn$$" -fuzztime $(FUZZTIME) ./$$f; done; done); done
+
+.PHONY: bench
+bench: ## the numbers of bench/README.md on this machine
+	go run ./bench/cmd/tuttibench
+
+.PHONY: soak
+SOAK ?= 2m
+soak: ## long end-to-end run: SOAK=20m make soak
+	TUTTI_SOAK=$(SOAK) go test -race -count=1 -timeout 60m -run Soak ./e2e/...
+
+.PHONY: clean
+clean: ## remove what make built
+	rm -rf bin dist

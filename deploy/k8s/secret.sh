@@ -1,0 +1,36 @@
+#!/bin/sh
+# Prints the Secret that the manifests read, with fresh random values.
+#
+#   deploy/k8s/secret.sh single-node            | kubectl apply -f -
+#   deploy/k8s/secret.sh venue POSTGRES_URL     | kubectl apply -f -
+#
+# Run it once and keep the output somewhere safe: the deployment key seals the
+# server's identity, and a new key cannot open the old identity.
+set -eu
+random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
+kind=${1:-}
+pg=$(random 24)
+case $kind in
+single-node) url="postgres://tutti:$pg@postgres.tutti.svc:5432/tutti?sslmode=disable" ;;
+venue) url=${2:?"secret.sh: venue needs the URL of your PostgreSQL: secret.sh venue postgres://user:password@host:5432/tutti"} ;;
+*)
+	echo "secret.sh: say which overlay: single-node, or venue POSTGRES_URL" >&2
+	exit 2
+	;;
+esac
+nats=$(random 24)
+cat <<YAML
+apiVersion: v1
+kind: Secret
+metadata:
+  name: tutti
+  namespace: tutti
+type: Opaque
+stringData:
+  nats-password: "$nats"
+  nats-url: "nats://tutti:$nats@nats.tutti.svc:4222"
+  postgres-password: "$pg"
+  database-url: "$url"
+  deployment-key: "$(random 32)"
+  admin-token: "tutti_$(random 24)"
+YAML

@@ -37,18 +37,18 @@ dist: ## static binaries for linux amd64 and arm64: dist/
 .PHONY: test
 test: ## all tests of all modules with the race detector (starts PostgreSQL and NATS by itself)
 	go run ./services/pairing/pgtest/cmd/pgtest -- \
-		go tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails -- $(TESTFLAGS) -run '$(T)' $(PKGS)
+		go tool gotestsum --format pkgname-and-test-fails -- $(TESTFLAGS) -run '$(T)' $(PKGS)
 
 .PHONY: test-short
 test-short: ## the same without the race detector and the slow suites: for the edit loop
 	go run ./services/pairing/pgtest/cmd/pgtest -- \
-		go tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails -- -short -p 2 -run '$(T)' $(PKGS)
+		go tool gotestsum --format pkgname-and-test-fails -- -short -p 2 -run '$(T)' $(PKGS)
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, tidy modules
 	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
 	go vet $(PKGS)
-	go tool -modfile=tools/go.mod staticcheck $(PKGS)
+	go tool staticcheck $(PKGS)
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff >/dev/null) || { echo "$$m: go.mod is not tidy: cd $$m && go mod tidy"; exit 1; }; done
 
 .PHONY: modules

@@ -62,9 +62,13 @@ func TestRoundTrip(t *testing.T) {
 				}
 			}
 			// Cut here: the file must be usable already.
-			r, got := readAll(t, file)
-			if !slices.Equal(got, x) {
-				t.Errorf("%v before Close: %d samples, want %d", f, len(got), len(x))
+			cut, err := os.ReadFile(file.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, got := readAll(t, bytes.NewReader(cut))
+			if len(got) < 8000*channels || !slices.Equal(got, x[:len(got)]) {
+				t.Errorf("%v before Close: %d samples, want all but the last second", f, len(got))
 			}
 			if err := errors.Join(w.Close(), file.Sync()); err != nil {
 				t.Fatal(err)

@@ -25,11 +25,13 @@ type Config struct {
 	MarginMS   int    // added to the players' lead for our own pipeline; 0: 250
 	// TapeMaxBytes bounds the memory of all tapes together; 0: 256 MiB.
 	TapeMaxBytes int64
-	// NoResume leaves groups that played when the service died paused at their
-	// position. By default they continue by themselves.
-	NoResume bool
-	// NoClock keeps this instance from campaigning for the house clock's leadership.
-	NoClock bool
+	// ResumePlayback lets groups that played when everything died continue by
+	// themselves, from their saved position; otherwise they wait there, paused, for a
+	// play command. Operators get true by default (flag --resume of the binary).
+	ResumePlayback bool
+	// LeadClock makes Run campaign for the house clock's leadership. A process that
+	// already campaigns (houseclock.Lead) leaves it false.
+	LeadClock bool
 	// Demo adds the synthesised tracks to the library's root.
 	Demo bool
 }

@@ -49,8 +49,16 @@ type Group struct {
 	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	LastError     string                 `protobuf:"bytes,20,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`          // why playback stopped by itself, for the operator
 	SendAheadMs   int64                  `protobuf:"varint,21,opt,name=send_ahead_ms,json=sendAheadMs,proto3" json:"send_ahead_ms,omitempty"` // common lead at start
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Where every sample of the epoch sits; unset while stopped. With the tape it
+	// is the checkpoint that another instance carries on from.
+	Timeline *Timeline `protobuf:"bytes,22,opt,name=timeline,proto3" json:"timeline,omitempty"`
+	// Solo groups: the group the client was in before it left or became
+	// unavailable; 'switch' goes there first (specification: Switch command cycle).
+	PreviousGroupId string   `protobuf:"bytes,23,opt,name=previous_group_id,json=previousGroupId,proto3" json:"previous_group_id,omitempty"`
+	Unshuffled      []string `protobuf:"bytes,24,rep,name=unshuffled,proto3" json:"unshuffled,omitempty"`                    // item ids in their order before shuffle
+	PositionMs      int64    `protobuf:"varint,25,opt,name=position_ms,json=positionMs,proto3" json:"position_ms,omitempty"` // where play would resume; meaningful while stopped
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Group) Reset() {
@@ -226,6 +234,34 @@ func (x *Group) GetLastError() string {
 func (x *Group) GetSendAheadMs() int64 {
 	if x != nil {
 		return x.SendAheadMs
+	}
+	return 0
+}
+
+func (x *Group) GetTimeline() *Timeline {
+	if x != nil {
+		return x.Timeline
+	}
+	return nil
+}
+
+func (x *Group) GetPreviousGroupId() string {
+	if x != nil {
+		return x.PreviousGroupId
+	}
+	return ""
+}
+
+func (x *Group) GetUnshuffled() []string {
+	if x != nil {
+		return x.Unshuffled
+	}
+	return nil
+}
+
+func (x *Group) GetPositionMs() int64 {
+	if x != nil {
+		return x.PositionMs
 	}
 	return 0
 }
@@ -1546,11 +1582,229 @@ func (x *ClockResponse) GetUncertaintyUs() int64 {
 	return 0
 }
 
+// Timeline places the samples of one epoch on the house clock: frame k of a
+// rendition of rate r sits at t0_us + floor(k * 1e6 / r).
+type Timeline struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	T0Us          int64                  `protobuf:"varint,2,opt,name=t0_us,json=t0Us,proto3" json:"t0_us,omitempty"`
+	Segments      []*TimelineSegment     `protobuf:"bytes,3,rep,name=segments,proto3" json:"segments,omitempty"`
+	FirstSegment  int64                  `protobuf:"varint,4,opt,name=first_segment,json=firstSegment,proto3" json:"first_segment,omitempty"` // index of segments[0] in the epoch; earlier ones were forgotten
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Timeline) Reset() {
+	*x = Timeline{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Timeline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Timeline) ProtoMessage() {}
+
+func (x *Timeline) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Timeline.ProtoReflect.Descriptor instead.
+func (*Timeline) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Timeline) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Timeline) GetT0Us() int64 {
+	if x != nil {
+		return x.T0Us
+	}
+	return 0
+}
+
+func (x *Timeline) GetSegments() []*TimelineSegment {
+	if x != nil {
+		return x.Segments
+	}
+	return nil
+}
+
+func (x *Timeline) GetFirstSegment() int64 {
+	if x != nil {
+		return x.FirstSegment
+	}
+	return 0
+}
+
+// TimelineSegment is a run of items with one source format, joined without a gap.
+// It begins start_num/start_den seconds after t0; a rendition of rate r plays its
+// first frame at frame ceil(start * r).
+type TimelineSegment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StartNum      int64                  `protobuf:"varint,1,opt,name=start_num,json=startNum,proto3" json:"start_num,omitempty"`
+	StartDen      int64                  `protobuf:"varint,2,opt,name=start_den,json=startDen,proto3" json:"start_den,omitempty"`
+	SampleRate    int32                  `protobuf:"varint,3,opt,name=sample_rate,json=sampleRate,proto3" json:"sample_rate,omitempty"` // of the source, Hz
+	Channels      int32                  `protobuf:"varint,4,opt,name=channels,proto3" json:"channels,omitempty"`
+	BitDepth      int32                  `protobuf:"varint,5,opt,name=bit_depth,json=bitDepth,proto3" json:"bit_depth,omitempty"`
+	Marks         []*TimelineMark        `protobuf:"bytes,6,rep,name=marks,proto3" json:"marks,omitempty"` // ascending; the first is at frame 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimelineSegment) Reset() {
+	*x = TimelineSegment{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimelineSegment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimelineSegment) ProtoMessage() {}
+
+func (x *TimelineSegment) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimelineSegment.ProtoReflect.Descriptor instead.
+func (*TimelineSegment) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TimelineSegment) GetStartNum() int64 {
+	if x != nil {
+		return x.StartNum
+	}
+	return 0
+}
+
+func (x *TimelineSegment) GetStartDen() int64 {
+	if x != nil {
+		return x.StartDen
+	}
+	return 0
+}
+
+func (x *TimelineSegment) GetSampleRate() int32 {
+	if x != nil {
+		return x.SampleRate
+	}
+	return 0
+}
+
+func (x *TimelineSegment) GetChannels() int32 {
+	if x != nil {
+		return x.Channels
+	}
+	return 0
+}
+
+func (x *TimelineSegment) GetBitDepth() int32 {
+	if x != nil {
+		return x.BitDepth
+	}
+	return 0
+}
+
+func (x *TimelineSegment) GetMarks() []*TimelineMark {
+	if x != nil {
+		return x.Marks
+	}
+	return nil
+}
+
+// TimelineMark is where an item begins in its segment.
+type TimelineMark struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SegmentFrame  int64                  `protobuf:"varint,1,opt,name=segment_frame,json=segmentFrame,proto3" json:"segment_frame,omitempty"` // source frames since the segment's start
+	ItemId        string                 `protobuf:"bytes,2,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	MediaFrame    int64                  `protobuf:"varint,3,opt,name=media_frame,json=mediaFrame,proto3" json:"media_frame,omitempty"` // frame of the medium that sounds there
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimelineMark) Reset() {
+	*x = TimelineMark{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimelineMark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimelineMark) ProtoMessage() {}
+
+func (x *TimelineMark) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimelineMark.ProtoReflect.Descriptor instead.
+func (*TimelineMark) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *TimelineMark) GetSegmentFrame() int64 {
+	if x != nil {
+		return x.SegmentFrame
+	}
+	return 0
+}
+
+func (x *TimelineMark) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *TimelineMark) GetMediaFrame() int64 {
+	if x != nil {
+		return x.MediaFrame
+	}
+	return 0
+}
+
 var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\x9e\x05\n" +
+	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xbb\x06\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1580,7 +1834,14 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"updated_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x14 \x01(\tR\tlastError\x12\"\n" +
-	"\rsend_ahead_ms\x18\x15 \x01(\x03R\vsendAheadMs\"\x92\x01\n" +
+	"\rsend_ahead_ms\x18\x15 \x01(\x03R\vsendAheadMs\x12.\n" +
+	"\btimeline\x18\x16 \x01(\v2\x12.tutti.v1.TimelineR\btimeline\x12*\n" +
+	"\x11previous_group_id\x18\x17 \x01(\tR\x0fpreviousGroupId\x12\x1e\n" +
+	"\n" +
+	"unshuffled\x18\x18 \x03(\tR\n" +
+	"unshuffled\x12\x1f\n" +
+	"\vposition_ms\x18\x19 \x01(\x03R\n" +
+	"positionMs\"\x92\x01\n" +
 	"\tQueueItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x14\n" +
@@ -1679,7 +1940,25 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\rClockResponse\x12\x15\n" +
 	"\x06now_us\x18\x01 \x01(\x03R\x05nowUs\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12%\n" +
-	"\x0euncertainty_us\x18\x03 \x01(\x03R\runcertaintyUsB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
+	"\x0euncertainty_us\x18\x03 \x01(\x03R\runcertaintyUs\"\x91\x01\n" +
+	"\bTimeline\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x13\n" +
+	"\x05t0_us\x18\x02 \x01(\x03R\x04t0Us\x125\n" +
+	"\bsegments\x18\x03 \x03(\v2\x19.tutti.v1.TimelineSegmentR\bsegments\x12#\n" +
+	"\rfirst_segment\x18\x04 \x01(\x03R\ffirstSegment\"\xd3\x01\n" +
+	"\x0fTimelineSegment\x12\x1b\n" +
+	"\tstart_num\x18\x01 \x01(\x03R\bstartNum\x12\x1b\n" +
+	"\tstart_den\x18\x02 \x01(\x03R\bstartDen\x12\x1f\n" +
+	"\vsample_rate\x18\x03 \x01(\x05R\n" +
+	"sampleRate\x12\x1a\n" +
+	"\bchannels\x18\x04 \x01(\x05R\bchannels\x12\x1b\n" +
+	"\tbit_depth\x18\x05 \x01(\x05R\bbitDepth\x12,\n" +
+	"\x05marks\x18\x06 \x03(\v2\x16.tutti.v1.TimelineMarkR\x05marks\"m\n" +
+	"\fTimelineMark\x12#\n" +
+	"\rsegment_frame\x18\x01 \x01(\x03R\fsegmentFrame\x12\x17\n" +
+	"\aitem_id\x18\x02 \x01(\tR\x06itemId\x12\x1f\n" +
+	"\vmedia_frame\x18\x03 \x01(\x03R\n" +
+	"mediaFrameB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
 
 var (
 	file_tutti_v1_stream_proto_rawDescOnce sync.Once
@@ -1693,7 +1972,7 @@ func file_tutti_v1_stream_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_stream_proto_rawDescData
 }
 
-var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tutti_v1_stream_proto_goTypes = []any{
 	(*Group)(nil),                 // 0: tutti.v1.Group
 	(*QueueItem)(nil),             // 1: tutti.v1.QueueItem
@@ -1713,33 +1992,39 @@ var file_tutti_v1_stream_proto_goTypes = []any{
 	(*LibraryEntry)(nil),          // 15: tutti.v1.LibraryEntry
 	(*ClockRequest)(nil),          // 16: tutti.v1.ClockRequest
 	(*ClockResponse)(nil),         // 17: tutti.v1.ClockResponse
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*AudioFormat)(nil),           // 19: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 20: tutti.v1.Empty
+	(*Timeline)(nil),              // 18: tutti.v1.Timeline
+	(*TimelineSegment)(nil),       // 19: tutti.v1.TimelineSegment
+	(*TimelineMark)(nil),          // 20: tutti.v1.TimelineMark
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*AudioFormat)(nil),           // 22: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 23: tutti.v1.Empty
 }
 var file_tutti_v1_stream_proto_depIdxs = []int32{
 	1,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
 	2,  // 1: tutti.v1.Group.now_playing:type_name -> tutti.v1.NowPlaying
 	3,  // 2: tutti.v1.Group.renditions:type_name -> tutti.v1.Rendition
-	18, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
-	18, // 4: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	19, // 5: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	9,  // 6: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	20, // 7: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	20, // 8: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	20, // 9: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	20, // 10: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
-	10, // 11: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	20, // 12: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
-	11, // 13: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	20, // 14: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
-	0,  // 15: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	15, // 16: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	21, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
+	18, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
+	21, // 5: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
+	22, // 6: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	9,  // 7: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
+	23, // 8: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	23, // 9: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	23, // 10: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	23, // 11: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	10, // 12: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
+	23, // 13: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	11, // 14: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
+	23, // 15: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	0,  // 16: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	15, // 17: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	19, // 18: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	20, // 19: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }
@@ -1772,7 +2057,7 @@ func file_tutti_v1_stream_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_stream_proto_rawDesc), len(file_tutti_v1_stream_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
+)
+
+const (
+	// poolSize is small: a decision takes milliseconds, and every instance of the
+	// service has its own pool.
+	poolSize = 10
+	// connectTimeout is below opTimeout, so that a host that swallows packets is
+	// named as such.
+	connectTimeout = 3 * time.Second
+	// maxTries bounds retries after a serialization failure or a deadlock.
+	maxTries = 5
+)
+
+// Postgres is the store that several instances share.
+type Postgres struct {
+	pool *pgxpool.Pool
+	who  string
+}
+
+var _ desk.Store = (*Postgres)(nil)
+
+// OpenPostgres connects and migrates under an advisory lock, so that several
+// instances may start at once. A *RefusedError will not go away by itself; any
+// other error may.
+func OpenPostgres(ctx context.Context, url string) (*Postgres, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// The parser's own message may quote a part of the password.
+		return nil, &RefusedError{"the database URL cannot be read: it must look like " +
+			"postgres://user:password@host:5432/database, with special characters of the password percent-encoded"}
+	}
+	cfg.MaxConns = poolSize
+	cfg.ConnConfig.ConnectTimeout = connectTimeout
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = "tutti-pairing"
+	}
+	cc := cfg.ConnConfig
+	p := &Postgres{who: fmt.Sprintf("PostgreSQL at %s (database %q, user %q)",
+		net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))), cc.Database, cc.User)}
+	if p.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+		return nil, p.explain(err)
+	}
+	if err := p.start(ctx); err != nil {
+		p.pool.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Postgres) start(ctx context.Context) error {
+	pingCtx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	if err := p.pool.Ping(pingCtx); err != nil {
+		if refused := p.refused(err); refused != nil {
+			return refused
+		}
+		return p.unavailable(err)
+	}
+	if err := p.migrate(ctx); err != nil {
+		if refused := p.refused(err); refused != nil {
+			return refused
+		}
+		return p.explain(err)
+	}
+	return nil
+}
+
+func (p *Postgres) migrate(ctx context.Context) error {
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	db := stdlib.OpenDBFromPool(p.pool)
+	defer func() { _ = db.Close() }()
+	m, err := goose.NewProvider(goose.DialectPostgres, db, migrationsFor("postgres"), goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	if _, err := m.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// Name implements desk.Store.
+func (p *Postgres) Name() string { return "PostgreSQL" }
+
+// Close implements desk.Store.
+func (p *Postgres) Close() { p.pool.Close() }
+
+// View implements desk.Store.
+func (p *Postgres) View(ctx context.Context, fn func(desk.Tx) error) error {
+	return bounded(ctx, p.who, func(ctx context.Context) error {
+		return p.explain(fn(tx{pgQ{p.pool, false}}))
+	})
+}
+
+// Update implements desk.Store.
+func (p *Postgres) Update(ctx context.Context, fn func(desk.Tx) error) error {
+	return bounded(ctx, p.who, func(ctx context.Context) error {
+		for try := 1; ; try++ {
+			err := pgx.BeginFunc(ctx, p.pool, func(t pgx.Tx) error { return fn(tx{pgQ{t, true}}) })
+			if err == nil || try == maxTries || !retryable(err) {
+				return p.explain(err)
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Duration(rand.Int64N(int64(10 * time.Millisecond * time.Duration(try))))):
+			}
+		}
+	})
+}
+
+// retryable: serialization failure, deadlock.
+func retryable(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && (pe.Code == "40001" || pe.Code == "40P01")
+}
+
+// refused recognises answers that a retry does not change.
+func (p *Postgres) refused(err error) error {
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) {
+		return nil
+	}
+	hint := ""
+	switch pe.Code {
+	case "28P01", "28000":
+		hint = "check the user and the password in the database URL"
+	case "3D000":
+		hint = "create the database first, or correct its name in the database URL"
+	case "42501":
+		hint = "grant the user CREATE and USAGE on the schema"
+	default:
+		return nil
+	}
+	return &RefusedError{fmt.Sprintf("%s refuses: %s; %s", p.who, pe.Message, hint)}
+}
+
+// explain codes the errors that mean "cannot be used now". The rest stays.
+func (p *Postgres) explain(err error) error {
+	if err == nil || errors.Is(err, desk.ErrNotFound) {
+		return err
+	}
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return err
+	}
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		switch pe.Code[:2] {
+		// connection exception, no resources, operator intervention, system error,
+		// authorization (the role was locked while we ran), read-only after a fail-over
+		case "08", "53", "57", "58", "28", "25":
+			return p.unavailable(err)
+		}
+		return err
+	}
+	var ne net.Error
+	if pgconn.Timeout(err) || errors.As(err, &ne) || connectionLost(err) {
+		return p.unavailable(err)
+	}
+	return err
+}
+
+func connectionLost(err error) bool {
+	var ce *pgconn.ConnectError
+	if errors.As(err, &ce) || errors.Is(err, net.ErrClosed) {
+		return true
+	}
+	// pgx has no type for a connection that broke during a query; its cause is an
+	// io error, or the query was never sent.
+	return pgconn.SafeToRetry(err) || isEOF(err)
+}
+
+// unavailable keeps the innermost cause alone: what wraps it repeats addresses
+// and, in some paths, connection strings.
+func (p *Postgres) unavailable(err error) error {
+	cause := "connection lost"
+	var pe *pgconn.PgError
+	var oe *net.OpError
+	var de *net.DNSError
+	switch {
+	case errors.As(err, &pe):
+		cause = pe.Message
+	case errors.As(err, &de):
+		cause = de.Error()
+	case errors.As(err, &oe) && oe.Err != nil:
+		cause = oe.Err.Error()
+	case pgconn.Timeout(err):
+		cause = "no connection within " + connectTimeout.String()
+	}
+	return &fault.Error{Code: fault.Unavailable, Msg: p.who + " does not answer: " + cause}
+}

@@ -1,0 +1,235 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+)
+
+// Consumer settings.
+const (
+	// pullMessages bounds what waits in this process for one consumer.
+	pullMessages = 128
+	// consumerHeartbeat finds a consumer that the server lost: two missed beats.
+	consumerHeartbeat = 2 * time.Second
+	// consumerIdle is after how long the server forgets a consumer whose process died.
+	consumerIdle = 30 * time.Second
+)
+
+// ConsumeOptions say what of a stream is heard. Exactly one start applies: FromSeq
+// when not 0 (that message first), FromLast (the newest per subject, then all that
+// follow), FromAll, else FromNew.
+type ConsumeOptions struct {
+	// Subject filters; wildcards allowed; empty is everything.
+	Subject  string
+	FromSeq  uint64
+	FromLast bool
+	FromAll  bool
+	FromNew  bool
+}
+
+// Consume calls h for every message, in order and without gaps, one at a time.
+// After an outage it goes on behind the last message that h saw; if the stream was
+// lost meanwhile and made anew, it starts with the first message of the new one
+// (Seq then is lower than before). It ends when ctx ends or stop is called. stop
+// waits for a running h, so h must not call it.
+func (c *Conn) Consume(ctx context.Context, stream string, o ConsumeOptions, h func(RawMsg)) (stop func(), err error) {
+	var created time.Time
+	var last uint64
+	return c.follow(ctx, stream, followSpec{
+		begin: func(info *jetstream.StreamInfo) jetstream.ConsumerConfig {
+			cc := jetstream.ConsumerConfig{FilterSubject: o.Subject}
+			switch {
+			case !created.IsZero() && !info.Created.Equal(created):
+				cc.DeliverPolicy, last = jetstream.DeliverAllPolicy, 0
+			case last > 0:
+				cc.DeliverPolicy, cc.OptStartSeq = jetstream.DeliverByStartSequencePolicy, last+1
+			case o.FromSeq > 0:
+				cc.DeliverPolicy, cc.OptStartSeq = jetstream.DeliverByStartSequencePolicy, o.FromSeq
+			case o.FromLast:
+				cc.DeliverPolicy = jetstream.DeliverLastPerSubjectPolicy
+				if o.Subject == "" {
+					cc.FilterSubject = ">"
+				}
+			case o.FromAll:
+				cc.DeliverPolicy = jetstream.DeliverAllPolicy
+			default:
+				// From what comes next: fixed now, so that a restart of the
+				// consumer before the first message loses nothing.
+				last = info.State.LastSeq
+				cc.DeliverPolicy, cc.OptStartSeq = jetstream.DeliverByStartSequencePolicy, last+1
+			}
+			created = info.Created
+			return cc
+		},
+		message: func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+			last = meta.Sequence.Stream
+			h(RawMsg{Subject: m.Subject(), Data: m.Data(), Seq: last})
+		},
+	})
+}
+
+// followSpec is what a follower does; all functions run on its one goroutine.
+type followSpec struct {
+	// begin says where a new consumer starts.
+	begin func(info *jetstream.StreamInfo) jetstream.ConsumerConfig
+	// started hears how many messages wait at first; may be nil.
+	started func(pending uint64)
+	message func(m jetstream.Msg, meta *jetstream.MsgMetadata)
+}
+
+// follow keeps an ordered consumer alive: after a gap, a lost consumer or a
+// reconnect it makes a new one. The first is made before follow returns.
+func (c *Conn) follow(ctx context.Context, stream string, spec followSpec) (stop func(), err error) {
+	first, cancelFirst := withTimeout(ctx)
+	defer cancelFirst()
+	if err := c.awaitReady(first); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	detach := context.AfterFunc(c.ctx, cancel)
+	f := &follower{c: c, stream: stream, spec: spec}
+	_, _, gen := c.st.channels()
+	if err := f.open(first); err != nil {
+		detach()
+		cancel()
+		return nil, err
+	}
+	done := make(chan struct{})
+	c.wg.Go(func() {
+		defer close(done)
+		defer cancel()
+		f.run(ctx, gen)
+	})
+	return sync.OnceFunc(func() { detach(); cancel(); <-done }), nil
+}
+
+// follower is one goroutine's state; nobody else touches it after follow returned.
+type follower struct {
+	c        *Conn
+	stream   string
+	spec     followSpec
+	consumer jetstream.Consumer
+	iter     jetstream.MessagesContext
+	pending  uint64
+	next     uint64 // consumer sequence of the next message
+}
+
+// open makes a consumer and starts to pull from it.
+func (f *follower) open(ctx context.Context) error {
+	s, err := f.c.js.Stream(ctx, f.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fault.Wrap(fault.Unavailable, err, "bus: stream %s does not exist yet", f.stream)
+	}
+	if err != nil {
+		return f.c.toFault(ctx, err, "find stream %s", f.stream)
+	}
+	cc := f.spec.begin(s.CachedInfo())
+	cc.AckPolicy, cc.MemoryStorage, cc.Replicas = jetstream.AckNonePolicy, true, 1
+	cc.InactiveThreshold = consumerIdle
+	cons, err := s.CreateConsumer(ctx, cc)
+	if err != nil {
+		return f.c.toFault(ctx, err, "consume stream %s", f.stream)
+	}
+	iter, err := cons.Messages(jetstream.PullMaxMessages(pullMessages),
+		jetstream.PullHeartbeat(consumerHeartbeat), jetstream.PullExpiry(10*time.Second),
+		jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return f.c.toFault(ctx, err, "consume stream %s", f.stream)
+	}
+	f.consumer, f.iter, f.next = cons, iter, 1
+	f.pending = cons.CachedInfo().NumPending
+	return nil
+}
+
+// run delivers until ctx ends, with a new consumer after each trouble.
+func (f *follower) run(ctx context.Context, gen <-chan struct{}) {
+	for {
+		err := f.deliver(ctx, gen)
+		f.close()
+		if ctx.Err() != nil {
+			return
+		}
+		f.c.m.restarts.Inc()
+		f.c.log.Debug("bus: consumer starts again", "stream", f.stream, "reason", err)
+		for attempt := 1; ; attempt++ {
+			_, ready, g := f.c.st.channels()
+			gen = g
+			select {
+			case <-ready:
+			case <-ctx.Done():
+				return
+			}
+			try, cancel := context.WithTimeout(ctx, RequestTimeout)
+			err := f.open(try)
+			cancel()
+			if err == nil {
+				break
+			}
+			if attempt%20 == 1 {
+				f.c.log.Warn("bus: cannot consume, trying again", "stream", f.stream, "err", err)
+			}
+			if pause(ctx, reconnectDelay(attempt+2)) != nil {
+				return
+			}
+		}
+	}
+}
+
+// deliver hands messages over until something is wrong, which it returns.
+func (f *follower) deliver(ctx context.Context, gen <-chan struct{}) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := make(chan struct{})
+	go func() {
+		defer close(watch)
+		select {
+		case <-gen:
+			cancel(errors.New("the connection came back"))
+		case <-ctx.Done():
+		}
+	}()
+	defer func() { cancel(nil); <-watch }()
+	if f.spec.started != nil {
+		f.spec.started(f.pending)
+	}
+	for {
+		m, err := f.iter.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		if meta.Sequence.Consumer != f.next {
+			return fmt.Errorf("gap: message %d after %d", meta.Sequence.Consumer, f.next-1)
+		}
+		f.next++
+		f.spec.message(m, meta)
+	}
+}
+
+// close ends the consumer here and, when that is quick, on the server.
+func (f *follower) close() {
+	if f.iter == nil {
+		return
+	}
+	f.iter.Stop()
+	f.iter = nil
+	if !f.c.nc.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	_ = f.c.js.DeleteConsumer(ctx, f.stream, f.consumer.CachedInfo().Name) // else the server forgets it after consumerIdle
+}

@@ -1,0 +1,95 @@
+package bus
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+)
+
+// Request sends req and waits for the answer, which it decodes into resp (nil
+// when the answer does not matter). Errors are *fault.Error: the handler's own,
+// Unavailable when nobody answers at subject or the bus is away, Timeout when the
+// deadline passed (whether the request was carried out is then unknown).
+func (c *Conn) Request(ctx context.Context, subject string, req, resp proto.Message) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, RequestTimeout)
+		defer cancel()
+	}
+	err := c.request(ctx, subject, req, resp)
+	c.m.requests.WithLabelValues(string(codeLabel(err))).Inc()
+	return err
+}
+
+func (c *Conn) request(ctx context.Context, subject string, req, resp proto.Message) error {
+	data, err := proto.Marshal(req)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "bus: encode request %s", subject)
+	}
+	if err := c.awaitLink(ctx); err != nil {
+		return err
+	}
+	m := newMsg(ctx, subject, data)
+	if at, ok := ctx.Deadline(); ok {
+		putExpiry(m.Header, time.Until(at))
+	}
+	reply, err := c.nc.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return c.toFault(ctx, err, "request %s", subject)
+	}
+	if e := faultIn(reply.Header); e != nil {
+		return e
+	}
+	if resp == nil {
+		return nil
+	}
+	if err := proto.Unmarshal(reply.Data, resp); err != nil {
+		return fault.Wrap(fault.Internal, err, "bus: decode the answer of %s", subject)
+	}
+	return nil
+}
+
+// Publish sends m to who listens now. It does not wait; Unavailable says that the
+// bus is away.
+func (c *Conn) Publish(ctx context.Context, subject string, m proto.Message) error {
+	data, err := proto.Marshal(m)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "bus: encode %s", subject)
+	}
+	if err := ctx.Err(); err != nil {
+		return c.toFault(ctx, err, "publish %s", subject)
+	}
+	return c.toFault(ctx, c.nc.PublishMsg(newMsg(ctx, subject, data)), "publish %s", subject)
+}
+
+// Subscribe calls h for every core message on subject (wildcards allowed), one at
+// a time in the order of arrival. A message that cannot be decoded is logged and
+// skipped. stop waits for a running h, so h must not call it.
+func Subscribe[T any, PT interface {
+	*T
+	proto.Message
+}](c *Conn, subject string, h func(ctx context.Context, subject string, m PT)) (stop func(), err error) {
+	return c.serve(subject, func(ctx context.Context, msg *nats.Msg) {
+		v := PT(new(T))
+		if err := proto.Unmarshal(msg.Data, v); err != nil {
+			c.log.Warn("bus: message skipped", "subject", msg.Subject, "err", err)
+			return
+		}
+		ctx = WithTraceID(ctx, traceOf(msg.Header))
+		if e := c.guard(ctx, msg.Subject, func() error { h(ctx, msg.Subject, v); return nil }); e != nil {
+			c.log.Error("bus: handler failed", "subject", msg.Subject, "trace_id", TraceID(ctx), "err", e)
+		}
+	})
+}
+
+// codeLabel is the metric label of an error's code.
+func codeLabel(err error) fault.Code {
+	if err == nil {
+		return "ok"
+	}
+	return fault.CodeOf(err)
+}

@@ -1,0 +1,255 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+)
+
+// StreamConfig describes a JetStream stream. Zero limits mean none; when a limit
+// is reached the oldest messages go.
+type StreamConfig struct {
+	Name     string
+	Subjects []string
+	// Memory keeps the stream out of files; a restart of the server empties it.
+	Memory            bool
+	MaxAge            time.Duration
+	MaxBytes          int64
+	MaxMsgsPerSubject int64
+}
+
+// RawMsg is one message of a stream. Seq grows by stream, not by subject.
+type RawMsg struct {
+	Subject string
+	Data    []byte
+	Seq     uint64
+}
+
+// EnsureStream makes the stream or brings it to cfg. The Conn remembers it and
+// makes it again when the server comes back without it.
+func (c *Conn) EnsureStream(ctx context.Context, cfg StreamConfig) error {
+	sc := jetstream.StreamConfig{
+		Name: cfg.Name, Subjects: cfg.Subjects, Storage: jetstream.FileStorage,
+		Discard: jetstream.DiscardOld, MaxAge: cfg.MaxAge, MaxBytes: orNone(cfg.MaxBytes),
+		MaxMsgsPerSubject: orNone(cfg.MaxMsgsPerSubject), MaxMsgs: -1, MaxConsumers: -1,
+		AllowDirect: true, Replicas: max(c.cfg.Replicas, 1),
+	}
+	if cfg.Memory {
+		sc.Storage = jetstream.MemoryStorage
+		sc.Replicas = 1
+	}
+	return c.ensure(ctx, "stream "+cfg.Name, func(ctx context.Context) error {
+		_, err := c.js.CreateOrUpdateStream(ctx, sc)
+		return err
+	})
+}
+
+// ensure runs make now, and again after each reconnect.
+func (c *Conn) ensure(ctx context.Context, what string, make func(ctx context.Context) error) error {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	if err := c.awaitReady(ctx); err != nil {
+		return err
+	}
+	if err := make(ctx); err != nil {
+		return c.toFault(ctx, err, "make %s", what)
+	}
+	c.kept.put(what, make)
+	return nil
+}
+
+// kept is what must exist on the server.
+type kept struct {
+	mu sync.Mutex
+	m  map[string]func(ctx context.Context) error
+}
+
+func (k *kept) put(what string, f func(ctx context.Context) error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.m == nil {
+		k.m = map[string]func(ctx context.Context) error{}
+	}
+	k.m[what] = f
+}
+
+func (k *kept) all() map[string]func(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := make(map[string]func(ctx context.Context) error, len(k.m))
+	for what, f := range k.m {
+		out[what] = f
+	}
+	return out
+}
+
+// keep puts streams and buckets in place after each reconnect and then lets
+// everybody go on. It ends with the Conn.
+func (c *Conn) keep() {
+	for {
+		select {
+		case <-c.again:
+		case <-c.ctx.Done():
+			return
+		}
+		for c.ctx.Err() == nil && c.nc.IsConnected() {
+			err := c.remake()
+			c.st.setReady(err)
+			if err == nil {
+				break
+			}
+			c.log.Warn("bus: connected, but not usable yet", "addr", c.target, "err", err)
+			if pause(c.ctx, 500*time.Millisecond) != nil {
+				return
+			}
+		}
+	}
+}
+
+func (c *Conn) remake() error {
+	ctx, cancel := context.WithTimeout(c.ctx, RequestTimeout)
+	defer cancel()
+	var errs []error
+	for what, f := range c.kept.all() {
+		if err := f(ctx); err != nil {
+			errs = append(errs, c.toFault(ctx, err, "make %s", what))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// PublishEvent sends m to the stream that listens at subject and waits until it is
+// stored.
+func (c *Conn) PublishEvent(ctx context.Context, subject string, m proto.Message) error {
+	data, err := proto.Marshal(m)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "bus: encode event %s", subject)
+	}
+	_, err = c.store(ctx, newMsg(ctx, subject, data))
+	return err
+}
+
+// store publishes to JetStream and returns the sequence number.
+func (c *Conn) store(ctx context.Context, m *nats.Msg, opts ...jetstream.PublishOpt) (uint64, error) {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	if err := c.awaitReady(ctx); err != nil {
+		return 0, err
+	}
+	ack, err := c.js.PublishMsg(ctx, m, append(opts, jetstream.WithRetryAttempts(0))...)
+	if err != nil {
+		if errors.Is(err, jetstream.ErrNoStreamResponse) {
+			return 0, fault.Wrap(fault.Unavailable, err, "bus: no stream listens at %s", m.Subject)
+		}
+		return 0, c.toFault(ctx, err, "store %s", m.Subject)
+	}
+	return ack.Sequence, nil
+}
+
+// PublishRaw sends data to a stream without waiting for the acknowledgement. Calls
+// of one goroutine are stored in order. With 512 messages unacknowledged it waits
+// for room; Unavailable says that the bus is away. A message that the server
+// refuses is logged and counted; use Flush where that matters.
+func (c *Conn) PublishRaw(ctx context.Context, subject string, data []byte) error {
+	if ok, _, _ := c.st.why(); !ok {
+		return fault.New(fault.Unavailable, "bus: %s is not reachable", c.target)
+	}
+	stall := RequestTimeout
+	if at, ok := ctx.Deadline(); ok {
+		stall = min(stall, time.Until(at))
+	}
+	if stall <= 0 {
+		return c.toFault(ctx, context.DeadlineExceeded, "publish %s", subject)
+	}
+	_, err := c.js.PublishMsgAsync(newMsg(ctx, subject, data),
+		jetstream.WithStallWait(stall), jetstream.WithRetryAttempts(0))
+	if errors.Is(err, jetstream.ErrTooManyStalledMsgs) {
+		return fault.Wrap(fault.Unavailable, err, "bus: publish %s: too many messages are not acknowledged", subject)
+	}
+	return c.toFault(ctx, err, "publish %s", subject)
+}
+
+// Flush waits until every PublishRaw so far was acknowledged or refused.
+func (c *Conn) Flush(ctx context.Context) error {
+	select {
+	case <-c.js.PublishAsyncComplete():
+		return nil
+	case <-ctx.Done():
+		return c.toFault(ctx, ctx.Err(), "flush")
+	}
+}
+
+func (c *Conn) rawFailed(_ jetstream.JetStream, m *nats.Msg, err error) {
+	c.m.asyncErrors.Inc()
+	if c.ctx.Err() == nil {
+		c.log.Warn("bus: stream message lost", "subject", m.Subject, "err", err)
+	}
+}
+
+// LastFor is the newest message of one subject; fault.NotFound when there is none.
+func (c *Conn) LastFor(ctx context.Context, stream, subject string) (RawMsg, error) {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	if err := c.awaitReady(ctx); err != nil {
+		return RawMsg{}, err
+	}
+	m, err := c.lastMsg(ctx, stream, subject)
+	if err != nil {
+		return RawMsg{}, err
+	}
+	return RawMsg{Subject: m.Subject, Data: m.Data, Seq: m.Sequence}, nil
+}
+
+// lastMsg asks the stream's leader, so it sees what was acknowledged before.
+func (c *Conn) lastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
+	s, err := c.streamHandle(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, fault.New(fault.NotFound, "bus: stream %s has nothing at %s", stream, subject)
+	}
+	if err != nil {
+		return nil, c.toFault(ctx, err, "read %s of stream %s", subject, stream)
+	}
+	return m, nil
+}
+
+// streamHandle returns the handle of a stream, cached: it holds a name and the
+// configuration of when it was looked up.
+func (c *Conn) streamHandle(ctx context.Context, name string) (jetstream.Stream, error) {
+	if s, ok := c.streams.Load(name); ok {
+		return s.(jetstream.Stream), nil
+	}
+	s, err := c.js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fault.Wrap(fault.Unavailable, err, "bus: stream %s does not exist yet", name)
+	}
+	if err != nil {
+		return nil, c.toFault(ctx, err, "find stream %s", name)
+	}
+	c.streams.Store(name, s)
+	return s, nil
+}
+
+func withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, RequestTimeout)
+}
+
+func orNone(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
+}

@@ -1,0 +1,341 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/bus/bustest"
+	"github.com/tutti-audio/tutti/platform/fault"
+)
+
+type (
+	str    = wrapperspb.StringValue
+	bucket = bus.Bucket[str, *str]
+)
+
+func s(v string) *str { return wrapperspb.String(v) }
+
+// eventually polls for a fact, with the last reason when it does not come.
+func eventually(t *testing.T, what string, fact func() error) {
+	t.Helper()
+	var last error
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if last = fact(); last == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, last)
+}
+
+func wantCode(t *testing.T, err error, want fault.Code) {
+	t.Helper()
+	if got := fault.CodeOf(err); got != want {
+		t.Fatalf("error code: got %q (%v), want %q", got, err, want)
+	}
+}
+
+// TestSuite runs the same behaviour against every kind of server.
+func TestSuite(t *testing.T) {
+	kinds := []struct {
+		name string
+		conn func(t *testing.T) *bus.Conn
+	}{
+		{"embedded", func(t *testing.T) *bus.Conn { return bustest.Embedded(t) }},
+		{"tcp", func(t *testing.T) *bus.Conn { return bustest.Connect(t, bustest.StartServer(t)) }},
+		{"process", func(t *testing.T) *bus.Conn {
+			if testing.Short() {
+				t.Skip("SKIPPED: -short leaves the external nats-server out")
+			}
+			return bustest.Connect(t, bustest.StartProcess(t))
+		}},
+	}
+	cases := []struct {
+		name string
+		run  func(t *testing.T, c *bus.Conn)
+	}{
+		{"requests", requests}, {"request errors", requestErrors}, {"late requests are skipped", lateRequests},
+		{"exclusive addresses", exclusive}, {"publish and subscribe", pubsub}, {"events", events},
+		{"raw stream", rawStream}, {"bucket", bucketBasics}, {"bucket keys", bucketKeys},
+		{"watch", watch}, {"expiry is seen by watchers", expiry}, {"queue group", queueGroup},
+	}
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			c := k.conn(t)
+			for _, tc := range cases {
+				t.Run(tc.name, func(t *testing.T) { tc.run(t, c) })
+			}
+		})
+	}
+}
+
+func service(t *testing.T, c *bus.Conn, name string) *bus.Service {
+	t.Helper()
+	svc, err := c.NewService(name, "1.2.3", "i1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := svc.Stop(); err != nil {
+			t.Errorf("stop service: %v", err)
+		}
+	})
+	return svc
+}
+
+func requests(t *testing.T, c *bus.Conn) {
+	svc := service(t, c, "echo")
+	var trace atomic.Value
+	err := bus.Handle(svc, "t.echo.say", func(ctx context.Context, r *str) (*str, error) {
+		trace.Store(bus.TraceID(ctx))
+		if at, ok := ctx.Deadline(); !ok || time.Until(at) > bus.RequestTimeout {
+			return nil, fmt.Errorf("deadline %v %v", at, ok)
+		}
+		return s(r.Value + "!"), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got str
+	if err := c.Request(bus.WithTraceID(t.Context(), "abc"), "t.echo.say", s("hi"), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Value != "hi!" || trace.Load() != "abc" {
+		t.Fatalf("got %q with trace %v", got.Value, trace.Load())
+	}
+	if err := c.Request(t.Context(), "t.echo.say", s("hi"), &got); err != nil {
+		t.Fatal(err)
+	}
+	if id, _ := trace.Load().(string); len(id) != 32 {
+		t.Fatalf("no trace id was made: %q", id)
+	}
+}
+
+func requestErrors(t *testing.T, c *bus.Conn) {
+	svc := service(t, c, "fail")
+	release := make(chan struct{})
+	defer close(release)
+	err := bus.Handle(svc, "t.fail.do", func(ctx context.Context, r *str) (*str, error) {
+		switch r.Value {
+		case "coded":
+			return nil, fault.Wrap(fault.OutOfRange, errors.New("secret cause"), "volume\nis off").
+				WithField("body.volume", "must be 0 to 100\nü").WithRetryAfter(2 * time.Second)
+		case "panic":
+			panic("boom")
+		case "hang":
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return nil, errors.New("secret")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.Request(t.Context(), "t.fail.do", s("coded"), nil)
+	wantCode(t, err, fault.OutOfRange)
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Msg != "volume is off" || e.RetryAfter != 2*time.Second ||
+		len(e.Fields) != 1 || e.Fields[0] != (fault.Field{Location: "body.volume", Message: "must be 0 to 100\nü"}) {
+		t.Fatalf("error did not cross intact: %+v", e)
+	}
+	for _, how := range []string{"panic", "plain"} {
+		err = c.Request(t.Context(), "t.fail.do", s(how), nil)
+		wantCode(t, err, fault.Internal)
+		if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "boom") {
+			t.Fatalf("the cause crossed the bus: %v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	wantCode(t, c.Request(ctx, "t.fail.do", s("hang"), nil), fault.Timeout)
+	wantCode(t, c.Request(t.Context(), "t.nobody", s(""), nil), fault.Unavailable)
+}
+
+func lateRequests(t *testing.T, c *bus.Conn) {
+	var ran atomic.Int64
+	release := make(chan struct{})
+	stop, err := bus.HandleExclusive(c, "t.late", func(_ context.Context, r *str) (*str, error) {
+		ran.Add(1)
+		if r.Value == "slow" {
+			<-release
+		}
+		return s(""), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	first := make(chan error, 1)
+	go func() { first <- c.Request(t.Context(), "t.late", s("slow"), nil) }()
+	eventually(t, "the first request runs", func() error {
+		if ran.Load() != 1 {
+			return fmt.Errorf("ran %d", ran.Load())
+		}
+		return nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	wantCode(t, c.Request(ctx, "t.late", s("late"), nil), fault.Timeout)
+	close(release)
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Request(t.Context(), "t.late", s("after"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := ran.Load(); got != 2 {
+		t.Fatalf("handlers ran %d times, want 2: the late request must be skipped", got)
+	}
+}
+
+func exclusive(t *testing.T, c *bus.Conn) {
+	stop, err := bus.HandleExclusive(c, "t.actor.1", func(_ context.Context, r *str) (*str, error) { return r, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Request(t.Context(), "t.actor.1", s("x"), nil); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	wantCode(t, c.Request(t.Context(), "t.actor.1", s("x"), nil), fault.Unavailable)
+}
+
+func pubsub(t *testing.T, c *bus.Conn) {
+	got := make(chan string, 10)
+	stop, err := bus.Subscribe(c, "t.pub.*", func(ctx context.Context, subject string, m *str) {
+		got <- subject + "=" + m.Value + " " + bus.TraceID(ctx)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if err := c.Publish(bus.WithTraceID(t.Context(), "tr"), "t.pub.a", s("1")); err != nil {
+		t.Fatal(err)
+	}
+	if g := <-got; g != "t.pub.a=1 tr" {
+		t.Fatalf("got %q", g)
+	}
+}
+
+func events(t *testing.T, c *bus.Conn) {
+	wantCode(t, c.PublishEvent(t.Context(), "t.ev.none", s("")), fault.Unavailable)
+	if err := c.EnsureStream(t.Context(), bus.StreamConfig{Name: "EV", Subjects: []string{"t.ev.>"}, MaxAge: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.PublishEvent(t.Context(), "t.ev.a", s("1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.LastFor(t.Context(), "EV", "t.ev.a"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.LastFor(t.Context(), "EV", "t.ev.b")
+	wantCode(t, err, fault.NotFound)
+}
+
+func rawStream(t *testing.T, c *bus.Conn) {
+	ctx := t.Context()
+	if err := c.EnsureStream(ctx, bus.StreamConfig{Name: "RAW", Subjects: []string{"t.raw.>"}, Memory: true, MaxBytes: 1 << 24}); err != nil {
+		t.Fatal(err)
+	}
+	const n = 2000
+	live := collect(t, c, "RAW", bus.ConsumeOptions{Subject: "t.raw.a", FromNew: true})
+	for i := range n {
+		if err := c.PublishRaw(ctx, "t.raw.a", fmt.Appendf(nil, "%d", i)); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 0 {
+			if err := c.PublishRaw(ctx, "t.raw.b", []byte("other")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := c.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	last, err := c.LastFor(ctx, "RAW", "t.raw.a")
+	if err != nil || string(last.Data) != fmt.Sprint(n-1) {
+		t.Fatalf("last: %q %v", last.Data, err)
+	}
+	all := collect(t, c, "RAW", bus.ConsumeOptions{Subject: "t.raw.a", FromAll: true})
+	tail := collect(t, c, "RAW", bus.ConsumeOptions{Subject: "t.raw.a", FromLast: true})
+	from := collect(t, c, "RAW", bus.ConsumeOptions{Subject: "t.raw.a", FromSeq: last.Seq - 9})
+	live.wantSeries(t, 0, n)
+	all.wantSeries(t, 0, n)
+	from.wantSeries(t, n-10, 10)
+	tail.wantSeries(t, n-1, 1)
+}
+
+// collector keeps what a consumer delivers.
+type collector struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func collect(t *testing.T, c *bus.Conn, stream string, o bus.ConsumeOptions) *collector {
+	t.Helper()
+	col := &collector{}
+	stop, err := c.Consume(t.Context(), stream, o, func(m bus.RawMsg) {
+		col.mu.Lock()
+		defer col.mu.Unlock()
+		col.got = append(col.got, string(m.Data))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return col
+}
+
+func (c *collector) all() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.got...)
+}
+
+func (c *collector) wantSeries(t *testing.T, first, n int) {
+	t.Helper()
+	eventually(t, "series", func() error {
+		if got := len(c.all()); got < n {
+			return fmt.Errorf("got %d of %d messages", got, n)
+		}
+		return nil
+	})
+	for i, v := range c.all() {
+		if v != fmt.Sprint(first+i) {
+			t.Fatalf("message %d is %q, want %d", i, v, first+i)
+		}
+	}
+}
+
+func queueGroup(t *testing.T, c *bus.Conn) {
+	var a, b atomic.Int64
+	for i, n := range []*atomic.Int64{&a, &b} {
+		svc, err := c.NewService("shared", "not-semver", fmt.Sprint(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer svc.Stop()
+		if err := bus.Handle(svc, "t.shared.do", func(context.Context, *str) (*str, error) {
+			n.Add(1)
+			return s(""), nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 60 {
+		if err := c.Request(t.Context(), "t.shared.do", s(""), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a.Load()+b.Load() != 60 || a.Load() == 0 || b.Load() == 0 {
+		t.Fatalf("requests were not shared: %d and %d", a.Load(), b.Load())
+	}
+}

@@ -1,0 +1,86 @@
+package model
+
+import "time"
+
+// Group is the clients that play together.
+type Group struct {
+	GroupID       string        `json:"group_id" example:"g-3f2a"`
+	Name          string        `json:"name" example:"Ground floor"`
+	Solo          bool          `json:"solo" doc:"Made for one client; comes and goes by itself."`
+	Members       []string      `json:"members" nullable:"false" doc:"Client ids, absent devices too."`
+	PlaybackState string        `json:"playback_state" enum:"playing,stopped"`
+	Paused        bool          `json:"paused" doc:"Stopped with a place to resume from."`
+	Volume        int32         `json:"volume" doc:"0 to 100: the average of the members that have a volume."`
+	Muted         bool          `json:"muted"`
+	Repeat        string        `json:"repeat" enum:"off,one,all"`
+	Shuffle       bool          `json:"shuffle"`
+	NowPlaying    *NowPlaying   `json:"now_playing,omitempty" doc:"Absent when nothing is loaded."`
+	QueueLength   int           `json:"queue_length"`
+	Source        string        `json:"source,omitempty" doc:"The uri that plays."`
+	Formats       []GroupFormat `json:"formats" nullable:"false" doc:"Formats the group's audio is encoded in now."`
+	LastError     string        `json:"last_error,omitempty" doc:"Why playback stopped by itself."`
+	UpdatedAt     *time.Time    `json:"updated_at,omitempty"`
+}
+
+// NowPlaying is the title that is audible.
+type NowPlaying struct {
+	Title      string `json:"title,omitempty"`
+	Artist     string `json:"artist,omitempty"`
+	Album      string `json:"album,omitempty"`
+	DurationMS int64  `json:"duration_ms" doc:"0 when not known."`
+	PositionMS int64  `json:"position_ms" doc:"At the moment of the answer."`
+}
+
+// GroupFormat is one rendition of a group's audio.
+type GroupFormat struct {
+	AudioFormat
+	Clients []string `json:"clients" nullable:"false" doc:"Who is sent this format."`
+}
+
+// Groups is what GET /api/v1/groups returns.
+type Groups struct {
+	Groups []Group `json:"groups" nullable:"false"`
+}
+
+// Clients is what GET /api/v1/clients returns.
+type Clients struct {
+	Clients []*Client `json:"clients" nullable:"false"`
+}
+
+// QueueItem is one title of a queue.
+type QueueItem struct {
+	ID         string `json:"id"`
+	URI        string `json:"uri"`
+	Title      string `json:"title,omitempty"`
+	Artist     string `json:"artist,omitempty"`
+	Album      string `json:"album,omitempty"`
+	DurationMS int64  `json:"duration_ms,omitempty" doc:"Absent when not known."`
+}
+
+// Queue is what a group plays next.
+type Queue struct {
+	GroupID string      `json:"group_id"`
+	Items   []QueueItem `json:"items" nullable:"false"`
+	Index   int32       `json:"index" doc:"Of the item that plays or would resume; -1 when none."`
+}
+
+// Library is one folder of the music library.
+type Library struct {
+	Path    string         `json:"path" doc:"Below the music folder; empty for its root."`
+	Entries []LibraryEntry `json:"entries" nullable:"false"`
+}
+
+// LibraryEntry is a folder or a file that can be played.
+type LibraryEntry struct {
+	Name       string `json:"name"`
+	Path       string `json:"path" doc:"Usable as a play uri when it is not a folder."`
+	Folder     bool   `json:"folder"`
+	Title      string `json:"title,omitempty"`
+	Artist     string `json:"artist,omitempty"`
+	Album      string `json:"album,omitempty"`
+	DurationMS int64  `json:"duration_ms,omitempty"`
+	SampleRate int32  `json:"sample_rate,omitempty"`
+	BitDepth   int32  `json:"bit_depth,omitempty"`
+	Channels   int32  `json:"channels,omitempty"`
+	Error      string `json:"error,omitempty" doc:"Why the file cannot be played."`
+}

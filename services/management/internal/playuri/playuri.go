@@ -1,0 +1,141 @@
+// Package playuri checks what an operator asks to play before it goes on the
+// bus, so that a typing mistake is answered with a sentence and not with silence.
+package playuri
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxLength is the longest uri, in bytes.
+const MaxLength = 4096
+
+// Frequencies of a tone in Hz.
+const (
+	minTone = 20
+	maxTone = 20000
+)
+
+// Check says what is wrong with uri, or nil. The error is one sentence for the
+// operator. It cannot know whether the thing exists: that is the stream
+// service's answer.
+//
+// Allowed are a path below the music folder, file:, http:, https: and tone:.
+func Check(uri string) error {
+	switch {
+	case uri == "":
+		return fmt.Errorf("is empty: name a file below the music folder, or an address")
+	case len(uri) > MaxLength:
+		return fmt.Errorf("is longer than %d bytes", MaxLength)
+	case !utf8.ValidString(uri):
+		return fmt.Errorf("is not valid UTF-8")
+	case strings.ContainsFunc(uri, func(r rune) bool { return r < 0x20 || r == 0x7f }):
+		return fmt.Errorf("holds a control character")
+	}
+	scheme, rest, found := cutScheme(uri)
+	if !found {
+		return checkPath(uri)
+	}
+	switch scheme {
+	case "http", "https":
+		return checkHTTP(uri)
+	case "file":
+		return checkFile(uri)
+	case "tone":
+		return checkTone(rest)
+	case "pipe", "source":
+		return fmt.Errorf("%s: sources cannot be played yet; use a file, an http(s) address or tone:440", scheme)
+	}
+	return fmt.Errorf("scheme %q is none of file, http, https, tone; write ./%s for a file of that name", scheme, uri)
+}
+
+// cutScheme splits off a scheme of RFC 3986. A colon after a slash belongs to a
+// path; so does one after a character that no scheme has ("1: Intro.flac").
+func cutScheme(uri string) (scheme, rest string, found bool) {
+	scheme, rest, found = strings.Cut(uri, ":")
+	if !found || scheme == "" {
+		return "", uri, false
+	}
+	for i, r := range scheme {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (i == 0 || !(r >= '0' && r <= '9' || r == '+' || r == '-' || r == '.')) {
+			return "", uri, false
+		}
+	}
+	return strings.ToLower(scheme), rest, true
+}
+
+// checkPath keeps a path below the music folder.
+func checkPath(p string) error {
+	if strings.HasPrefix(p, "/") {
+		return fmt.Errorf("is an absolute path: give the path below the music folder, or a file: address")
+	}
+	if strings.Contains(p, "\\") && strings.Contains(p, "..\\") {
+		return fmt.Errorf("leaves the music folder")
+	}
+	clean := path.Clean(p)
+	if clean == ".." || strings.HasPrefix(clean, "../") {
+		return fmt.Errorf("leaves the music folder")
+	}
+	if clean == "." {
+		return fmt.Errorf("names the music folder itself: name a file in it")
+	}
+	return nil
+}
+
+func checkHTTP(uri string) error {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return fmt.Errorf("is not an address: %w", unwrapURL(err))
+	}
+	if u.Hostname() == "" {
+		return fmt.Errorf("names no host")
+	}
+	if u.User != nil {
+		return fmt.Errorf("holds a user name or password, which would be shown to everybody who sees the queue; serve the file without")
+	}
+	if s := u.Port(); s != "" {
+		if n, err := strconv.Atoi(s); err != nil || n < 1 || n > 65535 {
+			return fmt.Errorf("port %q is not between 1 and 65535", s)
+		}
+	}
+	return nil
+}
+
+func checkFile(uri string) error {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return fmt.Errorf("is not an address: %w", unwrapURL(err))
+	}
+	if u.Host != "" && u.Host != "localhost" {
+		return fmt.Errorf("names the host %q: file: addresses are of the server's own files; write file:///path", u.Host)
+	}
+	p := u.Path
+	if p == "" {
+		p = u.Opaque
+	}
+	if p == "" {
+		return fmt.Errorf("names no file")
+	}
+	return nil
+}
+
+func checkTone(hz string) error {
+	f, err := strconv.ParseFloat(hz, 64)
+	if err != nil || !(f >= minTone && f <= maxTone) {
+		return fmt.Errorf("is a tone of %q Hz: give a number from %d to %d, such as tone:440", hz, minTone, maxTone)
+	}
+	return nil
+}
+
+// unwrapURL drops the uri that url.Error repeats.
+func unwrapURL(err error) error {
+	if e, ok := err.(*url.Error); ok {
+		return e.Err
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+package readmodel
+
+import (
+	"time"
+
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+)
+
+// Now is the same moment on both clocks. HouseUS is 0 when the house clock is
+// not known.
+type Now struct {
+	HouseUS int64
+	Wall    time.Time
+}
+
+// BuildGroup renders g as it is at now: the position of what plays moves with
+// the house clock between two reports of the group's owner.
+func BuildGroup(g *pb.Group, now Now) model.Group {
+	out := model.Group{
+		GroupID: g.GetGroupId(), Name: g.GetName(), Solo: g.GetSolo(),
+		Members:       list(g.GetMembers()),
+		PlaybackState: firstOf(g.GetPlaybackState(), "stopped"),
+		Paused:        g.GetPaused(),
+		Volume:        g.GetVolume(), Muted: g.GetMuted(),
+		Repeat: firstOf(g.GetRepeat(), "off"), Shuffle: g.GetShuffle(),
+		NowPlaying:  buildNowPlaying(g.GetNowPlaying(), now),
+		QueueLength: len(g.GetQueue()),
+		Source:      g.GetSource(),
+		Formats:     make([]model.GroupFormat, 0, len(g.GetRenditions())),
+		LastError:   g.GetLastError(),
+		UpdatedAt:   at(g.GetUpdatedAt()),
+	}
+	for _, r := range g.GetRenditions() {
+		f := model.GroupFormat{Clients: list(r.GetClients())}
+		if r.GetFormat() != nil {
+			f.AudioFormat = *buildFormat(r.GetFormat())
+		}
+		out.Formats = append(out.Formats, f)
+	}
+	return out
+}
+
+func buildNowPlaying(n *pb.NowPlaying, now Now) *model.NowPlaying {
+	if n == nil {
+		return nil
+	}
+	return &model.NowPlaying{
+		Title: n.GetTitle(), Artist: n.GetArtist(), Album: n.GetAlbum(),
+		DurationMS: n.GetDurationMs(), PositionMS: positionAt(n, now),
+	}
+}
+
+// positionAt extrapolates from the owner's last report. Before the reported
+// moment (the start lead) the position stands still; it never passes the end.
+func positionAt(n *pb.NowPlaying, now Now) int64 {
+	elapsedMS := int64(0)
+	switch {
+	case n.GetSpeed() == 0:
+	case now.HouseUS != 0 && n.GetAtUs() != 0:
+		elapsedMS = (now.HouseUS - n.GetAtUs()) / 1000
+	case n.GetAt() != nil:
+		elapsedMS = now.Wall.Sub(n.GetAt().AsTime()).Milliseconds()
+	}
+	pos := n.GetPositionMs() + max(elapsedMS, 0)*int64(n.GetSpeed())/1000
+	if d := n.GetDurationMs(); d > 0 {
+		pos = min(pos, d)
+	}
+	return max(pos, 0)
+}
+
+// BuildQueue renders the queue of g.
+func BuildQueue(g *pb.Group) model.Queue {
+	out := model.Queue{
+		GroupID: g.GetGroupId(),
+		Items:   make([]model.QueueItem, 0, len(g.GetQueue())),
+		Index:   g.GetQueueIndex(),
+	}
+	for _, it := range g.GetQueue() {
+		out.Items = append(out.Items, model.QueueItem{
+			ID: it.GetId(), URI: it.GetUri(), Title: it.GetTitle(),
+			Artist: it.GetArtist(), Album: it.GetAlbum(), DurationMS: it.GetDurationMs(),
+		})
+	}
+	if len(out.Items) == 0 {
+		out.Index = -1
+	}
+	return out
+}

@@ -1,0 +1,222 @@
+// Package readmodel merges what the other services publish in their KV buckets
+// into the objects of the operator API.
+//
+// One actor (Projection) owns the merge. It swaps an immutable Snapshot
+// atomically, so a GET never waits for a writer, and appends changes to the live
+// feed in the same order.
+package readmodel
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+)
+
+// Snapshot is the read model at one moment. Nothing in it changes after it was
+// published; readers may keep it as long as they like.
+type Snapshot struct {
+	// Clients are ordered by client id, Groups by group id.
+	Clients   []*model.Client
+	Groups    []*pb.Group
+	Inbox     []model.InboxEntry
+	Settings  *pb.ServerSettings // nil until pairing has spoken
+	Instances []model.Instance
+	Sightings []model.Sighting
+}
+
+// Client finds a client by id; nil when unknown.
+func (s *Snapshot) Client(id string) *model.Client {
+	i, ok := slices.BinarySearchFunc(s.Clients, id, byClientID)
+	if !ok {
+		return nil
+	}
+	return s.Clients[i]
+}
+
+// Group finds a group by id; nil when unknown.
+func (s *Snapshot) Group(id string) *pb.Group {
+	i, ok := slices.BinarySearchFunc(s.Groups, id, byGroupID)
+	if !ok {
+		return nil
+	}
+	return s.Groups[i]
+}
+
+// Waiting is the inbox without the entries that have expired at now.
+func (s *Snapshot) Waiting(now time.Time) model.Inbox {
+	out := model.Inbox{Waiting: make([]model.InboxEntry, 0, len(s.Inbox))}
+	for _, e := range s.Inbox {
+		if e.ExpiresAt == nil || e.ExpiresAt.After(now) {
+			out.Waiting = append(out.Waiting, e)
+		}
+	}
+	return out
+}
+
+func byClientID(c *model.Client, id string) int { return strings.Compare(c.ClientID, id) }
+func byGroupID(g *pb.Group, id string) int      { return strings.Compare(g.GetGroupId(), id) }
+
+// change is one thing that a flush altered.
+type change struct {
+	kind string // one of the Event constants
+	id   string
+	// telemetry: nothing but counters and times moved (see significant).
+	telemetry bool
+}
+
+// flush folds what is dirty into a new snapshot and says what changed, clients
+// first. Unchanged parts are shared with prev.
+func (s *state) flush(prev *Snapshot, now time.Time) (*Snapshot, []change) {
+	next := *prev
+	var changes []change
+	if len(s.dirtyClients) > 0 {
+		next.Clients, changes = s.flushClients(prev, now)
+	}
+	if len(s.dirtyGroups) > 0 {
+		var more []change
+		next.Groups, more = s.flushGroups(prev)
+		changes = append(changes, more...)
+	}
+	if s.dirtyInbox {
+		next.Inbox = s.buildInbox(&next)
+		changes = append(changes, change{kind: EventInboxUpdated})
+		s.dirtyInbox = false
+	}
+	if s.dirtyServer {
+		next.Settings, next.Instances = s.settings, s.buildInstances()
+		changes = append(changes, change{kind: EventServerUpdated})
+		s.dirtyServer = false
+	}
+	if s.dirtySightings {
+		next.Sightings = s.buildSightings()
+		s.dirtySightings = false
+	}
+	return &next, changes
+}
+
+func (s *state) flushClients(prev *Snapshot, now time.Time) ([]*model.Client, []change) {
+	out := slices.Clone(prev.Clients)
+	var changes []change
+	for _, id := range sortedKeys(s.dirtyClients) {
+		c := s.client(id, now)
+		i, known := slices.BinarySearchFunc(out, id, byClientID)
+		switch {
+		case c == nil && known:
+			out = slices.Delete(out, i, i+1)
+			changes = append(changes, change{kind: EventClientRemoved, id: id})
+		case c != nil && !known:
+			out = slices.Insert(out, i, c)
+			changes = append(changes, change{kind: EventClientUpdated, id: id})
+		case c != nil:
+			if reflect.DeepEqual(out[i], c) {
+				break
+			}
+			changes = append(changes, change{kind: EventClientUpdated, id: id, telemetry: !significant(out[i], c)})
+			out[i] = c
+		}
+	}
+	clear(s.dirtyClients)
+	return out, changes
+}
+
+func (s *state) flushGroups(prev *Snapshot) ([]*pb.Group, []change) {
+	out := slices.Clone(prev.Groups)
+	var changes []change
+	for _, id := range sortedKeys(s.dirtyGroups) {
+		g := s.groups[id]
+		i, known := slices.BinarySearchFunc(out, id, byGroupID)
+		switch {
+		case g == nil && known:
+			out = slices.Delete(out, i, i+1)
+			changes = append(changes, change{kind: EventGroupRemoved, id: id})
+		case g != nil && !known:
+			out = slices.Insert(out, i, g)
+			changes = append(changes, change{kind: EventGroupUpdated, id: id})
+		case g != nil:
+			out[i] = g
+			changes = append(changes, change{kind: EventGroupUpdated, id: id})
+		}
+	}
+	clear(s.dirtyGroups)
+	return out, changes
+}
+
+func (s *state) buildInbox(snap *Snapshot) []model.InboxEntry {
+	var out []model.InboxEntry
+	for id, t := range s.trust {
+		if t.GetWaitingReason() == "" {
+			continue
+		}
+		if c := snap.Client(id); c != nil {
+			out = append(out, buildInboxEntry(c, t))
+		}
+	}
+	slices.SortFunc(out, func(a, b model.InboxEntry) int {
+		return cmp.Or(a.FirstSeenAt.Compare(b.FirstSeenAt), strings.Compare(a.ClientID, b.ClientID))
+	})
+	return out
+}
+
+func (s *state) buildInstances() []model.Instance {
+	var out []model.Instance
+	for _, v := range s.instances {
+		i := model.Instance{
+			Service: v.GetService(), InstanceID: v.GetInstanceId(),
+			Version: v.GetVersion(), Host: v.GetHost(), Addresses: v.GetAddresses(),
+		}
+		if t := at(v.GetStartedAt()); t != nil {
+			i.StartedAt = *t
+		}
+		out = append(out, i)
+	}
+	slices.SortFunc(out, func(a, b model.Instance) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.InstanceID, b.InstanceID))
+	})
+	return out
+}
+
+func (s *state) buildSightings() []model.Sighting {
+	var out []model.Sighting
+	for _, key := range sortedKeys(s.sightings) {
+		out = append(out, BuildSighting(s.sightings[key]))
+	}
+	return out
+}
+
+// BuildSighting renders what discovery knows of one address.
+func BuildSighting(v *pb.Sighting) model.Sighting {
+	return model.Sighting{
+		Key: v.GetKey(), URL: v.GetUrl(), Name: v.GetName(), Via: v.GetVia(),
+		Interface: v.GetInterface(), Present: v.GetPresent(),
+		FirstSeen: at(v.GetFirstSeen()), LastSeen: at(v.GetLastSeen()), Appearances: v.GetAppearances(),
+	}
+}
+
+// significant reports whether b differs from a in more than counters and times
+// that move all the while a device plays.
+func significant(a, b *model.Client) bool {
+	x, y := *a, *b
+	for _, c := range []*model.Client{&x, &y} {
+		c.LastSeenAt, c.Sync = time.Time{}, nil
+		if c.Player != nil {
+			p := *c.Player
+			p.BufferedMS, p.BufferedBytes, p.ChunksSent, p.ChunksLate, p.MinLeadMS = 0, 0, 0, 0, 0
+			c.Player = &p
+		}
+	}
+	return !reflect.DeepEqual(&x, &y)
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}

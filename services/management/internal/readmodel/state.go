@@ -1,0 +1,149 @@
+package readmodel
+
+import (
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+)
+
+// state is everything the buckets said, and what changed since the last flush.
+// It is plain data: no goroutine, no clock, no bus.
+type state struct {
+	presence  map[string]*pb.ClientPresence
+	trust     map[string]*pb.TrustRecord
+	groups    map[string]*pb.Group
+	groupsOf  map[string][]string // client id -> ids of the groups that name it
+	sightings map[string]*pb.Sighting
+	settings  *pb.ServerSettings
+	instances map[string]*pb.Instance
+	firstSeen map[string]time.Time // of keys for which nobody stated a time
+
+	dirtyClients   map[string]struct{}
+	dirtyGroups    map[string]struct{}
+	dirtyServer    bool
+	dirtyInbox     bool
+	dirtySightings bool
+}
+
+func newState() *state {
+	return &state{
+		presence:     map[string]*pb.ClientPresence{},
+		trust:        map[string]*pb.TrustRecord{},
+		groups:       map[string]*pb.Group{},
+		groupsOf:     map[string][]string{},
+		sightings:    map[string]*pb.Sighting{},
+		instances:    map[string]*pb.Instance{},
+		firstSeen:    map[string]time.Time{},
+		dirtyClients: map[string]struct{}{},
+		dirtyGroups:  map[string]struct{}{},
+	}
+}
+
+// dirty reports whether a flush would change anything.
+func (s *state) dirty() bool {
+	return len(s.dirtyClients) > 0 || len(s.dirtyGroups) > 0 ||
+		s.dirtyServer || s.dirtyInbox || s.dirtySightings
+}
+
+func (s *state) putPresence(id string, p *pb.ClientPresence) {
+	put(s.presence, id, p, p == nil)
+	s.dirtyClients[id] = struct{}{}
+	// The inbox shows the name, the address and the roles that presence tells.
+	if s.trust[id].GetWaitingReason() != "" {
+		s.dirtyInbox = true
+	}
+}
+
+func (s *state) putTrust(id string, t *pb.TrustRecord) {
+	if t.GetWaitingReason() != "" || s.trust[id].GetWaitingReason() != "" {
+		s.dirtyInbox = true
+	}
+	put(s.trust, id, t, t == nil)
+	s.dirtyClients[id] = struct{}{}
+}
+
+func (s *state) putGroup(id string, g *pb.Group) {
+	for _, m := range s.groups[id].GetMembers() {
+		s.groupsOf[m] = slices.DeleteFunc(s.groupsOf[m], func(x string) bool { return x == id })
+		if len(s.groupsOf[m]) == 0 {
+			delete(s.groupsOf, m)
+		}
+		s.dirtyClients[m] = struct{}{}
+	}
+	put(s.groups, id, g, g == nil)
+	for _, m := range g.GetMembers() {
+		if !slices.Contains(s.groupsOf[m], id) {
+			s.groupsOf[m] = append(s.groupsOf[m], id)
+		}
+		s.dirtyClients[m] = struct{}{}
+	}
+	s.dirtyGroups[id] = struct{}{}
+}
+
+func (s *state) putSighting(key string, v *pb.Sighting) {
+	put(s.sightings, key, v, v == nil)
+	s.dirtySightings = true
+}
+
+func (s *state) putSettings(v *pb.ServerSettings) {
+	s.settings = v
+	s.dirtyServer = true
+}
+
+// putInstance takes a heartbeat; the bucket's TTL tells of the last one. A
+// heartbeat that says nothing new changes nothing.
+func (s *state) putInstance(key string, v *pb.Instance) {
+	if !proto.Equal(s.instances[key], v) {
+		s.dirtyServer = true
+	}
+	put(s.instances, key, v, v == nil)
+}
+
+// groupOf is the group a client plays in. A client belongs to one group; while a
+// move is under way two may name it, and then the lasting one counts.
+func (s *state) groupOf(id string) string {
+	best := ""
+	for _, g := range s.groupsOf[id] {
+		switch {
+		case best == "":
+			best = g
+		case s.groups[best].GetSolo() && !s.groups[g].GetSolo():
+			best = g
+		case s.groups[best].GetSolo() == s.groups[g].GetSolo() && g < best:
+			best = g
+		}
+	}
+	return best
+}
+
+// client builds the API object of a key, or nil when neither the gateway nor
+// pairing knows it.
+func (s *state) client(id string, now time.Time) *model.Client {
+	p, t := s.presence[id], s.trust[id]
+	if p == nil && t == nil {
+		delete(s.firstSeen, id)
+		return nil
+	}
+	fallback := now
+	if t.GetFirstSeenAt() == nil && p.GetConnectedAt() == nil {
+		seen, ok := s.firstSeen[id]
+		if !ok {
+			seen = now
+			s.firstSeen[id] = seen
+		}
+		fallback = seen
+	}
+	return buildClient(id, p, t, s.groupOf(id), fallback)
+}
+
+func put[V any](m map[string]V, key string, v V, gone bool) {
+	if gone {
+		delete(m, key)
+		return
+	}
+	m[key] = v
+}

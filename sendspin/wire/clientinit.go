@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"errors"
-	"strings"
-)
+import "errors"
 
 // ParseClientInit reads the first message of a connection, exactly as received. The
 // error is a [*InitError] with the reason that the server answers, in the order of
@@ -49,7 +46,7 @@ func ParseClientInit(raw []byte) (*ClientInit, error) {
 func clip(v []byte) string {
 	const most = 20
 	if len(v) > most {
-		return strings.Clone(string(v[:most])) + "…"
+		return string(v[:most]) + "…"
 	}
 	return string(v)
 }

@@ -145,17 +145,25 @@ func (m *ClientHello) decode(o *obj) {
 // decodeSupport reads the support objects of listed roles. One of a role that is
 // not listed says nothing, so its content is not looked at.
 func (m *ClientHello) decodeSupport(o *obj) {
-	if s := o.optObj("player@v1_support"); s != nil && m.lists(RolePlayerV1) {
+	if s := m.support(o, RolePlayerV1); s != nil {
 		m.Player = &PlayerSupport{}
 		m.Player.decode(s)
 	}
-	if s := o.optObj("source@v1_support"); s != nil && m.lists(RoleSourceV1) {
+	if s := m.support(o, RoleSourceV1); s != nil {
 		m.Source = &SourceSupport{}
 		m.Source.decode(s)
 	}
-	if s := o.optObj("visualizer@v1_support"); s != nil && m.lists(RoleVisualizerV1) {
+	if s := m.support(o, RoleVisualizerV1); s != nil {
 		m.Visualizer = &VisualizerSupport{BufferCapacity: s.int("buffer_capacity", 0, maxInt)}
 	}
+}
+
+// support returns the support object of a role, nil when the role is not listed.
+func (m *ClientHello) support(o *obj, role string) *obj {
+	if !m.lists(role) {
+		return nil
+	}
+	return o.optObj(role + "_support")
 }
 
 func (m *ClientHello) note(ignored []string) { m.Ignored = ignored }

@@ -11,7 +11,7 @@ import (
 )
 
 // maxIgnored bounds the list of identifiers that a message notes as ignored, and
-// maxIgnoredLen each entry, so that a peer cannot make us keep much.
+// maxIgnoredLen the bytes of each, so that a peer cannot make us keep much.
 const (
 	maxIgnored    = 16
 	maxIgnoredLen = 64
@@ -38,11 +38,10 @@ func (d *dec) ignore(field, value string) {
 	if len(d.ignored) >= maxIgnored {
 		return
 	}
-	note := field + ": " + value
-	if len(note) > maxIgnoredLen {
-		note = strings.ToValidUTF8(note[:maxIgnoredLen], "") + "…"
+	if len(value) > maxIgnoredLen {
+		value = strings.ToValidUTF8(value[:maxIgnoredLen], "") + "…"
 	}
-	d.ignored = append(d.ignored, note)
+	d.ignored = append(d.ignored, field+": "+value)
 }
 
 // field is one member of an object; raw is its value with no white space around.

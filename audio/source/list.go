@@ -1,9 +1,27 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
 )
+
+// Bounds of listings: they keep a strange folder from costing more than a moment.
+const (
+	MaxEntries = 10_000 // of one folder
+	MaxProbe   = 500    // files of one List whose tags are read
+	MaxDepth   = 32     // of Scan below its folder
+)
+
+// ErrTooMany ends a listing of a folder with more than MaxEntries entries.
+var ErrTooMany = errors.New("too many entries in one folder")
 
 // Entry is one folder or playable file of the music folder.
 type Entry struct {
@@ -15,15 +33,155 @@ type Entry struct {
 	Err  string // why a file that looks playable is not; empty when it is
 }
 
-// List lists one folder of the music folder (path "" is its root): folders first,
-// then playable files, each by name. Tags are read from at most MaxProbe files; the
-// rest have a zero Info. It lists at most MaxEntries entries.
-func List(ctx context.Context, musicDir, path string) ([]Entry, error) {
-	return nil, errors.New("source: not built yet")
+// Playable reports whether a file name looks like one that Open can play. What counts
+// in the end is the content.
+func Playable(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".flac", ".mp3", ".wav", ".wave":
+		return !strings.HasPrefix(name, ".")
+	}
+	return false
 }
 
-// Scan walks the folder dir and all below it, and calls progress for each folder and
-// playable file as it is found. An error from progress ends the walk and is returned.
-func Scan(ctx context.Context, dir string, progress func(Entry) error) error {
-	return errors.New("source: not built yet")
+// List lists one folder of the music folder (path "" is its root): folders first, then
+// playable files, each by name without regard to case. Hidden ones are left out. Tags
+// are read of the first MaxProbe files; the rest have a zero Info. A missing folder
+// satisfies errors.Is(err, fs.ErrNotExist), a path that leads outside ErrOutside.
+func List(ctx context.Context, musicDir, dir string) ([]Entry, error) {
+	root, err := openRoot(musicDir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	entries, err := readDir(root, dir)
+	if err != nil {
+		return nil, err
+	}
+	probed := 0
+	for i := range entries {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if !entries[i].Dir && probed < MaxProbe {
+			probed++
+			entries[i].probe(root)
+		}
+	}
+	return entries, nil
+}
+
+// Scan walks the music folder musicDir and all below it, depth first, and calls
+// progress for each folder and playable file as it is found, with tags. It keeps one
+// folder at a time in memory. Folders that cannot be read are reported as entries with
+// Err. An error from progress, or of ctx, ends the walk and is returned.
+func Scan(ctx context.Context, musicDir string, progress func(Entry) error) error {
+	root, err := openRoot(musicDir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return scan(ctx, root, "", 0, progress)
+}
+
+func scan(ctx context.Context, root *os.Root, dir string, depth int, progress func(Entry) error) error {
+	entries, err := readDir(root, dir)
+	if err != nil {
+		return progress(Entry{Name: path.Base(dir), Path: dir, Dir: true, Err: err.Error()})
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !e.Dir {
+			e.probe(root)
+		}
+		if err := progress(e); err != nil {
+			return err
+		}
+		if e.Dir && depth < MaxDepth { // links can make circles: the depth ends them
+			if err := scan(ctx, root, e.Path, depth+1, progress); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func openRoot(musicDir string) (*os.Root, error) {
+	if musicDir == "" {
+		return nil, errors.New("no music folder is configured: start with --music DIR")
+	}
+	root, err := os.OpenRoot(musicDir)
+	if err != nil {
+		return nil, fmt.Errorf("open the music folder %s: %w", musicDir, err)
+	}
+	return root, nil
+}
+
+// readDir reads and sorts one folder without opening its files.
+func readDir(root *os.Root, dir string) ([]Entry, error) {
+	local := filepath.FromSlash(path.Clean("./" + dir))
+	if !filepath.IsLocal(local) {
+		return nil, fmt.Errorf("%s: %w", dir, ErrOutside)
+	}
+	f, err := root.Open(local)
+	if err != nil {
+		return nil, explain(dir, err)
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("%s: not a folder", dir)
+	}
+	names, err := f.ReadDir(MaxEntries + 1)
+	if len(names) > MaxEntries {
+		return nil, fmt.Errorf("%s: %w (%d): make sub-folders", dir, ErrTooMany, MaxEntries)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, explain(dir, err)
+	}
+	var out []Entry
+	for _, n := range names {
+		if strings.HasPrefix(n.Name(), ".") {
+			continue
+		}
+		e := Entry{Name: n.Name(), Path: path.Join(dir, n.Name())}
+		info, err := root.Stat(filepath.FromSlash(e.Path)) // follows links, inside only
+		switch {
+		case err != nil:
+			continue // a dangling link, or one that leads outside
+		case info.IsDir():
+			e.Dir = true
+		case info.Mode().IsRegular() && Playable(e.Name):
+			e.Size = info.Size()
+		default:
+			continue
+		}
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b Entry) int {
+		if a.Dir != b.Dir {
+			if a.Dir {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.Name, b.Name))
+	})
+	return out, nil
+}
+
+// probe reads the tags of a file.
+func (e *Entry) probe(root *os.Root) {
+	m, err := openIn(root, filepath.FromSlash(e.Path))
+	if err != nil {
+		e.Err = err.Error()
+		return
+	}
+	s, err := openMedia(m, e.Name, true)
+	if err != nil {
+		e.Err = err.Error()
+		return
+	}
+	e.Info = s.Info()
+	_ = s.Close()
 }

@@ -4,7 +4,6 @@
 package source
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -61,9 +60,3 @@ var ErrUnsupported = errors.New("not a FLAC, MP3 or WAV stream")
 // ErrOutside is the cause when a path leads out of the music folder.
 var ErrOutside = errors.New("outside the music folder")
 
-// Open opens uri: a path below Options.MusicDir (relative, or as file:), an http or
-// https address, tone:<hz>, or synth:<name> (see package synth). ctx bounds opening
-// only, except for HTTP media, which it bounds for as long as they are open.
-func Open(ctx context.Context, uri string, o Options) (Source, error) {
-	return nil, errors.New("source: not built yet")
-}

@@ -145,6 +145,7 @@ func (m *memory) Write(_ context.Context, text bool, data []byte) error {
 	}
 	m.mu.Lock()
 	m.sent = append(m.sent, memMsg{text, bytes.Clone(data)})
+	out := m.out
 	m.mu.Unlock()
 	select {
 	case <-m.closed:
@@ -152,11 +153,21 @@ func (m *memory) Write(_ context.Context, text bool, data []byte) error {
 	default:
 	}
 	select {
-	case m.out <- memMsg{text, data}:
+	case out <- memMsg{text, data}:
 		return nil
 	case <-m.closed:
 		return net.ErrClosed
 	}
+}
+
+// divert makes this end send to a new channel and returns both: the new one and the
+// one that the peer reads.
+func (m *memory) divert() (sent <-chan memMsg, deliver chan<- memMsg) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	diverted, old := make(chan memMsg, 8), m.out
+	m.out = diverted
+	return diverted, old
 }
 
 // messages is what this end has sent.

@@ -1,6 +1,8 @@
 package pairing
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/lease"
+	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
 )
 
 // The pairing policies (Config.Policy and the setting "pairing_policy").
@@ -100,4 +103,66 @@ type Deps struct {
 	Log   *slog.Logger
 	// Registerer takes this service's metrics; may be nil.
 	Registerer prometheus.Registerer
+}
+
+// Defaults of Config.
+const (
+	defaultInboxTTL        = 7 * 24 * time.Hour
+	defaultInboxLimit      = 500
+	defaultPolicyApprovals = 10_000
+)
+
+func (c *Config) setDefaults() {
+	if c.Version == "" {
+		c.Version = "0.0.0"
+	}
+	if c.ControllerPolicy == "" {
+		c.ControllerPolicy = ControllerApproved
+	}
+	if c.InboxTTL == 0 {
+		c.InboxTTL = defaultInboxTTL
+	}
+	if c.InboxLimit == 0 {
+		c.InboxLimit = defaultInboxLimit
+	}
+	if c.PolicyApprovalLimit == 0 {
+		c.PolicyApprovalLimit = defaultPolicyApprovals
+	}
+}
+
+// check reports all faults together.
+func (c *Config) check() error {
+	var errs []error
+	fail := func(bad bool, format string, a ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf("pairing: "+format, a...))
+		}
+	}
+	fail(c.InstanceID == "", "instance id is missing")
+	fail(c.DeploymentKeyFile != "" && c.DeploymentKey != "",
+		"give either deployment-key-file or TUTTI_DEPLOYMENT_KEY, not both")
+	fail(c.DataDir == "" && c.DatabaseURL == "", "data-dir is missing, and there is no database-url")
+	fail(c.DataDir == "" && c.DeploymentKeyFile == "" && c.DeploymentKey == "",
+		"deployment-key-file is missing, and there is no data-dir to keep a key in")
+	fail(c.ControllerPolicy != ControllerPairedOnly && c.ControllerPolicy != ControllerApproved,
+		"controller-policy must be %q or %q", ControllerPairedOnly, ControllerApproved)
+	fail(c.InboxTTL < time.Minute, "inbox-ttl must be at least a minute")
+	fail(c.InboxLimit < 1, "inbox-limit must be at least 1")
+	fail(c.PolicyApprovalLimit < 1, "policy-approval-limit must be at least 1")
+	fail(c.DatabaseWait < 0, "database-wait must not be negative")
+	if _, err := c.settings().WithDefaults().Check(); err != nil {
+		errs = append(errs, fmt.Errorf("pairing: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) settings() desk.Settings {
+	return desk.Settings{Name: c.ServerName, Languages: c.Languages, Policy: c.Policy}
+}
+
+func (c *Config) limits() desk.Limits {
+	return desk.Limits{
+		ControllerPairedOnly: c.ControllerPolicy == ControllerPairedOnly,
+		InboxTTL:             c.InboxTTL, InboxLimit: c.InboxLimit, PolicyApprovalLimit: c.PolicyApprovalLimit,
+	}
 }

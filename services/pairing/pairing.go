@@ -1,28 +1,220 @@
 // Package pairing is the service that owns trust: the deployment's identity,
-// which devices are paired, approved or waiting, the settings of the server, and
-// the audit ledger.
+// which devices are paired, approved, waiting or denied, the settings of the
+// server, and the audit ledger.
+//
+// How a request runs: endpoints.go takes it from the bus, internal/desk loads
+// what is on record, asks internal/trust (pure rules), and commits the decision,
+// its audit line and what must be announced in one transaction of internal/store
+// (PostgreSQL or SQLite); internal/herald then announces it (KV buckets "trust"
+// and "settings", events). Secrets at rest and on their way to a gateway are
+// internal/secret's.
+//
+// When the database is away, requests are answered Unavailable with the reason,
+// Ready says the same, and the service goes on by itself when it is back. No
+// device is ever treated as unpaired because a record could not be read.
 package pairing
 
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/tutti-audio/tutti/platform/actor"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
+	"github.com/tutti-audio/tutti/services/pairing/internal/herald"
+	"github.com/tutti-audio/tutti/services/pairing/internal/secret"
+	"github.com/tutti-audio/tutti/services/pairing/internal/store"
 )
 
+// retryEvery is the wait between two tries to reach the database or the bus.
+const retryEvery = time.Second
+
 // Service is the pairing service.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg     Config
+	deps    Deps
+	metrics *desk.Metrics
+	actors  *actor.Metrics
+	state   state
+}
 
-// New checks cfg and opens nothing.
-func New(cfg Config, deps Deps) (*Service, error) { return &Service{cfg: cfg}, nil }
+// New checks cfg and opens nothing. All faults are reported together. It
+// registers metrics, so one Registerer takes one Service.
+func New(cfg Config, deps Deps) (*Service, error) {
+	cfg.setDefaults()
+	err := cfg.check()
+	if deps.Bus == nil {
+		err = errors.Join(err, errors.New("pairing: Deps.Bus is missing"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if deps.Clock == nil {
+		deps.Clock = clockwork.NewRealClock()
+	}
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	deps.Log = deps.Log.With(obs.KeyService, "pairing")
+	s := &Service{cfg: cfg, deps: deps}
+	s.state.log = deps.Log
+	s.state.failed(errStarting)
+	if s.metrics, err = desk.NewMetrics(deps.Registerer); err == nil {
+		err = s.state.register(deps.Registerer)
+	}
+	s.actors = actor.NewMetrics(deps.Registerer, "pairing")
+	return s, err
+}
 
-// Run serves until ctx ends or the service cannot go on; it returns within 10 s
-// of ctx's end, when everything that it started has stopped.
-func (s *Service) Run(ctx context.Context) error { return errors.New("pairing: not built yet") }
+// Run serves until ctx ends or the service cannot go on: the database refuses
+// us, or the identity cannot be opened. It returns within 10 s of ctx's end, when
+// everything that it started has stopped; then its error is nil.
+func (s *Service) Run(ctx context.Context) error {
+	err := s.run(ctx)
+	s.state.failed(fault.New(fault.Unavailable, "the pairing service has stopped"))
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
 
-// Ready is nil when the service can serve, else it says why not.
-func (s *Service) Ready() error { return errors.New("pairing: not built yet") }
+func (s *Service) run(ctx context.Context) error {
+	endpoints, err := s.serve()
+	if err != nil {
+		return err
+	}
+	sup := actor.NewSupervisor(ctx, actor.SupervisorOptions{
+		Name: "pairing", Log: s.deps.Log, Clock: s.deps.Clock, Metrics: s.actors,
+	})
+	var st desk.Store
+	defer func() { // requests first, then the actors, then what both use
+		if err := endpoints.Stop(); err != nil {
+			s.deps.Log.Warn("stop the endpoints", obs.KeyErr, err)
+		}
+		s.state.desk.Store(nil)
+		sup.Stop()
+		if st != nil {
+			st.Close()
+		}
+	}()
+	if st, err = s.openStore(ctx); err != nil {
+		return err
+	}
+	if err := s.open(ctx, sup, &watchedStore{Store: st, state: &s.state}); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
 
-// CheckDatabase opens and closes the database that url names (PostgreSQL) and
-// says in one sentence, without the password, what is wrong with it.
+// open brings up everything behind the endpoints and opens the door.
+func (s *Service) open(ctx context.Context, sup *actor.Supervisor, st desk.Store) error {
+	var vault desk.Vault
+	err := s.try(ctx, "open the identity", 0, func() (err error) {
+		vault, err = desk.OpenVault(ctx, st, s.cfg.keySource(), s.deps.Clock.Now())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = s.try(ctx, "apply the configuration", 0, func() error {
+		return desk.Configure(ctx, st, s.cfg.settings(), s.deps.Clock.Now())
+	})
+	if err != nil {
+		return err
+	}
+	var buckets herald.Buckets
+	err = s.try(ctx, "open the buckets", 0, func() (err error) {
+		buckets, err = herald.OpenBuckets(ctx, s.deps.Bus)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.staff(sup, st, vault, buckets)
+}
+
+// staff starts the actors and puts the desk behind the endpoints.
+func (s *Service) staff(sup *actor.Supervisor, st desk.Store, vault desk.Vault, buckets herald.Buckets) error {
+	h := &herald.Herald{}
+	d := desk.New(desk.Options{
+		Store: st, Announcer: h, Clock: s.deps.Clock, Log: s.deps.Log, Metrics: s.metrics, Limits: s.cfg.limits(),
+	}, vault)
+	err := h.Start(sup, herald.Options{
+		Store: st, Bus: s.deps.Bus, Buckets: buckets, Clock: s.deps.Clock, Log: s.deps.Log,
+		Registerer: s.deps.Registerer, ServerID: d.ServerID(), Sweep: d.Sweep,
+	})
+	if err != nil {
+		return err
+	}
+	pulse := herald.Pulse{Bus: s.deps.Bus, Clock: s.deps.Clock, Log: s.deps.Log, InstanceID: s.cfg.InstanceID, Version: s.cfg.Version}
+	if err := pulse.Start(sup); err != nil {
+		return err
+	}
+	s.state.told.Store(h)
+	s.state.desk.Store(d)
+	s.state.worked()
+	s.deps.Log.Info("pairing serves", "server_id", d.ServerID(), "fingerprint", vault.Identity.Public().Fingerprint(),
+		"database", st.Name(), "identity_created", vault.Created)
+	return nil
+}
+
+// openStore reaches the database, however long that takes (Config.DatabaseWait).
+func (s *Service) openStore(ctx context.Context) (desk.Store, error) {
+	var st desk.Store
+	err := s.try(ctx, "open the database", s.cfg.DatabaseWait, func() (err error) {
+		if s.cfg.DatabaseURL == "" {
+			st, err = store.OpenSQLite(ctx, s.cfg.DataDir)
+		} else {
+			st, err = store.OpenPostgres(ctx, s.cfg.DatabaseURL)
+		}
+		return err
+	})
+	return st, err
+}
+
+// try repeats a step until it works, until ctx ends, until limit has passed (0:
+// none), or until it fails in a way that another try does not change. Meanwhile
+// requests and Ready are answered with the reason.
+func (s *Service) try(ctx context.Context, step string, limit time.Duration, f func() error) error {
+	began := s.deps.Clock.Now()
+	for n := 0; ; n++ {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if fault.CodeOf(err) != fault.Unavailable && fault.CodeOf(err) != fault.Timeout {
+			return err
+		}
+		if limit > 0 && s.deps.Clock.Since(began) >= limit {
+			return err
+		}
+		s.state.failed(err)
+		if n%30 == 0 {
+			s.deps.Log.Warn("cannot "+step+", trying again", obs.KeyErr, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.deps.Clock.After(retryEvery):
+		}
+	}
+}
+
+func (c *Config) keySource() secret.Source {
+	return secret.Source{File: c.DeploymentKeyFile, Text: string(c.DeploymentKey), DataDir: c.DataDir}
+}
+
+// CheckDatabase connects to the PostgreSQL that url names and closes again. Its
+// error is one sentence, without the password, that says what is wrong.
 func CheckDatabase(ctx context.Context, url string) error {
-	return errors.New("pairing: not built yet")
+	return store.CheckPostgres(ctx, url)
 }

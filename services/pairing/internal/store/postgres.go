@@ -40,9 +40,35 @@ type Postgres struct {
 var _ desk.Store = (*Postgres)(nil)
 
 // OpenPostgres connects and migrates under an advisory lock, so that several
-// instances may start at once. A *RefusedError will not go away by itself; any
-// other error may.
+// instances may start at once. A *RefusedError will not go away by itself; an
+// Unavailable one may.
 func OpenPostgres(ctx context.Context, url string) (*Postgres, error) {
+	p, err := connect(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.migrate(ctx); err != nil {
+		p.pool.Close()
+		if refused := p.refused(err); refused != nil {
+			return nil, refused
+		}
+		return nil, p.explain(err)
+	}
+	return p, nil
+}
+
+// CheckPostgres says in one sentence what keeps us from the database; nil when
+// nothing does. It changes nothing.
+func CheckPostgres(ctx context.Context, url string) error {
+	p, err := connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	p.pool.Close()
+	return nil
+}
+
+func connect(ctx context.Context, url string) (*Postgres, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// The parser's own message may quote a part of the password.
@@ -58,31 +84,18 @@ func OpenPostgres(ctx context.Context, url string) (*Postgres, error) {
 	p := &Postgres{who: fmt.Sprintf("PostgreSQL at %s (database %q, user %q)",
 		net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))), cc.Database, cc.User)}
 	if p.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
-		return nil, p.explain(err)
+		return nil, p.unavailable(err)
 	}
-	if err := p.start(ctx); err != nil {
-		p.pool.Close()
-		return nil, err
-	}
-	return p, nil
-}
-
-func (p *Postgres) start(ctx context.Context) error {
 	pingCtx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	if err := p.pool.Ping(pingCtx); err != nil {
+		p.pool.Close()
 		if refused := p.refused(err); refused != nil {
-			return refused
+			return nil, refused
 		}
-		return p.unavailable(err)
+		return nil, p.unavailable(err)
 	}
-	if err := p.migrate(ctx); err != nil {
-		if refused := p.refused(err); refused != nil {
-			return refused
-		}
-		return p.explain(err)
-	}
-	return nil
+	return p, nil
 }
 
 func (p *Postgres) migrate(ctx context.Context) error {

@@ -209,4 +209,3 @@ func (t tx) DeletePairingRecord(ctx context.Context, id string) error {
 	_, err := t.q.exec(ctx, `DELETE FROM pairing_records WHERE client_id = $1`, id)
 	return err
 }
-

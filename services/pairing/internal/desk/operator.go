@@ -1,0 +1,187 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/pairing/internal/trust"
+)
+
+// ruling is what a decision comes to. A zero audit kind means that nothing
+// changed and nothing is written.
+type ruling struct {
+	next       trust.Client
+	audit      string // kind of the audit line
+	detail     string
+	event      string // kind of TrustChanged; "" for none
+	disconnect bool
+}
+
+// decide runs one operator's decision: read, rule, write, audit and announce in
+// one transaction.
+func (d *Desk) decide(ctx context.Context, id, actor string, rule func(trust.Client) (ruling, error)) (*pb.TrustRecord, error) {
+	if err := checkClient(id); err != nil {
+		return nil, err
+	}
+	actor, err := checkActor(actor)
+	if err != nil {
+		return nil, err
+	}
+	var r ruling
+	err = d.Store.Update(ctx, func(tx Tx) error {
+		if err := tx.Lock(ctx, LockClient(id)); err != nil {
+			return err
+		}
+		c, err := load(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if r, err = rule(c); err != nil || r.audit == "" {
+			return err
+		}
+		if err := tx.SaveClient(ctx, r.next); err != nil {
+			return err
+		}
+		return d.publish(ctx, tx, actor, r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.decided(ctx, actor, r)
+	return Record(r.next), nil
+}
+
+// publish writes the audit line and the announcements of a ruling.
+func (d *Desk) publish(ctx context.Context, tx Tx, actor string, r ruling) error {
+	if _, err := d.append(ctx, tx, actor, r.audit, r.next.ID, r.detail); err != nil {
+		return err
+	}
+	items := []Announcement{{Kind: AnnounceClient, Key: r.next.ID}}
+	if r.event != "" {
+		items = append(items, trustAnnouncement(r.next.ID, r.next.State(), r.event, r.disconnect))
+	}
+	return tx.Enqueue(ctx, items...)
+}
+
+// decided logs, counts, and waits until everyone could have heard.
+func (d *Desk) decided(ctx context.Context, actor string, r ruling) {
+	if r.audit == "" {
+		return
+	}
+	d.Metrics.decisions.WithLabelValues(r.audit).Inc()
+	d.log(ctx, r.next.ID).Info(r.audit, "actor", actor, obs.KeyName, r.next.Name, obs.KeyState, r.next.State().String())
+	d.Announcer.Flush(ctx)
+}
+
+// Approve lets a device be used unpaired, or gives a paired one the source role.
+func (d *Desk) Approve(ctx context.Context, req *pb.ApproveRequest) (*pb.TrustRecord, error) {
+	if err := checkLabel(req.GetLabel()); err != nil {
+		return nil, err
+	}
+	return d.decide(ctx, req.GetClientId(), req.GetActor(), func(c trust.Client) (ruling, error) {
+		next, changed, err := c.Approve(req.GetLabel(), req.GetSource(), trust.Clean(req.GetActor(), maxActor), d.policy(false), d.now())
+		if err != nil || !changed {
+			return ruling{next: next}, err
+		}
+		detail := describe(next)
+		if req.GetSource() {
+			detail += ", with source"
+		}
+		if c.Warning != "" {
+			detail += ", in spite of " + c.Warning
+		}
+		return ruling{next: next, audit: "client.approved", detail: detail, event: "approved"}, nil
+	})
+}
+
+// Deny refuses a device until further notice.
+func (d *Desk) Deny(ctx context.Context, req *pb.ClientRequest) (*pb.TrustRecord, error) {
+	return d.decide(ctx, req.GetClientId(), req.GetActor(), func(c trust.Client) (ruling, error) {
+		return ruling{next: c.Deny(d.now()), audit: "client.denied", detail: describe(c), event: "denied", disconnect: true}, nil
+	})
+}
+
+// Revoke takes an approval back.
+func (d *Desk) Revoke(ctx context.Context, req *pb.ClientRequest) (*pb.TrustRecord, error) {
+	return d.decide(ctx, req.GetClientId(), req.GetActor(), func(c trust.Client) (ruling, error) {
+		next, err := c.Revoke(d.policy(false), d.now())
+		return ruling{next: next, audit: "client.revoked", detail: describe(c), event: "revoked"}, err
+	})
+}
+
+// Label names a device; an empty label takes the name away.
+func (d *Desk) Label(ctx context.Context, req *pb.SetLabelRequest) (*pb.TrustRecord, error) {
+	if err := checkLabel(req.GetLabel()); err != nil {
+		return nil, err
+	}
+	return d.decide(ctx, req.GetClientId(), req.GetActor(), func(c trust.Client) (ruling, error) {
+		if c.Label == req.GetLabel() {
+			return ruling{next: c}, nil
+		}
+		r := ruling{next: c, audit: "client.labelled", detail: fmt.Sprintf("%q instead of %q", req.GetLabel(), c.Label)}
+		r.next.Label = req.GetLabel()
+		return r, nil
+	})
+}
+
+// Forget removes everything about a device, its pairing record included, and
+// ends its session.
+func (d *Desk) Forget(ctx context.Context, req *pb.ClientRequest) (*pb.Empty, error) {
+	id := req.GetClientId()
+	if err := checkClient(id); err != nil {
+		return nil, err
+	}
+	actor, err := checkActor(req.GetActor())
+	if err != nil {
+		return nil, err
+	}
+	var r ruling
+	err = d.Store.Update(ctx, func(tx Tx) error {
+		if err := tx.Lock(ctx, LockClient(id)); err != nil {
+			return err
+		}
+		c, err := load(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := tx.DeletePairingRecord(ctx, id); err != nil {
+			return err
+		}
+		if err := tx.DeleteClient(ctx, id); err != nil {
+			return err
+		}
+		r = ruling{next: trust.Client{ID: id, Facts: c.Facts}, audit: "client.forgotten", event: "forgotten", disconnect: true,
+			detail: "was " + c.State().String() + ": " + describe(c)}
+		return d.publish(ctx, tx, actor, r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.decided(ctx, actor, r)
+	return &pb.Empty{}, nil
+}
+
+func checkLabel(label string) error {
+	if trust.Clean(label, trust.MaxText) != label {
+		return fault.New(fault.OutOfRange, "a label is at most %d printable characters without leading, trailing or double spaces", trust.MaxText).
+			WithField("label", "too long, or with characters that do not print")
+	}
+	return nil
+}
+
+// describe names a device in the ledger, so that a line stays readable after the
+// record is gone.
+func describe(c trust.Client) string {
+	parts := []string{fmt.Sprintf("name %q", c.Name), "key " + fingerprint(c.ID)}
+	if c.Label != "" {
+		parts = append(parts, fmt.Sprintf("label %q", c.Label))
+	}
+	if c.Address != "" {
+		parts = append(parts, "at "+c.Address)
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,231 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/language"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/pairing/internal/trust"
+)
+
+const (
+	policyRequired = "required"
+	policyOptional = "optional"
+
+	defaultName = "Tutti"
+	// maxName is what fits into one label of a DNS-SD instance name, in bytes.
+	maxName      = 63
+	maxLanguages = 16
+)
+
+// Settings are what the operator sets for the whole deployment.
+type Settings struct {
+	Name      string
+	Languages []string // BCP 47, canonical, most preferred first
+	Policy    string   // "required" or "optional"
+}
+
+// Names of rows. configuredPrefix remembers what the configuration said last, to
+// tell a changed configuration from a setting changed over the API.
+const (
+	rowName          = "name"
+	rowLanguages     = "languages"
+	rowPolicy        = "pairing_policy"
+	configuredPrefix = "configured."
+)
+
+// LoadSettings reads the settings, with defaults for what was never set.
+func LoadSettings(ctx context.Context, tx Tx) (Settings, error) {
+	m, err := tx.Settings(ctx)
+	if err != nil {
+		return Settings{}, err
+	}
+	return settingsOf(m), nil
+}
+
+func settingsOf(m map[string]string) Settings {
+	s := Settings{Name: m[rowName], Languages: strings.Fields(m[rowLanguages]), Policy: m[rowPolicy]}
+	if s.Policy != policyOptional { // anything unknown is the strict one
+		s.Policy = policyRequired
+	}
+	return s.WithDefaults()
+}
+
+// WithDefaults fills what is not set.
+func (s Settings) WithDefaults() Settings {
+	if s.Name == "" {
+		s.Name = defaultName
+	}
+	if s.Policy == "" {
+		s.Policy = policyRequired
+	}
+	return s
+}
+
+func (s Settings) rows() map[string]string {
+	return map[string]string{rowName: s.Name, rowLanguages: strings.Join(s.Languages, " "), rowPolicy: s.Policy}
+}
+
+// Check makes s canonical, or answers OutOfRange with every bad field.
+func (s Settings) Check() (Settings, error) {
+	var bad *fault.Error
+	add := func(field, msg string) {
+		if bad == nil {
+			bad = fault.New(fault.OutOfRange, "the settings are not acceptable")
+		}
+		bad = bad.WithField(field, msg)
+	}
+	if s.Name == "" || len(s.Name) > maxName || !utf8.ValidString(s.Name) || trust.Clean(s.Name, maxName) != s.Name {
+		add("name", fmt.Sprintf("must be 1 to %d bytes of printable characters, without leading, trailing or double spaces", maxName))
+	}
+	if s.Policy != policyRequired && s.Policy != policyOptional {
+		add("policy", `must be "required" or "optional"`)
+	}
+	if len(s.Languages) > maxLanguages {
+		add("languages", fmt.Sprintf("must be at most %d", maxLanguages))
+	}
+	tags := make([]string, 0, len(s.Languages))
+	for i, l := range s.Languages[:min(len(s.Languages), maxLanguages)] {
+		tag, err := language.Parse(l)
+		if err != nil || len(l) > 35 || strings.Contains(l, "_") {
+			add(fmt.Sprintf("languages[%d]", i), "is no BCP 47 language tag, such as en or de-AT")
+			continue
+		}
+		if t := tag.String(); !slices.Contains(tags, t) {
+			tags = append(tags, t)
+		}
+	}
+	if bad != nil {
+		return s, bad
+	}
+	s.Languages = tags
+	return s, nil
+}
+
+// Configure applies what the configuration says (empty fields: nothing), where it
+// differs from what it said the last time. So a changed flag takes effect, and an
+// unchanged one does not undo what the operator set since.
+func Configure(ctx context.Context, st Store, cfg Settings, now time.Time) error {
+	return st.Update(ctx, func(tx Tx) error {
+		if err := tx.Lock(ctx, LockIdentity); err != nil {
+			return err
+		}
+		m, err := tx.Settings(ctx)
+		if err != nil {
+			return err
+		}
+		old := settingsOf(m)
+		rows := old.rows()
+		for name, value := range cfg.rows() {
+			if value == "" || m[configuredPrefix+name] == value {
+				continue
+			}
+			rows[name] = value
+			if err := tx.PutSetting(ctx, configuredPrefix+name, value); err != nil {
+				return err
+			}
+		}
+		next, err := settingsOf(rows).Check()
+		if err != nil {
+			return err
+		}
+		return saveSettings(ctx, tx, m, old, next, Event{At: now, Actor: "configuration", Kind: "settings.changed"})
+	})
+}
+
+// saveSettings writes what differs, with its audit line and announcements. rows
+// is what is stored; a row that was never stored is written without an audit line.
+func saveSettings(ctx context.Context, tx Tx, rows map[string]string, old, next Settings, e Event) error {
+	var changes []string
+	was := old.rows()
+	for name, value := range next.rows() {
+		stored, ok := rows[name]
+		if ok && stored == value {
+			continue
+		}
+		if err := tx.PutSetting(ctx, name, value); err != nil {
+			return err
+		}
+		if was[name] != value {
+			changes = append(changes, fmt.Sprintf("%s %q instead of %q", name, value, was[name]))
+		}
+	}
+	items := []Announcement{{Kind: AnnounceSettings}}
+	if len(changes) > 0 {
+		slices.Sort(changes)
+		e.Detail = trust.Clean(strings.Join(changes, ", "), maxDetail)
+		e, err := tx.AppendAudit(ctx, e)
+		if err != nil {
+			return err
+		}
+		items = append(items, auditAnnouncement(e))
+	}
+	return tx.Enqueue(ctx, items...)
+}
+
+// UpdateSettings changes what the request names; without any change it reads.
+func (d *Desk) UpdateSettings(ctx context.Context, req *pb.UpdateSettingsRequest) (*pb.ServerSettings, error) {
+	if req.Name == nil && !req.GetSetLanguages() && req.PairingPolicy == nil {
+		return d.Settings(ctx)
+	}
+	actor, err := checkActor(req.GetActor())
+	if err != nil {
+		return nil, err
+	}
+	var next Settings
+	err = d.Store.Update(ctx, func(tx Tx) error {
+		if err := tx.Lock(ctx, LockIdentity, LockOpen); err != nil {
+			return err
+		}
+		m, err := tx.Settings(ctx)
+		if err != nil {
+			return err
+		}
+		old := settingsOf(m)
+		next = old
+		if req.Name != nil {
+			next.Name = req.GetName()
+		}
+		if req.GetSetLanguages() {
+			next.Languages = req.GetLanguages()
+		}
+		if req.PairingPolicy != nil {
+			next.Policy = req.GetPairingPolicy()
+		}
+		if next, err = next.Check(); err != nil {
+			return err
+		}
+		return saveSettings(ctx, tx, m, old, next, Event{At: d.now(), Actor: actor, Kind: "settings.changed"})
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.log(ctx, "").Info("settings.changed", "actor", actor, "server_name", next.Name, "policy", next.Policy)
+	d.Announcer.Flush(ctx)
+	return next.Message(d.serverID), nil
+}
+
+// Settings reads the settings.
+func (d *Desk) Settings(ctx context.Context) (*pb.ServerSettings, error) {
+	var s Settings
+	err := d.Store.View(ctx, func(tx Tx) (err error) {
+		s, err = LoadSettings(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Message(d.serverID), nil
+}
+
+// Message is what every service may know of the settings.
+func (s Settings) Message(serverID string) *pb.ServerSettings {
+	return &pb.ServerSettings{ServerId: serverID, Name: s.Name, Languages: s.Languages, PairingPolicy: s.Policy}
+}

@@ -2,19 +2,36 @@
 // live feed, tokens and the OpenAPI document. It owns no fact about devices,
 // trust or music: it merges what the other services publish (KV buckets) and
 // turns a request into a request on the bus.
+//
+// What is inside:
+//
+//   - internal/readmodel: the Projection actor merges the buckets into immutable
+//     snapshots; GETs read them and never wait;
+//   - internal/feed: the ring of changes behind GET /api/v1/events;
+//   - internal/auth: who calls, and what they may do;
+//   - internal/api: routes, limits, commands; internal/model: what they speak of;
+//   - internal/ledger: administrative acts on their way to the audit ledger;
+//   - internal/apidocs: /openapi.json and /docs.
 package management
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/services/management/internal/auth"
 )
 
 // Modes of a deployment, as the API names them.
@@ -25,46 +42,146 @@ const (
 
 // Config of the management service.
 type Config struct {
-	// InstanceID names this process; unique in the deployment.
+	// InstanceID names this process; unique in the deployment. Required.
 	InstanceID string
 	// Version is shown by the API and in the instances bucket.
 	Version string
-	// HTTP is the address to listen on, such as ":8080".
+	// HTTP is the address to listen on (default ":8080"; "127.0.0.1:0" in tests).
 	HTTP string
-	// DataDir holds the file "admin-token".
+	// DataDir holds the file "admin-token", which is made on the first start.
+	// Required unless AdminToken is set.
 	DataDir string
-	// AdminToken, when set, is the admin token instead of the one in the data directory.
+	// AdminToken, when set, is the admin token instead of the one in DataDir.
 	AdminToken string
-	// Mode is ModeEmbedded or ModeDistributed.
+	// Mode is ModeEmbedded or ModeDistributed (default).
 	Mode string
+	// RequestTimeout bounds one API request (default 4.5 s).
+	RequestTimeout time.Duration
+	// EventBuffer is how many changes are kept for readers of the live feed that
+	// come back (default 8192).
+	EventBuffer int
 }
 
-// Deps are what the service needs from its process.
+// Deps are what the service needs from its process. The caller owns them and
+// closes them after Run has returned.
 type Deps struct {
-	Bus   *bus.Conn
+	Bus *bus.Conn
+	// House may be nil: positions then move with the wall clock, and the API shows
+	// no house clock.
 	House houseclock.Clock
+	// Clock drives timers; nil means the real one.
 	Clock clockwork.Clock
 	Log   *slog.Logger
-	// Registerer takes this service's metrics; Gatherer is what /metrics shows.
+	// Registerer takes this service's metrics; Gatherer is what /metrics shows. Nil:
+	// a registry of the service's own.
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
-	// Ready adds the process's own checks to /readyz; may be nil.
+	// Ready adds checks of the process to /readyz, such as those of the other
+	// services when all run in one process; may be nil.
 	Ready func() error
 }
 
 // Service is the management service.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg  Config
+	deps Deps
 
-// New checks cfg and starts nothing.
-func New(cfg Config, deps Deps) (*Service, error) { return &Service{cfg: cfg}, nil }
-
-// Run serves until ctx ends.
-func (s *Service) Run(ctx context.Context) error { return errors.New("management: not built yet") }
-
-// Addr is where the API listens ("127.0.0.1:8080"), once it does; it waits for that or for ctx.
-func (s *Service) Addr(ctx context.Context) (string, error) {
-	return "", errors.New("management: not built yet")
+	mu    sync.Mutex // guards what Run publishes to other goroutines
+	addr  string
+	ready func() error
 }
 
-// TokenPath is where the admin token is kept; empty when the configuration set the token.
-func (s *Service) TokenPath() string { return filepath.Join(s.cfg.DataDir, "admin-token") }
+// New checks cfg, fills the defaults and starts nothing.
+func New(cfg Config, deps Deps) (*Service, error) {
+	var faults []error
+	if cfg.InstanceID == "" {
+		faults = append(faults, errors.New("InstanceID is empty"))
+	}
+	if cfg.DataDir == "" && cfg.AdminToken == "" {
+		faults = append(faults, errors.New("DataDir and AdminToken are both empty: there would be no token to sign in with"))
+	}
+	switch cfg.Mode {
+	case "":
+		cfg.Mode = ModeDistributed
+	case ModeEmbedded, ModeDistributed:
+	default:
+		faults = append(faults, fmt.Errorf("mode %q is none of %s, %s", cfg.Mode, ModeEmbedded, ModeDistributed))
+	}
+	if cfg.HTTP == "" {
+		cfg.HTTP = ":8080"
+	}
+	if _, _, err := net.SplitHostPort(cfg.HTTP); err != nil {
+		faults = append(faults, fmt.Errorf("http address %q is not host:port: write for example :8080", cfg.HTTP))
+	}
+	if deps.Bus == nil || deps.Log == nil {
+		faults = append(faults, errors.New("Bus and Log are required"))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("management: %w", err)
+	}
+	if deps.Clock == nil {
+		deps.Clock = clockwork.NewRealClock()
+	}
+	if deps.Registerer == nil {
+		own := prometheus.NewRegistry()
+		deps.Registerer, deps.Gatherer = own, own
+	}
+	if deps.Gatherer == nil {
+		deps.Gatherer = prometheus.NewRegistry()
+	}
+	s := &Service{cfg: cfg, deps: deps}
+	s.publish("", func() error { return fault.New(fault.Unavailable, "management: starting") })
+	return s, nil
+}
+
+// Addr is where the API listens ("127.0.0.1:8080"), "" until it does.
+func (s *Service) Addr() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addr
+}
+
+// Ready is nil when the API can serve, else it says why not.
+func (s *Service) Ready() error {
+	s.mu.Lock()
+	ready := s.ready
+	s.mu.Unlock()
+	return ready()
+}
+
+// TokenPath is the file that holds the admin token; empty when the configuration
+// set the token.
+func (s *Service) TokenPath() string {
+	if s.cfg.AdminToken != "" {
+		return ""
+	}
+	return filepath.Join(s.cfg.DataDir, auth.TokenFile)
+}
+
+func (s *Service) publish(addr string, ready func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.addr, s.ready = addr, ready
+}
+
+// Run serves until ctx ends, and returns when everything that it started has
+// stopped, 10 s after at the latest. An error says why it could not serve.
+func (s *Service) Run(ctx context.Context) error {
+	// Children outlive ctx for the time of the graceful shutdown.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	sup := actor.NewSupervisor(life, actor.SupervisorOptions{
+		Name: "management", Log: s.deps.Log, Clock: s.deps.Clock,
+		Metrics: actor.NewMetrics(s.deps.Registerer, "management"),
+	})
+	defer sup.Stop()
+	p, err := s.build(ctx, life, sup)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped while it waited for the bus
+		}
+		return err
+	}
+	defer p.stop()
+	return s.serve(ctx, life, p)
+}

@@ -80,20 +80,13 @@ func (g *Guard) Authenticate(r *http.Request) (Principal, bool, error) {
 		return Principal{}, false, nil
 	}
 	addr, hash := peer(r), HashOf(token)
-	reply := make(chan verdict, 1)
-	if err := g.ref.Send(r.Context(), guardMsg{addr, hash, reply}); err != nil {
+	v, err := actor.Ask(r.Context(), g.ref, func(reply chan<- verdict) guardMsg { return guardMsg{addr, hash, reply} })
+	if err != nil {
 		return Principal{}, true, fault.Wrap(fault.Unavailable, err, "the server is stopping or overloaded; try again")
 	}
-	select {
-	case v := <-reply:
-		if !v.ok {
-			return Principal{}, true, fault.New(fault.RateLimited,
-				"too many wrong tokens from %s; wait before the next try", addr).WithRetryAfter(v.wait)
-		}
-	case <-r.Context().Done():
-		return Principal{}, true, fault.Wrap(fault.Unavailable, r.Context().Err(), "the request ended")
-	case <-g.ref.Done():
-		return Principal{}, true, fault.New(fault.Unavailable, "the server is stopping; try again")
+	if !v.ok {
+		return Principal{}, true, fault.New(fault.RateLimited,
+			"too many wrong tokens from %s; wait before the next try", addr).WithRetryAfter(v.wait)
 	}
 	if p, ok := g.lookup.Find(hash); ok {
 		return p, true, nil

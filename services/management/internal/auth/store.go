@@ -152,20 +152,29 @@ func (s *Store) List() []Token {
 	return out
 }
 
-// Create makes a token and returns its secret, which is kept nowhere. A name that
-// is taken is fault.Conflict: the ledger names actors by it.
-func (s *Store) Create(ctx context.Context, id, name string, role Role, by string, now time.Time) (Token, string, error) {
+// Free is nil when a token of that name can be made, else fault.Conflict: the
+// ledger names actors by it.
+func (s *Store) Free(name string) error {
 	known := *s.tokens.Load()
 	if len(known) >= MaxTokens {
-		return Token{}, "", fault.New(fault.Conflict, "there are %d tokens already, which is the limit; delete some first", len(known))
+		return fault.New(fault.Conflict, "there are %d tokens already, which is the limit; delete some first", len(known))
 	}
 	for _, t := range known {
 		if t.Name == name {
-			return Token{}, "", fault.New(fault.Conflict, "there is a token named %q already; delete it or choose another name", name)
+			return fault.New(fault.Conflict, "there is a token named %q already; delete it or choose another name", name)
 		}
 	}
 	if name == "admin" {
-		return Token{}, "", fault.New(fault.Conflict, "the name \"admin\" belongs to the first admin token; choose another")
+		return fault.New(fault.Conflict, "the name \"admin\" belongs to the first admin token; choose another")
+	}
+	return nil
+}
+
+// Create makes a token and returns its secret, which is kept nowhere. Errors
+// are those of Free and of the bus.
+func (s *Store) Create(ctx context.Context, id, name string, role Role, by string, now time.Time) (Token, string, error) {
+	if err := s.Free(name); err != nil {
+		return Token{}, "", err
 	}
 	secret := NewSecret()
 	h := HashOf(secret)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -84,24 +85,17 @@ func New(sup *actor.Supervisor, clock clockwork.Clock, log *slog.Logger) (*Cache
 // is under way waits for it. The same key with another body is fault.OutOfRange.
 func (c *Cache) Begin(ctx context.Context, k Key, d Digest) (*Answer, error) {
 	for {
-		reply := make(chan outcome, 1)
-		if err := c.ref.Send(ctx, begin{k, d, reply}); err != nil {
+		o, err := actor.Ask(ctx, c.ref, func(reply chan<- outcome) message { return begin{k, d, reply} })
+		if err != nil {
 			return nil, fault.Wrap(fault.Unavailable, err, "the server is stopping or overloaded; try again")
 		}
+		if o.wait == nil {
+			return o.answer, o.err
+		}
 		select {
-		case o := <-reply:
-			if o.wait == nil {
-				return o.answer, o.err
-			}
-			select {
-			case <-o.wait:
-			case <-ctx.Done():
-				return nil, fault.New(fault.Conflict, "a request with this Idempotency-Key is still under way")
-			}
-		case <-c.ref.Done():
-			return nil, fault.New(fault.Unavailable, "the server is stopping; try again")
+		case <-o.wait:
 		case <-ctx.Done():
-			return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "the request ended")
+			return nil, fault.New(fault.Conflict, "a request with this Idempotency-Key is still under way")
 		}
 	}
 }
@@ -119,7 +113,7 @@ func (c *Cache) Finish(ctx context.Context, k Key, a *Answer) {
 type cache struct {
 	clock   clockwork.Clock
 	entries map[Key]*entry
-	order   []Key // by age, oldest first; may name keys that are gone
+	order   []Key // the keys of entries by age, oldest first
 }
 
 type entry struct {
@@ -165,6 +159,7 @@ func (c *cache) doFinish(m finish) {
 	}
 	if m.answer == nil {
 		delete(c.entries, m.key)
+		c.order = slices.DeleteFunc(c.order, func(k Key) bool { return k == m.key })
 	}
 	e.answer = m.answer
 	select {
@@ -177,7 +172,7 @@ func (c *cache) doFinish(m finish) {
 func (c *cache) expire() {
 	now := c.clock.Now()
 	for len(c.order) > 0 {
-		if e := c.entries[c.order[0]]; e != nil && now.Sub(e.at) < TTL {
+		if now.Sub(c.entries[c.order[0]].at) < TTL {
 			return
 		}
 		c.drop()
@@ -194,10 +189,9 @@ func (c *cache) makeRoom() {
 func (c *cache) drop() {
 	k := c.order[0]
 	c.order = c.order[1:]
-	if e := c.entries[k]; e != nil {
-		delete(c.entries, k)
-		if e.answer == nil {
-			close(e.done)
-		}
+	e := c.entries[k]
+	delete(c.entries, k)
+	if e.answer == nil {
+		close(e.done)
 	}
 }

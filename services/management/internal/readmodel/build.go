@@ -86,6 +86,9 @@ func trustOf(p *pb.ClientPresence, t *pb.TrustRecord) string {
 	return model.TrustUnapproved
 }
 
+// TrustName is Client.trust as a trust record alone has it.
+func TrustName(t *pb.TrustRecord) string { return trustOf(nil, t) }
+
 func buildDeviceInfo(p *pb.ClientPresence, t *pb.TrustRecord) *model.DeviceInfo {
 	d := p.GetDeviceInfo()
 	info := model.DeviceInfo{

@@ -1,0 +1,172 @@
+// Package api is the operator HTTP API, version 1: its routes, what they demand
+// of a caller, and the requests on the bus that carry them out.
+//
+// Reading: a GET renders the read model's snapshot and asks nobody, except for
+// the library and the audit ledger. Writing: a handler checks what it can check
+// (404, 409, 422), asks the service that owns the fact, waits a moment for the
+// read model to show the effect, and answers with the object as it then is.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/jonboulle/clockwork"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/platform/obs"
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/feed"
+	"github.com/tutti-audio/tutti/services/management/internal/idem"
+	"github.com/tutti-audio/tutti/services/management/internal/ledger"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
+)
+
+const (
+	// MaxBody is the largest request body in bytes; a larger one is 413.
+	MaxBody = 1 << 20
+	// DefaultRequestTimeout bounds a request; the API promises an answer within 5 s
+	// whatever the services behind it do.
+	DefaultRequestTimeout = 4500 * time.Millisecond
+	// awaitEffect is how long an answer waits for the read model to show what was
+	// done. It is a courtesy: the command itself is done by then.
+	awaitEffect = time.Second
+)
+
+// Bus is what the API asks of the bus.
+type Bus interface {
+	Request(ctx context.Context, subject string, req, resp proto.Message) error
+}
+
+// Presence is the one bucket that the API writes to: forgetting a client removes
+// its presence.
+type Presence interface {
+	Get(ctx context.Context, key string) (*pb.ClientPresence, uint64, error)
+	Delete(ctx context.Context, key string) error
+}
+
+// Deps are what the API works with. All are required, except House.
+type Deps struct {
+	Bus        Bus
+	Presence   Presence
+	Projection *readmodel.Projection
+	Feed       *feed.Feed
+	// Auth are asked in order; the first that finds a credential of its kind decides.
+	Auth   []auth.Authenticator
+	Tokens *auth.Store
+	Ledger *ledger.Ledger
+	Idem   *idem.Cache
+	House  houseclock.Clock
+	Clock  clockwork.Clock
+	Log    *slog.Logger
+	// Version and Mode are shown by GET /api/v1/server.
+	Version, Mode string
+	// RequestTimeout bounds a request; 0 means DefaultRequestTimeout.
+	RequestTimeout time.Duration
+	// Streams ends when open event streams must end, for a shutdown.
+	Streams context.Context
+	// Metrics counts; see NewMetrics.
+	Metrics *Metrics
+}
+
+// API is the set of routes.
+type API struct {
+	d    Deps
+	huma huma.API
+}
+
+// New registers every route on mux and returns the API with its document.
+func New(mux *http.ServeMux, d Deps) *API {
+	if d.RequestTimeout == 0 {
+		d.RequestTimeout = DefaultRequestTimeout
+	}
+	a := &API{d: d}
+	a.huma = humago.New(mux, a.config())
+	a.serverRoutes()
+	a.clientRoutes()
+	a.trustRoutes()
+	a.groupRoutes()
+	a.playbackRoutes()
+	a.queueRoutes()
+	a.auditRoutes()
+	a.tokenRoutes()
+	a.eventRoutes()
+	finishDocument(a.huma.OpenAPI())
+	return a
+}
+
+// Document is the OpenAPI 3.1 document. It does not change after New.
+func (a *API) Document() *huma.OpenAPI { return a.huma.OpenAPI() }
+
+// ask sends a request to a service and says in the operator's words when that
+// service does not answer.
+func (a *API) ask(ctx context.Context, service, subject string, req, resp proto.Message) error {
+	err := a.d.Bus.Request(ctx, subject, req, resp)
+	switch fault.CodeOf(err) {
+	case "":
+		return nil
+	case fault.Unavailable:
+		return fault.Wrap(fault.Unavailable, err, "the %s service cannot be reached; is it running? try again in a moment", service)
+	case fault.Timeout:
+		return fault.Wrap(fault.Timeout, err, "the %s service did not answer in time; whether it was done is not known", service)
+	}
+	return err
+}
+
+// act puts an administrative act into the log and the audit ledger.
+func (a *API) act(ctx context.Context, kind, clientID, detail string) {
+	a.logAct(ctx, kind, clientID, detail)
+	a.d.Ledger.Append(ctx, ledger.Act{Actor: actor(ctx), Kind: kind, ClientID: clientID, Detail: detail})
+}
+
+// logAct is act for what the owning service writes into the ledger itself.
+func (a *API) logAct(ctx context.Context, kind, clientID, detail string) {
+	args := []any{"actor", actor(ctx), "kind", kind, "detail", detail, obs.KeyTrace, bus.TraceID(ctx)}
+	if clientID != "" {
+		args = append(args, obs.KeyClient, clientID)
+	}
+	a.d.Log.InfoContext(ctx, "operator act", args...)
+}
+
+func actor(ctx context.Context) string { return auth.PrincipalOf(ctx).Actor }
+
+// await waits for the read model to show an effect, for a bounded time.
+func (a *API) await(ctx context.Context, cond func(*readmodel.Snapshot) bool) *readmodel.Snapshot {
+	ctx, cancel := context.WithTimeout(ctx, awaitEffect)
+	defer cancel()
+	a.d.Projection.Await(ctx, cond)
+	return a.d.Projection.Snapshot()
+}
+
+// client finds a client or answers fault.NotFound.
+func (a *API) client(id string) (*model.Client, error) {
+	if c := a.d.Projection.Snapshot().Client(id); c != nil {
+		return c, nil
+	}
+	return nil, fault.New(fault.NotFound, "there is no client %q; GET /api/v1/clients lists those that are known", clip(id))
+}
+
+// group finds a group or answers fault.NotFound.
+func (a *API) group(id string) (*pb.Group, error) {
+	if g := a.d.Projection.Snapshot().Group(id); g != nil {
+		return g, nil
+	}
+	return nil, fault.New(fault.NotFound, "there is no group %q; GET /api/v1/groups lists those that are known", clip(id))
+}
+
+// clip keeps what a caller sent from filling an answer.
+func clip(s string) string {
+	if r := []rune(s); len(r) > 64 {
+		return string(r[:64]) + "…"
+	}
+	return s
+}

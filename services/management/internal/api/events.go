@@ -1,0 +1,142 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/feed"
+)
+
+const (
+	// heartbeat keeps proxies from closing a silent stream and finds dead readers.
+	heartbeat = 15 * time.Second
+	// streamWriteDeadline is how long one write to a reader may be stuck. Then the
+	// reader is dropped; it comes back with Last-Event-ID.
+	streamWriteDeadline = 10 * time.Second
+	// retryMS is what a browser waits before it connects anew.
+	retryMS = 2000
+)
+
+type eventsInput struct {
+	LastEventID string `header:"Last-Event-ID" maxLength:"64" doc:"The id of the last event that was seen: the feed goes on after it."`
+}
+
+const eventsDoc = `Server-Sent Events. Kinds: ` + "`client.updated`, `group.updated`, `inbox.updated`, `server.updated` and `audit.appended`" + ` carry the same JSON object that the GET returns; ` + "`client.removed` and `group.removed`" + ` carry the id. Counters that move all the while (buffers, round trips) are sent about once a second, and less often in a large deployment.
+
+The feed begins with the present: connect first, then read the state by GET. A reader that comes back with Last-Event-ID gets what it missed; if that is too long ago it gets the event ` + "`reset`" + ` and reads the state anew. A comment line every 15 s says that the feed is alive.`
+
+func (a *API) eventRoutes() {
+	register(a, route{
+		id: "get-events", method: http.MethodGet, path: "/api/v1/events", tag: tagEvents, role: auth.RoleViewer,
+		summary: "The feed of changes", doc: eventsDoc, errors: []int{http.StatusUnprocessableEntity}, stream: true,
+		success: &huma.Response{Description: "An endless stream of events.", Content: map[string]*huma.MediaType{
+			"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}},
+		}},
+	}, func(_ context.Context, in *eventsInput) (*huma.StreamResponse, error) {
+		return &huma.StreamResponse{Body: func(c huma.Context) { a.stream(c, in.LastEventID) }}, nil
+	})
+}
+
+// stream writes the feed to one reader until it leaves, is stuck, or the service
+// stops. Each reader has its own cursor; nobody waits for it.
+func (a *API) stream(c huma.Context, lastID string) {
+	r, w := humago.Unwrap(c)
+	s := &stream{w: w, rc: http.NewResponseController(w), feed: a.d.Feed}
+	a.d.Metrics.streams.Inc()
+	defer a.d.Metrics.streams.Dec()
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // a reverse proxy must not hold events back
+	_ = s.rc.SetReadDeadline(time.Time{})
+	w.WriteHeader(http.StatusOK)
+	if !a.begin(s, lastID) {
+		return
+	}
+	beat := a.d.Clock.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		b := a.d.Feed.Read(s.cursor)
+		if !a.pass(s, b) {
+			return
+		}
+		select {
+		case <-b.Changed:
+		case <-beat.Chan():
+			if _, err := a.authenticate(r); err != nil {
+				return // the token was deleted meanwhile
+			}
+			if !s.write(": alive\n\n") {
+				return
+			}
+		case <-c.Context().Done():
+			return
+		case <-a.d.Streams.Done():
+			return
+		}
+	}
+}
+
+// begin sets the cursor and tells the reader where it stands, so that it can
+// resume even if no event comes before it is cut off.
+func (a *API) begin(s *stream, lastID string) bool {
+	s.cursor = a.d.Feed.Last()
+	if lastID == "" {
+		return s.write(fmt.Sprintf("retry: %d\nid: %s\n\n", retryMS, a.d.Feed.ID(s.cursor)))
+	}
+	if cursor, ok := a.d.Feed.Cursor(lastID); ok {
+		s.cursor = cursor
+		return s.write(fmt.Sprintf("retry: %d\n\n", retryMS))
+	}
+	return s.write(fmt.Sprintf("retry: %d\n\n", retryMS)) && a.reset(s)
+}
+
+// pass writes a batch.
+func (a *API) pass(s *stream, b feed.Batch) bool {
+	if b.Gap {
+		s.cursor = b.Cursor
+		return a.reset(s)
+	}
+	for _, e := range b.Events {
+		if !s.event(e.Kind, e.Seq, e.Body()) {
+			return false
+		}
+		s.cursor = e.Seq
+	}
+	return true
+}
+
+func (a *API) reset(s *stream) bool {
+	a.d.Metrics.streamGaps.Inc()
+	return s.event("reset", s.cursor, []byte(`{"reason":"events were missed; read the state anew"}`))
+}
+
+// stream is one reader's connection.
+type stream struct {
+	w      http.ResponseWriter
+	rc     *http.ResponseController
+	feed   *feed.Feed
+	cursor uint64
+}
+
+func (s *stream) event(kind string, seq uint64, data []byte) bool {
+	return s.write(fmt.Sprintf("event: %s\nid: %s\ndata: %s\n\n", kind, s.feed.ID(seq), data))
+}
+
+// write sends text at once; false says that the reader is gone or stuck.
+func (s *stream) write(text string) bool {
+	if err := s.rc.SetWriteDeadline(time.Now().Add(streamWriteDeadline)); err != nil {
+		return false
+	}
+	if _, err := io.WriteString(s.w, text); err != nil {
+		return false
+	}
+	return s.rc.Flush() == nil
+}

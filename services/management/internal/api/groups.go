@@ -1,0 +1,246 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/proto/subject"
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
+)
+
+type groupPath struct {
+	ID string `path:"group_id" doc:"The group."`
+}
+
+type memberPath struct {
+	groupPath
+	ClientID string `path:"client_id" doc:"The device's key."`
+}
+
+type createGroup struct {
+	Body struct {
+		Name    string    `json:"name" minLength:"1" maxLength:"100" example:"Ground floor"`
+		Members *[]string `json:"members,omitempty" nullable:"false" maxItems:"10000" doc:"Client ids; each leaves the group it is in."`
+	}
+}
+
+type created struct {
+	Location string `header:"Location"`
+	Body     model.Group
+}
+
+type patchGroup struct {
+	groupPath
+	Body struct {
+		Name *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
+	}
+}
+
+func (a *API) groupRoutes() {
+	register(a, route{
+		id: "list-groups", method: http.MethodGet, path: "/api/v1/groups", tag: tagGroups, role: auth.RoleViewer,
+		summary: "All groups", doc: "A client that is in no named group plays in one of its own (solo).",
+	}, a.listGroups)
+	register(a, route{
+		id: "get-group", method: http.MethodGet, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleViewer,
+		summary: "One group", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
+	}, func(_ context.Context, in *groupPath) (*body[model.Group], error) {
+		g, err := a.group(in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return answer(a.render(g)), nil
+	})
+	register(a, route{
+		id: "create-group", method: http.MethodPost, path: "/api/v1/groups", tag: tagGroups, role: auth.RoleOperator, status: http.StatusCreated,
+		summary: "Make a group", idempotent: true,
+		errors: []int{http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity},
+	}, a.createGroup)
+	changes := []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}
+	register(a, route{
+		id: "patch-group", method: http.MethodPatch, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleOperator,
+		summary: "Rename a group", errors: append([]int{http.StatusBadRequest}, changes...),
+	}, a.patchGroup)
+	register(a, route{
+		id: "delete-group", method: http.MethodDelete, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleOperator, status: http.StatusNoContent,
+		summary: "Delete a group", doc: "Its members go back to groups of their own.", errors: changes,
+	}, a.deleteGroup)
+	register(a, route{
+		id: "add-member", method: http.MethodPut, path: "/api/v1/groups/{group_id}/members/{client_id}", tag: tagGroups, role: auth.RoleOperator,
+		summary: "Put a client into a group", doc: "It leaves the group it is in. What plays goes on; the client joins within its lead.", errors: changes,
+	}, a.putMember)
+	register(a, route{
+		id: "remove-member", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/members/{client_id}", tag: tagGroups, role: auth.RoleOperator,
+		summary: "Take a client out of a group", doc: "It goes back to a group of its own. The others play on.", errors: changes,
+	}, a.deleteMember)
+}
+
+func (a *API) render(g *pb.Group) model.Group { return readmodel.BuildGroup(g, a.d.Projection.Now()) }
+
+func (a *API) listGroups(context.Context, *nothing) (*body[model.Groups], error) {
+	now := a.d.Projection.Now()
+	groups := a.d.Projection.Snapshot().Groups
+	out := model.Groups{Groups: make([]model.Group, 0, len(groups))}
+	for _, g := range groups {
+		out.Groups = append(out.Groups, readmodel.BuildGroup(g, now))
+	}
+	return answer(out), nil
+}
+
+func (a *API) createGroup(ctx context.Context, in *createGroup) (*created, error) {
+	name := strings.TrimSpace(in.Body.Name)
+	if name == "" {
+		return nil, badField("body.name", "is blank")
+	}
+	var members []string
+	if in.Body.Members != nil {
+		members = *in.Body.Members
+	}
+	snap := a.d.Projection.Snapshot()
+	for i, m := range members {
+		if snap.Client(m) == nil {
+			return nil, badField(indexed("body.members", i), fmt.Sprintf("there is no client %q", clip(m)))
+		}
+	}
+	reply := &pb.GroupReply{}
+	err := a.ask(ctx, "stream", subject.StreamCreateGroup,
+		&pb.CreateGroupRequest{Name: name, Members: members, Actor: actor(ctx)}, reply)
+	if err != nil {
+		return nil, err
+	}
+	g := reply.GetGroup()
+	a.act(ctx, "group.created", "", fmt.Sprintf("group %q (%s), %d members", g.GetName(), g.GetGroupId(), len(g.GetMembers())))
+	a.await(ctx, func(s *readmodel.Snapshot) bool { return s.Group(g.GetGroupId()) != nil && hold(s, g, members) })
+	return &created{Location: "/api/v1/groups/" + g.GetGroupId(), Body: a.render(g)}, nil
+}
+
+// hold reports whether every client shows that it is in g.
+func hold(s *readmodel.Snapshot, g *pb.Group, clients []string) bool {
+	return !slices.ContainsFunc(clients, func(id string) bool {
+		c := s.Client(id)
+		return c != nil && c.GroupID != g.GetGroupId()
+	})
+}
+
+func (a *API) patchGroup(ctx context.Context, in *patchGroup) (*body[model.Group], error) {
+	g, err := a.group(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if in.Body.Name == nil {
+		return answer(a.render(g)), nil
+	}
+	name := strings.TrimSpace(*in.Body.Name)
+	if name == "" {
+		return nil, badField("body.name", "is blank")
+	}
+	g, err = a.command(ctx, in.ID, &pb.GroupCommand{Command: &pb.GroupCommand_Rename{Rename: name}})
+	if err != nil {
+		return nil, err
+	}
+	a.act(ctx, "group.renamed", "", fmt.Sprintf("group %s is now %q", in.ID, name))
+	a.await(ctx, func(s *readmodel.Snapshot) bool { x := s.Group(in.ID); return x == nil || x.GetName() == name })
+	return answer(a.render(g)), nil
+}
+
+func (a *API) deleteGroup(ctx context.Context, in *groupPath) (*struct{}, error) {
+	g, err := a.group(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if g.GetSolo() {
+		return nil, fault.New(fault.Conflict, "group %q belongs to one client and goes when the client joins another; it cannot be deleted", g.GetName())
+	}
+	err = a.ask(ctx, "stream", subject.StreamDeleteGroup, &pb.GroupRequest{GroupId: in.ID, Actor: actor(ctx)}, &pb.Empty{})
+	if err != nil {
+		return nil, err
+	}
+	a.act(ctx, "group.deleted", "", fmt.Sprintf("group %q (%s)", g.GetName(), in.ID))
+	a.await(ctx, func(s *readmodel.Snapshot) bool { return s.Group(in.ID) == nil })
+	return nil, nil
+}
+
+func (a *API) putMember(ctx context.Context, in *memberPath) (*body[model.Group], error) {
+	if _, err := a.group(in.ID); err != nil {
+		return nil, err
+	}
+	c, err := a.client(in.ClientID)
+	if err != nil {
+		return nil, err
+	}
+	g, err := a.addMember(ctx, in.ID, c)
+	if err != nil {
+		return nil, err
+	}
+	return answer(a.render(g)), nil
+}
+
+func (a *API) addMember(ctx context.Context, groupID string, c *model.Client) (*pb.Group, error) {
+	reply := &pb.GroupReply{}
+	err := a.ask(ctx, "stream", subject.StreamAddMember,
+		&pb.GroupMemberRequest{GroupId: groupID, ClientId: c.ClientID, Actor: actor(ctx)}, reply)
+	if err != nil {
+		return nil, err
+	}
+	g := reply.GetGroup()
+	a.act(ctx, "group.member_added", c.ClientID, fmt.Sprintf("%s joined group %q (%s)", c.DisplayName(), g.GetName(), groupID))
+	a.await(ctx, func(s *readmodel.Snapshot) bool { return hold(s, g, []string{c.ClientID}) })
+	return g, nil
+}
+
+func (a *API) deleteMember(ctx context.Context, in *memberPath) (*body[model.Group], error) {
+	g, err := a.group(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.client(in.ClientID)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(g.GetMembers(), in.ClientID) { // else it is as asked for already
+		if err := a.removeMember(ctx, in.ID, c); err != nil {
+			return nil, err
+		}
+	}
+	if now := a.d.Projection.Snapshot().Group(in.ID); now != nil {
+		g = now
+	}
+	return answer(a.render(g)), nil
+}
+
+func (a *API) removeMember(ctx context.Context, groupID string, c *model.Client) error {
+	if groupID == "" {
+		return nil
+	}
+	err := a.ask(ctx, "stream", subject.StreamRemoveMember,
+		&pb.GroupMemberRequest{GroupId: groupID, ClientId: c.ClientID, Actor: actor(ctx)}, &pb.GroupReply{})
+	if err != nil {
+		return err
+	}
+	a.act(ctx, "group.member_removed", c.ClientID, fmt.Sprintf("%s left group %s", c.DisplayName(), groupID))
+	a.await(ctx, func(s *readmodel.Snapshot) bool {
+		g := s.Group(groupID)
+		return g == nil || !slices.Contains(g.GetMembers(), c.ClientID)
+	})
+	return nil
+}
+
+// command asks a group's actor and returns the group after it.
+func (a *API) command(ctx context.Context, groupID string, cmd *pb.GroupCommand) (*pb.Group, error) {
+	cmd.GroupId, cmd.Actor = groupID, actor(ctx)
+	reply := &pb.GroupReply{}
+	if err := a.ask(ctx, "stream", subject.StreamCommand, cmd, reply); err != nil {
+		return nil, err
+	}
+	if reply.GetGroup() == nil {
+		return nil, fault.New(fault.Internal, "stream answered a command to group %s without the group", groupID)
+	}
+	return reply.GetGroup(), nil
+}

@@ -1,0 +1,126 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+)
+
+// traceHeader tells the caller which trace id to look for in the logs.
+const traceHeader = "Tutti-Trace-Id"
+
+// Handler wraps mux with what every request gets: a trace id, limits, a problem
+// document for what no route answers, the access log and the metrics.
+func (a *API) Handler(mux *http.ServeMux) http.Handler {
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { notFound(mux, w, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := time.Now()
+		trace := bus.NewTraceID()
+		r = r.WithContext(bus.WithTraceID(r.Context(), trace))
+		rec := &statusWriter{ResponseWriter: w}
+		setHeaders(rec.Header(), trace)
+		defer a.finish(rec, r, begun)
+		if r.ContentLength > MaxBody {
+			w.Header().Set("Connection", "close") // the body will not be read
+			WriteProblem(rec, model.NewProblem(http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB"))
+			return
+		}
+		// The API speaks JSON alone, whatever a tool labels its body with (curl -d
+		// says "form"). Cross-site forms are no danger: a token never travels by itself.
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		mux.ServeHTTP(rec, r)
+	})
+}
+
+func setHeaders(h http.Header, trace string) {
+	h.Set(traceHeader, trace)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+}
+
+// finish logs and counts a request, and turns a panic into a 500 that costs this
+// request alone.
+func (a *API) finish(w *statusWriter, r *http.Request, begun time.Time) {
+	if p := recover(); p != nil {
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(p)
+		}
+		a.d.Log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "route", r.Pattern,
+			obs.KeyTrace, bus.TraceID(r.Context()), obs.KeyErr, fmt.Sprint(p), "stack", string(debug.Stack()))
+		if w.status == 0 {
+			WriteProblem(w, model.NewProblem(http.StatusInternalServerError, "the server made a mistake; its log has the cause"))
+		}
+	}
+	took := time.Since(begun)
+	pattern := r.Pattern
+	if pattern == "" || pattern == "/" {
+		pattern = "other"
+	}
+	a.d.Metrics.requests.WithLabelValues(pattern, strconv.Itoa(w.code())).Observe(took.Seconds())
+	a.d.Log.LogAttrs(r.Context(), slog.LevelDebug, "request",
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", w.code()),
+		slog.Int64(obs.KeyDuration, took.Milliseconds()), slog.String(obs.KeyAddr, r.RemoteAddr),
+		slog.String(obs.KeyTrace, bus.TraceID(r.Context())))
+}
+
+// notFound answers what no route does: 405 with the methods that the path has,
+// else 404.
+func notFound(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	var allow []string
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		probe := r.Clone(r.Context())
+		probe.Method = m
+		if _, pattern := mux.Handler(probe); pattern != "" && pattern != "/" {
+			allow = append(allow, m)
+		}
+	}
+	if len(allow) > 0 {
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		WriteProblem(w, model.NewProblem(http.StatusMethodNotAllowed,
+			fmt.Sprintf("%s is not possible here; possible: %s", r.Method, strings.Join(allow, ", "))))
+		return
+	}
+	WriteProblem(w, model.NewProblem(http.StatusNotFound, fmt.Sprintf("there is nothing at %q; /docs shows what there is", clip(r.URL.Path))))
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *statusWriter) code() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

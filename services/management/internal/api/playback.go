@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/playuri"
+)
+
+type playGroup struct {
+	groupPath
+	Body *struct {
+		URI *string `json:"uri,omitempty" doc:"A path below the music folder, or a file:, http:, https: or tone: address; without it what was paused or stopped resumes." example:"Albums/Blue/01.flac"`
+	}
+}
+
+type seekGroup struct {
+	groupPath
+	Body struct {
+		PositionMS int64 `json:"position_ms" minimum:"0" maximum:"9007199254740991" doc:"From the start of the title."`
+	}
+}
+
+type volumeGroup struct {
+	groupPath
+	Body struct {
+		Volume int32 `json:"volume" minimum:"0" maximum:"100" doc:"The group's average; the members keep their differences."`
+	}
+}
+
+type muteGroup struct {
+	groupPath
+	Body struct {
+		Muted bool `json:"muted"`
+	}
+}
+
+type repeatGroup struct {
+	groupPath
+	Body struct {
+		Mode string `json:"mode" enum:"off,one,all"`
+	}
+}
+
+type shuffleGroup struct {
+	groupPath
+	Body struct {
+		Enabled bool `json:"enabled"`
+	}
+}
+
+func (a *API) playbackRoutes() {
+	register(a, a.playback("play", "Play or resume", "Starts the uri at once; without one, what was paused or stopped goes on.", true),
+		func(ctx context.Context, in *playGroup) (*body[model.Group], error) {
+			uri := ""
+			if in.Body != nil && in.Body.URI != nil {
+				if uri = *in.Body.URI; playuri.Check(uri) != nil {
+					return nil, badField("body.uri", playuri.Check(uri).Error())
+				}
+			}
+			return a.control(ctx, in.ID, "play", uri, &pb.GroupCommand{Command: &pb.GroupCommand_Play{Play: &pb.Play{Uri: uri}}})
+		})
+	plain := func(verb, summary, doc string, cmd func() *pb.GroupCommand) {
+		register(a, a.playback(verb, summary, doc, false),
+			func(ctx context.Context, in *groupPath) (*body[model.Group], error) {
+				return a.control(ctx, in.ID, verb, "", cmd())
+			})
+	}
+	plain("pause", "Pause", "The position is kept.", func() *pb.GroupCommand { return &pb.GroupCommand{Command: &pb.GroupCommand_Pause{Pause: &pb.Empty{}}} })
+	plain("stop", "Stop", "", func() *pb.GroupCommand { return &pb.GroupCommand{Command: &pb.GroupCommand_Stop{Stop: &pb.Empty{}}} })
+	plain("next", "Next title", "", func() *pb.GroupCommand { return &pb.GroupCommand{Command: &pb.GroupCommand_Next{Next: &pb.Empty{}}} })
+	plain("previous", "Previous title", "", func() *pb.GroupCommand {
+		return &pb.GroupCommand{Command: &pb.GroupCommand_Previous{Previous: &pb.Empty{}}}
+	})
+	register(a, a.playback("seek", "Seek", "409 when what plays cannot be sought in.", true),
+		func(ctx context.Context, in *seekGroup) (*body[model.Group], error) {
+			return a.control(ctx, in.ID, "seek", fmt.Sprintf("%d ms", in.Body.PositionMS), &pb.GroupCommand{Command: &pb.GroupCommand_SeekMs{SeekMs: in.Body.PositionMS}})
+		})
+	register(a, a.playback("volume", "Set the volume", "", true),
+		func(ctx context.Context, in *volumeGroup) (*body[model.Group], error) {
+			return a.control(ctx, in.ID, "volume", fmt.Sprint(in.Body.Volume), &pb.GroupCommand{Command: &pb.GroupCommand_Volume{Volume: in.Body.Volume}})
+		})
+	register(a, a.playback("mute", "Mute or unmute", "", true),
+		func(ctx context.Context, in *muteGroup) (*body[model.Group], error) {
+			return a.control(ctx, in.ID, "mute", fmt.Sprint(in.Body.Muted), &pb.GroupCommand{Command: &pb.GroupCommand_Mute{Mute: in.Body.Muted}})
+		})
+	register(a, a.playback("repeat", "Set the repeat mode", "", true),
+		func(ctx context.Context, in *repeatGroup) (*body[model.Group], error) {
+			return a.control(ctx, in.ID, "repeat", in.Body.Mode, &pb.GroupCommand{Command: &pb.GroupCommand_Repeat{Repeat: in.Body.Mode}})
+		})
+	register(a, a.playback("shuffle", "Set shuffle", "", true),
+		func(ctx context.Context, in *shuffleGroup) (*body[model.Group], error) {
+			return a.control(ctx, in.ID, "shuffle", fmt.Sprint(in.Body.Enabled), &pb.GroupCommand{Command: &pb.GroupCommand_Shuffle{Shuffle: in.Body.Enabled}})
+		})
+}
+
+// playback is what the commands to a group have in common.
+func (a *API) playback(verb, summary, doc string, hasBody bool) route {
+	r := route{
+		id: verb + "-group", method: http.MethodPost, path: "/api/v1/groups/{group_id}/" + verb,
+		tag: tagPlay, role: auth.RoleOperator, summary: summary, doc: doc,
+		errors:     []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+		idempotent: verb == "play" || verb == "next" || verb == "previous",
+	}
+	if hasBody {
+		r.errors = append(r.errors, http.StatusBadRequest)
+	}
+	return r
+}
+
+// control gives a command to a group and answers with the group after it. Whether
+// the group exists is the stream service's to say: it may know more than the read
+// model at this moment.
+func (a *API) control(ctx context.Context, groupID, verb, detail string, cmd *pb.GroupCommand) (*body[model.Group], error) {
+	if len(groupID) > maxGroupID {
+		_, err := a.group(groupID)
+		return nil, err
+	}
+	g, err := a.command(ctx, groupID, cmd)
+	if err != nil {
+		return nil, err
+	}
+	says := fmt.Sprintf("group %q (%s)", g.GetName(), groupID)
+	if detail != "" {
+		says += ": " + detail
+	}
+	switch verb {
+	case "play", "pause", "stop": // who started or silenced the music is worth a line
+		a.act(ctx, "group."+verb, "", says)
+	default:
+		a.logAct(ctx, "group."+verb, "", says)
+	}
+	return answer(a.render(g)), nil
+}
+
+// maxGroupID is longer than any group id; it keeps nonsense off the bus.
+const maxGroupID = 128

@@ -1,0 +1,108 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"io"
+	"maps"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/idem"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+)
+
+const (
+	idempotencyHeader = "Idempotency-Key"
+	replayedHeader    = "Idempotency-Replayed"
+)
+
+func idempotencyParameter() *huma.Param {
+	limit := idem.MaxKeyLength
+	return &huma.Param{
+		Name: idempotencyHeader, In: "header",
+		Description: "Any word of yours. A second request with it within 24 hours starts nothing and gets the first one's answer.",
+		Schema:      &huma.Schema{Type: huma.TypeString, MaxLength: &limit},
+	}
+}
+
+// replay answers a repeated POST with the answer of the first. Without the header
+// it does nothing.
+func (a *API) replay(c huma.Context, next func(huma.Context)) {
+	name := c.Header(idempotencyHeader)
+	if name == "" {
+		next(c)
+		return
+	}
+	r, w := humago.Unwrap(c)
+	if len(name) > idem.MaxKeyLength {
+		WriteProblem(w, model.FromError(fault.New(fault.OutOfRange, "the Idempotency-Key is longer than %d bytes", idem.MaxKeyLength).
+			WithField("header."+idempotencyHeader, "is too long")))
+		return
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	if err != nil {
+		WriteProblem(w, model.NewProblem(http.StatusBadRequest, "the body ended before it was whole"))
+		return
+	}
+	ctx := c.Context()
+	key := idem.Key{Actor: auth.PrincipalOf(ctx).Actor, Method: r.Method, Path: r.URL.Path, Key: name}
+	kept, err := a.d.Idem.Begin(ctx, key, sha256.Sum256(body))
+	switch {
+	case err != nil:
+		WriteProblem(w, model.FromError(err))
+		return
+	case kept != nil:
+		maps.Copy(w.Header(), kept.Header)
+		w.Header().Set(replayedHeader, "true")
+		w.WriteHeader(kept.Status)
+		_, _ = w.Write(kept.Body)
+		return
+	}
+	rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+	var answer *idem.Answer
+	// A panic on the way must free the key, too.
+	defer func() { a.d.Idem.Finish(ctx, key, answer) }()
+	r = r.WithContext(ctx)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	next(humago.NewContext(c.Operation(), r, rec))
+	// Only what was decided is kept: after a 5xx the caller may try again.
+	if rec.status < http.StatusInternalServerError {
+		answer = &idem.Answer{Status: rec.status, Header: keptHeader(w.Header()), Body: rec.body.Bytes()}
+	}
+}
+
+// keptHeader is the part of an answer's header that belongs to the answer itself.
+func keptHeader(h http.Header) http.Header {
+	out := http.Header{}
+	for _, k := range []string{"Content-Type", "Location"} {
+		if v := h.Values(k); len(v) > 0 {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// recorder passes an answer on and keeps a copy.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.body.Write(b)
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,160 @@
+package api
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"reflect"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+)
+
+// RoleExtension names the role that an operation demands in the OpenAPI document.
+const RoleExtension = "x-tutti-role"
+
+// route describes one operation.
+type route struct {
+	id, method, path string
+	tag              string
+	summary, doc     string
+	role             auth.Role
+	status           int   // of success; 0: 200
+	errors           []int // beyond those that every operation has
+	idempotent       bool  // takes an Idempotency-Key
+	stream           bool  // no time limit
+	success          *huma.Response
+}
+
+// register adds an operation. Its handler returns coded errors (platform/fault),
+// which become problems here and nowhere else.
+func register[I, O any](a *API, r route, h func(ctx context.Context, in *I) (*O, error)) {
+	op := huma.Operation{
+		OperationID: r.id, Method: r.method, Path: r.path, Tags: []string{r.tag},
+		Summary: r.summary, Description: r.doc, DefaultStatus: r.status,
+		MaxBodyBytes: MaxBody + 1, // huma refuses a body that reaches the limit
+		Security:     []map[string][]string{{"bearer": {}}},
+		Extensions:   map[string]any{RoleExtension: r.role.String()},
+		Responses:    a.errorResponses(r),
+		Middlewares:  huma.Middlewares{a.authorize(r.role)},
+	}
+	if r.success != nil {
+		op.Responses["200"] = r.success
+	}
+	if !r.stream {
+		op.Middlewares = append(op.Middlewares, a.limitTime)
+	}
+	if r.idempotent {
+		op.Parameters = append(op.Parameters, idempotencyParameter())
+		op.Middlewares = append(op.Middlewares, a.replay)
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := h(ctx, in)
+		if err != nil {
+			return nil, a.problem(ctx, r.id, err)
+		}
+		return out, nil
+	})
+}
+
+// errorResponses documents the problems of an operation.
+func (a *API) errorResponses(r route) map[string]*huma.Response {
+	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[model.Problem](), true, "Problem")
+	codes := append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusServiceUnavailable}, r.errors...)
+	if r.method != http.MethodGet {
+		codes = append(codes, http.StatusRequestEntityTooLarge)
+	}
+	out := map[string]*huma.Response{}
+	for _, code := range codes {
+		out[strconv.Itoa(code)] = &huma.Response{
+			Description: errorMeaning(code),
+			Content:     map[string]*huma.MediaType{model.ProblemType: {Schema: schema}},
+		}
+	}
+	return out
+}
+
+// errorMeaning is one table for the whole document.
+func errorMeaning(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "The body cannot be parsed."
+	case http.StatusUnauthorized:
+		return "No token, or one that is not known here."
+	case http.StatusForbidden:
+		return "The token's role is too low."
+	case http.StatusNotFound:
+		return "There is no such thing; detail names it."
+	case http.StatusConflict:
+		return "A state forbids the action; detail says which."
+	case http.StatusRequestEntityTooLarge:
+		return "The body is larger than 1 MiB."
+	case http.StatusUnprocessableEntity:
+		return "A field is out of range; errors names each."
+	case http.StatusTooManyRequests:
+		return "Too many wrong tokens; Retry-After says when to come back."
+	case http.StatusInternalServerError:
+		return "A defect of the server; its log has the cause."
+	case http.StatusServiceUnavailable:
+		return "A service behind the API does not answer."
+	}
+	return http.StatusText(status)
+}
+
+// problem turns a handler's error into the answer, and logs what is ours to mend.
+func (a *API) problem(ctx context.Context, operation string, err error) error {
+	p := model.FromError(err)
+	if p.Status >= http.StatusInternalServerError {
+		a.d.Log.ErrorContext(ctx, "request failed", "operation", operation,
+			obs.KeyTrace, bus.TraceID(ctx), obs.KeyErr, err)
+	}
+	if d := p.RetryAfter(); d > 0 {
+		return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {seconds(d.Seconds())}})
+	}
+	return p
+}
+
+func seconds(s float64) string { return strconv.Itoa(int(math.Max(1, math.Ceil(s)))) }
+
+// authorize demands a role of the caller.
+func (a *API) authorize(role auth.Role) func(huma.Context, func(huma.Context)) {
+	return func(c huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(c)
+		p, err := a.authenticate(r)
+		if err == nil && p.Role < role {
+			err = fault.New(fault.Forbidden, "this needs the role %s; the token %q has the role %s", role, p.Actor, p.Role)
+		}
+		if err != nil {
+			a.d.Metrics.authFailures.WithLabelValues(string(fault.CodeOf(err))).Inc()
+			WriteProblem(w, model.FromError(err))
+			return
+		}
+		next(huma.WithContext(c, auth.WithPrincipal(c.Context(), p)))
+	}
+}
+
+func (a *API) authenticate(r *http.Request) (auth.Principal, error) {
+	for _, au := range a.d.Auth {
+		p, found, err := au.Authenticate(r)
+		if err != nil || found {
+			return p, err
+		}
+	}
+	return auth.Principal{}, fault.New(fault.Unauthorized,
+		"this needs a token: send the header \"Authorization: Bearer <token>\"; the first one is in the file admin-token of the data directory")
+}
+
+// limitTime keeps the promise that no request hangs.
+func (a *API) limitTime(c huma.Context, next func(huma.Context)) {
+	ctx, cancel := context.WithTimeout(c.Context(), a.d.RequestTimeout)
+	defer cancel()
+	next(huma.WithContext(c, ctx))
+}

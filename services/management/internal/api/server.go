@@ -1,0 +1,123 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/proto/subject"
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
+)
+
+type nothing struct{}
+
+type body[T any] struct{ Body T }
+
+func answer[T any](v T) *body[T] { return &body[T]{Body: v} }
+
+type patchServer struct {
+	Body struct {
+		Name      *string       `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"What devices show for this server."`
+		Languages *[]string     `json:"languages,omitempty" nullable:"false" maxItems:"20" doc:"BCP 47, most preferred first."`
+		Policy    *model.Policy `json:"policy,omitempty"`
+	}
+}
+
+func (a *API) serverRoutes() {
+	register(a, route{
+		id: "get-server", method: http.MethodGet, path: "/api/v1/server", tag: tagServer, role: auth.RoleViewer,
+		summary: "The deployment", doc: "Its identity, settings, live service processes and house clock.",
+	}, func(context.Context, *nothing) (*body[model.Server], error) {
+		return answer(a.Server(a.d.Projection.Snapshot())), nil
+	})
+	register(a, route{
+		id: "patch-server", method: http.MethodPatch, path: "/api/v1/server", tag: tagServer, role: auth.RoleAdmin,
+		summary: "Change the settings", doc: "What is absent stays as it is.",
+		errors: []int{http.StatusBadRequest, http.StatusUnprocessableEntity},
+	}, a.patchServer)
+	register(a, route{
+		id: "list-sightings", method: http.MethodGet, path: "/api/v1/sightings", tag: tagServer, role: auth.RoleViewer,
+		summary: "Device addresses", doc: "What mDNS shows, and the addresses that were added by hand. An address becomes a client when a device has answered there.",
+	}, func(context.Context, *nothing) (*body[model.Sightings], error) {
+		s := a.d.Projection.Snapshot().Sightings
+		return answer(model.Sightings{Sightings: append([]model.Sighting{}, s...)}), nil
+	})
+}
+
+// Server renders the deployment as snap has it.
+func (a *API) Server(snap *readmodel.Snapshot) model.Server { return RenderServer(snap, a.d) }
+
+// RenderServer is Server for those who have the API's dependencies alone.
+func RenderServer(snap *readmodel.Snapshot, d Deps) model.Server {
+	s := snap.Settings
+	out := model.Server{
+		ServerID: s.GetServerId(), Name: s.GetName(), Version: d.Version, Mode: d.Mode,
+		Languages: append([]string{}, s.GetLanguages()...),
+		Policy:    model.Policy{Pairing: "required"},
+		Instances: append([]model.Instance{}, snap.Instances...),
+	}
+	if p := s.GetPairingPolicy(); p != "" {
+		out.Policy.Pairing = p
+	}
+	if d.House != nil {
+		info := d.House.Info()
+		out.HouseClock = model.HouseClock{NowUS: d.House.NowMicros(), Leader: info.Leader, UncertaintyUS: info.UncertaintyUS}
+	}
+	return out
+}
+
+func (a *API) patchServer(ctx context.Context, in *patchServer) (*body[model.Server], error) {
+	req := &pb.UpdateSettingsRequest{Name: in.Body.Name, Actor: actor(ctx)}
+	if in.Body.Name != nil && strings.TrimSpace(*in.Body.Name) == "" {
+		return nil, badField("body.name", "is blank")
+	}
+	if l := in.Body.Languages; l != nil {
+		for i, tag := range *l {
+			if !languageTag(tag) {
+				return nil, badField(indexed("body.languages", i), "is not a language tag such as en or de-CH")
+			}
+		}
+		req.SetLanguages, req.Languages = true, *l
+	}
+	if p := in.Body.Policy; p != nil {
+		req.PairingPolicy = &p.Pairing
+	}
+	settings := &pb.ServerSettings{}
+	if err := a.ask(ctx, "pairing", subject.PairingSettings, req, settings); err != nil {
+		return nil, err
+	}
+	a.logAct(ctx, "server.updated", "", "settings")
+	snap := a.await(ctx, func(s *readmodel.Snapshot) bool {
+		return s.Settings.GetName() == settings.GetName() && s.Settings.GetPairingPolicy() == settings.GetPairingPolicy()
+	})
+	shown := *snap
+	shown.Settings = settings
+	return answer(a.Server(&shown)), nil
+}
+
+// languageTag checks the form of BCP 47 loosely: subtags of 1 to 8 letters or
+// digits, the first of letters.
+func languageTag(s string) bool {
+	for i, sub := range strings.Split(s, "-") {
+		if len(sub) < 1 || len(sub) > 8 || i == 0 && len(sub) < 2 {
+			return false
+		}
+		for _, r := range sub {
+			letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+			if !letter && (i == 0 || r < '0' || r > '9') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// badField is one field out of range, as a fault.
+func badField(location, message string) error {
+	return fault.New(fault.OutOfRange, "the request has fields that cannot be accepted: %s: %s", location, message).
+		WithField(location, message)
+}

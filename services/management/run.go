@@ -1,0 +1,265 @@
+package management
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/tutti-audio/tutti/platform/actor"
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/subject"
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management/internal/api"
+	"github.com/tutti-audio/tutti/services/management/internal/apidocs"
+	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/feed"
+	"github.com/tutti-audio/tutti/services/management/internal/idem"
+	"github.com/tutti-audio/tutti/services/management/internal/ledger"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
+)
+
+const (
+	// The timeouts of the HTTP server keep slow or silent peers from holding
+	// connections. Event streams set their own deadlines.
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 120 * time.Second
+	maxHeaderBytes    = 64 << 10
+	// drainTimeout is how long requests may run on after the end was asked for.
+	drainTimeout = 6 * time.Second
+	// heartbeatEvery and instanceTTL: who is silent for 15 s is not listed any more.
+	heartbeatEvery = 5 * time.Second
+	instanceTTL    = 15 * time.Second
+)
+
+// parts is what build made.
+type parts struct {
+	handler    http.Handler
+	projection *readmodel.Projection
+	instances  *bus.Bucket[pb.Instance, *pb.Instance]
+	stops      []func()
+	endStreams context.CancelFunc
+}
+
+func (p *parts) stop() {
+	for i := len(p.stops) - 1; i >= 0; i-- {
+		p.stops[i]()
+	}
+}
+
+// build makes everything but the listener. ctx bounds the building, life what runs.
+func (s *Service) build(ctx, life context.Context, sup *actor.Supervisor) (p *parts, err error) {
+	p = &parts{}
+	defer func() {
+		if err != nil {
+			p.stop()
+		}
+	}()
+	token, created, err := auth.AdminToken(s.cfg.AdminToken, s.cfg.DataDir)
+	if err != nil {
+		return p, fmt.Errorf("management: %w", err)
+	}
+	if created {
+		s.deps.Log.Info("admin token made", "path", s.TokenPath())
+	}
+	d, err := s.apiDeps(ctx, life, sup, p, token)
+	if err != nil {
+		return p, err
+	}
+	streams, end := context.WithCancel(life)
+	p.endStreams = end
+	p.stops = append(p.stops, end)
+	d.Streams = streams
+	mux := http.NewServeMux()
+	a := api.New(mux, d)
+	if err := apidocs.Register(mux, a.Document()); err != nil {
+		return p, err
+	}
+	s.health(mux, p.projection)
+	p.handler = a.Handler(mux)
+	return p, nil
+}
+
+// apiDeps opens what the API works with.
+func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *parts, token string) (api.Deps, error) {
+	b, clock, log := s.deps.Bus, s.deps.Clock, s.deps.Log
+	d := api.Deps{
+		Bus: b, House: s.deps.House, Clock: clock, Log: log, Version: s.cfg.Version, Mode: s.cfg.Mode,
+		RequestTimeout: s.cfg.RequestTimeout, Feed: feed.New(eventBuffer(s.cfg.EventBuffer)),
+	}
+	var err error
+	if d.Metrics, err = api.NewMetrics(s.deps.Registerer); err != nil {
+		return d, fmt.Errorf("management: register metrics: %w", err)
+	}
+	presence, err := bus.OpenBucket[pb.ClientPresence](ctx, b, subject.BucketPresence, bus.BucketOptions{})
+	if err != nil {
+		return d, fmt.Errorf("management: open bucket %s: %w", subject.BucketPresence, err)
+	}
+	d.Presence = presence
+	if p.instances, err = bus.OpenBucket[pb.Instance](ctx, b, subject.BucketInstances, bus.BucketOptions{TTL: instanceTTL}); err != nil {
+		return d, fmt.Errorf("management: open bucket %s: %w", subject.BucketInstances, err)
+	}
+	if d.Tokens, err = auth.OpenStore(ctx, b, token, log); err != nil {
+		return d, err
+	}
+	stop, err := d.Tokens.Watch(life, nil)
+	if err != nil {
+		return d, fmt.Errorf("management: watch tokens: %w", err)
+	}
+	p.stops = append(p.stops, stop)
+	guard, err := auth.NewGuard(sup, d.Tokens, clock, log)
+	if err != nil {
+		return d, err
+	}
+	d.Auth = []auth.Authenticator{guard}
+	if d.Ledger, err = ledger.New(sup, b, clock, log, s.deps.Registerer); err != nil {
+		return d, err
+	}
+	if d.Idem, err = idem.New(sup, clock, log); err != nil {
+		return d, err
+	}
+	return d, s.startProjection(life, sup, p, &d)
+}
+
+func (s *Service) startProjection(life context.Context, sup *actor.Supervisor, p *parts, d *api.Deps) error {
+	var err error
+	// server.updated shows what GET /api/v1/server shows.
+	render := func(snap *readmodel.Snapshot) model.Server { return api.RenderServer(snap, *d) }
+	p.projection, err = readmodel.New(sup, readmodel.Options{
+		House: s.deps.House, Clock: s.deps.Clock, Log: s.deps.Log, Feed: d.Feed, Server: render,
+	})
+	if err != nil {
+		return err
+	}
+	d.Projection = p.projection
+	stop, err := p.projection.Watch(life, s.deps.Bus)
+	if err != nil {
+		return err
+	}
+	p.stops = append(p.stops, stop)
+	return nil
+}
+
+func eventBuffer(n int) int {
+	if n > 0 {
+		return n
+	}
+	return feed.DefaultSize
+}
+
+// health adds /healthz, /readyz and /metrics. They need no token: they tell
+// nothing about devices or music.
+func (s *Service) health(mux *http.ServeMux, p *readmodel.Projection) {
+	ready := func() error {
+		select {
+		case <-p.Ready():
+		default:
+			return fault.New(fault.Unavailable, "management: the read model is still loading")
+		}
+		if err := s.deps.Bus.Healthy(); err != nil {
+			return err
+		}
+		return nil
+	}
+	s.publish("", ready)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		err := ready()
+		if err == nil && s.deps.Ready != nil {
+			err = s.deps.Ready()
+		}
+		plain(w, err)
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.deps.Gatherer, promhttp.HandlerOpts{}))
+}
+
+func plain(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = fmt.Fprintln(w, err)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ok")
+}
+
+// serve listens until ctx ends, then lets requests finish and ends the streams.
+func (s *Service) serve(ctx, life context.Context, p *parts) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("management: listen on %s: %w; is another server running there? choose another address with --http", s.cfg.HTTP, err)
+	}
+	srv := &http.Server{
+		Handler:           p.handler,
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		BaseContext: func(net.Listener) context.Context { return life },
+		ErrorLog:    slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	beat, endBeat := context.WithCancel(life)
+	defer endBeat()
+	wg.Go(func() { s.heartbeat(beat, p, l.Addr().String()) })
+	served := make(chan error, 1)
+	wg.Go(func() { served <- srv.Serve(l) })
+	s.mu.Lock()
+	s.addr = l.Addr().String()
+	s.mu.Unlock()
+	s.deps.Log.Info("operator API listens", obs.KeyAddr, l.Addr().String(), "mode", s.cfg.Mode)
+	select {
+	case err = <-served:
+		err = fmt.Errorf("management: serve %s: %w", s.cfg.HTTP, err)
+	case <-ctx.Done():
+	}
+	p.endStreams()
+	drain, cancel := context.WithTimeout(life, drainTimeout)
+	defer cancel()
+	if derr := srv.Shutdown(drain); derr != nil {
+		s.deps.Log.Warn("requests were cut off at shutdown", obs.KeyErr, derr)
+		_ = srv.Close()
+	}
+	s.deps.Log.Info("operator API stopped")
+	return err
+}
+
+// heartbeat says that this instance is alive until ctx ends, and then takes its
+// word back.
+func (s *Service) heartbeat(ctx context.Context, p *parts, addr string) {
+	host, _ := os.Hostname() // only shown
+	v := &pb.Instance{
+		Service: "management", InstanceId: s.cfg.InstanceID, Version: s.cfg.Version,
+		StartedAt: timestamppb.New(s.deps.Clock.Now()), Host: host, BootId: houseclock.BootID(),
+		Addresses: []string{addr},
+	}
+	key := subject.InstanceKey(v.GetService(), v.GetInstanceId())
+	tick := s.deps.Clock.NewTicker(heartbeatEvery)
+	defer tick.Stop()
+	for {
+		if _, err := p.instances.Put(ctx, key, v); err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+			s.deps.Log.Debug("heartbeat not written", obs.KeyErr, err)
+		}
+		select {
+		case <-tick.Chan():
+		case <-ctx.Done():
+			bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			_ = p.instances.Delete(bye, key) // the TTL does it otherwise
+			return
+		}
+	}
+}

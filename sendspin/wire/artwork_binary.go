@@ -72,37 +72,39 @@ func AppendArtwork(dst []byte, m ArtworkMessage) []byte {
 	}
 }
 
-// ParseArtwork reads a whole artwork message. What the specification calls a
-// malformed message is a [*BinaryError]; sequences are checked by the session.
-func ParseArtwork(b []byte) (ArtworkMessage, error) {
-	if len(b) == 0 || b[0] < IDArtwork0 || b[0] > IDArtwork3 {
-		return ArtworkMessage{}, &BinaryError{ID: IDArtwork0, Problem: "not an artwork message"}
-	}
+// ParseArtwork reads an artwork message, its ID and what follows it. What the
+// specification calls a malformed message is a [*BinaryError]; sequences are checked
+// by the session.
+func ParseArtwork(id byte, payload []byte) (ArtworkMessage, error) {
 	fail := func(problem string) (ArtworkMessage, error) {
-		return ArtworkMessage{}, &BinaryError{ID: b[0], Problem: problem}
+		return ArtworkMessage{}, &BinaryError{ID: id, Problem: problem}
 	}
-	if len(b) < 2 {
+	if id < IDArtwork0 || id > IDArtwork3 {
+		return fail("not an artwork message")
+	}
+	if len(payload) < 1 {
 		return fail("no flags")
 	}
-	if len(b) > MaxArtworkMessage {
+	if len(payload) > MaxArtworkMessage-1 {
 		return fail("message too long")
 	}
-	m := ArtworkMessage{Channel: int(b[0] - IDArtwork0)}
-	switch b[1] {
+	m := ArtworkMessage{Channel: int(id - IDArtwork0)}
+	data := payload[1:]
+	switch payload[0] {
 	case 0:
-		m.Kind, m.Data = ArtworkPart, b[2:]
+		m.Kind, m.Data = ArtworkPart, data
 	case artworkFlagCancel:
-		if len(b) != 2 {
+		if len(data) != 0 {
 			return fail("cancel with data")
 		}
 		m.Kind = ArtworkCancel
 	case artworkFlagBegin:
-		if len(b) != artworkAnnounceLen {
+		if len(data) != artworkAnnounceLen-2 {
 			return fail("announce is not 14 bytes long")
 		}
 		m.Kind = ArtworkAnnounce
-		m.Timestamp = int64(binary.BigEndian.Uint64(b[2:]))
-		m.TotalSize = binary.BigEndian.Uint32(b[10:])
+		m.Timestamp = int64(binary.BigEndian.Uint64(data))
+		m.TotalSize = binary.BigEndian.Uint32(data[8:])
 	case artworkFlagCancel | artworkFlagBegin:
 		return fail("announce and cancel at once")
 	default:

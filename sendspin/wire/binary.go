@@ -88,16 +88,16 @@ func PutAudioHeader(dst []byte, timestamp int64, sendAhead uint32) {
 	binary.BigEndian.PutUint32(dst[9:], sendAhead)
 }
 
-// ParseAudioChunk reads a whole audio message. A message that ends inside the
-// header, or has another ID, is a [*BinaryError].
-func ParseAudioChunk(b []byte) (AudioChunk, error) {
-	if err := checkBinary(b, IDAudio, AudioHeaderLen); err != nil {
+// ParseAudioChunk reads what follows the ID of an audio message. One that ends inside
+// the header is a [*BinaryError].
+func ParseAudioChunk(payload []byte) (AudioChunk, error) {
+	if err := checkLength(payload, IDAudio, AudioHeaderLen-1); err != nil {
 		return AudioChunk{}, err
 	}
 	return AudioChunk{
-		Timestamp: int64(binary.BigEndian.Uint64(b[1:])),
-		SendAhead: binary.BigEndian.Uint32(b[9:]),
-		Data:      b[AudioHeaderLen:],
+		Timestamp: int64(binary.BigEndian.Uint64(payload)),
+		SendAhead: binary.BigEndian.Uint32(payload[8:]),
+		Data:      payload[AudioHeaderLen-1:],
 	}, nil
 }
 
@@ -120,25 +120,19 @@ func AppendSourceChunk(dst []byte, timestamp int64, data []byte) []byte {
 	return append(dst, data...)
 }
 
-// ParseSourceChunk reads a whole source audio message, or fails with a
-// [*BinaryError].
-func ParseSourceChunk(b []byte) (SourceChunk, error) {
-	if err := checkBinary(b, IDSource, SourceHeaderLen); err != nil {
+// ParseSourceChunk reads what follows the ID of a source audio message, or fails with
+// a [*BinaryError].
+func ParseSourceChunk(payload []byte) (SourceChunk, error) {
+	if err := checkLength(payload, IDSource, SourceHeaderLen-1); err != nil {
 		return SourceChunk{}, err
 	}
-	return SourceChunk{Timestamp: int64(binary.BigEndian.Uint64(b[1:])), Data: b[SourceHeaderLen:]}, nil
+	return SourceChunk{Timestamp: int64(binary.BigEndian.Uint64(payload)), Data: payload[SourceHeaderLen-1:]}, nil
 }
 
-// checkBinary verifies the ID and the least length of a message.
-func checkBinary(b []byte, id byte, least int) error {
-	if len(b) == 0 {
-		return &BinaryError{ID: id, Problem: "empty message"}
-	}
-	if b[0] != id {
-		return &BinaryError{ID: b[0], Problem: fmt.Sprintf("want ID %d", id)}
-	}
-	if len(b) < least {
-		return &BinaryError{ID: id, Problem: fmt.Sprintf("%d bytes, want at least %d", len(b), least)}
+// checkLength verifies the least length of what follows the ID.
+func checkLength(payload []byte, id byte, least int) error {
+	if len(payload) < least {
+		return &BinaryError{ID: id, Problem: fmt.Sprintf("%d bytes, want at least %d", len(payload)+1, least+1)}
 	}
 	return nil
 }

@@ -17,6 +17,21 @@ func unhex(t *testing.T, s string) []byte {
 	return b
 }
 
+// parseArtwork and parseVisual split a whole message as the channel does.
+func parseArtwork(b []byte) (ArtworkMessage, error) {
+	if len(b) == 0 {
+		return ArtworkMessage{}, &BinaryError{}
+	}
+	return ParseArtwork(b[0], b[1:])
+}
+
+func parseVisual(b []byte, bins int) (VisualFrame, error) {
+	if len(b) == 0 {
+		return VisualFrame{}, &BinaryError{}
+	}
+	return ParseVisual(b[0], b[1:], bins)
+}
+
 func TestSendAheadSaturates(t *testing.T) {
 	for _, c := range []struct {
 		timestamp, now int64
@@ -42,15 +57,15 @@ func TestAudioHeaderLayout(t *testing.T) {
 	if want := unhex(t, "0401020304050607080a0b0c0d"); !bytes.Equal(b, want) {
 		t.Errorf("header %x, want %x", b, want)
 	}
-	got, err := c.ParseAudioChunk(append(b, 7, 8))
+	got, err := c.ParseAudioChunk(append(b, 7, 8)[1:])
 	if err != nil || got.Timestamp != 0x0102030405060708 || got.SendAhead != 0x0a0b0c0d || !bytes.Equal(got.Data, []byte{7, 8}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	c.PutAudioHeader(b, -1, 0)
-	if got, err := c.ParseAudioChunk(b); err != nil || got.Timestamp != -1 || len(got.Data) != 0 {
+	if got, err := c.ParseAudioChunk(b[1:]); err != nil || got.Timestamp != -1 || len(got.Data) != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, bad := range [][]byte{nil, {4}, b[:12], append([]byte{5}, b[1:]...)} {
+	for _, bad := range [][]byte{nil, {4}, b[1:12]} {
 		if _, err := c.ParseAudioChunk(bad); err == nil {
 			t.Errorf("%x was accepted", bad)
 		}
@@ -65,10 +80,10 @@ func TestSourceChunkLayout(t *testing.T) {
 	if want := unhex(t, "0c000000000000010209"); !bytes.Equal(b, want) {
 		t.Errorf("%x, want %x", b, want)
 	}
-	if got, err := ParseSourceChunk(b); err != nil || got.Timestamp != 258 || !bytes.Equal(got.Data, []byte{9}) {
+	if got, err := ParseSourceChunk(b[1:]); err != nil || got.Timestamp != 258 || !bytes.Equal(got.Data, []byte{9}) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := ParseSourceChunk(b[:8]); err == nil {
+	if _, err := ParseSourceChunk(b[1:8]); err == nil {
 		t.Error("a chunk without a whole timestamp was accepted")
 	}
 }
@@ -83,7 +98,7 @@ func TestArtworkLayout(t *testing.T) {
 		if got := AppendArtwork(nil, m); hex.EncodeToString(got) != s {
 			t.Errorf("%+v is written as %x, want %s", m, got, s)
 		}
-		if got, err := ParseArtwork(unhex(t, s)); err != nil || !reflect.DeepEqual(got, m) {
+		if got, err := parseArtwork(unhex(t, s)); err != nil || !reflect.DeepEqual(got, m) {
 			t.Errorf("%s: %+v, %v", s, got, err)
 		}
 	}
@@ -91,7 +106,7 @@ func TestArtworkLayout(t *testing.T) {
 		"empty": "", "one byte": "08", "wrong ID": "0c00", "reserved flag": "0804", "high flag": "088000", "both flags": "0803",
 		"short announce": "09020000000000000005000001", "long announce": "090200000000000000050000010203", "cancel with data": "080100",
 	} {
-		if _, err := ParseArtwork(unhex(t, s)); err == nil {
+		if _, err := parseArtwork(unhex(t, s)); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
@@ -99,10 +114,10 @@ func TestArtworkLayout(t *testing.T) {
 	if len(part) != MaxPlain {
 		t.Errorf("the largest part is %d bytes, want what fits one Noise message, %d", len(part), MaxPlain)
 	}
-	if _, err := ParseArtwork(part); err != nil {
+	if _, err := parseArtwork(part); err != nil {
 		t.Error(err)
 	}
-	if _, err := ParseArtwork(append(part, 0)); err == nil {
+	if _, err := parseArtwork(append(part, 0)); err == nil {
 		t.Error("a message above the size cap was accepted")
 	}
 }
@@ -118,18 +133,18 @@ func TestVisualLayout(t *testing.T) {
 		if got := AppendVisual(nil, f); hex.EncodeToString(got) != s {
 			t.Errorf("%+v is written as %x, want %s", f, got, s)
 		}
-		if got, err := ParseVisual(unhex(t, s), 3); err != nil || !reflect.DeepEqual(got, f) {
+		if got, err := parseVisual(unhex(t, s), 3); err != nil || !reflect.DeepEqual(got, f) {
 			t.Errorf("%s: %+v, %v", s, got, err)
 		}
-		if _, err := ParseVisual(unhex(t, s+"00"), 3); err == nil {
+		if _, err := parseVisual(unhex(t, s+"00"), 3); err == nil {
 			t.Errorf("%s with a byte more was accepted", s)
 		}
 	}
-	if f, err := ParseVisual(unhex(t, "110000000000000005fe"), 0); err != nil || f.Downbeat {
+	if f, err := parseVisual(unhex(t, "110000000000000005fe"), 0); err != nil || f.Downbeat {
 		t.Errorf("reserved bits of a beat: %+v, %v", f, err)
 	}
 	for _, s := range []string{"", "15000000000000000500", "120000000000000005000000ff"} {
-		if _, err := ParseVisual(unhex(t, s), 3); err == nil {
+		if _, err := parseVisual(unhex(t, s), 3); err == nil {
 			t.Errorf("%q was accepted", s)
 		}
 	}

@@ -28,8 +28,8 @@ type Codec interface {
 	// PutAudioHeader writes message ID, timestamp (server microseconds) and
 	// sendAhead (of [SendAhead]) to the start of dst, which must be long enough.
 	PutAudioHeader(dst []byte, timestamp int64, sendAhead uint32)
-	// ParseAudioChunk reads a whole audio message, with its ID. Data aliases b.
-	ParseAudioChunk(b []byte) (AudioChunk, error)
+	// ParseAudioChunk reads what follows the ID of an audio message. Data aliases it.
+	ParseAudioChunk(payload []byte) (AudioChunk, error)
 }
 
 // Current returns the codec of [DialectCurrent].
@@ -49,7 +49,9 @@ func (currentCodec) PutAudioHeader(dst []byte, timestamp int64, sendAhead uint32
 }
 
 // ParseAudioChunk implements [Codec].
-func (currentCodec) ParseAudioChunk(b []byte) (AudioChunk, error) { return ParseAudioChunk(b) }
+func (currentCodec) ParseAudioChunk(payload []byte) (AudioChunk, error) {
+	return ParseAudioChunk(payload)
+}
 
 // direction is a set of senders.
 type direction uint8

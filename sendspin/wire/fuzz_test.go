@@ -155,20 +155,24 @@ func FuzzParseBinary(f *testing.F) {
 	f.Add([]byte{18, 0, 0, 0, 0, 0, 0, 0, 1, 0, 5, 0, 6}, 1)
 	f.Fuzz(func(t *testing.T, b []byte, bins int) {
 		bins &= 255
-		if c, err := ParseAudioChunk(b); err == nil {
+		if len(b) == 0 {
+			return
+		}
+		id, payload := b[0], b[1:]
+		if c, err := ParseAudioChunk(payload); err == nil {
 			out := make([]byte, AudioHeaderLen)
 			PutAudioHeader(out, c.Timestamp, c.SendAhead)
-			if !bytes.Equal(append(out, c.Data...), b) {
+			if !bytes.Equal(append(out, c.Data...)[1:], payload) {
 				t.Fatal("audio chunk does not come back")
 			}
 		}
-		if c, err := ParseSourceChunk(b); err == nil && !bytes.Equal(AppendSourceChunk(nil, c.Timestamp, c.Data), b) {
+		if c, err := ParseSourceChunk(payload); err == nil && !bytes.Equal(AppendSourceChunk(nil, c.Timestamp, c.Data)[1:], payload) {
 			t.Fatal("source chunk does not come back")
 		}
-		if m, err := ParseArtwork(b); err == nil && !bytes.Equal(AppendArtwork(nil, m), b) {
+		if m, err := ParseArtwork(id, payload); err == nil && !bytes.Equal(AppendArtwork(nil, m), b) {
 			t.Fatal("artwork message does not come back")
 		}
-		if v, err := ParseVisual(b, bins); err == nil {
+		if v, err := ParseVisual(id, payload, bins); err == nil {
 			out := AppendVisual(nil, v)
 			if v.ID == IDBeat {
 				out[9] |= b[9] &^ 1 // reserved bits are ignored

@@ -28,8 +28,6 @@ type VisualFrame struct {
 	Bins []uint16
 }
 
-const visualHeaderLen = 9
-
 // AppendVisual appends a whole visualizer message to dst. It panics for an ID that
 // is not one of IDLoudness to IDPeak.
 func AppendVisual(dst []byte, f VisualFrame) []byte {
@@ -57,19 +55,18 @@ func AppendVisual(dst []byte, f VisualFrame) []byte {
 	panic("wire: not a visualizer message ID")
 }
 
-// ParseVisual reads a whole visualizer message. bins is n_disp_bins of the stream
-// and counts for IDSpectrum only. A wrong length, and a frequency of 0 with an
-// amplitude, are [*BinaryError].
-func ParseVisual(b []byte, bins int) (VisualFrame, error) {
-	if len(b) == 0 || b[0] < IDLoudness || b[0] > IDPeak {
-		return VisualFrame{}, &BinaryError{ID: IDLoudness, Problem: "not a visualizer message"}
+// ParseVisual reads a visualizer message, its ID and what follows it. bins is
+// n_disp_bins of the stream and counts for IDSpectrum only. A wrong length, and a
+// frequency of 0 with an amplitude, are [*BinaryError].
+func ParseVisual(id byte, payload []byte, bins int) (VisualFrame, error) {
+	if id < IDLoudness || id > IDPeak {
+		return VisualFrame{}, &BinaryError{ID: id, Problem: "not a visualizer message"}
 	}
-	want := visualHeaderLen + [...]int{2, 1, 4, 2 * bins, 1}[b[0]-IDLoudness]
-	if len(b) != want {
-		return VisualFrame{}, &BinaryError{ID: b[0], Problem: "wrong length"}
+	if want := 8 + [...]int{2, 1, 4, 2 * bins, 1}[id-IDLoudness]; len(payload) != want {
+		return VisualFrame{}, &BinaryError{ID: id, Problem: "wrong length"}
 	}
-	f := VisualFrame{ID: b[0], Timestamp: int64(binary.BigEndian.Uint64(b[1:]))}
-	data := b[visualHeaderLen:]
+	f := VisualFrame{ID: id, Timestamp: int64(binary.BigEndian.Uint64(payload))}
+	data := payload[8:]
 	switch f.ID {
 	case IDLoudness:
 		f.Value = binary.BigEndian.Uint16(data)

@@ -1,0 +1,150 @@
+package client
+
+import (
+	"github.com/tutti-audio/tutti/sendspin/noise"
+	"github.com/tutti-audio/tutti/sendspin/wire"
+)
+
+// Event is something that happened, as told to [Config.OnEvent]. It is one of the
+// types of this file.
+type Event interface{ event() }
+
+// Connected: the handshake with a server is complete. It comes first for each
+// connection, and [Disconnected] last.
+type Connected struct {
+	ServerID string
+	// Paired is true when a long-term PSK keys the session.
+	Paired bool
+	// Category is that of the PSK that matched.
+	Category noise.Category
+}
+
+// ServerInfo: server/hello arrived.
+type ServerInfo struct {
+	ServerID, Name string
+	Languages      []string
+}
+
+// Activated: a server/activate was applied.
+type Activated struct {
+	ServerID   string
+	Activities []string
+	Roles      []string // all that are active now
+	Removed    []string // roles that were active before and are not any more
+}
+
+// PairingRefused: the server wanted to pair with a method that this client does not
+// carry out; it was answered with pair/abort method_not_supported.
+type PairingRefused struct{ ServerID, Method string }
+
+// Synced: the time filter took a measurement.
+type Synced struct {
+	OffsetUS float64 // server clock minus client clock
+	DriftPPM float64 // as conversions apply it
+	StdDevUS float64
+	MaxErrUS int64 // half the round trip of the measurement
+	Ready    bool  // playback can be scheduled
+}
+
+// PlayerChanged: a setting of the player changed, by the server or locally.
+type PlayerChanged struct {
+	Volume        int
+	Muted         bool
+	OutputDelayMS int
+	ByServer      bool
+}
+
+// StreamStarted: the player stream started, or changed its format in place. Chunks
+// that follow are in this format; those before keep theirs.
+type StreamStarted struct {
+	Format            wire.AudioFormat
+	CodecHeader       []byte
+	ServerTransmitted int64
+	InPlace           bool
+}
+
+// StreamCleared: drop all audio that is buffered and go on with the next chunk.
+type StreamCleared struct{ ServerTransmitted int64 }
+
+// StreamEnded: stop the output and drop what is buffered.
+type StreamEnded struct{}
+
+// MetadataChanged: the current metadata changed. Nil: there is none any more.
+type MetadataChanged struct{ Metadata *wire.Metadata }
+
+// MetadataPending: the pending metadata changed. Nil: nothing is scheduled any more.
+type MetadataPending struct{ Metadata *wire.Metadata }
+
+// ColorChanged: the current colors changed. Nil: there are none any more.
+type ColorChanged struct{ Color *wire.Color }
+
+// ColorPending: the pending colors changed. Nil: nothing is scheduled any more.
+type ColorPending struct{ Color *wire.Color }
+
+// ControllerChanged: the group's controller state changed. Nil: there is none any
+// more.
+type ControllerChanged struct{ State *wire.ControllerState }
+
+// GroupChanged: the state of the client's group.
+type GroupChanged struct{ Group wire.GroupUpdate }
+
+// Violation: the server broke a rule of the specification (Strict only).
+type Violation struct {
+	ServerID string
+	// Rule names the section, as in "Player Buffer Accounting".
+	Rule string
+	// Detail says what happened.
+	Detail string
+}
+
+// String is rule and detail.
+func (v Violation) String() string { return v.Rule + ": " + v.Detail }
+
+// Disconnected: the connection is over.
+type Disconnected struct {
+	ServerID string
+	// Goodbye is the reason of the client/goodbye that was sent, "" without one.
+	Goodbye string
+	// Err is what ended the connection.
+	Err error
+}
+
+func (Connected) event()         {}
+func (ServerInfo) event()        {}
+func (Activated) event()         {}
+func (PairingRefused) event()    {}
+func (Synced) event()            {}
+func (PlayerChanged) event()     {}
+func (StreamStarted) event()     {}
+func (StreamCleared) event()     {}
+func (StreamEnded) event()       {}
+func (MetadataChanged) event()   {}
+func (MetadataPending) event()   {}
+func (ColorChanged) event()      {}
+func (ColorPending) event()      {}
+func (ControllerChanged) event() {}
+func (GroupChanged) event()      {}
+func (Violation) event()         {}
+func (Disconnected) event()      {}
+
+// Chunk is one audio chunk, as told to [Config.OnChunk].
+type Chunk struct {
+	// Format and CodecHeader are those of the stream when the chunk arrived.
+	// CodecHeader is shared: do not change it.
+	Format      wire.AudioFormat
+	CodecHeader []byte
+	// Timestamp is when the first sample should be heard, in server microseconds.
+	Timestamp int64
+	// PlayAt is that moment on the client's clock, with the output delay subtracted,
+	// by the best estimate of now. Translate Timestamp again when it is played.
+	PlayAt int64
+	// ArrivedAt is the client's clock when the chunk was decrypted.
+	ArrivedAt int64
+	// SendAhead is the lead that the server had; see [wire.SendAheadMeasured].
+	SendAhead uint32
+	// Stream counts starts, clears and ends: chunks with different values do not
+	// belong to one continuous piece of audio.
+	Stream uint64
+	// Data is the encoded audio; it is valid until OnChunk returns.
+	Data []byte
+}

@@ -80,6 +80,28 @@ func (e *Epoch) Begin(itemID string, f Format, media, frames int64) (seg int, at
 	return seg, 0, e.SourceTime(seg, 0)
 }
 
+// Close says that the open segment, and with it the epoch, ends after frames.
+func (e *Epoch) Close(frames int64) {
+	if n := len(e.segs); n > 0 {
+		e.segs[n-1].Frames = frames
+	}
+}
+
+// Truncate forgets everything that begins after item mark m of segment seg, and opens
+// that segment again: the feed starts over there.
+func (e *Epoch) Truncate(seg int, m Mark) {
+	i := seg - e.first
+	if i < 0 || i >= len(e.segs) {
+		return
+	}
+	e.segs = e.segs[:i+1]
+	s := &e.segs[i]
+	s.Frames = -1
+	for len(s.Marks) > 1 && s.Marks[len(s.Marks)-1].Frame > m.Frame {
+		s.Marks = s.Marks[:len(s.Marks)-1]
+	}
+}
+
 // SourceTime is the house time, in µs rounded down, of a source frame.
 func (e *Epoch) SourceTime(seg int, frame int64) int64 {
 	s := e.Segment(seg)
@@ -112,16 +134,17 @@ func (e *Epoch) Locate(j int64, rate int) (seg int, frame int64) {
 	return -1, 0
 }
 
-// Item is the item that sounds at frame j of a grid of rate Hz, and the media
-// position in milliseconds, rounded down, at that frame.
-func (e *Epoch) Item(j int64, rate int) (id string, mediaMS int64) {
-	seg, f := e.Locate(j, rate)
+// ItemEnd is the item that sounds just before frame end of a grid of rate Hz, and its
+// media position in milliseconds, rounded down, at that frame.
+func (e *Epoch) ItemEnd(end int64, rate int) (id string, mediaMS int64) {
+	seg, f := e.Locate(end-1, rate)
 	if seg < 0 {
 		return "", 0
 	}
 	s := e.Segment(seg)
 	m := s.Mark(f)
-	return m.ItemID, Scale(m.MediaFrame+f-m.Frame, 1000, int64(s.Format.SampleRate))
+	at := Scale(max(end-s.StartFrame(rate), 0), int64(s.Format.SampleRate), int64(rate))
+	return m.ItemID, Scale(m.MediaFrame+at-m.Frame, 1000, int64(s.Format.SampleRate))
 }
 
 // Forget drops segments that ended before house time us, and marks that no longer sound

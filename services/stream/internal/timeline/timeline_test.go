@@ -134,10 +134,10 @@ func TestItemAndRestore(t *testing.T) {
 			rate int
 			id   string
 			ms   int64
-		}{{0, 44100, "a", 10}, {44099, 44100, "a", 1009}, {44100, 44100, "b", 0}, {88200, 44100, "b", 1000}, {88201, 44100, "c", 0},
-			{96002, 48000, "c", 0}, {96002 + 96000, 48000, "d", 0}} {
-			if id, ms := e.Item(c.j, c.rate); id != c.id || ms != c.ms {
-				t.Errorf("Item(%d, %d) = %s %d, want %s %d", c.j, c.rate, id, ms, c.id, c.ms)
+		}{{1, 44100, "a", 10}, {4410, 44100, "a", 110}, {44100, 44100, "a", 1010}, {44101, 44100, "b", 0}, {88200, 44100, "b", 1000}, {88201, 44100, "b", 1000},
+			{88202, 44100, "c", 0}, {96002 + 48, 48000, "c", 1}, {96002 + 96000, 48000, "c", 2000}, {96002 + 96048, 48000, "d", 1}} {
+			if id, ms := e.ItemEnd(c.j, c.rate); id != c.id || ms != c.ms {
+				t.Errorf("ItemEnd(%d, %d) = %s %d, want %s %d", c.j, c.rate, id, ms, c.id, c.ms)
 			}
 		}
 	}
@@ -148,6 +148,11 @@ func TestItemAndRestore(t *testing.T) {
 		t.Errorf("restored lengths %d, %d", r.Segment(0).Frames, r.Segment(1).Frames)
 	}
 	e.Forget(e.SourceTime(1, 10))
+	e.Close(96001)
+	e.Truncate(1, Mark{Frame: 0, ItemID: "c"})
+	if s := e.Segment(1); len(s.Marks) != 1 || s.Frames != -1 {
+		t.Errorf("Truncate left %d marks, %d frames", len(s.Marks), s.Frames)
+	}
 	if e.First() != 1 || e.Segment(0) != nil || e.Segment(1) == nil {
 		t.Errorf("Forget kept segment %d", e.First())
 	}

@@ -3,22 +3,52 @@
 //
 // It accepts connections from devices and dials devices that discovery has seen.
 // After the opening handshake a connection is a session: an actor that decides,
-// a reader and a writer. Nothing a session does waits for another session.
+// a reader and a writer (package internal/session). Nothing a session does waits
+// for another session.
+//
+//	accept.go    inbound connections, with their limits
+//	connect.go   outbound connections, for the dialer
+//	follow.go    what the gateway hears on the bus: settings, trust, sightings, instances
 package gateway
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/lease"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/noise"
+	"github.com/tutti-audio/tutti/sendspin/wire"
+
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/dial"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/gate"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/hub"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/metrics"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/presence"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/reel"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/session"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/trust"
 )
+
+// serviceName is this service's name on the bus.
+const serviceName = "session-gateway"
+
+// stopTimeout bounds the end of Run; Run's own promise is 10 s.
+const stopTimeout = 8 * time.Second
 
 // Config of the session-gateway service. A zero value of a limit or a duration
 // means its default.
@@ -39,14 +69,16 @@ type Config struct {
 	// MaxHalfOpen limits connections that have not finished their opening
 	// handshake, in all (default 256).
 	MaxHalfOpen int
-	// MaxHalfOpenPerAddress is the same per peer address (default 16).
+	// MaxHalfOpenPerAddress is the same per IPv4 address or IPv6 /64 (default 16).
 	MaxHalfOpenPerAddress int
 	// MaxMessage is the largest message a client may send, bytes (default 256 KiB).
 	MaxMessage int
 
 	// HandshakeTimeout is how long each expected message of the opening may take (default 30 s).
 	HandshakeTimeout time.Duration
-	// WriteDeadline is how long one write may be stuck before the session is closed (default 10 s).
+	// WriteDeadline is how long one write may be stuck before the session is closed
+	// (default 10 s). A client that stops reading is closed at the latest by
+	// PingInterval + PingTimeout, when the kernel's buffers hide it from the writer.
 	WriteDeadline time.Duration
 	// PingInterval is the time between liveness checks (default 15 s).
 	PingInterval time.Duration
@@ -58,6 +90,28 @@ type Config struct {
 	CredentialMemory time.Duration
 }
 
+func (c Config) withDefaults() Config {
+	def(&c.Listen, ":8927")
+	def(&c.Path, "/sendspin")
+	def(&c.MaxSessions, 20_000)
+	def(&c.MaxHalfOpen, 256)
+	def(&c.MaxHalfOpenPerAddress, 16)
+	def(&c.MaxMessage, 256<<10)
+	def(&c.HandshakeTimeout, 30*time.Second)
+	def(&c.WriteDeadline, 10*time.Second)
+	def(&c.PingInterval, 15*time.Second)
+	def(&c.PingTimeout, 10*time.Second)
+	def(&c.CredentialMemory, 10*time.Minute)
+	return c
+}
+
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
 // Deps are what the service needs from its process.
 type Deps struct {
 	Bus    *bus.Conn
@@ -66,20 +120,210 @@ type Deps struct {
 	// Clock drives timers; nil means the real one.
 	Clock      clockwork.Clock
 	Log        *slog.Logger
-	Registerer prometheus.Registerer
+	Registerer prometheus.Registerer // may be nil
 }
 
 // Service is the session-gateway service.
-type Service struct{}
+type Service struct {
+	cfg   Config
+	d     Deps
+	log   *slog.Logger
+	m     *metrics.Metrics
+	trust *trust.Client
+	gate  *gate.Gate
+	hub   *hub.Hub
+	tapes *reel.Set
+	quiet *quieter
+
+	// Made by Run, before the first connection.
+	board     *presence.Board
+	instances *bus.Bucket[tuttiv1.Instance, *tuttiv1.Instance]
+	dialer    *dial.Dialer
+	session   *session.Deps
+	identity  *noise.PrivateKey
+	started   time.Time
+
+	settings atomic.Pointer[tuttiv1.ServerSettings]
+	alive    aliveSet
+	dialing  chan struct{} // places for outbound handshakes
+
+	// sessions and handshakes run under life and are waited for with conns.
+	life  context.Context
+	conns crew
+
+	mu    sync.Mutex
+	addr  string
+	state error // why the service is not ready; nil when it is
+}
+
+var errStarting = errors.New("gateway: starting")
 
 // New checks cfg and starts nothing.
-func New(cfg Config, deps Deps) (*Service, error) { return &Service{}, nil }
+func New(cfg Config, d Deps) (*Service, error) {
+	switch {
+	case cfg.InstanceID == "":
+		return nil, errors.New("gateway: Config.InstanceID is empty; give each process its own")
+	case d.Bus == nil || d.House == nil || d.Log == nil:
+		return nil, errors.New("gateway: Deps.Bus, Deps.House and Deps.Log are required")
+	case cfg.Dial && d.Leases == nil:
+		return nil, errors.New("gateway: Deps.Leases is required for dialling")
+	}
+	if d.Clock == nil {
+		d.Clock = clockwork.NewRealClock()
+	}
+	cfg = cfg.withDefaults()
+	log := d.Log.With(obs.KeyService, serviceName, obs.KeyInstance, cfg.InstanceID)
+	tr, err := trust.New(trust.Options{
+		Bus: d.Bus, InstanceID: cfg.InstanceID, Memory: cfg.CredentialMemory, Clock: d.Clock, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{
+		cfg: cfg, d: d, log: log, m: metrics.New(d.Registerer), trust: tr,
+		gate: gate.New(cfg.MaxHalfOpen, cfg.MaxHalfOpenPerAddress), hub: hub.New(),
+		quiet: &quieter{clock: d.Clock}, dialing: make(chan struct{}, maxDialing), state: errStarting,
+	}
+	s.tapes = reel.NewSet(reel.FromBus(d.Bus), d.House, d.Clock, log, func() { s.m.BadTapeChunks.Inc() })
+	s.settings.Store(&tuttiv1.ServerSettings{Name: "Tutti"})
+	return s, nil
+}
 
-// Run serves until ctx ends, and returns when everything is stopped (10 s at most).
-func (s *Service) Run(ctx context.Context) error { return errors.New("gateway: not built yet") }
-
-// Ready is nil when the gateway can serve clients.
-func (s *Service) Ready() error { return errors.New("gateway: not built yet") }
+// Ready is nil when the gateway can serve new clients. Sessions that run need
+// none of what it checks.
+func (s *Service) Ready() error {
+	s.mu.Lock()
+	err := s.state
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := s.d.Bus.Healthy(); err != nil {
+		return fmt.Errorf("gateway: bus: %w", err)
+	}
+	return nil
+}
 
 // Addr is where the gateway listens ("127.0.0.1:8927"), "" until it does.
-func (s *Service) Addr() string { return "" }
+func (s *Service) Addr() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addr
+}
+
+// Run serves until ctx ends, and returns when everything is stopped (10 s at most).
+func (s *Service) Run(ctx context.Context) error {
+	s.started = s.d.Clock.Now()
+	listener, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("gateway: listen on %s: %w", s.cfg.Listen, err)
+	}
+	defer listener.Close()
+	s.mu.Lock()
+	s.addr = listener.Addr().String()
+	s.mu.Unlock()
+
+	// What sessions stand on outlives ctx, so that they can end in order.
+	base, stopBase := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stopBase()
+	defer s.tapes.Close()
+
+	undo, err := s.prepare(ctx, base, &wg)
+	defer undo()
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	s.log.Info("gateway is listening", obs.KeyAddr, s.addr, "path", s.cfg.Path, "server_id", s.identity.Public().ID())
+	s.setState(nil)
+	err = s.serve(ctx, listener)
+	s.setState(errors.New("gateway: stopping"))
+	s.waitConns()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) setState(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = err
+}
+
+// prepare brings up everything that must stand before the first connection. undo
+// takes it down again, also after an error.
+func (s *Service) prepare(ctx, base context.Context, wg *sync.WaitGroup) (undo func(), err error) {
+	var undos []func()
+	undo = func() {
+		for i := len(undos) - 1; i >= 0; i-- {
+			undos[i]()
+		}
+	}
+	wg.Go(func() { s.trust.Watch(base) })
+	if err := s.openBuckets(ctx); err != nil {
+		return undo, err
+	}
+	boardCtx, stopBoard := context.WithCancel(base)
+	boardDone := make(chan struct{})
+	go func() { defer close(boardDone); s.board.Run(boardCtx) }()
+	undos = append(undos, func() { stopBoard(); <-boardDone })
+
+	sup := actor.NewSupervisor(base, actor.SupervisorOptions{
+		Name: "sessions", Log: s.log, Clock: s.d.Clock, Metrics: actor.NewMetrics(s.d.Registerer, "session"),
+	})
+	undos = append(undos, sup.Stop)
+	s.session = s.sessionDeps(sup)
+
+	stops, err := s.follow(ctx, base)
+	undos = append(undos, stops...)
+	if err != nil {
+		return undo, err
+	}
+	if s.identity, err = s.trust.Identity(ctx); err != nil {
+		return undo, err
+	}
+	s.life = ctx
+	wg.Go(func() { s.heartbeat(base) })
+	if s.cfg.Dial {
+		stop, err := s.startDialing(ctx)
+		undos = append(undos, stop)
+		if err != nil {
+			return undo, err
+		}
+	}
+	return undo, nil
+}
+
+func (s *Service) sessionDeps(sup *actor.Supervisor) *session.Deps {
+	return &session.Deps{
+		GatewayID: s.cfg.InstanceID, Bus: s.d.Bus, House: s.d.House, Clock: s.d.Clock, Log: s.log,
+		Address: func(id string, h func(context.Context, *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error)) (func(), error) {
+			return bus.HandleExclusive(s.d.Bus, subject.Session(id), h)
+		},
+		Tapes: s.tapes, Trust: s.trust, Board: s.board, Codec: wire.Current(), Metrics: s.m, Supervisor: sup,
+		PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
+		StatusInterval: func() time.Duration {
+			// At most 200 records a second for all sessions together.
+			return max(statusInterval, time.Duration(s.hub.Len())*5*time.Millisecond)
+		},
+	}
+}
+
+// statusInterval is how often a streaming session's figures go to presence.
+const statusInterval = 2 * time.Second
+
+// waitConns waits for sessions and handshakes to end; they were told to by ctx.
+func (s *Service) waitConns() {
+	done := make(chan struct{})
+	go func() { defer close(done); s.conns.Wait() }()
+	select {
+	case <-done:
+	case <-s.d.Clock.After(stopTimeout):
+		s.log.Error("connections did not end in time")
+	}
+}

@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/lease"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/channel"
+
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/dial"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/hub"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/machine"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/metrics"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/session"
+)
+
+const (
+	// dialTimeout bounds the TCP connection and the WebSocket upgrade.
+	dialTimeout = 5 * time.Second
+	// maxDialing bounds outbound handshakes at once, so that a house that comes
+	// back after a power cut is not dialled in one burst.
+	maxDialing = 64
+)
+
+// startDialing follows the sightings. stop returns when all dial actors have ended.
+func (s *Service) startDialing(ctx context.Context) (stop func(), err error) {
+	d := dial.New(ctx, network{s}, func(ctx context.Context, key string, run func(context.Context)) {
+		s.d.Leases.Campaign(ctx, key, func(ctx context.Context, _ *lease.Lease) { run(ctx) })
+	}, s.d.Clock, s.log)
+	stop = d.Wait
+	bucket, err := retry(ctx, s, "open the bucket of sightings", func(ctx context.Context) (*bus.Bucket[tuttiv1.Sighting, *tuttiv1.Sighting], error) {
+		return bus.OpenBucket[tuttiv1.Sighting](ctx, s.d.Bus, subject.BucketSightings, bus.BucketOptions{})
+	})
+	if err != nil {
+		return stop, err
+	}
+	unwatch, err := bucket.Watch(ctx, ">", d.Take, nil)
+	if err != nil {
+		return stop, fmt.Errorf("gateway: watch sightings: %w", err)
+	}
+	s.mu.Lock()
+	s.dialer = d
+	s.mu.Unlock()
+	return func() { unwatch(); d.Wait() }, nil
+}
+
+// network is the gateway as its dialer sees it.
+type network struct{ s *Service }
+
+// ConnectedAs implements dial.Network.
+func (n network) ConnectedAs(url string) (clientID string, connected bool) {
+	p := n.s.board.ByURL(url)
+	if p == nil {
+		return "", false
+	}
+	id := p.GetClientId()
+	return id, n.s.hub.Get(id) != nil || p.GetConnected() && n.s.alive.has(p.GetGatewayId())
+}
+
+// Follow implements dial.Network.
+func (n network) Follow(clientID string) (<-chan struct{}, func()) { return n.s.board.Follow(clientID) }
+
+// Connect implements dial.Network.
+func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.Outcome) {
+	s := n.s
+	select {
+	case s.dialing <- struct{}{}:
+		defer func() { <-s.dialing }()
+	case <-ctx.Done():
+		return nil, &dial.Outcome{Err: ctx.Err()}
+	}
+	peer := session.Peer{Address: hostPort(target), URL: target}
+	dialCtx, cancel := clockwork.WithTimeout(ctx, s.d.Clock, dialTimeout)
+	t, err := channel.Dial(dialCtx, target, s.wsOptions())
+	cancel()
+	if err != nil {
+		s.m.Handshakes.WithLabelValues(metrics.ResultDial).Inc()
+		return nil, &dial.Outcome{Err: err}
+	}
+	var id string
+	release := func() {}
+	defer func() { release() }()
+	o, err := s.open(ctx, t, peer, func(clientID string) (err error) {
+		id = clientID
+		s.board.Learn(target, clientID)
+		if p := s.board.Lookup(clientID); p.GetConnected() && p.GetGatewayId() != s.cfg.InstanceID && s.alive.has(p.GetGatewayId()) {
+			return hub.ErrConnected
+		}
+		r, err := s.hub.Claim(clientID)
+		if err == nil {
+			release = r
+		}
+		return err
+	})
+	if err != nil {
+		return nil, openFailed(id, err)
+	}
+	// From here on the connection is the service's: the dialer's lease may go, the
+	// session stays.
+	sess, err := session.New(s.session, o, peer)
+	if err != nil {
+		return nil, &dial.Outcome{ClientID: id, Err: err}
+	}
+	s.enlist(sess)
+	if !s.conns.Go(func() { s.run(sess) }) {
+		sess.Close(machine.Close{Reason: machine.ReasonShutdown})
+		s.run(sess)
+	}
+	return live{sess}, nil
+}
+
+// openFailed is the dialer's view of a failed opening.
+func openFailed(id string, err error) *dial.Outcome {
+	out := &dial.Outcome{ClientID: id, Err: err, AlreadyConnected: errors.Is(err, hub.ErrConnected)}
+	var failed *session.OpenError
+	if errors.As(err, &failed) && failed.Goodbye != "" {
+		out.Err, out.Goodbye = nil, failed.Goodbye
+	}
+	return out
+}
+
+// live is a session as the dialer sees it.
+type live struct{ *session.Session }
+
+// Outcome implements dial.Live.
+func (l live) Outcome() dial.Outcome {
+	e := l.Ended()
+	return dial.Outcome{
+		ClientID: l.Session.ClientID, Goodbye: e.Cause.Goodbye, NoRedial: e.Cause.NoRedial,
+		AlreadyConnected: e.Cause.Reason == machine.ReasonReplaced,
+		OnlyPairing:      e.OnlyPairing(), Lived: e.Lived,
+	}
+}
+
+// ClientID implements dial.Live.
+func (l live) ClientID() string { return l.Session.ClientID }
+
+func hostPort(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}

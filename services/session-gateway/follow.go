@@ -1,0 +1,251 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/machine"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/presence"
+)
+
+const (
+	instanceTTL   = 15 * time.Second
+	heartbeat     = 5 * time.Second
+	eventsMaxAge  = 24 * time.Hour
+	trustDelivery = time.Second
+)
+
+// retry calls f until it succeeds or ctx ends: at start the bus, or what others
+// make on it, may not be there yet.
+func retry[T any](ctx context.Context, s *Service, what string, f func(ctx context.Context) (T, error)) (T, error) {
+	const retryMin, retryMax = 100 * time.Millisecond, 2 * time.Second
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		v, err := f(ctx)
+		if err == nil {
+			return v, nil
+		}
+		if ctx.Err() != nil {
+			return v, ctx.Err()
+		}
+		s.setState(fmt.Errorf("gateway: %s: %w", what, err))
+		s.log.Warn("waiting for the bus", "step", what, obs.KeyErr, err)
+		select {
+		case <-ctx.Done():
+			return v, ctx.Err()
+		case <-s.d.Clock.After(wait):
+		}
+	}
+}
+
+// openBuckets opens what this service writes.
+func (s *Service) openBuckets(ctx context.Context) error {
+	p, err := retry(ctx, s, "open the bucket of presence", func(ctx context.Context) (*bus.Bucket[tuttiv1.ClientPresence, *tuttiv1.ClientPresence], error) {
+		return bus.OpenBucket[tuttiv1.ClientPresence](ctx, s.d.Bus, subject.BucketPresence, bus.BucketOptions{History: 1})
+	})
+	if err != nil {
+		return err
+	}
+	s.board = presence.New(p, s.d.Clock, s.log)
+	s.instances, err = retry(ctx, s, "open the bucket of instances", func(ctx context.Context) (*bus.Bucket[tuttiv1.Instance, *tuttiv1.Instance], error) {
+		return bus.OpenBucket[tuttiv1.Instance](ctx, s.d.Bus, subject.BucketInstances, bus.BucketOptions{TTL: instanceTTL})
+	})
+	return err
+}
+
+// follow starts what the gateway hears on the bus. The stops are to be called in
+// reverse order, also after an error.
+func (s *Service) follow(ctx, base context.Context) (stops []func(), err error) {
+	add := func(what string, f func(ctx context.Context) (func(), error)) {
+		if err != nil {
+			return
+		}
+		var stop func()
+		if stop, err = retry(ctx, s, what, f); err == nil {
+			stops = append(stops, stop)
+		}
+	}
+	add("watch instances", func(ctx context.Context) (func(), error) { return s.watchInstances(ctx, base) })
+	add("watch presence", func(context.Context) (func(), error) { return s.board.Watch(base) })
+	if err == nil {
+		s.sweep(ctx, true)
+	}
+	add("watch the server's settings", func(ctx context.Context) (func(), error) { return s.watchSettings(ctx, base) })
+	add("make the stream of events", func(ctx context.Context) (func(), error) {
+		return func() {}, s.d.Bus.EnsureStream(ctx, bus.StreamConfig{
+			Name: subject.StreamEvents, Subjects: []string{subject.EventsAll}, MaxAge: eventsMaxAge,
+		})
+	})
+	add("hear of trust", func(context.Context) (func(), error) {
+		return s.d.Bus.Consume(base, subject.StreamEvents, bus.ConsumeOptions{Subject: subject.EventTrustAll, FromNew: true}, s.trustChanged)
+	})
+	add("answer for the list of sessions", func(context.Context) (func(), error) {
+		return bus.HandleExclusive(s.d.Bus, subject.GatewayList, s.list)
+	})
+	return stops, err
+}
+
+// list answers subject.GatewayList.
+func (s *Service) list(context.Context, *tuttiv1.ListSessionsRequest) (*tuttiv1.ListSessionsResponse, error) {
+	return &tuttiv1.ListSessionsResponse{
+		Sessions: uint32(s.hub.Len()), Handshakes: uint32(s.gate.Open()), Tapes: uint32(s.tapes.Len()),
+	}, nil
+}
+
+func (s *Service) watchSettings(ctx, base context.Context) (func(), error) {
+	b, err := bus.OpenBucket[tuttiv1.ServerSettings](ctx, s.d.Bus, subject.BucketSettings, bus.BucketOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return b.Watch(base, subject.SettingsKey, func(e bus.Entry[*tuttiv1.ServerSettings]) {
+		if e.Value != nil && e.Value.GetName() != "" {
+			s.settings.Store(e.Value)
+		}
+	}, nil)
+}
+
+// trustChanged makes the gateway ask pairing again. Where the session cannot take
+// the news in time it is closed: trust fails shut.
+func (s *Service) trustChanged(m bus.RawMsg) {
+	ev := &tuttiv1.TrustChanged{}
+	if err := proto.Unmarshal(m.Data, ev); err != nil || ev.GetClientId() == "" {
+		s.log.Error("event of trust cannot be read", obs.KeySubject, m.Subject, obs.KeyErr, err)
+		return
+	}
+	s.trust.Forget(ev.GetClientId())
+	if sess := s.hub.Get(ev.GetClientId()); sess != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), trustDelivery)
+		defer cancel()
+		if err := sess.TrustChanged(ctx, ev); err != nil {
+			sess.Close(machine.Close{Reason: machine.ReasonTrust, Detail: "the change of trust was not taken in time"})
+		}
+	}
+	s.mu.Lock()
+	d := s.dialer
+	s.mu.Unlock()
+	if d != nil && !ev.GetDisconnect() {
+		d.Ask(ev.GetClientId())
+	}
+}
+
+// aliveSet is the gateways that are running.
+type aliveSet struct {
+	mu sync.Mutex
+	m  map[string]bool
+}
+
+func (a *aliveSet) has(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.m[id]
+}
+
+func (a *aliveSet) set(id string, alive bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.m == nil {
+		a.m = map[string]bool{}
+	}
+	if alive {
+		a.m[id] = true
+		return
+	}
+	delete(a.m, id)
+}
+
+// watchInstances returns when all running gateways are known, so that the first
+// sweep does not take one for dead.
+func (s *Service) watchInstances(ctx, base context.Context) (func(), error) {
+	known := make(chan struct{})
+	stop, err := s.instances.Watch(base, subject.InstanceKey(serviceName, "*"), func(e bus.Entry[*tuttiv1.Instance]) {
+		id := strings.TrimPrefix(e.Key, serviceName+".")
+		s.alive.set(id, e.Value != nil)
+	}, func() { close(known) })
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-known:
+		return stop, nil
+	case <-ctx.Done():
+		stop()
+		return nil, ctx.Err()
+	}
+}
+
+// sweep corrects records of sessions that nobody holds any more. At the start
+// those of this instance are left from its run before.
+func (s *Service) sweep(ctx context.Context, start bool) {
+	s.board.Sweep(ctx, func(p *tuttiv1.ClientPresence) bool {
+		if p.GetGatewayId() == s.cfg.InstanceID {
+			return start
+		}
+		return !s.alive.has(p.GetGatewayId())
+	})
+}
+
+// heartbeat keeps this instance's record until ctx ends, then takes it away.
+func (s *Service) heartbeat(ctx context.Context) {
+	key := subject.InstanceKey(serviceName, s.cfg.InstanceID)
+	tick := s.d.Clock.NewTicker(heartbeat)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if _, err := s.instances.Put(ctx, key, s.instance()); err != nil && ctx.Err() == nil {
+			s.log.Warn("instance record is not written", obs.KeyErr, err)
+		}
+		s.sweep(ctx, false)
+		s.m.Tapes.Set(float64(s.tapes.Len()))
+		select {
+		case <-ctx.Done():
+		case <-tick.Chan():
+		}
+	}
+	bye, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = s.instances.Delete(bye, key) // the TTL does it otherwise
+}
+
+func (s *Service) instance() *tuttiv1.Instance {
+	host, _ := os.Hostname()
+	i := &tuttiv1.Instance{
+		Service: serviceName, InstanceId: s.cfg.InstanceID, Version: s.cfg.Version,
+		StartedAt: timestamppb.New(s.started), Host: host, BootId: houseclock.BootID(),
+		SendspinPath: s.cfg.Path, Addresses: hostAddresses(),
+	}
+	if _, port, err := net.SplitHostPort(s.Addr()); err == nil {
+		if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+			i.SendspinPort = uint32(n)
+		}
+	}
+	return i
+}
+
+// hostAddresses are the addresses at which devices could reach this host.
+func hostAddresses() []string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, a := range addrs {
+		n, ok := a.(*net.IPNet)
+		if ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			out = append(out, n.IP.String())
+		}
+	}
+	return out
+}

@@ -1,0 +1,104 @@
+package machine
+
+import (
+	"fmt"
+	"slices"
+
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/wire"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/pump"
+)
+
+// Message handles a decoded JSON message of the client. err is the decoder's; a
+// message beside it is sound apart from role objects.
+func (m *Machine) Message(msg wire.Message, err error) []Effect {
+	// Objects of inactive roles never close a session (specification, server/activate).
+	if err = wire.ActiveFault(err, m.has); err != nil {
+		return protocolError(err.Error())
+	}
+	switch msg := msg.(type) {
+	case *wire.ClientState:
+		return m.clientState(msg)
+	case *wire.ClientCommand:
+		return m.clientCommand(msg)
+	case *wire.ClientLeave:
+		return []Effect{Forward{&tuttiv1.ClientCommand{
+			ClientId: m.cfg.ClientID, SessionId: m.cfg.SessionID,
+			Command: &tuttiv1.ClientCommand_Leave{Leave: &tuttiv1.Empty{}},
+		}}}
+	case *wire.ClientGoodbye:
+		return []Effect{Close{Reason: ReasonGoodbye, Detail: msg.Reason, Goodbye: msg.Reason}}
+	case *wire.ClientStreamStart:
+		// The gateway never sends a source 'start' yet, so this opens nothing that
+		// was asked for (specification, Default streaming behavior).
+		return protocolError("unsolicited client-stream/start")
+	case *wire.ClientStreamEnd, *wire.PairAbort:
+		// Ending what is not open has no effect.
+		return nil
+	case *wire.Unknown:
+		if msg.WrongDirection {
+			return protocolError(fmt.Sprintf("%q is a server's message", msg.Name))
+		}
+		return nil
+	}
+	// A second hello or init, and pairing messages outside an attempt, are out of
+	// sequence.
+	return protocolError(fmt.Sprintf("%s is out of sequence", msg.Type()))
+}
+
+// Binary handles a binary message that is not JSON.
+func (m *Machine) Binary(id byte) []Effect {
+	switch id {
+	case wire.IDSource:
+		return protocolError("source audio without an open input stream")
+	case wire.IDAudio:
+		return protocolError("audio chunk from a client")
+	}
+	// Ids that are not implemented here are ignored.
+	return nil
+}
+
+func protocolError(detail string) []Effect {
+	return []Effect{Close{Reason: ReasonProtocolError, Detail: detail}}
+}
+
+func (m *Machine) clientState(s *wire.ClientState) []Effect {
+	m.available = &s.Available
+	if s.Player != nil && m.has(wire.RolePlayer) {
+		m.player = s.Player
+	}
+	out := []Effect{Changed{}}
+	if m.player != nil {
+		out = append(out, Report{Timing: timing(m.player), Available: s.Available})
+	}
+	return out
+}
+
+func timing(p *wire.PlayerState) pump.Timing {
+	return pump.Timing{
+		OutputDelay:  int64(p.OutputDelayMS) * 1000,
+		RequiredLead: int64(p.RequiredLeadMS) * 1000,
+		MinBuffer:    int64(p.MinBufferMS) * 1000,
+	}
+}
+
+func (m *Machine) clientCommand(c *wire.ClientCommand) []Effect {
+	k := c.Controller
+	if k == nil || !m.has(wire.RoleController) || m.controller == nil ||
+		!slices.Contains(m.controller.SupportedCommands, k.Command) {
+		return nil // specification: commands that are not offered are ignored
+	}
+	out := &tuttiv1.ControllerCommand{Command: k.Command, Mute: k.Mute, PositionMs: k.PositionMS, OffsetMs: k.OffsetMS}
+	if k.Volume != nil {
+		v := int32(*k.Volume)
+		out.Volume = &v
+	}
+	if k.Command == wire.ControlSeek && (k.PositionMS == nil || *k.PositionMS < 0 ||
+		m.controller.SeekMaxMS == nil || *k.PositionMS > *m.controller.SeekMaxMS) {
+		return nil
+	}
+	return []Effect{Forward{&tuttiv1.ClientCommand{
+		ClientId: m.cfg.ClientID, SessionId: m.cfg.SessionID,
+		Command: &tuttiv1.ClientCommand_Controller{Controller: out},
+	}}}
+}

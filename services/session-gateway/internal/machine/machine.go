@@ -1,0 +1,287 @@
+// Package machine is the state machine of one session: what the server says to a
+// client, given what the client said, what pairing allows and what the group
+// asks. It is pure: inputs in, effects out, no sockets, clocks or goroutines, so
+// that protocol rules are tested as they stand in the specification.
+//
+// Effects are to be carried out in their order; those that end up on the wire go
+// through one queue, so the order of effects is the order of messages.
+package machine
+
+import (
+	"slices"
+
+	"github.com/tutti-audio/tutti/sendspin/wire"
+
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/pump"
+)
+
+// Implemented are the role versions that this gateway activates. Others that a
+// client lists are shown to the operator and stay inactive.
+func Implemented() []string {
+	return []string{wire.RolePlayerV1, wire.RoleMetadataV1, wire.RoleControllerV1}
+}
+
+// Effect is something the session has to do.
+type Effect interface{ effect() }
+
+// Send puts a message in the control lane.
+type Send struct{ Msg wire.Message }
+
+// StartStream opens a player stream, or moves the active one in place.
+type StartStream struct {
+	Gen                uint64
+	GroupID, Rendition string
+	Player             wire.PlayerStream
+	Epoch              uint64
+	NotBefore          int64
+	Live               bool
+}
+
+// ClearStream sends stream/clear and goes on with a new epoch. Stream is the whole
+// stream, for the case that it ended by itself a moment ago.
+type ClearStream struct{ Stream StartStream }
+
+// EndStream sends stream/end: at once, or when the house clock reaches At (then a
+// StreamEnded input follows). With Drain a Drained input follows when what was sent
+// has played out.
+type EndStream struct {
+	Gen   uint64
+	At    int64
+	Drain bool
+}
+
+// Report tells the writer what the player reported last.
+type Report struct {
+	Timing    pump.Timing
+	Available bool
+}
+
+// Forward hands a client's command to its group.
+type Forward struct{ Command *tuttiv1.ClientCommand }
+
+// Changed asks for a presence write without delay.
+type Changed struct{}
+
+// AskAdmission asks pairing again what this client may do.
+type AskAdmission struct{}
+
+// Close ends the session.
+type Close struct {
+	// Reason is for the log, the metrics and the operator.
+	Reason Reason
+	// Detail says more about it.
+	Detail string
+	// Goodbye is the client's own reason, if it gave one.
+	Goodbye string
+	// NoRedial keeps the dialer from dialling again by itself.
+	NoRedial bool
+}
+
+// Reason is why a session ended: a metric label, so a closed set.
+type Reason string
+
+// The reasons of a closed session.
+const (
+	ReasonGoodbye       Reason = "goodbye"
+	ReasonPeerClosed    Reason = "peer_closed"
+	ReasonProtocolError Reason = "protocol_error"
+	ReasonWriteDeadline Reason = "write_deadline"
+	ReasonPingTimeout   Reason = "ping_timeout"
+	ReasonOutboxFull    Reason = "outbox_full"
+	ReasonReplaced      Reason = "replaced"
+	ReasonTrust         Reason = "trust"
+	ReasonOperator      Reason = "operator"
+	ReasonShutdown      Reason = "shutdown"
+	ReasonInternal      Reason = "internal"
+)
+
+func (Send) effect()         {}
+func (StartStream) effect()  {}
+func (ClearStream) effect()  {}
+func (EndStream) effect()    {}
+func (Report) effect()       {}
+func (Forward) effect()      {}
+func (Changed) effect()      {}
+func (AskAdmission) effect() {}
+func (Close) effect()        {}
+
+// Config is what the opening handshake found out.
+type Config struct {
+	ClientID, SessionID string
+	Hello               *wire.ClientHello
+	// Category is the category of the PSK that keys the session.
+	Category string
+	// Mismatch is the credential-mismatch signal.
+	Mismatch bool
+}
+
+// Machine is the state of one session. It is used by one goroutine.
+type Machine struct {
+	cfg Config
+
+	trust      tuttiv1.TrustState
+	allowed    []string
+	activated  bool
+	activities []string
+	roles      []string
+
+	available *bool
+	player    *wire.PlayerState // nil until reported since the role became active
+
+	group     *wire.GroupUpdate // what was sent last
+	groupWant *tuttiv1.GroupInfo
+	groupID   string
+	fences    map[string]uint64
+
+	meta       schedule
+	metaSent   bool
+	controller *wire.ControllerState
+
+	gen      uint64
+	stream   *StartStream
+	draining bool // stream/end was sent, 'playback' goes when it has played out
+}
+
+// New returns the state after client/hello, before the first server/activate.
+func New(cfg Config) *Machine {
+	return &Machine{cfg: cfg, fences: map[string]uint64{}}
+}
+
+// Admission is pairing's answer.
+type Admission struct {
+	State    tuttiv1.TrustState
+	Families []string
+}
+
+// Admit applies pairing's answer: the first time it makes the first
+// server/activate, later it adds and removes roles. now is house clock µs.
+func (m *Machine) Admit(a Admission, now int64) []Effect {
+	changed := !m.activated || a.State != m.trust
+	m.trust, m.allowed = a.State, a.Families
+	roles := m.wantRoles()
+	if m.activated && slices.Equal(roles, m.roles) {
+		if changed {
+			return []Effect{Changed{}}
+		}
+		return nil
+	}
+	var out []Effect
+	// Specification, server/activate: stream/end goes before the removal of the role.
+	if m.has(wire.RolePlayer) && wire.ActiveFamily(roles, wire.RolePlayer) == "" {
+		if m.stream != nil {
+			out = append(out, m.endNow())
+		}
+		m.player, m.draining = nil, false
+	}
+	before := m.roles
+	m.roles, m.activated = roles, true
+	m.setActivities()
+	out = append(out, m.activate())
+	out = append(out, m.bringUpToDate(before, now)...)
+	if m.group == nil && m.groupWant != nil {
+		out = append(out, m.sendGroup()...)
+	}
+	return append(out, Changed{})
+}
+
+// wantRoles applies the specification's own limits to what pairing allows.
+func (m *Machine) wantRoles() []string {
+	h := m.cfg.Hello
+	switch {
+	case m.cfg.Mismatch && m.trust == tuttiv1.TrustState_TRUST_STATE_CREDENTIAL_MISMATCH:
+		// Sentinel Fallback: no roles while the pairing record exists.
+		return []string{}
+	case m.cfg.Category != "lt" && !h.UnpairedAccess.Enabled:
+		// Not playback-capable: the client would have to close with pairing_required.
+		return []string{}
+	}
+	return wire.ActivateRoles(Implemented(), h, func(family string) bool {
+		return slices.Contains(m.allowed, family)
+	})
+}
+
+// bringUpToDate sends the state of roles that were added (specification,
+// server/state).
+func (m *Machine) bringUpToDate(before []string, now int64) []Effect {
+	added := func(family string) bool {
+		r := wire.ActiveFamily(m.roles, family)
+		return r != "" && r != wire.ActiveFamily(before, family)
+	}
+	var out []Effect
+	if added(wire.RolePlayer) {
+		m.player = nil // stale: the activation requires a fresh client/state
+	}
+	if added(wire.RoleMetadata) {
+		m.metaSent = false
+		out = append(out, m.sendMetadata(now)...)
+	}
+	if added(wire.RoleController) && m.controller != nil {
+		out = append(out, Send{&wire.ServerState{Controller: m.controller}})
+	}
+	return out
+}
+
+func (m *Machine) activate() Effect {
+	return Send{&wire.ServerActivate{Activities: slices.Clone(m.activities), ActiveRoles: slices.Clone(m.roles)}}
+}
+
+// setActivities derives the minimal set and reports whether it changed.
+func (m *Machine) setActivities() bool {
+	want := []string{}
+	if (m.stream != nil || m.draining) && m.has(wire.RolePlayer) {
+		want = append(want, wire.ActivityPlayback)
+	}
+	if m.activities != nil && slices.Equal(want, m.activities) {
+		return false
+	}
+	m.activities = want
+	return true
+}
+
+// has reports whether a version of the role is active.
+func (m *Machine) has(family string) bool { return wire.ActiveFamily(m.roles, family) != "" }
+
+// endNow ends the active stream.
+func (m *Machine) endNow() Effect {
+	m.gen++
+	m.stream = nil
+	return EndStream{Gen: m.gen}
+}
+
+// TrustChanged handles the event of the same name.
+func (m *Machine) TrustChanged(ev *tuttiv1.TrustChanged) []Effect {
+	if ev.GetDisconnect() {
+		return []Effect{Close{Reason: ReasonTrust, Detail: ev.GetKind()}}
+	}
+	return []Effect{AskAdmission{}}
+}
+
+// StreamEnded is the writer's word that it sent a scheduled stream/end.
+func (m *Machine) StreamEnded(gen uint64) []Effect {
+	if gen != m.gen || m.stream == nil {
+		return nil
+	}
+	m.stream = nil
+	return m.stopped()
+}
+
+// Drained is the writer's word that what was sent has played out.
+func (m *Machine) Drained(gen uint64) []Effect {
+	if gen != m.gen || !m.draining {
+		return nil
+	}
+	m.draining = false
+	return m.stopped()
+}
+
+// stopped drops the 'playback' activity as soon as its purpose ends.
+func (m *Machine) stopped() []Effect {
+	if !m.setActivities() {
+		return []Effect{Changed{}}
+	}
+	return []Effect{m.activate(), Changed{}}
+}
+
+// Streaming reports the active stream; nil when there is none.
+func (m *Machine) Streaming() *StartStream { return m.stream }

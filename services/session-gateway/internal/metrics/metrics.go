@@ -1,0 +1,82 @@
+// Package metrics is what Prometheus hears of the gateway. No label names a
+// client: their number is not bounded.
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics of one gateway.
+type Metrics struct {
+	Sessions       prometheus.Gauge
+	HalfOpen       prometheus.Gauge
+	Handshakes     *prometheus.CounterVec // result
+	HandshakeTime  prometheus.Histogram
+	Closes         *prometheus.CounterVec // reason
+	Chunks         prometheus.Counter
+	ChunksLate     prometheus.Counter
+	AudioBytes     prometheus.Counter
+	BadTapeChunks  prometheus.Counter
+	WriteStalls    prometheus.Counter
+	OutboxHigh     prometheus.Gauge
+	ClockReplies   prometheus.Counter
+	ClockDropped   prometheus.Counter
+	UnknownRoles   prometheus.Counter
+	CommandsDenied prometheus.Counter
+	Tapes          prometheus.Gauge
+	Refused        *prometheus.CounterVec // why: before the handshake
+}
+
+// Results of a handshake, the label "result".
+const (
+	ResultOK         = "ok"
+	ResultInit       = "init_failure"
+	ResultTimeout    = "timeout"
+	ResultCredential = "no_credential"
+	ResultFailed     = "failed"
+	ResultDuplicate  = "already_connected"
+	ResultGoodbye    = "goodbye"
+	ResultDial       = "dial_failed"
+)
+
+// New registers the metrics; r may be nil in tests.
+func New(r prometheus.Registerer) *Metrics {
+	const ns = "tutti_gateway_"
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: ns + name, Help: help})
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: ns + name, Help: help})
+	}
+	vec := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: ns + name, Help: help}, []string{label})
+	}
+	m := &Metrics{
+		Sessions:   gauge("sessions", "Live sessions."),
+		HalfOpen:   gauge("half_open", "Connections in their opening handshake."),
+		Handshakes: vec("handshakes_total", "Opening handshakes by result.", "result"),
+		HandshakeTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: ns + "handshake_seconds", Help: "Time from the socket to client/hello of successful handshakes.",
+			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 30},
+		}),
+		Closes:         vec("closes_total", "Sessions that ended, by reason.", "reason"),
+		Chunks:         counter("chunks_sent_total", "Audio chunks sent."),
+		ChunksLate:     counter("chunks_late_total", "Audio chunks skipped because their time had come."),
+		AudioBytes:     counter("audio_bytes_total", "Bytes of audio chunks sent, headers included."),
+		BadTapeChunks:  counter("tape_chunks_bad_total", "Chunks on a tape that cannot be used."),
+		WriteStalls:    counter("write_stalls_total", "Sessions closed because a write took longer than the deadline."),
+		OutboxHigh:     gauge("outbox_depth_max", "Deepest control lane of a session since the start."),
+		ClockReplies:   counter("clock_replies_total", "server/time messages sent."),
+		ClockDropped:   counter("clock_requests_dropped_total", "client/time messages dropped because too many were waiting."),
+		UnknownRoles:   counter("unknown_roles_total", "Roles listed by clients that this server does not implement."),
+		CommandsDenied: counter("session_commands_refused_total", "Session commands answered with an error."),
+		Tapes:          gauge("tapes", "Tapes held in memory."),
+		Refused:        vec("connections_refused_total", "Connections refused before their handshake.", "why"),
+	}
+	if r != nil {
+		r.MustRegister(m.Sessions, m.HalfOpen, m.Handshakes, m.HandshakeTime, m.Closes, m.Chunks, m.ChunksLate,
+			m.AudioBytes, m.BadTapeChunks, m.WriteStalls, m.OutboxHigh, m.ClockReplies, m.ClockDropped,
+			m.UnknownRoles, m.CommandsDenied, m.Tapes, m.Refused)
+	}
+	return m
+}

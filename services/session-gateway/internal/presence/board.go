@@ -1,0 +1,358 @@
+// Package presence keeps the KV bucket "presence" true: this gateway's sessions
+// write their records there, each with the revision it wrote last, so that a
+// session that was replaced on another gateway notices when its write is refused.
+// It also keeps a copy of everybody's records for the dialer.
+package presence
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+)
+
+// Store is the bucket, as this package uses it.
+type Store interface {
+	Get(ctx context.Context, key string) (*tuttiv1.ClientPresence, uint64, error)
+	Create(ctx context.Context, key string, v *tuttiv1.ClientPresence) (uint64, error)
+	Update(ctx context.Context, key string, v *tuttiv1.ClientPresence, rev uint64) (uint64, error)
+	Watch(ctx context.Context, pattern string, h func(bus.Entry[*tuttiv1.ClientPresence]), initialDone func()) (stop func(), err error)
+}
+
+const (
+	// Debounce is how long changes that nobody waits for are gathered.
+	Debounce = 250 * time.Millisecond
+
+	workers    = 4
+	putTimeout = 3 * time.Second
+	retryAfter = time.Second
+)
+
+// Board writes presence records. It is safe for concurrent use.
+type Board struct {
+	store Store
+	clock clockwork.Clock
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	cond   *sync.Cond
+	queue  []*Entry
+	live   map[string][]*Entry // by client id; more than one only while one replaces another
+	seen   map[string]*tuttiv1.ClientPresence
+	byURL  map[string]string // client id that was last dialled at an address
+	subs   map[string]map[chan struct{}]struct{}
+	closed bool
+}
+
+// New returns a board; nothing is written before Run.
+func New(store Store, clock clockwork.Clock, log *slog.Logger) *Board {
+	b := &Board{
+		store: store, clock: clock, log: log,
+		live: map[string][]*Entry{}, seen: map[string]*tuttiv1.ClientPresence{},
+		byURL: map[string]string{}, subs: map[string]map[chan struct{}]struct{}{},
+	}
+	b.cond = sync.NewCond(&b.mu)
+	return b
+}
+
+// Entry is one session's record.
+type Entry struct {
+	b        *Board
+	clientID string
+	session  string
+	replaced func()
+
+	// guarded by b.mu
+	want    *tuttiv1.ClientPresence
+	dirty   bool
+	queued  bool
+	busy    bool
+	gone    bool // replaced: nothing is written any more
+	final   bool
+	timer   clockwork.Timer
+	idle    chan struct{} // closed when the final record is written
+	claimed bool          // the first write took the record over
+
+	// used by the one worker that is busy with it
+	rev        uint64 // of the last write
+	reconnects uint64
+}
+
+// Open begins a record for a new session with its first content, and takes the
+// record over from whoever wrote it before. replaced is called once, on a
+// goroutine of the board, when another session takes it over later.
+func (b *Board) Open(p *tuttiv1.ClientPresence, replaced func()) *Entry {
+	e := &Entry{b: b, clientID: p.GetClientId(), session: p.GetSessionId(), replaced: replaced, idle: make(chan struct{})}
+	b.mu.Lock()
+	b.live[e.clientID] = append(b.live[e.clientID], e)
+	b.mu.Unlock()
+	e.Set(p, true)
+	return e
+}
+
+// Set replaces the content; the board owns p from now on. Without now, changes
+// within Debounce are written together.
+func (e *Entry) Set(p *tuttiv1.ClientPresence, now bool) {
+	b := e.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e.gone || e.final {
+		return
+	}
+	e.want, e.dirty = p, true
+	if now {
+		b.enqueue(e)
+		return
+	}
+	if e.timer == nil {
+		e.timer = b.clock.AfterFunc(Debounce, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			e.timer = nil
+			b.enqueue(e)
+		})
+	}
+}
+
+// Close writes the last content, and returns when that is done, has become
+// pointless, or ctx ends. Without p the last content stands.
+func (e *Entry) Close(ctx context.Context, p *tuttiv1.ClientPresence) {
+	b := e.b
+	b.mu.Lock()
+	if p != nil && !e.gone {
+		e.want, e.dirty = p, true
+	}
+	e.final = true
+	if e.timer != nil {
+		e.timer.Stop()
+		e.timer = nil
+	}
+	b.forget(e)
+	b.enqueue(e)
+	b.mu.Unlock()
+	select {
+	case <-e.idle:
+	case <-ctx.Done():
+	}
+}
+
+// enqueue puts e in the workers' queue; the caller holds mu.
+func (b *Board) enqueue(e *Entry) {
+	if e.queued || e.busy {
+		return // the worker looks again when it is done
+	}
+	if !e.dirty || e.gone || b.closed {
+		e.settle()
+		return
+	}
+	e.queued = true
+	b.queue = append(b.queue, e)
+	b.cond.Signal()
+}
+
+// forget takes e out of the live entries; the caller holds mu.
+func (b *Board) forget(e *Entry) {
+	rest := slices.DeleteFunc(b.live[e.clientID], func(o *Entry) bool { return o == e })
+	if len(rest) == 0 {
+		delete(b.live, e.clientID)
+		return
+	}
+	b.live[e.clientID] = rest
+}
+
+// settle closes idle after the last write; the caller holds mu.
+func (e *Entry) settle() {
+	if !e.final {
+		return
+	}
+	select {
+	case <-e.idle:
+	default:
+		close(e.idle)
+	}
+}
+
+// Run writes until ctx ends, then gives up what is not written.
+func (b *Board) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() { b.work(ctx) })
+	}
+	<-ctx.Done()
+	b.mu.Lock()
+	b.closed = true
+	for _, e := range b.queue {
+		e.settle()
+	}
+	for _, entries := range b.live {
+		for _, e := range entries {
+			if e.timer != nil {
+				e.timer.Stop()
+			}
+		}
+	}
+	b.queue = nil
+	b.cond.Broadcast()
+	b.mu.Unlock()
+	wg.Wait()
+}
+
+func (b *Board) work(ctx context.Context) {
+	for {
+		b.mu.Lock()
+		for len(b.queue) == 0 && !b.closed {
+			b.cond.Wait()
+		}
+		if b.closed {
+			b.mu.Unlock()
+			return
+		}
+		e := b.queue[0]
+		b.queue = b.queue[1:]
+		e.queued, e.busy, e.dirty = false, true, false
+		p := e.want
+		b.mu.Unlock()
+		err := e.write(ctx, p)
+		b.mu.Lock()
+		e.busy = false
+		replaced := false
+		switch {
+		case err == nil:
+			b.enqueue(e)
+		case fault.CodeOf(err) == fault.Conflict:
+			e.gone, replaced = true, !e.final
+			e.settle()
+		default:
+			b.retry(e, err)
+		}
+		b.mu.Unlock()
+		if replaced {
+			e.replaced()
+		}
+	}
+}
+
+// retry writes e again in a while; the caller holds mu.
+func (b *Board) retry(e *Entry, err error) {
+	b.log.Warn("presence record is not written, trying again", obs.KeyClient, e.clientID, obs.KeyErr, err)
+	e.dirty = true
+	if e.timer == nil && !b.closed {
+		e.timer = b.clock.AfterFunc(retryAfter, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			e.timer = nil
+			b.enqueue(e)
+		})
+	}
+}
+
+// write puts p into the bucket. The first write of a session takes the record
+// over; a later one that finds another session's record is a Conflict.
+func (e *Entry) write(ctx context.Context, p *tuttiv1.ClientPresence) error {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	for {
+		if !e.claimed || e.rev == 0 {
+			old, rev, err := e.b.store.Get(ctx, e.clientID)
+			switch {
+			case fault.CodeOf(err) == fault.NotFound:
+				rev = 0
+			case err != nil:
+				return err
+			}
+			if e.claimed && rev != 0 && old.GetSessionId() != e.session {
+				return fault.New(fault.Conflict, "client %s is on session %s now", e.clientID, old.GetSessionId())
+			}
+			e.rev = rev
+			if !e.claimed && old != nil && old.GetSessionId() != e.session {
+				e.reconnects = old.GetReconnects() + 1
+			}
+		}
+		p.Reconnects = e.reconnects
+		rev, err := e.put(ctx, p)
+		if err == nil {
+			e.rev = rev
+			e.b.mu.Lock()
+			e.claimed = true
+			e.b.mu.Unlock()
+			return nil
+		}
+		if fault.CodeOf(err) != fault.Conflict {
+			return err
+		}
+		e.rev = 0 // somebody wrote in between: look who
+	}
+}
+
+func (e *Entry) put(ctx context.Context, p *tuttiv1.ClientPresence) (uint64, error) {
+	if e.rev == 0 {
+		return e.b.store.Create(ctx, e.clientID, p)
+	}
+	return e.b.store.Update(ctx, e.clientID, p, e.rev)
+}
+
+// Sweep marks records as disconnected whose session cannot exist any more: dead
+// says so of a gateway. It is called at start, and now and then for gateways that
+// died.
+func (b *Board) Sweep(ctx context.Context, dead func(p *tuttiv1.ClientPresence) bool) {
+	for _, p := range b.connected() {
+		if !dead(p) {
+			continue
+		}
+		cur, rev, err := b.store.Get(ctx, p.GetClientId())
+		if err != nil || cur.GetSessionId() != p.GetSessionId() || !cur.GetConnected() {
+			continue
+		}
+		End(cur)
+		cur.LastError = "the gateway that held the session is gone"
+		// A Conflict means that somebody knows better.
+		if _, err := b.store.Update(ctx, p.GetClientId(), cur, rev); err != nil && fault.CodeOf(err) != fault.Conflict {
+			b.log.Warn("presence record of a dead session is not cleaned", obs.KeyClient, p.GetClientId(), obs.KeyErr, err)
+		}
+	}
+}
+
+// Note writes why a client could not be brought to a session, so that an operator
+// sees where it stopped. It changes only the record of a client that is not
+// connected, and makes a new one only when create is set: anybody can claim an id.
+func (b *Board) Note(ctx context.Context, p *tuttiv1.ClientPresence, create bool) {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	cur, rev, err := b.store.Get(ctx, p.GetClientId())
+	switch {
+	case fault.CodeOf(err) == fault.NotFound && create:
+		_, _ = b.store.Create(ctx, p.GetClientId(), p)
+	case err != nil || cur.GetConnected() || cur.GetLastError() == p.GetLastError() && cur.GetStage() == p.GetStage():
+	default:
+		cur.Stage, cur.LastError = p.GetStage(), p.GetLastError()
+		_, _ = b.store.Update(ctx, p.GetClientId(), cur, rev) // a Conflict knows better
+	}
+}
+
+// End makes p the record of a session that is over.
+func End(p *tuttiv1.ClientPresence) {
+	p.Connected = false
+	p.Stage, p.Activities, p.ActiveRoles, p.Stream, p.Available = "", nil, nil, nil, nil
+	p.RttUs = 0
+}
+
+func (b *Board) connected() []*tuttiv1.ClientPresence {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []*tuttiv1.ClientPresence
+	for _, p := range b.seen {
+		if p.GetConnected() {
+			out = append(out, proto.Clone(p).(*tuttiv1.ClientPresence))
+		}
+	}
+	return out
+}

@@ -1,0 +1,329 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/tutti-audio/tutti/platform/actor"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/wire"
+
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/machine"
+)
+
+// input is a message to a session's actor.
+type input any
+
+// The messages of a session's actor.
+type (
+	began         struct{}
+	clientMessage struct {
+		msg wire.Message
+		err error
+	}
+	clientBinary struct{ id byte }
+	command      struct {
+		cmd   *tuttiv1.SessionCommand
+		reply chan<- error
+	}
+	trustChanged struct{ ev *tuttiv1.TrustChanged }
+	admitted     struct{ a machine.Admission }
+	streamEnded  struct{ gen uint64 }
+	drained      struct{ gen uint64 }
+	statusTick   struct{}
+	pingTick     struct{}
+	pong         struct{ rtt time.Duration }
+	forwarded    struct{}
+	forceClose   struct{ machine.Close }
+)
+
+const (
+	// flushTimeout is how long the last messages of an orderly end may take.
+	flushTimeout = 2 * time.Second
+	// maxForward bounds a client's commands that wait for their group.
+	maxForward = 32
+	// forwardTimeout bounds one of them.
+	forwardTimeout = 5 * time.Second
+	// seenEvery is after how many pings an otherwise quiet client's record is
+	// refreshed: last_seen_at, round trip, last clock exchange.
+	seenEvery = 4
+)
+
+// brain is the session's actor: it feeds the machine and carries out its effects.
+type brain struct {
+	s    *Session
+	self *actor.Ref[input]
+	m    *machine.Machine
+
+	asking, askAgain bool // admission
+	forwards         []*tuttiv1.ClientCommand
+	forwarding       bool
+	pinging          bool
+	pings            int
+	ticking          bool
+	lastActivities   []string
+
+	pingTimer, statusTimer, closeTimer func()
+}
+
+func newBrain(s *Session) *brain {
+	return &brain{s: s, m: machine.New(machine.Config{
+		ClientID: s.ClientID, SessionID: s.ID, Hello: s.o.Hello,
+		Category: string(s.o.Conn.Matched()), Mismatch: s.o.Conn.Mismatch(),
+	})}
+}
+
+// Handle implements actor.Handler.
+func (b *brain) Handle(ctx context.Context, in input) error {
+	s, now := b.s, b.s.d.House.NowMicros()
+	switch in := in.(type) {
+	case began:
+		b.begin(now)
+	case clientMessage:
+		b.do(b.m.Message(in.msg, in.err))
+	case clientBinary:
+		b.do(b.m.Binary(in.id))
+	case command:
+		effects, err := b.m.Command(in.cmd, now)
+		b.do(effects)
+		if err != nil {
+			s.d.Metrics.CommandsDenied.Inc()
+		}
+		in.reply <- err
+	case trustChanged:
+		b.do(b.m.TrustChanged(in.ev))
+	case admitted:
+		b.asking = false
+		b.do(b.m.Admit(in.a, now))
+		if b.askAgain {
+			b.askAgain = false
+			b.ask()
+		}
+	case streamEnded:
+		b.do(b.m.StreamEnded(in.gen))
+	case drained:
+		b.do(b.m.Drained(in.gen))
+	case statusTick:
+		b.status()
+	case pingTick:
+		b.ping()
+	case pong:
+		b.ponged(in.rtt)
+	case forwarded:
+		b.forwarding = false
+		b.forwardNext()
+	case forceClose:
+		s.Close(in.Close)
+	}
+	return nil
+}
+
+// begin sends the first server/activate, then makes the session known.
+func (b *brain) begin(now int64) {
+	s := b.s
+	a := machine.Admission{State: tuttiv1.TrustState_TRUST_STATE_UNAPPROVED}
+	if s.o.Admission != nil {
+		a = *s.o.Admission
+	}
+	b.do(b.m.Admit(a, now))
+	if s.o.Admission == nil {
+		b.ask()
+	}
+	b.pingTimer = b.later(s.d.PingInterval, pingTick{})
+	if n := len(wire.UnimplementedRoles(machine.Implemented(), s.o.Hello)); n > 0 {
+		s.d.Metrics.UnknownRoles.Add(float64(n))
+	}
+	s.log.Info("session ready", "suite", string(s.o.Conn.Suite()), "psk", string(s.o.Conn.Matched()),
+		"mismatch", s.o.Conn.Mismatch(), obs.KeyURL, s.peer.URL)
+}
+
+// do carries out effects in their order.
+func (b *brain) do(effects []machine.Effect) {
+	s := b.s
+	for _, e := range effects {
+		switch e := e.(type) {
+		case machine.Forward:
+			b.forward(e.Command)
+		case machine.Changed:
+			b.changed(true)
+		case machine.AskAdmission:
+			b.ask()
+		case machine.Close:
+			b.close(e)
+		default:
+			b.note(e)
+			if !s.writer.push(e) {
+				s.Close(machine.Close{Reason: machine.ReasonOutboxFull})
+				return
+			}
+			b.high()
+		}
+	}
+}
+
+// note logs the changes of state that an operator looks for.
+func (b *brain) note(e machine.Effect) {
+	switch e := e.(type) {
+	case machine.Send:
+		if a, ok := e.Msg.(*wire.ServerActivate); ok {
+			b.s.log.Info("activated", "roles", a.ActiveRoles, "activities", a.Activities)
+			b.lastActivities = a.Activities
+		}
+	case machine.StartStream:
+		b.s.log.Info("stream start", obs.KeyGroup, e.GroupID, "rendition", e.Rendition, "epoch", e.Epoch)
+	case machine.EndStream:
+		b.s.log.Info("stream end", "at_us", e.At)
+	}
+}
+
+// high keeps the deepest control lane.
+func (b *brain) high() { b.s.d.depth.saw(b.s.writer.depth(), b.s.d.Metrics) }
+
+// close ends the session. What was said before an orderly end is sent first.
+func (b *brain) close(c machine.Close) {
+	s := b.s
+	if c.Reason == machine.ReasonTrust || c.Reason == machine.ReasonOperator {
+		if s.writer.push(finish{c}) {
+			b.closeTimer = b.later(flushTimeout, forceClose{c})
+			return
+		}
+	}
+	s.Close(c)
+}
+
+// later sends in to this actor after d, as long as the session lives.
+func (b *brain) later(d time.Duration, in input) (cancel func()) {
+	return actor.After(b.self, b.s.d.Clock, d, in)
+}
+
+// Start implements actor.Lifecycle.
+func (b *brain) Start(context.Context) error { return nil }
+
+// Close implements actor.Lifecycle. Timers would hold the session's memory. An end
+// that the session did not ask for is a crash, and the session ends with it.
+func (b *brain) Close(context.Context) {
+	b.s.Close(machine.Close{Reason: machine.ReasonInternal, Detail: "the session's actor crashed"})
+	for _, cancel := range []func(){b.pingTimer, b.statusTimer, b.closeTimer} {
+		if cancel != nil {
+			cancel()
+		}
+	}
+}
+
+// changed writes presence, now or with what else changes soon.
+func (b *brain) changed(now bool) {
+	s := b.s
+	p := s.record(b.m)
+	if s.entry == nil {
+		s.entry = s.d.Board.Open(p, func() {
+			s.Close(machine.Close{Reason: machine.ReasonReplaced, Detail: "the client is connected to another gateway"})
+		})
+	} else {
+		s.entry.Set(p, now)
+	}
+	if b.m.Streaming() != nil && !b.ticking {
+		b.ticking = true
+		b.statusTimer = b.later(s.d.StatusInterval(), statusTick{})
+	}
+}
+
+// status writes a streaming session's figures.
+func (b *brain) status() {
+	b.ticking = false
+	if b.m.Streaming() != nil {
+		b.changed(false)
+	}
+}
+
+// ask asks pairing again, one question at a time.
+func (b *brain) ask() {
+	if b.asking {
+		b.askAgain = true
+		return
+	}
+	b.asking = true
+	b.s.spawn(func(ctx context.Context) {
+		if a, ok := b.s.admit(ctx); ok {
+			b.s.tell(ctx, admitted{a})
+		}
+	})
+}
+
+// forward hands commands to the group in their order, one at a time.
+func (b *brain) forward(c *tuttiv1.ClientCommand) {
+	if len(b.forwards) >= maxForward {
+		b.s.log.Warn("client command dropped: its group does not answer")
+		return
+	}
+	b.forwards = append(b.forwards, c)
+	b.forwardNext()
+}
+
+func (b *brain) forwardNext() {
+	if b.forwarding || len(b.forwards) == 0 {
+		return
+	}
+	c := b.forwards[0]
+	b.forwards = b.forwards[1:]
+	b.forwarding = true
+	b.s.spawn(func(ctx context.Context) {
+		b.s.forward(ctx, c)
+		b.s.tell(ctx, forwarded{})
+	})
+}
+
+func (b *brain) ping() {
+	b.pingTimer = b.later(b.s.d.PingInterval, pingTick{})
+	if b.pinging {
+		return
+	}
+	b.pinging = true
+	b.s.spawn(b.s.ping)
+}
+
+func (b *brain) ponged(rtt time.Duration) {
+	b.pinging = false
+	first := b.s.rtt.Swap(max(rtt.Microseconds(), 1)) == 0
+	if b.pings++; first || b.pings%seenEvery == 0 {
+		b.changed(false)
+	}
+}
+
+// reply is the answer to a SessionCommand.
+func (s *Session) handle(ctx context.Context, cmd *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error) {
+	err, askErr := actor.Ask(ctx, s.ref, func(reply chan<- error) input { return command{cmd, reply} })
+	switch {
+	case errors.Is(askErr, actor.ErrStopped):
+		return nil, fault.New(fault.Unavailable, "session %s of client %s has just ended", s.ID, s.ClientID)
+	case askErr != nil:
+		return nil, askErr
+	case err != nil:
+		return nil, err
+	}
+	return &tuttiv1.SessionReply{SessionId: s.ID}, nil
+}
+
+// TrustChanged tells the session that pairing changed its mind. It fails when ctx
+// ends before the session's actor has room for it; a session that is over anyway
+// is no failure.
+func (s *Session) TrustChanged(ctx context.Context, ev *tuttiv1.TrustChanged) error {
+	if err := s.ref.Send(ctx, trustChanged{ev}); err != nil && !errors.Is(err, actor.ErrStopped) {
+		return err
+	}
+	return nil
+}
+
+// isEOF reports whether the peer's socket ended.
+func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
+
+// hasPlayback reports whether 'playback' is among activities.
+func hasPlayback(activities []string) bool { return slices.Contains(activities, wire.ActivityPlayback) }
+
+// OnlyPairing reports whether a drop without goodbye is a session's end instead of
+// a restart (specification, client/goodbye).
+func (e Ended) OnlyPairing() bool { return len(e.Activities) > 0 && !hasPlayback(e.Activities) }

@@ -1,0 +1,346 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/sendspin/wire"
+
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/machine"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/metrics"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/pump"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/reel"
+)
+
+const (
+	// maxControl bounds the control lane. A healthy client takes a few messages a
+	// second; one that lets so many wait will not catch up.
+	maxControl = 256
+	// maxClock bounds the clock lane: the specification has clients wait for each
+	// reply of a burst of 8. More are dropped, and the client asks again.
+	maxClock = 16
+	// statusEvery is how often the writer refreshes its status for others, µs.
+	statusEvery = 500_000
+)
+
+// outbound is what the writer needs of a secured connection.
+type outbound interface {
+	WriteJSON(ctx context.Context, body []byte) error
+	WriteMessage(ctx context.Context, id byte, payload []byte) error
+	WritePlain(ctx context.Context, plain []byte) error
+	WriteStamped(ctx context.Context, build func(dst []byte) []byte) error
+}
+
+// writer is the only one that sends on a connection. It has three lanes, in this
+// priority: clock replies, control messages, audio. (Artwork parts will be the
+// fourth.) Audio is not queued at all: the writer pulls the next chunk from the
+// tape when there is nothing else to send, so a control message never waits for
+// more than the one chunk that is being written.
+type writer struct {
+	conn  outbound
+	codec wire.Codec
+	house houseclock.Clock
+	clock clockwork.Clock
+	tapes *reel.Set
+	m     *metrics.Metrics
+	tell  func(ctx context.Context, in input) // to the session's actor
+
+	wake chan struct{} // one token: something changed
+
+	mu     sync.Mutex
+	asks   []timeAsk
+	ops    []machine.Effect
+	status status
+
+	// The loop's own.
+	waiter    reel.Waiter
+	pump      *pump.Pump
+	tape      *reel.Tape
+	cur       machine.StartStream
+	nextTape  *reel.Tape
+	next      machine.StartStream
+	available bool
+	endAt     int64 // when a scheduled stream/end is due; 0 none
+	endGen    uint64
+	drainAt   int64 // when what was sent before stream/end has played out; 0 none
+	drainGen  uint64
+	last      machine.Close // of finish
+	late      uint64        // of the pump's count, reported to the metrics already
+	statusAt  int64
+}
+
+type timeAsk struct{ transmitted, received int64 }
+
+// status is the stream's figures for presence.
+type status struct {
+	active        bool
+	bufferedUS    int64
+	bufferedBytes int
+	stats         pump.Stats
+}
+
+// finish is the control lane's last item: everything before it was sent.
+type finish struct{ machine.Close }
+
+var errFinished = errors.New("session: outbox is flushed")
+
+func newWriter(conn outbound, capacity int, d *Deps, tell func(context.Context, input)) *writer {
+	w := &writer{
+		conn: conn, codec: d.Codec, house: d.House, clock: d.Clock, tapes: d.Tapes, m: d.Metrics, tell: tell,
+		wake: make(chan struct{}, 1), pump: pump.New(capacity),
+	}
+	w.waiter.Wake = w.wake
+	return w
+}
+
+// askTime puts a clock reply in its lane. It never waits.
+func (w *writer) askTime(transmitted, received int64) {
+	w.mu.Lock()
+	full := len(w.asks) >= maxClock
+	if !full {
+		w.asks = append(w.asks, timeAsk{transmitted, received})
+	}
+	w.mu.Unlock()
+	if full {
+		w.m.ClockDropped.Inc()
+		return
+	}
+	w.poke()
+}
+
+// push puts an effect in the control lane; false: the lane is full. It never waits.
+func (w *writer) push(op machine.Effect) bool {
+	w.mu.Lock()
+	ok := len(w.ops) < maxControl
+	if ok {
+		w.ops = append(w.ops, op)
+	}
+	w.mu.Unlock()
+	w.poke()
+	return ok
+}
+
+func (w *writer) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Status is the stream's figures as of half a second ago at most.
+func (w *writer) Status() status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
+// run sends until ctx ends or a write fails. It returns errFinished after a finish.
+func (w *writer) run(ctx context.Context) error {
+	defer w.letGo()
+	timer := w.clock.NewTimer(time.Hour)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		until, worked, err := w.step(ctx)
+		if err != nil {
+			return err
+		}
+		if worked {
+			continue
+		}
+		var due <-chan time.Time
+		if until != 0 {
+			timer.Reset(time.Duration(max(until-w.house.NowMicros(), 1)) * time.Microsecond)
+			due = timer.Chan()
+		}
+		select {
+		case <-ctx.Done():
+		case <-w.wake:
+		case <-due:
+		}
+	}
+	return nil
+}
+
+// step sends one thing, the most urgent there is. When there is nothing to send
+// it says when to look again; 0: when woken.
+func (w *writer) step(ctx context.Context) (until int64, worked bool, err error) {
+	if ask, ok := w.takeAsk(); ok {
+		return 0, true, w.sendTime(ctx, ask)
+	}
+	if op, ok := w.takeOp(); ok {
+		return 0, true, w.do(ctx, op)
+	}
+	now := w.house.NowMicros()
+	if w.endAt != 0 && now >= w.endAt {
+		gen := w.endGen
+		if err := w.end(ctx, false, gen); err != nil {
+			return 0, true, err
+		}
+		w.tell(ctx, streamEnded{gen})
+		return 0, true, nil
+	}
+	if w.drainAt != 0 && now >= w.drainAt {
+		w.drainAt = 0
+		w.tell(ctx, drained{w.drainGen})
+		return 0, true, nil
+	}
+	s := w.pump.Next(now)
+	if s.Kind == pump.Wait && (s.Until == 0 || w.nextTape != nil) {
+		// Waiting for the ring: arm, then look again, so that nothing slips between.
+		w.waiter.Arm()
+		if s = w.pump.Next(now); s.Kind != pump.Wait {
+			w.waiter.Disarm()
+		}
+	}
+	switch s.Kind {
+	case pump.Send:
+		return 0, true, w.sendChunk(ctx, s.Chunk)
+	case pump.Switch:
+		return 0, true, w.switchTape(ctx)
+	}
+	w.refresh(now, false)
+	return earliest(s.Until, w.endAt, w.drainAt), false, nil
+}
+
+// earliest is the smallest that is not 0.
+func earliest(times ...int64) int64 {
+	var out int64
+	for _, t := range times {
+		if t != 0 && (out == 0 || t < out) {
+			out = t
+		}
+	}
+	return out
+}
+
+func (w *writer) takeAsk() (timeAsk, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.asks) == 0 {
+		return timeAsk{}, false
+	}
+	ask := w.asks[0]
+	w.asks = w.asks[:copy(w.asks, w.asks[1:])]
+	return ask, true
+}
+
+func (w *writer) takeOp() (machine.Effect, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.ops) == 0 {
+		return nil, false
+	}
+	op := w.ops[0]
+	w.ops[0] = nil
+	if w.ops = w.ops[1:]; len(w.ops) == 0 {
+		w.ops = nil // an idle session keeps no array
+	}
+	return op, true
+}
+
+// depth is the number of waiting control messages.
+func (w *writer) depth() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.ops)
+}
+
+// sendTime answers client/time; server_transmitted is taken as the last thing
+// before sealing.
+func (w *writer) sendTime(ctx context.Context, ask timeAsk) error {
+	w.m.ClockReplies.Inc()
+	return w.stamped(ctx, func(now int64) wire.Message {
+		return &wire.ServerTime{ClientTransmitted: ask.transmitted, ServerReceived: ask.received, ServerTransmitted: now}
+	})
+}
+
+// stamped sends a message that says when it was sent.
+func (w *writer) stamped(ctx context.Context, build func(now int64) wire.Message) error {
+	var failed error
+	err := w.conn.WriteStamped(ctx, func(dst []byte) []byte {
+		body, err := w.codec.Encode(build(w.house.NowMicros()))
+		if err != nil {
+			failed = err
+		}
+		return append(append(dst, wire.IDJSON), body...)
+	})
+	return errors.Join(failed, err)
+}
+
+// do carries out one item of the control lane.
+func (w *writer) do(ctx context.Context, op machine.Effect) error {
+	defer func() { w.refresh(w.house.NowMicros(), true) }()
+	switch op := op.(type) {
+	case machine.Send:
+		body, err := w.codec.Encode(op.Msg)
+		if err != nil {
+			return err
+		}
+		return w.conn.WriteJSON(ctx, body)
+	case machine.StartStream:
+		return w.start(ctx, op)
+	case machine.ClearStream:
+		return w.clear(ctx, op.Stream)
+	case machine.EndStream:
+		switch {
+		case op.At == 0:
+			return w.end(ctx, op.Drain, op.Gen)
+		case w.pump.Active():
+			w.endAt, w.endGen = op.At, op.Gen
+		default:
+			w.tell(ctx, streamEnded{op.Gen}) // it ended a moment ago
+		}
+		return nil
+	case machine.Report:
+		w.pump.SetTiming(op.Timing, w.house.NowMicros())
+		w.available = op.Available
+	case finish:
+		w.last = op.Close
+		return errFinished
+	}
+	return nil
+}
+
+// sendChunk sends one audio chunk: the writer's hot path, without an allocation.
+func (w *writer) sendChunk(ctx context.Context, c *reel.Chunk) error {
+	p := c.Borrow()
+	// Other dialects have a shorter header; the plaintext then begins later.
+	plain := p.B[wire.AudioHeaderLen-w.codec.AudioHeaderLen():]
+	now := w.house.NowMicros()
+	w.codec.PutAudioHeader(plain, c.Timestamp, wire.SendAhead(c.Timestamp, now))
+	w.pump.Sent(c, now)
+	var err error
+	if len(plain) <= wire.MaxPlain {
+		err = w.conn.WritePlain(ctx, plain)
+	} else {
+		err = w.conn.WriteMessage(ctx, plain[0], plain[1:])
+	}
+	c.Return(p)
+	w.m.Chunks.Inc()
+	w.m.AudioBytes.Add(float64(c.Size))
+	w.refresh(now, false)
+	return err
+}
+
+// farewell is the cause of the finish that ended run.
+func (w *writer) farewell() machine.Close { return w.last }
+
+// refresh updates the status for others.
+func (w *writer) refresh(now int64, always bool) {
+	if !always && now-w.statusAt < statusEvery {
+		return
+	}
+	w.statusAt = now
+	s := status{active: w.pump.Active(), stats: w.pump.Stats(now)}
+	s.bufferedUS, s.bufferedBytes = w.pump.Buffered(now)
+	w.m.ChunksLate.Add(float64(s.stats.Late - w.late))
+	w.late = s.stats.Late
+	w.mu.Lock()
+	w.status = s
+	w.mu.Unlock()
+}

@@ -56,10 +56,10 @@ func (s step) openServer(ctx context.Context, t Transport, cfg ServerConfig) (*C
 		return nil, at("Noise message 1", err)
 	}
 	// Both at once: the specification wants no wait in between.
-	if err := s.write(ctx, t, reply); err != nil {
+	if err := t.Write(ctx, true, reply); err != nil {
 		return nil, at("server/init", err)
 	}
-	if err := s.writeHandshake(ctx, t, msg1); err != nil {
+	if err := writeHandshake(ctx, t, msg1); err != nil {
 		return nil, at("Noise message 1", err)
 	}
 	msg2, err := s.readHandshake(ctx, t, StageMessage2, codec.DecodeFromClient)
@@ -123,7 +123,7 @@ func (s step) openClient(ctx context.Context, t Transport, cfg ClientConfig) (*C
 	if err != nil {
 		return nil, at("client/init", err)
 	}
-	if err := s.write(ctx, t, init); err != nil {
+	if err := t.Write(ctx, true, init); err != nil {
 		return nil, at("client/init", err)
 	}
 	reply, serverID, peer, err := s.readServerInit(ctx, t, cfg)
@@ -146,7 +146,7 @@ func (s step) openClient(ctx context.Context, t Transport, cfg ClientConfig) (*C
 	if err != nil {
 		return nil, at("Noise message 1", err)
 	}
-	if err := s.writeHandshake(ctx, t, msg2); err != nil {
+	if err := writeHandshake(ctx, t, msg2); err != nil {
 		return nil, at("Noise message 2", err)
 	}
 	return newConn(&Conn{
@@ -189,7 +189,8 @@ func (s step) readServerInit(ctx context.Context, t Transport, cfg ClientConfig)
 	}
 }
 
-// read waits for the next message for at most the step's time.
+// read waits for the next message for at most the step's time. (Writes have the
+// transport's deadline, which is in real time.)
 func (s step) read(ctx context.Context, t Transport, stage string) (text bool, data []byte, err error) {
 	s.report(stage)
 	ctx, cancel := clockwork.WithTimeout(ctx, s.clock, s.timeout)
@@ -215,17 +216,11 @@ func (s step) readHandshake(ctx context.Context, t Transport, stage string, deco
 	return h.Data, nil
 }
 
-func (s step) writeHandshake(ctx context.Context, t Transport, msg []byte) error {
+func writeHandshake(ctx context.Context, t Transport, msg []byte) error {
 	body, err := codec.Encode(&wire.NoiseHandshake{Data: msg})
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, t, body)
-}
-
-func (s step) write(ctx context.Context, t Transport, body []byte) error {
-	ctx, cancel := clockwork.WithTimeout(ctx, s.clock, s.timeout)
-	defer cancel()
 	return t.Write(ctx, true, body)
 }
 

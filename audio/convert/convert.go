@@ -1,6 +1,6 @@
 // Package convert brings PCM from a source's format to a rendition's: channels, rate
 // and bit depth, each only where they differ. Equal formats pass bit-exact, and so does
-// a change to more bits alone (an exact shift).
+// a change to more bits or from mono (exact, too).
 //
 // Between the steps samples have 24 bits (32 if either side has), so that rounding in
 // the resampler stays far below what 16 bits can hold; only the last step, down to the
@@ -35,9 +35,9 @@ func New(in, out pcm.Format) (*Converter, error) {
 	if !pcm.CanMap(in.Channels, out.Channels) {
 		return nil, fmt.Errorf("convert: no mapping from %d to %d channels", in.Channels, out.Channels)
 	}
-	work := in.BitDepth
-	if in.SampleRate != out.SampleRate || in.Channels != out.Channels || in.BitDepth < out.BitDepth {
-		work = max(in.BitDepth, out.BitDepth, 24)
+	work := max(in.BitDepth, out.BitDepth)
+	if in.SampleRate != out.SampleRate || in.Channels > out.Channels {
+		work = max(work, 24) // there will be rounding
 	}
 	rate, err := resample.New(in.SampleRate, out.SampleRate, min(in.Channels, out.Channels), work)
 	if err != nil {

@@ -175,7 +175,10 @@ func (r *remote) explain(err error, inTime bool) error {
 	if errors.As(err, &ue) {
 		err = ue.Err // without the address, which may hold a password
 	}
-	if !inTime && r.ctx.Err() == nil {
+	if cause := context.Cause(r.ctx); cause != nil {
+		return fmt.Errorf("%s: %w", redact(r.uri), cause)
+	}
+	if !inTime {
 		return fmt.Errorf("%s: no answer within %v", redact(r.uri), r.timeout)
 	}
 	return fmt.Errorf("%s: %w", redact(r.uri), err)

@@ -59,4 +59,3 @@ var ErrUnsupported = errors.New("not a FLAC, MP3 or WAV stream")
 
 // ErrOutside is the cause when a path leads out of the music folder.
 var ErrOutside = errors.New("outside the music folder")
-

@@ -32,17 +32,17 @@ func TestFilterResponse(t *testing.T) {
 		t.Run(fmt.Sprint(p[0], "to", p[1]), func(t *testing.T) {
 			up, _ := Ratio(p[0], p[1])
 			b := newBank(p[0], p[1], int(up))
-			if b.phases > 1000 {
+			if b.phases > 200 {
 				// The response is the same continuous kernel: a coarser table measures it.
-				b = newBank(p[0], p[1], 500)
+				b = newBank(p[0], p[1], 200)
 			}
 			nyquist := float64(min(p[0], p[1])) / 2
 			ripple, reject := 0.0, -300.0
-			for i := range 60 {
-				ripple = max(ripple, math.Abs(db(response(b, p[0], nyquist*passEdge*float64(i)/59))))
+			for i := range 30 {
+				ripple = max(ripple, math.Abs(db(response(b, p[0], nyquist*passEdge*float64(i)/29))))
 			}
-			for i := range 200 {
-				f := nyquist * (1 + float64(i*i)/4000)
+			for i := range 100 {
+				f := nyquist * (1 + float64(i*i)/1000)
 				if f < float64(p[0])*float64(b.phases)/2 {
 					reject = max(reject, db(response(b, p[0], f)))
 				}
@@ -82,7 +82,7 @@ func TestResidualOfTones(t *testing.T) {
 		worst, worstAt := -300.0, 0.0
 		for _, share := range []float64{0.01, 0.1, 0.3, 0.5, 0.7, 0.85, 0.9} {
 			freq := share * float64(min(p[0], p[1])) / 2
-			out := run(t, tone(freq, p[0], p[0]/2, 0.5), p[0], p[1], 1)
+			out := run(t, tone(freq, p[0], p[0]/5, 0.5), p[0], p[1], 1)
 			mid := out[2000 : len(out)-2000]
 			if res := residual(mid, 2000, freq, p[1]); res > worst {
 				worst, worstAt = res, freq
@@ -122,8 +122,12 @@ func TestOutOfBandIsRejected(t *testing.T) {
 func TestFrameCountIsExact(t *testing.T) {
 	for _, in := range rates {
 		for _, out := range rates {
-			for _, n := range []int{0, 1, 7, 441, 1000} {
-				got := len(run(t, make([]int32, 2*n), in, out, 2)) / 2
+			r, err := New(in, out, 2, 24)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range []int{0, 1, 7, 441} {
+				got := len(r.Flush(r.Process(nil, make([]int32, 2*n)))) / 2
 				want := (int64(n)*int64(out) + int64(in) - 1) / int64(in)
 				if int64(got) != want || OutputFrames(int64(n), in, out) != want {
 					t.Fatalf("%d frames %d->%d: got %d, OutputFrames %d, want %d", n, in, out, got, OutputFrames(int64(n), in, out), want)
@@ -160,7 +164,7 @@ func TestConstantStaysConstantAndAligned(t *testing.T) {
 
 func TestSplitsGiveTheSameOutput(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range 60 {
+	for range 20 {
 		in, out := rates[rng.IntN(len(rates))], rates[rng.IntN(len(rates))]
 		ch := 1 + rng.IntN(3)
 		x := make([]int32, ch*(500+rng.IntN(20000)))

@@ -44,16 +44,33 @@ func TestTracksSound(t *testing.T) {
 		}
 		var peak int32
 		var power float64
-		x := readAll(t, p, 5000)
+		// The first seconds, the middle with everything playing, and the end.
+		var x []int32
+		for _, from := range []int64{0, 30 * SampleRate, tr.Frames - 4*SampleRate} {
+			buf := make([]int32, 4*SampleRate*Channels)
+			if err := p.SeekFrame(from); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := p.Read(buf); err != nil || n != 4*SampleRate {
+				t.Fatalf("%s at %d: %d frames, %v", tr.Name, from, n, err)
+			}
+			x = append(x, buf...)
+		}
+		if n, err := p.Read(make([]int32, 2)); n != 0 || err != io.EOF {
+			t.Errorf("%s: after its end: %d, %v", tr.Name, n, err)
+		}
 		for _, v := range x {
 			peak = max(peak, v, -v)
 			power += float64(v) * float64(v)
 		}
 		rms := 20 * math.Log10(math.Sqrt(power/float64(len(x)))/32768)
 		t.Logf("%s: peak %.1f dBFS, rms %.1f dBFS", tr.Title, 20*math.Log10(float64(peak)/32768), rms)
-		if int64(len(x)) != tr.Frames*Channels || peak > 32700 || rms < -30 || rms > -12 {
-			t.Errorf("%s: %d samples, peak %d, rms %.1f dBFS", tr.Title, len(x), peak, rms)
+		if peak > 32700 || rms < -30 || rms > -12 {
+			t.Errorf("%s: peak %d, rms %.1f dBFS", tr.Title, peak, rms)
 		}
+	}
+	if err := WriteFLAC(io.Discard, "nothing"); err == nil {
+		t.Error("WriteFLAC of an unknown name: want an error")
 	}
 	if _, err := Open("nothing"); err == nil {
 		t.Error("unknown name: want an error")
@@ -61,9 +78,9 @@ func TestTracksSound(t *testing.T) {
 }
 
 func TestSeekIsExact(t *testing.T) {
-	p := generate(5*SampleRate, 3)
+	p := generate(3*SampleRate, 3)
 	all := readAll(t, p, 1000)
-	for _, f := range []int64{0, 1, 100000, 5*SampleRate - 1} {
+	for _, f := range []int64{0, 1, 100000, 3*SampleRate - 1} {
 		if err := p.SeekFrame(f); err != nil {
 			t.Fatal(err)
 		}
@@ -121,17 +138,17 @@ func TestCompressionBesideTheReference(t *testing.T) {
 		t.Skip("the flac binary is not installed: nothing to compare with")
 	}
 	dir := t.TempDir()
-	for _, tr := range Tracks() {
+	for seed := range int64(3) {
 		var ours bytes.Buffer
-		if err := WriteFLAC(&ours, tr.Name); err != nil {
+		if err := GenerateFLAC(&ours, 8, seed); err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join(dir, tr.Name+".flac")
+		path := filepath.Join(dir, "a.flac")
 		if err := os.WriteFile(path, ours.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		wavPath := filepath.Join(dir, tr.Name+".wav")
-		for _, args := range [][]string{{"-t", "-s", "-w", path}, {"-d", "-s", "-o", wavPath, path}, {"-5", "-f", "-s", "--no-padding", "--no-seektable", "-o", path, wavPath}} {
+		wavPath := filepath.Join(dir, "a.wav")
+		for _, args := range [][]string{{"-t", "-s", "-w", path}, {"-d", "-f", "-s", "-o", wavPath, path}, {"-5", "-f", "-s", "--no-padding", "--no-seektable", "-o", path, wavPath}} {
 			if out, err := exec.Command(bin, args...).CombinedOutput(); err != nil {
 				t.Fatalf("flac %v: %v: %s", args, err, out)
 			}
@@ -141,9 +158,9 @@ func TestCompressionBesideTheReference(t *testing.T) {
 			t.Fatal(err)
 		}
 		ratio := float64(ours.Len()) / float64(info.Size())
-		t.Logf("%s: ours %d bytes, reference %d: %.3f; of PCM %.3f", tr.Name, ours.Len(), info.Size(), ratio, float64(ours.Len())/float64(tr.Frames*4))
+		t.Logf("seed %d: ours %d bytes, reference %d: %.3f; of PCM %.3f", seed, ours.Len(), info.Size(), ratio, float64(ours.Len())/(8*SampleRate*4))
 		if ratio > 1.1 {
-			t.Errorf("%s: %.3f times the reference, want at most 1.1", tr.Name, ratio)
+			t.Errorf("seed %d: %.3f times the reference, want at most 1.1", seed, ratio)
 		}
 	}
 }

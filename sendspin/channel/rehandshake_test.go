@@ -342,9 +342,11 @@ func TestUnexpectedHandshakeMessages(t *testing.T) {
 // The first message under the new keys must be server/activate.
 func TestOnlyActivateMayFollow(t *testing.T) {
 	for name, first := range map[string]func(s *Conn) error{
-		"other JSON": func(s *Conn) error { return s.writeMessage(context.Background(), 0, []byte(`{"type":"group/update","payload":{}}`)) },
-		"audio":      func(s *Conn) error { return s.writeMessage(context.Background(), 4, make([]byte, 20)) },
-		"not JSON":   func(s *Conn) error { return s.writeMessage(context.Background(), 0, []byte("server/activate")) },
+		"other JSON": func(s *Conn) error {
+			return s.writeMessage(context.Background(), 0, []byte(`{"type":"group/update","payload":{}}`))
+		},
+		"audio":    func(s *Conn) error { return s.writeMessage(context.Background(), 4, make([]byte, 20)) },
+		"not JSON": func(s *Conn) error { return s.writeMessage(context.Background(), 0, []byte("server/activate")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newParties(t)

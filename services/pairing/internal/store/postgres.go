@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
@@ -99,13 +99,9 @@ func connect(ctx context.Context, url string) (*Postgres, error) {
 }
 
 func (p *Postgres) migrate(ctx context.Context) error {
-	locker, err := lock.NewPostgresSessionLocker()
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
 	db := stdlib.OpenDBFromPool(p.pool)
 	defer func() { _ = db.Close() }()
-	m, err := goose.NewProvider(goose.DialectPostgres, db, migrationsFor("postgres"), goose.WithSessionLocker(locker))
+	m, err := goose.NewProvider(goose.DialectPostgres, db, migrationsFor("postgres"), goose.WithSessionLocker(sessionLock{}))
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
@@ -113,6 +109,22 @@ func (p *Postgres) migrate(ctx context.Context) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
+}
+
+// sessionLock makes instances that start at once migrate one after the other. It
+// waits in the database, where goose's own would poll every few seconds.
+type sessionLock struct{}
+
+// SessionLock implements goose's lock.SessionLocker.
+func (sessionLock) SessionLock(ctx context.Context, c *sql.Conn) error {
+	_, err := c.ExecContext(ctx, `SELECT pg_advisory_lock(hashtextextended('tutti-pairing:migrations', 0))`)
+	return err
+}
+
+// SessionUnlock implements goose's lock.SessionLocker.
+func (sessionLock) SessionUnlock(ctx context.Context, c *sql.Conn) error {
+	_, err := c.ExecContext(ctx, `SELECT pg_advisory_unlock(hashtextextended('tutti-pairing:migrations', 0))`)
+	return err
 }
 
 // Name implements desk.Store.

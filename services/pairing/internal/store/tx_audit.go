@@ -77,6 +77,9 @@ func (t tx) AppendAudit(ctx context.Context, e desk.Event) (desk.Event, error) {
 	if err != nil {
 		return fail(err)
 	}
+	if e.Prev == nil {
+		e.Prev = []byte{} // SQLite reads an empty value back as none
+	}
 	e.ID = uint64(id)
 	e.At = fromMicros(micros(e.At))
 	e.Hash = e.ChainHash()

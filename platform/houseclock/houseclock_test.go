@@ -1,0 +1,202 @@
+package houseclock
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestOffsetOfANewLeader(t *testing.T) {
+	last := &state{BootID: "a", OffsetUS: 700, HouseUS: 5_000_000, WallUS: time.Unix(100, 0).UnixMicro()}
+	fitted := int64(9_999)
+	for _, tc := range []struct {
+		name string
+		last *state
+		boot string
+		m    int64
+		wall time.Time
+		copy *int64
+		want int64
+	}{
+		{"first start ever", nil, "a", 123, time.Unix(100, 0), nil, 0},
+		{"same kernel goes on exactly", last, "a", 123, time.Unix(900, 0), &fitted, 700},
+		{"another kernel goes on from its own copy", last, "b", 1_000, time.Unix(100, 0), &fitted, 8_999},
+		{"after a reboot the wall clock tells what passed", last, "b", 1_000, time.Unix(160, 0), nil,
+			5_000_000 + 60_000_000 + restartMargin.Microseconds() - 1_000},
+		{"a wall clock that went back does not take house time back", last, "b", 1_000, time.Unix(10, 0), nil,
+			5_000_000 + restartMargin.Microseconds() - 1_000},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := offsetFor(tc.last, tc.boot, tc.m, tc.wall, tc.copy); got != tc.want {
+				t.Errorf("got %d want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+// However the targets jump, house time moves forward and never faster or
+// slower than its source by more than the slew bound.
+func TestSlewIsBoundedAndMonotone(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 9))
+	p := &mapping{house0: 1_000_000}
+	m, before := int64(0), p.at(0)
+	for range 10_000 {
+		m += rnd.Int64N(20_000_000)
+		p = p.slewTo(m, p.at(m)+rnd.Int64N(2_000_001)-1_000_000, burstInterval, 0, Info{})
+		if at := p.at(m); at < before {
+			t.Fatalf("house time went back from %d to %d", before, at)
+		}
+		step := int64(1_000_000)
+		moved := p.at(m+step) - p.at(m)
+		if d := moved - step; d > maxSlewPPM || d < -maxSlewPPM {
+			t.Fatalf("moved %d µs in a second: more than %d ppm", d, maxSlewPPM)
+		}
+		before = p.at(m)
+	}
+}
+
+func connect(t *testing.T) *bus.Conn {
+	t.Helper()
+	c, err := bus.Connect(context.Background(), bus.Config{Embedded: &bus.EmbeddedConfig{StoreDir: t.TempDir()}, Name: "clock-test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// lead runs a leader without a lease: the lease has its own tests.
+func lead(t *testing.T, c *bus.Conn, id string) (stop func()) {
+	t.Helper()
+	b, err := openBucket(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	l := leader{c: c, b: b, id: id, o: LeadOptions{Log: discard()}}
+	go func() { done <- l.run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("leader ended with %v", err)
+		}
+	}
+}
+
+func TestProcessesOnOneKernelAgreeExactly(t *testing.T) {
+	c := connect(t)
+	defer lead(t, c, "one")()
+	var clocks []*Follower
+	for range 3 {
+		f, err := Follow(context.Background(), c, FollowOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Stop()
+		clocks = append(clocks, f)
+	}
+	m := MonotonicMicros()
+	for _, f := range clocks[1:] {
+		if got, want := f.p.Load().at(m), clocks[0].p.Load().at(m); got != want {
+			t.Errorf("two processes differ by %d µs", got-want)
+		}
+	}
+	if info := clocks[0].Info(); info.Role != RoleLocal || info.UncertaintyUS != 0 || info.Leader != "one" {
+		t.Errorf("got %+v", info)
+	}
+}
+
+func TestASuccessorOnTheSameKernelGoesOnExactly(t *testing.T) {
+	c := connect(t)
+	stop := lead(t, c, "one")
+	f, err := Follow(context.Background(), c, FollowOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Stop()
+	before := *f.p.Load()
+	stop()
+	defer lead(t, c, "two")()
+	deadline := time.Now().Add(10 * time.Second)
+	for f.Info().Leader != "two" {
+		if time.Now().After(deadline) {
+			t.Fatal("the successor was not noticed")
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	m := MonotonicMicros()
+	if got, want := f.p.Load().at(m), before.at(m); got != want {
+		t.Errorf("house time stepped by %d µs", got-want)
+	}
+}
+
+// tally is a crude filter: the last measurement. What is tested here is the
+// exchange and the slew, not the filter, which has its own tests.
+type tally struct{ offset, sd int64 }
+
+func (f *tally) Update(m, maxErr, _ int64)     { f.offset, f.sd = m, maxErr }
+func (f *tally) ServerTime(client int64) int64 { return client + f.offset }
+func (f *tally) StdDev() float64               { return float64(f.sd) }
+
+func TestAProcessOnAnotherKernelFitsTheLeader(t *testing.T) {
+	c := connect(t)
+	defer lead(t, c, "one")()
+	const ahead = 123_456_789
+	f, err := Follow(context.Background(), c, FollowOptions{
+		Filter: func() Filter { return &tally{} }, bootID: "elsewhere", mono: func() int64 { return MonotonicMicros() + ahead },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Stop()
+	local, err := Follow(context.Background(), c, FollowOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Stop()
+	info := f.Info()
+	if info.Role != RoleFitted || info.UncertaintyUS <= 0 {
+		t.Fatalf("got %+v", info)
+	}
+	m := MonotonicMicros()
+	// The error is bounded by half the round trip, which is the uncertainty reported.
+	if d := f.p.Load().at(m+ahead) - local.p.Load().at(m); d > info.UncertaintyUS+1 || d < -info.UncertaintyUS-1 {
+		t.Errorf("off by %d µs, the round trip allows %d", d, info.UncertaintyUS)
+	}
+}
+
+func TestFollowGivesUpWithItsContext(t *testing.T) {
+	c := connect(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if f, err := Follow(ctx, c, FollowOptions{}); err == nil {
+		f.Stop()
+		t.Fatal("followed nobody")
+	}
+}
+
+func TestMalformedExchangesAreRefused(t *testing.T) {
+	l := leader{}
+	if _, err := l.answer(context.Background(), wrapperspb.Bytes([]byte{1, 2, 3})); err == nil {
+		t.Error("3 bytes are no exchange")
+	}
+	if _, err := decodeState(wrapperspb.Bytes([]byte("{"))); err == nil {
+		t.Error("half a state was decoded")
+	}
+}

@@ -32,9 +32,10 @@ const EnvURL = "TUTTI_TEST_POSTGRES_URL"
 // shared is the one cluster of this test process. A global, since the tests of a
 // process have no other common parent; it is set once and then only read.
 var shared struct {
-	once sync.Once
-	url  string
-	err  error
+	once    sync.Once
+	url     string
+	err     error
+	cluster *Cluster // keeps it alive: collecting its pipe would end it
 }
 
 // ServerURL is the URL of the server that this process's tests share; its path
@@ -44,9 +45,8 @@ func ServerURL() (string, error) {
 		if shared.url = os.Getenv(EnvURL); shared.url != "" {
 			return
 		}
-		var c *Cluster
-		if c, shared.err = NewCluster(os.Stderr); shared.err == nil {
-			shared.url = c.URL()
+		if shared.cluster, shared.err = NewCluster(os.Stderr); shared.err == nil {
+			shared.url = shared.cluster.URL()
 		}
 	})
 	return shared.url, shared.err

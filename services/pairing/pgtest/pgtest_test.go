@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -88,5 +89,20 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("not within 90 s: %s", what)
 		case <-time.After(20 * time.Millisecond):
 		}
+	}
+}
+
+// TestClusterOutlivesTheGarbageCollector: the pipe that holds the cluster must
+// not be collected while its URL is in use.
+func TestClusterOutlivesTheGarbageCollector(t *testing.T) {
+	url, err := ServerURL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		runtime.GC()
+	}
+	if err := ping(t.Context(), url); err != nil {
+		t.Fatal(err)
 	}
 }

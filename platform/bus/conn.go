@@ -282,3 +282,6 @@ func redact(addrs string) (string, error) {
 	}
 	return out, nil
 }
+
+// Done is closed when Close begins.
+func (c *Conn) Done() <-chan struct{} { return c.ctx.Done() }

@@ -2,6 +2,7 @@ package obs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -12,58 +13,86 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// drainLimit is how long running requests may take when the process stops.
-const drainLimit = 2 * time.Second
+// Limits of the internal HTTP server. Nobody but probes and Prometheus speaks to it.
+const (
+	headerTimeout   = 5 * time.Second
+	writeTimeout    = 30 * time.Second // a profile or a slow scrape
+	shutdownTimeout = 2 * time.Second
+	maxHeaderBytes  = 16 << 10
+)
 
-// Handler answers /healthz (the process is up), /readyz (it can serve; 503 with
-// the reasons when it cannot) and /metrics (Prometheus).
-func Handler(h *Health, g prometheus.Gatherer) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := h.Err(); err != nil {
-			plain(w, http.StatusServiceUnavailable, "not ready\n"+err.Error())
-			return
+// InternalHTTP serves /healthz (the process is up), /readyz (it can serve; 503 names
+// what is not ready) and /metrics at addr until ctx ends. It returns nil then, or
+// the error that kept it from serving. An empty addr serves nothing and waits.
+func InternalHTTP(ctx context.Context, addr string, h *Health, reg *prometheus.Registry) error {
+	if addr == "" {
+		<-ctx.Done()
+		return nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("internal http: listen at %s (another program uses it? choose another with --internal-listen): %w", addr, err)
+	}
+	return ServeInternal(ctx, l, h, reg)
+}
+
+// ServeInternal is InternalHTTP on a listener, which it closes.
+func ServeInternal(ctx context.Context, l net.Listener, h *Health, reg *prometheus.Registry) error {
+	srv := &http.Server{Handler: Handler(h, reg), ReadHeaderTimeout: headerTimeout,
+		ReadTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: time.Minute,
+		MaxHeaderBytes: maxHeaderBytes}
+	stopped := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		bye, done := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer done()
+		if srv.Shutdown(bye) != nil {
+			_ = srv.Close() // a scrape that hangs is cut off
 		}
-		plain(w, http.StatusOK, "ready")
+	}()
+	err := srv.Serve(l)
+	cancel()
+	<-stopped
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("internal http: %w", err)
+}
+
+// Handler serves /healthz, /readyz and /metrics; services that have an HTTP server
+// of their own mount it there.
+func Handler(h *Health, reg *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n")) // a prober that went away needs no answer
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { writeReady(w, h.Check()) })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
 	return mux
 }
 
-func plain(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+// readiness is the body of /readyz.
+type readiness struct {
+	Ready  bool              `json:"ready"`
+	Checks map[string]string `json:"checks"`
+}
+
+func writeReady(w http.ResponseWriter, checks []Check) {
+	r := readiness{Ready: true, Checks: map[string]string{}}
+	for _, c := range checks {
+		r.Checks[c.Name] = "ok"
+		if c.Err != nil {
+			r.Ready = false
+			r.Checks[c.Name] = c.Err.Error()
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = fmt.Fprintln(w, text)
-}
-
-// InternalHTTP serves Handler on addr until ctx ends. A port that is taken is
-// an error that says so.
-func InternalHTTP(ctx context.Context, addr string, h *Health, reg *prometheus.Registry) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return fmt.Errorf("--internal-http %s cannot be opened (%w): choose another address", addr, err)
+	if !r.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	return serve(ctx, l, Handler(h, reg))
-}
-
-func serve(ctx context.Context, l net.Listener, handler http.Handler) error {
-	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 15 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
-	defer cancel()
-	if err := srv.Shutdown(drain); err != nil {
-		_ = srv.Close()
-	}
-	if err := <-done; err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	_ = json.NewEncoder(w).Encode(r) // a prober that went away needs no answer
 }

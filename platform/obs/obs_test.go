@@ -1,9 +1,8 @@
-package obs
+package obs_test
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -11,84 +10,93 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"github.com/tutti-audio/tutti/platform/obs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestLoggerHonoursLevelAndFormat(t *testing.T) {
-	var buf bytes.Buffer
-	log, err := NewLogger(&buf, "warn", "json")
+func TestLogger(t *testing.T) {
+	var b bytes.Buffer
+	log, err := obs.NewLogger(&b, "warn", "json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	log.Info("quiet")
-	log.Warn("client gone", KeyClient, "abc")
-	var line map[string]any
-	if err := json.Unmarshal(buf.Bytes(), &line); err != nil {
-		t.Fatalf("want exactly one JSON line, got %q", buf.String())
+	log.Info("hidden")
+	log.Warn("shown", obs.KeyClient, "abc")
+	if got := b.String(); strings.Contains(got, "hidden") || !strings.Contains(got, `"client_id":"abc"`) {
+		t.Fatalf("got %s", got)
 	}
-	if line["msg"] != "client gone" || line[KeyClient] != "abc" || !strings.HasSuffix(line["time"].(string), "Z") {
-		t.Errorf("got %v", line)
-	}
-	for _, bad := range [][2]string{{"loud", "text"}, {"info", "xml"}, {"info+2", "text"}} {
-		if _, err := NewLogger(io.Discard, bad[0], bad[1]); err == nil || !strings.Contains(err.Error(), "choose") {
-			t.Errorf("%v: got %v, want an error that names the choices", bad, err)
+	for _, bad := range [][2]string{{"loud", "text"}, {"info", "xml"}} {
+		if _, err := obs.NewLogger(&b, bad[0], bad[1]); err == nil {
+			t.Errorf("%v was accepted", bad)
 		}
 	}
 }
 
-func TestInternalHTTPTellsHealthReadinessAndMetrics(t *testing.T) {
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+func TestInternalHTTP(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	reg := prometheus.NewRegistry()
-	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "tutti_test_total", Help: "x"})
-	reg.MustRegister(c)
-	h := NewHealth()
-	broken := errors.New("connection refused")
-	h.Add("bus", func() error { return broken })
-	ctx, cancel := context.WithCancel(context.Background())
+	h := obs.NewHealth()
+	h.Add("bus", func() error { return nil })
+	h.Add("db", func() error { return errors.New("no connection") })
+	h.Add("worse", func() error { panic("oh") })
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, l, Handler(h, reg)) }()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	get := func(path string) (int, string) {
-		resp, err := client.Get("http://" + l.Addr().String() + path)
-		if err != nil {
-			t.Fatal(err)
+	go func() { done <- obs.ServeInternal(ctx, l, h, obs.NewRegistry("1.2.3")) }()
+	base := "http://" + l.Addr().String()
+
+	if code, body := get(t, base+"/healthz"); code != 200 || body != "ok\n" {
+		t.Errorf("healthz: %d %q", code, body)
+	}
+	if code, body := get(t, base+"/readyz"); code != 503 || !strings.Contains(body, `"db":"no connection"`) || !strings.Contains(body, "panicked") {
+		t.Errorf("readyz: %d %s", code, body)
+	}
+	h.Remove("worse")
+	h.Add("db", func() error { return nil })
+	if code, body := get(t, base+"/readyz"); code != 200 || !strings.Contains(body, `"ready":true`) {
+		t.Errorf("readyz: %d %s", code, body)
+	}
+	code, body := get(t, base+"/metrics")
+	for _, want := range []string{`tutti_build_info{go="go1.`, `version="1.2.3"`, "go_goroutines", "process_open_fds"} {
+		if code != 200 || !strings.Contains(body, want) {
+			t.Errorf("metrics (%d) lack %s", code, want)
 		}
-		defer func() { _ = resp.Body.Close() }()
-		b, _ := io.ReadAll(resp.Body)
-		return resp.StatusCode, string(b)
 	}
-	if code, _ := get("/healthz"); code != 200 {
-		t.Errorf("/healthz: %d while the process is up", code)
-	}
-	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, "bus: connection refused") {
-		t.Errorf("/readyz: %d %q, want 503 naming the failing check", code, body)
-	}
-	broken = nil
-	if code, _ := get("/readyz"); code != 200 {
-		t.Errorf("/readyz: %d when every check passes", code)
-	}
-	if _, body := get("/metrics"); !strings.Contains(body, "tutti_test_total 0") {
-		t.Errorf("/metrics lacks the registered counter:\n%s", body)
+	if code, _ := get(t, base+"/nothing"); code != 404 {
+		t.Errorf("unknown path: %d", code)
 	}
 	cancel()
 	if err := <-done; err != nil {
-		t.Errorf("stopping: %v", err)
+		t.Fatalf("end: %v", err)
 	}
 }
 
-func TestATakenPortIsNamed(t *testing.T) {
+func TestInternalHTTPAddressInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	err = InternalHTTP(context.Background(), l.Addr().String(), NewHealth(), prometheus.NewRegistry())
+	defer l.Close()
+	err = obs.InternalHTTP(t.Context(), l.Addr().String(), obs.NewHealth(), obs.NewRegistry(""))
 	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Fatalf("got %v", err)
 	}

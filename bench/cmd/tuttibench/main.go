@@ -1,0 +1,108 @@
+// Command tuttibench measures Tutti beside the floor and prints Markdown tables.
+// "go run ./bench/cmd/tuttibench -help" lists the parts; "make bench" runs them all.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/tutti-audio/tutti/bench/floor"
+	"github.com/tutti-audio/tutti/bench/noisebench"
+	"github.com/tutti-audio/tutti/bench/proc"
+	"github.com/tutti-audio/tutti/sendspin/noise"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "tuttibench:", err)
+		os.Exit(1)
+	}
+}
+
+// options of a run.
+type options struct {
+	duration time.Duration // of one measurement
+	players  int           // of a measurement of cost
+	parts    map[string]bool
+}
+
+func run(args []string) error {
+	if len(args) > 0 {
+		switch args[0] { // roles of child processes
+		case floor.RoleReader:
+			return floor.Reader()
+		}
+	}
+	flags := flag.NewFlagSet("tuttibench", flag.ContinueOnError)
+	var o options
+	parts := flags.String("run", "handshake,floor", "what to measure, separated by commas")
+	flags.DurationVar(&o.duration, "duration", 8*time.Second, "how long each measurement lasts")
+	flags.IntVar(&o.players, "players", 500, "players in a measurement of cost")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	o.parts = map[string]bool{}
+	for _, p := range strings.Split(*parts, ",") {
+		o.parts[strings.TrimSpace(p)] = true
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+
+	fmt.Printf("Machine: %s. Each measurement lasts %s.\n", proc.Machine(), o.duration)
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, options) error
+	}{
+		{"handshake", handshakes},
+		{"floor", floors},
+	} {
+		if o.parts[part.name] {
+			if err := part.run(ctx, o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func handshakes(_ context.Context, o options) error {
+	fmt.Print("\n## Handshakes per second and core, server side\n\n| suite | PSK matches | falls back to the Sentinel |\n| --- | --- | --- |\n")
+	for _, suite := range []noise.Suite{noise.ChaChaPoly, noise.AESGCM} {
+		var n [2]float64
+		for i, fallback := range []bool{false, true} {
+			var err error
+			if n[i], err = noisebench.Handshakes(suite, fallback, min(o.duration, 3*time.Second)); err != nil {
+				return err
+			}
+		}
+		fmt.Printf("| %s | %.0f | %.0f |\n", suite, n[0], n[1])
+	}
+	return nil
+}
+
+func floors(ctx context.Context, o options) error {
+	ciphers := []string{floor.Plain, floor.ChaCha, floor.GCM}
+	fmt.Printf("\n## Floor: cores per 1,000 players (%d players; late rounds in brackets)\n\n| chunk | %s |\n| --- | --- | --- | --- |\n",
+		o.players, strings.Join(ciphers, " | "))
+	for _, shape := range floor.Shapes() {
+		fmt.Printf("| %s, %d B |", shape.Name, shape.Bytes)
+		for _, c := range ciphers {
+			res, err := floor.Run(ctx, floor.Config{Shape: shape, Cipher: c, Players: o.players, Duration: o.duration})
+			if err != nil {
+				return err
+			}
+			fmt.Printf(" %.3f", res.CoresPer1000)
+			if res.Late > 0 {
+				fmt.Printf(" (%.1f %%)", res.Late*100)
+			}
+			fmt.Print(" |")
+		}
+		fmt.Println()
+	}
+	return nil
+}

@@ -250,7 +250,7 @@ func (d *device) message(m wire.Message) {
 
 // audio is the referee of player buffer accounting.
 func (d *device) audio(payload []byte, at int64) {
-	c, err := wire.Current().ParseAudioChunk(append([]byte{wire.IDAudio}, payload...))
+	c, err := wire.Current().ParseAudioChunk(payload)
 	if err != nil {
 		d.fault("audio: %v", err)
 		return

@@ -360,3 +360,14 @@ func clearCmd(group string, epoch uint64, notBefore int64) *tuttiv1.SessionComma
 		StreamClear: &tuttiv1.StreamClear{Epoch: epoch, NotBeforeUs: notBefore},
 	}}
 }
+
+func putPresence(t testing.TB, c *bus.Conn, p *tuttiv1.ClientPresence) {
+	t.Helper()
+	b, err := bus.OpenBucket[tuttiv1.ClientPresence](t.Context(), c, subject.BucketPresence, bus.BucketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(t.Context(), p.GetClientId(), p); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -3,10 +3,11 @@ module github.com/tutti-audio/tutti/sendspin
 go 1.26.0
 
 require (
-	github.com/flynn/noise v1.1.0 // indirect
-	github.com/jonboulle/clockwork v0.5.0 // indirect
-	go.uber.org/goleak v1.3.0 // indirect
-	golang.org/x/crypto v0.58.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
-	nhooyr.io/websocket v1.8.17 // indirect
+	github.com/flynn/noise v1.1.0
+	github.com/jonboulle/clockwork v0.5.0
+	go.uber.org/goleak v1.3.0
+	golang.org/x/crypto v0.58.0
+	nhooyr.io/websocket v1.8.17
 )
+
+require golang.org/x/sys v0.49.0 // indirect

@@ -1,0 +1,231 @@
+package client
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/tutti-audio/tutti/sendspin/wire"
+)
+
+// json deals with a JSON message.
+func (s *session) json(body []byte, at int64) {
+	m, err := s.core.codec.DecodeFromServer(body)
+	err = wire.ActiveFault(err, func(family string) bool { return wire.ActiveFamily(s.roles, family) != "" })
+	if err != nil {
+		var field *wire.FieldError
+		if errors.As(err, &field) {
+			s.protocolError("Communication", "%v", field)
+		} else {
+			s.fail(err)
+		}
+		return
+	}
+	if s.referee != nil {
+		s.referee.encoding(m, body)
+	}
+	switch s.phase {
+	case awaitHello:
+		s.firstMessage(m)
+	case awaitActivate:
+		if a, ok := m.(*wire.ServerActivate); ok {
+			s.activate(a, at)
+			return
+		}
+		s.protocolError("Communication", "%q came before the first server/activate", m.Type())
+	default:
+		s.message(m, at)
+	}
+}
+
+// firstMessage takes server/hello and answers it.
+func (s *session) firstMessage(m wire.Message) {
+	h, ok := m.(*wire.ServerHello)
+	if !ok {
+		s.protocolError("Communication", "the first message is %q, not server/hello", m.Type())
+		return
+	}
+	s.core.emit(ServerInfo{ServerID: s.serverID, Name: h.Name, Languages: h.Languages})
+	s.phase = awaitActivate
+	s.send(s.core.hello())
+}
+
+// message deals with a message after the first server/activate.
+func (s *session) message(m wire.Message, at int64) {
+	switch m := m.(type) {
+	case *wire.ServerActivate:
+		s.activate(m, at)
+	case *wire.ServerTime:
+		s.serverTime(m, at)
+	case *wire.ServerState:
+		s.serverState(m, at)
+	case *wire.ServerCommand:
+		s.serverCommand(m, at)
+	case *wire.StreamStart:
+		s.streamStart(m, at)
+	case *wire.StreamClear:
+		s.streamClear(m, at)
+	case *wire.StreamEnd:
+		s.streamEnd(m)
+	case *wire.GroupUpdate:
+		if s.referee != nil {
+			s.referee.groupUpdate()
+		}
+		s.core.emit(GroupChanged{Group: *m})
+	case *wire.ServerUnpair:
+		s.unpair()
+	case *wire.Unknown:
+		s.unknown(m)
+	case *wire.PairAbort:
+		// Without an attempt of ours it has no effect.
+	case *wire.ServerPairInit, *wire.ServerPairAuth, *wire.ServerPairConfirm, *wire.ServerPairFinalize:
+		if !s.abandoned {
+			s.protocolError("Pairing", "%q without an attempt", m.Type())
+		}
+	default:
+		s.protocolError("Communication", "%q is out of order", m.Type())
+	}
+}
+
+func (s *session) unknown(m *wire.Unknown) {
+	if m.WrongDirection {
+		s.protocolError("Communication", "%q is a client's message", m.Name)
+		return
+	}
+	s.broken("Communication", "message type %q is not defined", m.Name)
+}
+
+// unpair removes the record that keys the session.
+func (s *session) unpair() {
+	if !paired(s.conn.Matched()) {
+		return
+	}
+	if err := s.core.cfg.Store.RemoveRecord(s.serverID); err != nil {
+		s.core.cfg.Log.Error("pairing record is not removed", "server_id", s.serverID, "error", err)
+	}
+	s.bye(wire.GoodbyeUnpaired)
+}
+
+// activate judges a server/activate and applies it.
+func (s *session) activate(m *wire.ServerActivate, at int64) {
+	k := s.core
+	if s.referee != nil {
+		s.referee.activate(m, !s.activated)
+	}
+	a := activation{matched: s.conn.Matched(), unpaired: k.cfg.UnpairedAccess, offers: k.pairMethods(), msg: m, roles: m.ActiveRoles}
+	first := !s.activated
+	s.activated = true
+	if s.phase == awaitActivate {
+		s.phase = provisional
+	}
+	switch a.judge() {
+	case pairingRequired:
+		s.bye(wire.GoodbyePairingRequired)
+		return
+	case unauthorized:
+		s.bye(wire.GoodbyeUnauthorized)
+		return
+	case methodRefused:
+		s.refusePairing(m)
+		return
+	}
+	if m.Has(wire.ActivityPairing) {
+		s.refusePairing(m) // admissible, but no flow is implemented
+		return
+	}
+	s.abandoned = false
+	roles := s.effectiveRoles(a, first)
+	if s.phase == provisional && !k.admit(s, m.Activities) {
+		return
+	}
+	s.apply(m.Activities, roles, at)
+}
+
+// refusePairing answers an activation for a pairing that is not carried out. The
+// connection stays open; what the activation declares is not applied.
+func (s *session) refusePairing(m *wire.ServerActivate) {
+	s.abandoned = true
+	s.core.emit(PairingRefused{ServerID: s.serverID, Method: m.Pairing.Method})
+	s.core.cfg.Log.Info("pairing refused", "server_id", s.serverID, "method", m.Pairing.Method)
+	s.send(&wire.PairAbort{Reason: wire.AbortMethodNotSupported})
+}
+
+// effectiveRoles are the roles that are active from now on: those of the message, or
+// without them the ones before, as far as the connection can still play.
+func (s *session) effectiveRoles(a activation, first bool) []string {
+	if a.roles == nil {
+		if first || !a.playbackCapable() {
+			return nil
+		}
+		return s.roles
+	}
+	var roles []string
+	for _, role := range a.roles {
+		family, _ := wire.ParseRole(role)
+		if slices.Contains(s.core.cfg.Roles, role) && wire.ActiveFamily(roles, family) == "" {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}
+
+// apply makes the activation take effect.
+func (s *session) apply(activities, roles []string, at int64) {
+	k := s.core
+	var removed, added []string
+	for _, role := range s.roles {
+		if !slices.Contains(roles, role) {
+			removed = append(removed, role)
+		}
+	}
+	for _, role := range roles {
+		if !slices.Contains(s.roles, role) {
+			added = append(added, role)
+		}
+	}
+	if slices.Contains(removed, wire.RolePlayerV1) {
+		s.endStream()
+	}
+	s.dropDisplays(removed)
+	s.activities, s.roles = activities, roles
+	copied := slices.Clone(roles)
+	k.stats.roles.Store(&copied)
+	if slices.Contains(activities, wire.ActivityPlayback) {
+		if err := k.cfg.Store.setLastPlayback(s.serverID); err != nil {
+			k.cfg.Log.Error("last-playback server is not stored", "error", err)
+		}
+	}
+	if s.timing.next == never && !s.timing.burst.Active() {
+		s.timing.next = at
+	}
+	k.cfg.Log.Info("activated", "server_id", s.serverID, "activities", activities, "roles", roles)
+	if s.referee != nil {
+		s.referee.applied(added, at)
+	}
+	k.emit(Activated{ServerID: s.serverID, Activities: slices.Clone(activities), Roles: copied, Removed: removed})
+	if len(added) > 0 {
+		s.report()
+	}
+}
+
+// report sends client/state, or notes that it is due once the clock is synchronized:
+// a player must not say that it is available before.
+func (s *session) report() {
+	k := s.core
+	if s.phase != admitted || len(s.roles) == 0 {
+		return
+	}
+	isPlayer := wire.ActiveFamily(s.roles, wire.RolePlayer) != ""
+	if isPlayer && k.available && !s.timing.filter.Converged() {
+		s.owes = true
+		return
+	}
+	m := &wire.ClientState{Available: k.available}
+	if isPlayer {
+		m.Player = k.playerState()
+	}
+	s.owes, s.reported = false, true
+	s.send(m)
+	if s.referee != nil {
+		s.referee.reported(m, k.cfg.Now())
+	}
+}

@@ -1,0 +1,186 @@
+package client
+
+import (
+	"math"
+	"slices"
+
+	"github.com/tutti-audio/tutti/sendspin/wire"
+)
+
+// stream is what the reader needs to know of the player stream. It is never changed:
+// the core publishes a new one.
+type stream struct {
+	format  wire.AudioFormat
+	header  []byte
+	epoch   uint64
+	deliver bool  // the client is available
+	delay   int64 // output delay, µs
+}
+
+// publish makes the stream known to the reader.
+func (s *session) publish(st *stream) {
+	if st != nil {
+		st.deliver, st.delay = s.core.available, int64(s.core.player.delayMS)*1000
+	}
+	s.stream.Store(st)
+}
+
+// refresh publishes the stream anew after the client's own state changed.
+func (s *session) refresh() {
+	if st := s.stream.Load(); st != nil {
+		next := *st
+		s.publish(&next)
+	}
+}
+
+// streamStart starts the player stream or changes its format.
+func (s *session) streamStart(m *wire.StreamStart, at int64) {
+	before := s.stream.Load()
+	if s.referee != nil {
+		s.referee.streamStart(m, before != nil, at)
+	}
+	if m.Player == nil || wire.ActiveFamily(s.roles, wire.RolePlayer) == "" {
+		return
+	}
+	if !(&wire.PlayerSupport{Formats: s.core.cfg.Formats}).Lists(m.Player.Format) {
+		s.fail(errNotListed(m.Player.Format))
+		return
+	}
+	if before == nil {
+		s.epoch++
+	}
+	s.core.stats.minLead.Store(math.MaxInt64)
+	s.publish(&stream{format: m.Player.Format, header: m.Player.CodecHeader, epoch: s.epoch})
+	s.core.cfg.Log.Info("stream started", "server_id", s.serverID, "format", m.Player.Format.String(), "in_place", before != nil)
+	s.core.emit(StreamStarted{
+		Format: m.Player.Format, CodecHeader: m.Player.CodecHeader,
+		ServerTransmitted: m.ServerTransmitted, InPlace: before != nil,
+	})
+}
+
+// streamClear drops what is buffered.
+func (s *session) streamClear(m *wire.StreamClear, at int64) {
+	st := s.stream.Load()
+	if s.referee != nil {
+		s.referee.streamClear(m, st != nil, at)
+	}
+	if st == nil || len(m.Roles) > 0 && !slices.Contains(m.Roles, wire.RolePlayer) {
+		return
+	}
+	s.epoch++
+	next := *st
+	next.epoch = s.epoch
+	s.core.stats.minLead.Store(math.MaxInt64)
+	s.publish(&next)
+	s.core.emit(StreamCleared{ServerTransmitted: m.ServerTransmitted})
+}
+
+// streamEnd ends the player stream.
+func (s *session) streamEnd(m *wire.StreamEnd) {
+	if s.referee != nil {
+		s.referee.streamEnd(m, s.stream.Load() != nil)
+	}
+	if len(m.Roles) == 0 || slices.Contains(m.Roles, wire.RolePlayer) {
+		s.endStream()
+	}
+}
+
+func (s *session) endStream() {
+	if s.stream.Load() == nil {
+		return
+	}
+	s.publish(nil)
+	s.epoch++
+	s.core.emit(StreamEnded{})
+}
+
+// binary deals with a binary message that came through the core.
+func (s *session) binary(id byte, payload []byte, at int64) {
+	if s.phase < provisional {
+		s.protocolError("Communication", "binary message %d before the first server/activate", id)
+		return
+	}
+	if id != wire.IDAudio {
+		s.broken("Binary Message ID Structure", "message %d belongs to no role of this client", id)
+		return
+	}
+	s.audio(payload, at)
+}
+
+// audio deals with an audio chunk. It runs on the reader's goroutine, or on the
+// core's when there is a referee.
+func (s *session) audio(payload []byte, at int64) {
+	stats := s.core.stats
+	chunk, err := s.core.codec.ParseAudioChunk(payload)
+	if err != nil {
+		stats.outside.Add(1)
+		s.broken("Audio Chunks (Binary)", "%v", err)
+		return
+	}
+	st := s.stream.Load()
+	if s.referee != nil {
+		s.referee.chunk(chunk, st, at)
+	}
+	if st == nil {
+		stats.outside.Add(1)
+		return
+	}
+	stats.chunks.Add(1)
+	stats.bytes.Add(uint64(wire.AudioHeaderLen + len(chunk.Data)))
+	playAt := s.account(chunk, st, at)
+	if !st.deliver {
+		return
+	}
+	s.core.cfg.OnChunk(Chunk{
+		Format: st.format, CodecHeader: st.header, Timestamp: chunk.Timestamp, PlayAt: playAt,
+		ArrivedAt: at, SendAhead: chunk.SendAhead, Stream: st.epoch, Data: chunk.Data,
+	})
+}
+
+// account translates the timestamp and counts lead and delay.
+func (s *session) account(chunk wire.AudioChunk, st *stream, at int64) (playAt int64) {
+	stats := s.core.stats
+	f := stats.filter.Load()
+	if f == nil {
+		return chunk.Timestamp
+	}
+	playAt = f.ClientTime(chunk.Timestamp) - st.delay
+	if !f.Converged() {
+		return playAt
+	}
+	lead := playAt - at
+	if lead < stats.minLead.Load() {
+		stats.minLead.Store(lead)
+	}
+	if lead < 0 {
+		stats.late.Add(1)
+	}
+	if wire.SendAheadMeasured(chunk.SendAhead) {
+		if delay := at - f.ClientTime(chunk.Timestamp-int64(chunk.SendAhead)); delay > stats.maxDelay.Load() {
+			stats.maxDelay.Store(delay)
+		}
+	}
+	return playAt
+}
+
+// serverCommand carries out a command to the player. Commands that the client does
+// not offer are ignored.
+func (s *session) serverCommand(m *wire.ServerCommand, at int64) {
+	if s.referee != nil {
+		s.referee.serverCommand(m, at)
+	}
+	c := m.Player
+	if c == nil || wire.ActiveFamily(s.roles, wire.RolePlayer) == "" || !slices.Contains(s.core.cfg.Commands, c.Command) {
+		return
+	}
+	s.core.setPlayer(func(p *settings) {
+		switch c.Command {
+		case wire.PlayerVolume:
+			p.volume = *c.Volume
+		case wire.PlayerMute:
+			p.muted = *c.Mute
+		case wire.PlayerSetOutputDelay:
+			p.delayMS = *c.OutputDelayMS
+		}
+	}, true)
+}

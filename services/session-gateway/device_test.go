@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type device struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
+	opened  atomic.Int64
 	mu      sync.Mutex
 	log     []wire.Message
 	chunks  []got
@@ -120,16 +122,26 @@ func (d *device) join(r *rig) *device {
 
 // listen makes the device wait for the gateway's dial; it returns its address.
 func (d *device) listen() (url string) {
+	return d.serve(func(t channel.Transport) { _ = d.open(t) })
+}
+
+// serve runs open for each connection to a new address.
+func (d *device) serve(open func(t channel.Transport)) (url string) {
+	var wg sync.WaitGroup
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d.opened.Add(1)
 		t, err := channel.Accept(w, r, channel.Options{})
 		if err != nil {
 			return
 		}
-		go func() { _ = d.open(t) }()
+		wg.Go(func() { open(t) })
 	}))
-	d.t.Cleanup(srv.Close)
+	d.t.Cleanup(func() { srv.Close(); wg.Wait() })
 	return "ws" + srv.URL[len("http"):] + "/sendspin"
 }
+
+// openings is how often the device was dialled.
+func (d *device) openings() int { return int(d.opened.Load()) }
 
 func (d *device) open(t channel.Transport) error {
 	conn, err := channel.OpenClient(d.t.Context(), t, d.clientConfig())

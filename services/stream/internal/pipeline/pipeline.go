@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -78,7 +79,8 @@ type (
 		Err     error
 		Partial bool
 	}
-	// NeedNext: answer with Hand when there is a successor, now or later.
+	// NeedNext: answer with Hand when there is a successor, else with None and, when
+	// one turns up, with Hand.
 	NeedNext struct{}
 	// Stalled: the source fell behind the clock; the pipeline gives up. MS is the
 	// position in the item that comes next.
@@ -101,6 +103,7 @@ func (Drained) event()  {}
 const (
 	keepUS       = 3 * timeline.Micro // source audio kept behind now, for late renditions
 	finishUS     = 1_500_000          // the end is made so long before the players need it
+	lateUS       = 300_000            // a successor that is not open so long before the end comes after a gap
 	stallUS      = 100_000            // audio that would come later than this before its time is too late
 	rampUS       = 4 * timeline.Micro // what is made at once at a start; then the lead grows at rampFactor
 	rampFactor   = 8
@@ -115,6 +118,9 @@ type Pipeline struct {
 	cfg     Config
 	hand    chan playback.Item
 	formats chan []pcm.Format // one slot, the newest wins
+	wake    chan struct{}     // one slot: look again
+	handed  atomic.Int64      // successors given so far
+	none    atomic.Bool       // the last NeedNext was answered: nothing follows for now
 
 	epoch   *timeline.Epoch
 	store   *rendition.Store
@@ -123,14 +129,15 @@ type Pipeline struct {
 	started int64            // house time when the epoch's audio began to be made
 	head    int64            // source frames of the open segment
 	failed  map[string]bool  // renditions whose encoder cannot be made
-	waiting bool             // the feed has nothing more
+	opened  int64            // items that the feed has opened, or failed to
+	read    int64            // items that it has read to their end
 	ended   bool             // the epoch is closed
 	drained bool             // and that was reported
 }
 
 // New returns a pipeline that does nothing until Run.
 func New(cfg Config) *Pipeline {
-	p := &Pipeline{cfg: cfg, hand: make(chan playback.Item, 1), formats: make(chan []pcm.Format, 1),
+	p := &Pipeline{cfg: cfg, hand: make(chan playback.Item, 1), formats: make(chan []pcm.Format, 1), wake: make(chan struct{}, 1),
 		live: map[string]*rendition.Rendition{}, past: map[string]int64{}, failed: map[string]bool{}}
 	if r := cfg.Resume; r != nil {
 		p.epoch, p.head, p.past, p.started = r.Epoch, r.Frame, r.Next, cfg.House.NowMicros()-rampUS
@@ -138,11 +145,22 @@ func New(cfg Config) *Pipeline {
 	return p
 }
 
-// Hand gives the feed the item that follows. It is called once per NeedNext.
+// Hand gives the feed the item that follows: once per NeedNext, at once or later.
 func (p *Pipeline) Hand(it playback.Item) {
+	p.none.Store(false)
+	p.handed.Add(1)
 	select {
 	case p.hand <- it:
 	default: // the feed has one already: the caller answered twice
+	}
+}
+
+// None answers a NeedNext for now: when no Hand follows in time, this is the end.
+func (p *Pipeline) None() {
+	p.none.Store(true)
+	select {
+	case p.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -233,6 +251,7 @@ func (p *Pipeline) wait(ctx context.Context, f *feed, now, limit int64) {
 	case want := <-p.formats:
 		p.want(want)
 	case <-timer.Chan():
+	case <-p.wake:
 	case <-ctx.Done():
 	}
 }
@@ -241,16 +260,18 @@ func (p *Pipeline) wait(ctx context.Context, f *feed, now, limit int64) {
 func (p *Pipeline) take(ctx context.Context, m any) {
 	switch m := m.(type) {
 	case feedBegin:
-		p.waiting = false
+		p.opened++
 		p.begin(ctx, m)
 	case feedBlock:
 		p.store.Append(rendition.Block{Seg: p.epoch.Last(), Frame: p.head, Frames: m.frames, Data: m.data})
 		p.head += m.frames
 	case feedFailed:
-		p.waiting = false
+		if !m.partial {
+			p.opened++
+		}
 		p.cfg.Events(ctx, Failed{Item: m.item, Err: m.err, Partial: m.partial})
 	case feedEmpty:
-		p.waiting = true
+		p.read++
 		p.cfg.Events(ctx, NeedNext{})
 	}
 }
@@ -393,15 +414,13 @@ func (p *Pipeline) chunk(ctx context.Context, r *rendition.Rendition, now int64)
 	return true
 }
 
-// finish closes the epoch when the feed has nothing more and the end draws near.
+// finish closes the epoch when nothing follows and the end draws near, or when what
+// follows does not open in time.
 func (p *Pipeline) finish(ctx context.Context, now int64) {
-	if !p.waiting || p.drained {
+	if p.drained || !p.ended && !p.over(now) {
 		return
 	}
 	head := p.headUS()
-	if !p.ended && head-now > p.cfg.LeadUS+finishUS {
-		return
-	}
 	if !p.ended {
 		p.ended = true
 		if p.epoch != nil {
@@ -417,9 +436,24 @@ func (p *Pipeline) finish(ctx context.Context, now int64) {
 	p.cfg.Events(ctx, Drained{EndUS: head})
 }
 
+// over says that the open segment is the last one.
+func (p *Pipeline) over(now int64) bool {
+	given := 1 + p.handed.Load()
+	idle, opening := p.read == given, p.opened < given
+	switch {
+	case idle && p.none.Load():
+		return p.epoch == nil || p.headUS()-now <= p.cfg.LeadUS+finishUS
+	case idle || opening:
+		return p.epoch != nil && p.headUS()-now <= lateUS
+	}
+	return false
+}
+
 // stalled gives up when the feed's audio would come too late to be heard.
 func (p *Pipeline) stalled(ctx context.Context, now int64) bool {
-	if p.epoch == nil || p.ended || p.waiting || p.headUS() > now+stallUS {
+	given := 1 + p.handed.Load()
+	reading := p.opened == given && p.read < given
+	if p.epoch == nil || p.ended || !reading || p.headUS() > now+stallUS {
 		return false
 	}
 	p.cfg.Metrics.underrun()

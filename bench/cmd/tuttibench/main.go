@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tutti-audio/tutti/bench/floor"
+	"github.com/tutti-audio/tutti/bench/host"
+	"github.com/tutti-audio/tutti/bench/load"
 	"github.com/tutti-audio/tutti/bench/noisebench"
 	"github.com/tutti-audio/tutti/bench/proc"
 	"github.com/tutti-audio/tutti/sendspin/noise"
@@ -28,6 +30,7 @@ func main() {
 type options struct {
 	duration time.Duration // of one measurement
 	players  int           // of a measurement of cost
+	most     int           // players of the search for the most on time
 	parts    map[string]bool
 }
 
@@ -36,13 +39,18 @@ func run(args []string) error {
 		switch args[0] { // roles of child processes
 		case floor.RoleReader:
 			return floor.Reader()
+		case host.Role:
+			return host.Main()
+		case load.Role:
+			return load.Main(args[1:])
 		}
 	}
 	flags := flag.NewFlagSet("tuttibench", flag.ContinueOnError)
 	var o options
-	parts := flags.String("run", "handshake,floor", "what to measure, separated by commas")
+	parts := flags.String("run", "handshake,floor,memory,time,gateway,largest", "what to measure, separated by commas")
 	flags.DurationVar(&o.duration, "duration", 8*time.Second, "how long each measurement lasts")
 	flags.IntVar(&o.players, "players", 500, "players in a measurement of cost")
+	flags.IntVar(&o.most, "most", 8000, "where the search for the most players on time ends")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -60,6 +68,10 @@ func run(args []string) error {
 	}{
 		{"handshake", handshakes},
 		{"floor", floors},
+		{"memory", memory},
+		{"time", turnaround},
+		{"gateway", gateways},
+		{"largest", largest},
 	} {
 		if o.parts[part.name] {
 			if err := part.run(ctx, o); err != nil {

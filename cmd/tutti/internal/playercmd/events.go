@@ -1,0 +1,126 @@
+package playercmd
+
+import (
+	"github.com/tutti-audio/tutti/sendspin/client"
+	"github.com/tutti-audio/tutti/sendspin/wire"
+)
+
+// event acts on what the client tells and reports it.
+func (l *loop) event(e client.Event) error {
+	switch e := e.(type) {
+	case client.Connected:
+		return l.rep.event("connected", fields{"server_id": e.ServerID, "paired": e.Paired, "category": string(e.Category)})
+	case client.ServerInfo:
+		l.status.server = e.Name
+		return l.rep.event("server", fields{"server_id": e.ServerID, "name": e.Name, "languages": e.Languages})
+	case client.Activated:
+		return l.rep.event("activated", fields{"server_id": e.ServerID, "activities": e.Activities, "roles": e.Roles, "removed": e.Removed})
+	case client.Synced:
+		return l.sync(e)
+	case client.PlayerChanged:
+		l.delay = int64(e.OutputDelayMS) * 1000
+		l.status.volume, l.status.muted = e.Volume, e.Muted
+		return l.rep.event("state", fields{"volume": e.Volume, "muted": e.Muted, "output_delay_ms": e.OutputDelayMS, "by_server": e.ByServer})
+	case client.StreamStarted, client.StreamCleared, client.StreamEnded:
+		return l.stream(e)
+	case client.MetadataChanged:
+		l.status.title = title(e.Metadata)
+		return l.rep.event("metadata", metadata(e.Metadata))
+	case client.ControllerChanged:
+		return l.rep.event("controller", fields{"state": e.State})
+	case client.GroupChanged:
+		return l.rep.event("group", fields{"group_id": e.Group.GroupID, "group_name": e.Group.GroupName, "playback_state": e.Group.PlaybackState})
+	case client.PairingRefused:
+		return l.rep.event("pairing_refused", fields{"server_id": e.ServerID, "method": e.Method})
+	case client.Violation:
+		return l.rep.event("violation", fields{"server_id": e.ServerID, "rule": e.Rule, "detail": e.Detail})
+	case client.Disconnected:
+		return l.disconnected(e)
+	}
+	return nil
+}
+
+// sync passes the clock's state on and reports when it becomes usable.
+func (l *loop) sync(e client.Synced) error {
+	was := l.synced
+	l.synced = e.Ready
+	l.deck.SetReady(e.Ready, l.client().Now())
+	if !e.Ready || was {
+		return nil
+	}
+	return l.rep.event("synced", fields{"offset_us": int64(e.OffsetUS), "stddev_us": e.StdDevUS, "max_err_us": e.MaxErrUS})
+}
+
+func (l *loop) stream(e client.Event) error {
+	switch e := e.(type) {
+	case client.StreamStarted:
+		l.streaming = true
+		l.status.format = e.Format.String()
+		return l.rep.event("stream_start", fields{
+			"codec": e.Format.Codec, "sample_rate": e.Format.SampleRate, "bit_depth": e.Format.BitDepth,
+			"channels": e.Format.Channels, "in_place": e.InPlace, "server_transmitted": e.ServerTransmitted,
+		})
+	case client.StreamCleared:
+		if err := l.deck.Clear(); err != nil {
+			return err
+		}
+		return l.rep.event("stream_clear", fields{"server_transmitted": e.ServerTransmitted})
+	}
+	// stream/end: the last second first, then what was not played is dropped.
+	if err := l.stats(); err != nil {
+		return err
+	}
+	l.streaming = false
+	l.status.format = ""
+	if err := l.deck.Clear(); err != nil {
+		return err
+	}
+	return l.rep.event("stream_end", nil)
+}
+
+func (l *loop) disconnected(e client.Disconnected) error {
+	if e.Goodbye != "" {
+		if err := l.rep.event("goodbye", fields{"server_id": e.ServerID, "reason": e.Goodbye}); err != nil {
+			return err
+		}
+	}
+	f := fields{"server_id": e.ServerID}
+	if e.Err != nil {
+		f["error"] = e.Err.Error()
+	}
+	l.status.server = ""
+	return l.rep.event("disconnected", f)
+}
+
+func title(m *wire.Metadata) string {
+	switch {
+	case m == nil:
+		return ""
+	case m.Artist != "" && m.Title != "":
+		return m.Title + " — " + m.Artist
+	}
+	return m.Title + m.Artist
+}
+
+// metadata is the object with the specification's names; empty when there is none.
+func metadata(m *wire.Metadata) fields {
+	f := fields{}
+	if m == nil {
+		return f
+	}
+	f["timestamp"] = m.Timestamp
+	for key, v := range map[string]string{"title": m.Title, "artist": m.Artist, "album_artist": m.AlbumArtist, "album": m.Album, "artwork_url": m.ArtworkURL} {
+		if v != "" {
+			f[key] = v
+		}
+	}
+	for key, v := range map[string]*int{"year": m.Year, "track": m.Track} {
+		if v != nil {
+			f[key] = *v
+		}
+	}
+	if p := m.Progress; p != nil {
+		f["track_progress"], f["track_duration"], f["playback_speed"] = p.PositionMS, p.DurationMS, p.Speed
+	}
+	return f
+}

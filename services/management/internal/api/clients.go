@@ -23,7 +23,9 @@ const (
 	defaultDevicePath = "/sendspin"
 )
 
-type clientPath struct {
+// ClientPath is the path parameter of one client. It is exported because huma
+// looks into embedded exported structs alone.
+type ClientPath struct {
 	ID string `path:"client_id" doc:"The device's key." example:"gH2Lr3xgBN2ZtsJMtTLZ8Xr8mZb6cLZ9kq0p6Y3Wm1A"`
 }
 
@@ -39,7 +41,7 @@ type added struct {
 }
 
 type patchClient struct {
-	clientPath
+	ClientPath
 	Body patchClientBody
 }
 
@@ -63,7 +65,7 @@ func (a *API) clientRoutes() {
 	register(a, route{
 		id: "get-client", method: http.MethodGet, path: "/api/v1/clients/{client_id}", tag: tagClients, role: auth.RoleViewer,
 		summary: "One client", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
-	}, func(_ context.Context, in *clientPath) (*body[*model.Client], error) {
+	}, func(_ context.Context, in *ClientPath) (*body[*model.Client], error) {
 		c, err := a.client(in.ID)
 		return answer(c), err
 	})
@@ -210,7 +212,7 @@ func (a *API) moveClient(ctx context.Context, c *model.Client, groupID string) e
 }
 
 // forgetClient removes every trace but the ledger's.
-func (a *API) forgetClient(ctx context.Context, in *clientPath) (*struct{}, error) {
+func (a *API) forgetClient(ctx context.Context, in *ClientPath) (*struct{}, error) {
 	c, err := a.client(in.ID)
 	if err != nil {
 		return nil, err

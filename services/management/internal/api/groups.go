@@ -15,12 +15,13 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
 )
 
-type groupPath struct {
+// GroupPath is the path parameter of one group (exported as ClientPath is).
+type GroupPath struct {
 	ID string `path:"group_id" doc:"The group."`
 }
 
 type memberPath struct {
-	groupPath
+	GroupPath
 	ClientID string `path:"client_id" doc:"The device's key."`
 }
 
@@ -37,7 +38,7 @@ type created struct {
 }
 
 type patchGroup struct {
-	groupPath
+	GroupPath
 	Body struct {
 		Name *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
 	}
@@ -51,7 +52,7 @@ func (a *API) groupRoutes() {
 	register(a, route{
 		id: "get-group", method: http.MethodGet, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleViewer,
 		summary: "One group", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
-	}, func(_ context.Context, in *groupPath) (*body[model.Group], error) {
+	}, func(_ context.Context, in *GroupPath) (*body[model.Group], error) {
 		g, err := a.group(in.ID)
 		if err != nil {
 			return nil, err
@@ -150,7 +151,7 @@ func (a *API) patchGroup(ctx context.Context, in *patchGroup) (*body[model.Group
 	return answer(a.render(g)), nil
 }
 
-func (a *API) deleteGroup(ctx context.Context, in *groupPath) (*struct{}, error) {
+func (a *API) deleteGroup(ctx context.Context, in *GroupPath) (*struct{}, error) {
 	g, err := a.group(in.ID)
 	if err != nil {
 		return nil, err

@@ -12,42 +12,42 @@ import (
 )
 
 type playGroup struct {
-	groupPath
+	GroupPath
 	Body *struct {
 		URI *string `json:"uri,omitempty" doc:"A path below the music folder, or a file:, http:, https: or tone: address; without it what was paused or stopped resumes." example:"Albums/Blue/01.flac"`
 	}
 }
 
 type seekGroup struct {
-	groupPath
+	GroupPath
 	Body struct {
 		PositionMS int64 `json:"position_ms" minimum:"0" maximum:"9007199254740991" doc:"From the start of the title."`
 	}
 }
 
 type volumeGroup struct {
-	groupPath
+	GroupPath
 	Body struct {
 		Volume int32 `json:"volume" minimum:"0" maximum:"100" doc:"The group's average; the members keep their differences."`
 	}
 }
 
 type muteGroup struct {
-	groupPath
+	GroupPath
 	Body struct {
 		Muted bool `json:"muted"`
 	}
 }
 
 type repeatGroup struct {
-	groupPath
+	GroupPath
 	Body struct {
 		Mode string `json:"mode" enum:"off,one,all"`
 	}
 }
 
 type shuffleGroup struct {
-	groupPath
+	GroupPath
 	Body struct {
 		Enabled bool `json:"enabled"`
 	}
@@ -66,7 +66,7 @@ func (a *API) playbackRoutes() {
 		})
 	plain := func(verb, summary, doc string, cmd func() *pb.GroupCommand) {
 		register(a, a.playback(verb, summary, doc, false),
-			func(ctx context.Context, in *groupPath) (*body[model.Group], error) {
+			func(ctx context.Context, in *GroupPath) (*body[model.Group], error) {
 				return a.control(ctx, in.ID, verb, "", cmd())
 			})
 	}

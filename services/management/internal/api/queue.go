@@ -14,7 +14,7 @@ import (
 )
 
 type enqueue struct {
-	groupPath
+	GroupPath
 	Body struct {
 		URIs []string `json:"uris" nullable:"false" minItems:"1" maxItems:"1000" doc:"As for play; each is appended."`
 	}
@@ -29,7 +29,7 @@ func (a *API) queueRoutes() {
 	register(a, route{
 		id: "get-queue", method: http.MethodGet, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleViewer,
 		summary: "The queue of a group", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
-	}, func(_ context.Context, in *groupPath) (*body[model.Queue], error) {
+	}, func(_ context.Context, in *GroupPath) (*body[model.Queue], error) {
 		g, err := a.group(in.ID)
 		if err != nil {
 			return nil, err
@@ -69,7 +69,7 @@ func (a *API) enqueue(ctx context.Context, in *enqueue) (*body[model.Queue], err
 	return answer(readmodel.BuildQueue(g)), nil
 }
 
-func (a *API) clearQueue(ctx context.Context, in *groupPath) (*body[model.Queue], error) {
+func (a *API) clearQueue(ctx context.Context, in *GroupPath) (*body[model.Queue], error) {
 	if _, err := a.group(in.ID); err != nil {
 		return nil, err
 	}

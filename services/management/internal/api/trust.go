@@ -12,7 +12,7 @@ import (
 )
 
 type approveClient struct {
-	clientPath
+	ClientPath
 	Body *struct {
 		Source *bool   `json:"source,omitempty" doc:"Also allow it to send audio, such as a line-in; default false."`
 		Label  *string `json:"label,omitempty" maxLength:"100" doc:"The operator's name for the device."`
@@ -63,8 +63,8 @@ func (a *API) approve(ctx context.Context, in *approveClient) (*body[*model.Clie
 }
 
 // decide builds the handler of a decision that takes nothing but the client.
-func (a *API) decide(kind, subj string) func(context.Context, *clientPath) (*body[*model.Client], error) {
-	return func(ctx context.Context, in *clientPath) (*body[*model.Client], error) {
+func (a *API) decide(kind, subj string) func(context.Context, *ClientPath) (*body[*model.Client], error) {
+	return func(ctx context.Context, in *ClientPath) (*body[*model.Client], error) {
 		c, err := a.client(in.ID)
 		if err != nil {
 			return nil, err

@@ -1,0 +1,443 @@
+package management_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+)
+
+// known waits until the API shows the clients.
+func (w *world) known(ids ...string) {
+	w.t.Helper()
+	eventually(w.t, func() error {
+		for _, id := range ids {
+			if r := w.get("/api/v1/clients/" + id); r.status != http.StatusOK {
+				return fmt.Errorf("client %s: status %d", id, r.status)
+			}
+		}
+		return nil
+	})
+}
+
+func TestServer(t *testing.T) {
+	w := newWorld(t)
+	eventually(t, func() error {
+		s := decode[model.Server](w.get("/api/v1/server").want(http.StatusOK))
+		if s.ServerID != clientID("server") || s.Name != "Tutti" || s.Version != "1.2.3" || s.Mode != "embedded" ||
+			s.Policy.Pairing != "required" || s.HouseClock.NowUS != 1_000_000_000 || s.HouseClock.Leader != "manual" {
+			t.Fatalf("server = %+v", s)
+		}
+		if len(s.Instances) != 1 || s.Instances[0].Service != "management" || s.Instances[0].StartedAt.IsZero() {
+			return fmt.Errorf("instances = %+v", s.Instances)
+		}
+		return nil
+	})
+	s := decode[model.Server](w.patch("/api/v1/server", `{"name":"Hotel","languages":["de-CH","en"],"policy":{"pairing":"optional"}}`).want(http.StatusOK))
+	if s.Name != "Hotel" || s.Policy.Pairing != "optional" || !slices.Equal(s.Languages, []string{"de-CH", "en"}) {
+		t.Errorf("PATCH answered %+v", s)
+	}
+	if got := decode[model.Server](w.get("/api/v1/server")); got.Name != "Hotel" {
+		t.Errorf("GET after PATCH shows %q", got.Name)
+	}
+	// What is absent stays.
+	if s = decode[model.Server](w.patch("/api/v1/server", `{}`).want(http.StatusOK)); s.Name != "Hotel" || len(s.Languages) != 2 {
+		t.Errorf("an empty PATCH changed %+v", s)
+	}
+}
+
+func TestClientsShowWhatTheServicesKnow(t *testing.T) {
+	w := newWorld(t)
+	kitchen := w.fakes.device("Kitchen", func(p *pb.ClientPresence, tr *pb.TrustRecord) {
+		tr.Label = "Galley"
+		p.Stream = &pb.StreamStatus{Format: &pb.AudioFormat{Codec: "flac", SampleRate: 44100, Channels: 2, BitDepth: 16}, BufferedMs: 4200, BufferedBytes: 99}
+		p.Activities = []string{"playback"}
+	})
+	porch := w.fakes.device("Porch", offline)
+	stranger := w.fakes.device("Stranger", waiting("new"))
+	w.known(kitchen, porch, stranger)
+
+	c := decode[model.Client](w.get("/api/v1/clients/" + kitchen))
+	if c.Name != "Kitchen" || c.Label != "Galley" || !c.Connected || *c.Connection != "outbound" || c.Trust != "approved" ||
+		*c.Dialect != "current" || c.Available == nil || !*c.Available || c.DeviceInfo.Manufacturer != "Acme" ||
+		c.Player == nil || *c.Player.Volume != 50 || c.Player.BufferedMS != 4200 || c.Player.StreamFormat.Codec != "flac" ||
+		c.PairMethods[0].Method != "pairing_psk" || c.Sync.RTTUS != 900 || c.FirstSeenAt.After(time.Now().Add(-50*time.Minute)) {
+		t.Errorf("kitchen = %+v", c)
+	}
+	c = decode[model.Client](w.get("/api/v1/clients/" + porch))
+	if c.Connected || c.Connection != nil || c.Available != nil || len(c.ActiveRoles) != 0 || c.LastGoodbye != "shutdown" {
+		t.Errorf("porch = %+v", c)
+	}
+	var all struct{ Clients []map[string]any }
+	w.get("/api/v1/clients").want(http.StatusOK).into(&all)
+	if len(all.Clients) != 3 {
+		t.Fatalf("%d clients, want 3", len(all.Clients))
+	}
+	for _, m := range all.Clients { // names that scripts rely on, null where the page says null
+		for _, key := range []string{"client_id", "name", "supported_roles", "active_roles", "activities", "connected", "connection", "dialect", "trust", "pair_methods", "unpaired_access", "available", "first_seen_at", "last_seen_at"} {
+			if _, ok := m[key]; !ok {
+				t.Errorf("a client lacks %q: %v", key, m)
+			}
+		}
+	}
+	in := decode[model.Inbox](w.get("/api/v1/inbox").want(http.StatusOK))
+	if len(in.Waiting) != 1 || in.Waiting[0].ClientID != stranger || in.Waiting[0].Reason != "new" ||
+		in.Waiting[0].Fingerprint != "tiger-nine-Stranger" || in.Waiting[0].Address == "" || in.Waiting[0].ExpiresAt == nil {
+		t.Errorf("inbox = %+v", in)
+	}
+}
+
+func TestTrustDecisions(t *testing.T) {
+	w := newWorld(t)
+	id := w.fakes.device("Stranger", waiting("new"))
+	w.known(id)
+	base := "/api/v1/clients/" + id
+	if c := decode[model.Client](w.post(base+"/approve", `{"label":"Bar","source":true}`).want(http.StatusOK)); c.Trust != "approved" || c.Label != "Bar" || !c.SourceAllowed {
+		t.Errorf("approve answered %+v", c)
+	}
+	if in := decode[model.Inbox](w.get("/api/v1/inbox")); len(in.Waiting) != 0 {
+		t.Errorf("the approved device still waits: %+v", in)
+	}
+	if c := decode[model.Client](w.delete(base + "/approval").want(http.StatusOK)); c.Trust != "unapproved" || c.Waiting != "revoked" {
+		t.Errorf("revoke answered trust %s, waiting %q", c.Trust, c.Waiting)
+	}
+	if c := decode[model.Client](w.post(base+"/deny", nil).want(http.StatusOK)); c.Trust != "denied" {
+		t.Errorf("deny answered %s", c.Trust)
+	}
+	// A body is not needed, and what tools send as one is taken.
+	w.post(base+"/approve", nil).want(http.StatusOK)
+	w.do("POST", base+"/approve", adminToken, `{}`, "Content-Type", "application/x-www-form-urlencoded").want(http.StatusOK)
+	eventually(t, func() error {
+		if got := w.fakes.audited(); !slices.Contains(got, "token:admin client.approved") || !slices.Contains(got, "token:admin client.denied") {
+			return fmt.Errorf("ledger: %v", got)
+		}
+		return nil
+	})
+}
+
+func TestForgetRemovesEveryTrace(t *testing.T) {
+	w := newWorld(t)
+	on, off := w.fakes.device("On"), w.fakes.device("Off", offline)
+	w.known(on, off)
+	w.delete("/api/v1/clients/" + off).want(http.StatusNoContent)
+	w.get("/api/v1/clients/" + off).problem(http.StatusNotFound)
+	w.delete("/api/v1/clients/" + on).want(http.StatusNoContent)
+	w.get("/api/v1/clients/" + on).problem(http.StatusNotFound)
+	w.delete("/api/v1/clients/" + on).problem(http.StatusNotFound)
+}
+
+func TestForgetLeavesTheNextSessionAlone(t *testing.T) {
+	w := newWorld(t)
+	id := w.fakes.device("Quick")
+	w.known(id)
+	w.fakes.onForget = func() { // the device is back as a stranger before the API looks
+		w.fakes.device("Quick", waiting("new"), func(p *pb.ClientPresence, _ *pb.TrustRecord) { p.SessionId = "s-2" })
+	}
+	w.delete("/api/v1/clients/" + id).want(http.StatusNoContent)
+	if c := decode[model.Client](w.get("/api/v1/clients/" + id).want(http.StatusOK)); c.Trust != "unapproved" || !c.Connected {
+		t.Errorf("the new session shows as %+v", c)
+	}
+}
+
+func TestAddClientByAddress(t *testing.T) {
+	w := newWorld(t)
+	r := w.post("/api/v1/clients", `{"url":"ws://192.0.2.9"}`).want(http.StatusCreated)
+	if s := decode[model.Sighting](r); s.URL != "ws://192.0.2.9:8928/sendspin" || s.Via != "api" {
+		t.Errorf("answered %+v", s)
+	}
+	eventually(t, func() error {
+		if s := decode[model.Sightings](w.get("/api/v1/sightings")); len(s.Sightings) != 1 {
+			return fmt.Errorf("sightings: %+v", s)
+		}
+		return nil
+	})
+	for _, bad := range []string{"http://h/x", "ws://", "192.0.2.1:8928", "ws://u:p@h/", "ws://h:0/", "ws://h:99999"} {
+		p := w.post("/api/v1/clients", map[string]string{"url": bad}).problem(http.StatusUnprocessableEntity)
+		if len(p.Errors) != 1 || p.Errors[0].Location != "body.url" {
+			t.Errorf("%q: errors = %+v", bad, p.Errors)
+		}
+	}
+}
+
+func TestPatchClient(t *testing.T) {
+	w := newWorld(t)
+	id, off, stranger := w.fakes.device("Kitchen"), w.fakes.device("Porch", offline), w.fakes.device("Stranger", waiting("new"))
+	w.known(id, off, stranger)
+	path := "/api/v1/clients/" + id
+	c := decode[model.Client](w.patch(path, `{"volume":31,"label":"Galley"}`).want(http.StatusOK))
+	if *c.Player.Volume != 31 || c.Label != "Galley" {
+		t.Errorf("answered volume %d, label %q", *c.Player.Volume, c.Label)
+	}
+	if p := w.patch(path, `{"muted":true}`).problem(http.StatusConflict); !strings.Contains(p.Detail, "supported_commands: volume") {
+		t.Errorf("detail = %q", p.Detail)
+	}
+	w.patch(path, `{"output_delay_ms":20}`).problem(http.StatusConflict)
+	if p := w.patch("/api/v1/clients/"+off, `{"volume":10}`).problem(http.StatusConflict); !strings.Contains(p.Detail, "not connected") {
+		t.Errorf("detail = %q", p.Detail)
+	}
+	if p := w.patch("/api/v1/clients/"+stranger, `{"volume":10}`).problem(http.StatusConflict); !strings.Contains(p.Detail, "approve it first") {
+		t.Errorf("detail = %q", p.Detail)
+	}
+	// Nothing is done when one part cannot be done.
+	w.patch(path, `{"label":"Other","muted":true}`).problem(http.StatusConflict)
+	if c = decode[model.Client](w.get(path)); c.Label != "Galley" {
+		t.Errorf("the label is %q after a refused PATCH", c.Label)
+	}
+	p := w.patch(path, `{"preferred_format":{"codec":"flac","sample_rate":48000,"channels":2,"bit_depth":24}}`).problem(http.StatusUnprocessableEntity)
+	if p.Errors[0].Location != "body.preferred_format" {
+		t.Errorf("errors = %+v", p.Errors)
+	}
+	g := decode[model.Group](w.post("/api/v1/groups", `{"name":"All"}`).want(http.StatusCreated))
+	if c = decode[model.Client](w.patch(path, map[string]string{"group_id": g.GroupID}).want(http.StatusOK)); c.GroupID != g.GroupID {
+		t.Errorf("group_id = %q, want %q", c.GroupID, g.GroupID)
+	}
+	if c = decode[model.Client](w.patch(path, `{"group_id":""}`).want(http.StatusOK)); c.GroupID == g.GroupID {
+		t.Error("the client is still in the group")
+	}
+	w.patch(path, `{"group_id":"nope"}`).problem(http.StatusUnprocessableEntity)
+}
+
+func TestGroupsAndPlayback(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.fakes.device("A"), w.fakes.device("B")
+	w.known(a, b)
+	r := w.post("/api/v1/groups", map[string]any{"name": "Both", "members": []string{a}}).want(http.StatusCreated)
+	g := decode[model.Group](r)
+	if g.Name != "Both" || !slices.Equal(g.Members, []string{a}) || g.PlaybackState != "stopped" || r.header.Get("Location") != "/api/v1/groups/"+g.GroupID {
+		t.Fatalf("created %+v, Location %q", g, r.header.Get("Location"))
+	}
+	base := "/api/v1/groups/" + g.GroupID
+	if c := decode[model.Client](w.get("/api/v1/clients/" + a)); c.GroupID != g.GroupID {
+		t.Errorf("the member's group_id is %q", c.GroupID)
+	}
+	if g = decode[model.Group](w.put(base + "/members/" + b).want(http.StatusOK)); !slices.Equal(g.Members, []string{a, b}) {
+		t.Errorf("members = %v", g.Members)
+	}
+	w.put(base + "/members/" + clientID("nobody")).problem(http.StatusNotFound)
+
+	w.post(base+"/play", nil).problem(http.StatusConflict)
+	if g = decode[model.Group](w.post(base+"/play", `{"uri":"Blue/a.flac"}`).want(http.StatusOK)); g.PlaybackState != "playing" || g.Source != "Blue/a.flac" || g.QueueLength != 1 {
+		t.Errorf("play answered %+v", g)
+	}
+	w.house.Advance(2500 * time.Millisecond)
+	eventually(t, func() error {
+		if g = decode[model.Group](w.get(base)); g.NowPlaying == nil || g.NowPlaying.PositionMS != 3500 {
+			return fmt.Errorf("now playing %+v, want position 3500", g.NowPlaying)
+		}
+		return nil
+	})
+	w.house.Advance(time.Hour)
+	if g = decode[model.Group](w.get(base)); g.NowPlaying.PositionMS != g.NowPlaying.DurationMS {
+		t.Errorf("the position passed the end: %+v", g.NowPlaying)
+	}
+	if g = decode[model.Group](w.post(base+"/pause", nil).want(http.StatusOK)); !g.Paused {
+		t.Error("not paused")
+	}
+	if g = decode[model.Group](w.post(base+"/play", `{}`).want(http.StatusOK)); g.PlaybackState != "playing" {
+		t.Error("not resumed")
+	}
+	if g = decode[model.Group](w.post(base+"/seek", `{"position_ms":42000}`).want(http.StatusOK)); g.NowPlaying.PositionMS != 42000 {
+		t.Errorf("position after seek: %+v", g.NowPlaying)
+	}
+	for verb, body := range map[string]string{"next": "", "previous": "", "volume": `{"volume":77}`, "mute": `{"muted":true}`, "repeat": `{"mode":"all"}`, "shuffle": `{"enabled":true}`} {
+		if body == "" {
+			w.post(base+"/"+verb, nil).want(http.StatusOK)
+		} else {
+			w.post(base+"/"+verb, body).want(http.StatusOK)
+		}
+	}
+	eventually(t, func() error {
+		if g = decode[model.Group](w.get(base)); g.Volume != 77 || !g.Muted || g.Repeat != "all" || !g.Shuffle {
+			return fmt.Errorf("group = %+v", g)
+		}
+		return nil
+	})
+	q := decode[model.Queue](w.post(base+"/queue", `{"uris":["x.flac","http://h/y.mp3"]}`).want(http.StatusOK))
+	if len(q.Items) != 3 || q.Items[2].URI != "http://h/y.mp3" {
+		t.Errorf("queue = %+v", q)
+	}
+	if q = decode[model.Queue](w.get(base + "/queue").want(http.StatusOK)); len(q.Items) != 3 || q.Index != 0 {
+		t.Errorf("queue = %+v", q)
+	}
+	if q = decode[model.Queue](w.delete(base + "/queue").want(http.StatusOK)); len(q.Items) != 0 || q.Index != -1 {
+		t.Errorf("queue = %+v", q)
+	}
+	if g = decode[model.Group](w.post(base+"/stop", nil).want(http.StatusOK)); g.PlaybackState != "stopped" || g.NowPlaying != nil {
+		t.Errorf("stop answered %+v", g)
+	}
+	if g = decode[model.Group](w.delete(base + "/members/" + b).want(http.StatusOK)); !slices.Equal(g.Members, []string{a}) {
+		t.Errorf("members = %v", g.Members)
+	}
+	w.delete(base + "/members/" + b).want(http.StatusOK) // idempotent
+	if g = decode[model.Group](w.patch(base, `{"name":"One"}`).want(http.StatusOK)); g.Name != "One" {
+		t.Errorf("name = %q", g.Name)
+	}
+	if all := decode[model.Groups](w.get("/api/v1/groups").want(http.StatusOK)); len(all.Groups) != 1 || all.Groups[0].Name != "One" {
+		t.Errorf("groups = %+v", all)
+	}
+	w.delete(base).want(http.StatusNoContent)
+	w.get(base).problem(http.StatusNotFound)
+	eventually(t, func() error {
+		got := w.fakes.audited()
+		for _, kind := range []string{"group.created", "group.member_added", "group.play", "group.stop", "group.renamed", "group.deleted"} {
+			if !slices.Contains(got, "token:admin "+kind) {
+				return fmt.Errorf("the ledger lacks %s: %v", kind, got)
+			}
+		}
+		return nil
+	})
+}
+
+func TestPlayChecksTheURI(t *testing.T) {
+	w := newWorld(t)
+	g := decode[model.Group](w.post("/api/v1/groups", `{"name":"G"}`).want(http.StatusCreated))
+	base := "/api/v1/groups/" + g.GroupID
+	for _, uri := range []string{"pipe:/run/x", "source:" + clientID("x"), "../etc/passwd", "/etc/passwd", "", "tone:x", "ftp://h/x"} {
+		p := w.post(base+"/play", map[string]string{"uri": uri}).problem(http.StatusUnprocessableEntity)
+		if len(p.Errors) != 1 || p.Errors[0].Location != "body.uri" {
+			t.Errorf("%q: errors = %+v", uri, p.Errors)
+		}
+		p = w.post(base+"/queue", map[string]any{"uris": []string{"ok.flac", uri}}).problem(http.StatusUnprocessableEntity)
+		if len(p.Errors) != 1 || p.Errors[0].Location != "body.uris[1]" {
+			t.Errorf("queue %q: errors = %+v", uri, p.Errors)
+		}
+	}
+	w.post(base+"/play", `{"uri":"tone:440"}`).want(http.StatusOK)
+	w.post(base+"/play", `{"uri":"missing.flac"}`).problem(http.StatusNotFound)
+}
+
+func TestLibraryAndAudit(t *testing.T) {
+	w := newWorld(t)
+	l := decode[model.Library](w.get("/api/v1/library").want(http.StatusOK))
+	if len(l.Entries) != 3 || !l.Entries[0].Folder || l.Entries[1].SampleRate != 44100 || l.Entries[2].Error == "" {
+		t.Errorf("library = %+v", l)
+	}
+	w.get("/api/v1/library?path=Blue").want(http.StatusOK)
+	w.get("/api/v1/library?path=none").problem(http.StatusNotFound)
+
+	w.post("/api/v1/groups", `{"name":"1"}`).want(http.StatusCreated)
+	w.post("/api/v1/groups", `{"name":"2"}`).want(http.StatusCreated)
+	var page model.Audit
+	eventually(t, func() error {
+		if page = decode[model.Audit](w.get("/api/v1/audit").want(http.StatusOK)); len(page.Events) < 2 {
+			return fmt.Errorf("audit = %+v", page)
+		}
+		return nil
+	})
+	if e := page.Events[0]; e.Actor != "token:admin" || e.Kind != "group.created" || e.At.IsZero() {
+		t.Errorf("first line = %+v", e)
+	}
+	page = decode[model.Audit](w.get(fmt.Sprintf("/api/v1/audit?since=%d&limit=1", page.Events[0].ID)))
+	if len(page.Events) != 1 || page.Events[0].ID != 2 {
+		t.Errorf("second page = %+v", page)
+	}
+	for _, q := range []string{"limit=0", "limit=1001", "limit=x", "since=-1"} {
+		w.get("/api/v1/audit?" + q).problem(http.StatusUnprocessableEntity)
+	}
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	w := newWorld(t)
+	create := func(key, body string) reply {
+		return w.do("POST", "/api/v1/groups", adminToken, body, "Idempotency-Key", key)
+	}
+	first := create("k1", `{"name":"Once"}`).want(http.StatusCreated)
+	second := create("k1", `{"name":"Once"}`).want(http.StatusCreated)
+	if string(first.body) != string(second.body) || second.header.Get("Idempotency-Replayed") != "true" ||
+		second.header.Get("Location") != first.header.Get("Location") {
+		t.Errorf("replay: %s (%v), want %s", second.body, second.header, first.body)
+	}
+	create("k1", `{"name":"Other"}`).problem(http.StatusUnprocessableEntity)
+	create("k2", `{"name":"Once"}`).want(http.StatusCreated)
+	if all := decode[model.Groups](w.get("/api/v1/groups")); len(all.Groups) != 2 {
+		t.Errorf("%d groups were made, want 2", len(all.Groups))
+	}
+	create(strings.Repeat("k", 256), `{"name":"X"}`).problem(http.StatusUnprocessableEntity)
+
+	// Two at once start one.
+	release := w.fakes.hang()
+	done := make(chan reply, 2)
+	for range 2 {
+		go func() { done <- create("k3", `{"name":"Race"}`) }()
+	}
+	release()
+	x, y := <-done, <-done
+	if string(x.body) != string(y.body) {
+		t.Errorf("two at once answered %s and %s", x.body, y.body)
+	}
+	// A failure of ours may be tried again with the same key.
+	w.fakes.kill("stream")
+	create("k4", `{"name":"Later"}`).problem(http.StatusServiceUnavailable)
+	w.fakes.startStream()
+	create("k4", `{"name":"Later"}`).want(http.StatusCreated)
+}
+
+func TestTokens(t *testing.T) {
+	w := newWorld(t)
+	made := map[string]model.NewToken{}
+	for _, role := range []string{"viewer", "operator", "admin"} {
+		n := decode[model.NewToken](w.post("/api/v1/tokens", map[string]string{"name": "the " + role, "role": role}).want(http.StatusCreated))
+		if n.Secret == "" || n.Role != role || n.TokenID == "" {
+			t.Fatalf("made %+v", n)
+		}
+		made[role] = n
+		w.do("GET", "/api/v1/server", n.Secret, nil).want(http.StatusOK) // valid at once
+	}
+	r := w.get("/api/v1/tokens").want(http.StatusOK)
+	if l := decode[model.Tokens](r); len(l.Tokens) != 3 {
+		t.Errorf("tokens = %+v", l)
+	}
+	for _, n := range made {
+		if strings.Contains(string(r.body), n.Secret) {
+			t.Error("the list holds a secret")
+		}
+	}
+	w.post("/api/v1/tokens", `{"name":"the viewer","role":"admin"}`).problem(http.StatusConflict)
+	w.post("/api/v1/tokens", `{"name":"admin","role":"admin"}`).problem(http.StatusConflict)
+	w.post("/api/v1/tokens", `{"name":"x","role":"root"}`).problem(http.StatusUnprocessableEntity)
+	w.delete("/api/v1/tokens/" + made["viewer"].TokenID).want(http.StatusNoContent)
+	w.do("GET", "/api/v1/server", made["viewer"].Secret, nil).problem(http.StatusUnauthorized) // not valid at once
+	w.delete("/api/v1/tokens/" + made["viewer"].TokenID).problem(http.StatusNotFound)
+
+	// No credential without a trace.
+	w.fakes.kill("pairing")
+	w.post("/api/v1/tokens", `{"name":"ghost","role":"admin"}`).problem(http.StatusServiceUnavailable)
+	if l := decode[model.Tokens](w.get("/api/v1/tokens")); len(l.Tokens) != 2 {
+		t.Errorf("a token without a ledger line: %+v", l)
+	}
+}
+
+func TestAuditLinesWaitForPairing(t *testing.T) {
+	w := newWorld(t)
+	w.fakes.kill("pairing")
+	w.post("/api/v1/groups", `{"name":"Night"}`).want(http.StatusCreated) // music goes on without pairing
+	w.fakes.startPairing()
+	eventually(t, func() error {
+		if got := w.fakes.audited(); !slices.Contains(got, "token:admin group.created") {
+			return fmt.Errorf("ledger: %v", got)
+		}
+		return nil
+	})
+}
+
+func TestHealth(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if b := string(w.getRaw(path)); b != "ok\n" {
+			t.Errorf("GET %s = %q", path, b)
+		}
+	}
+	w.get("/api/v1/server")
+	if b := string(w.getRaw("/metrics")); !strings.Contains(b, `tutti_management_http_request_duration_seconds_count{route="GET /api/v1/server",status="200"}`) {
+		t.Errorf("/metrics lacks the requests:\n%s", b)
+	}
+	if err := w.stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+

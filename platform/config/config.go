@@ -12,8 +12,9 @@
 //
 // The flag is --data-dir, the variable TUTTI_DATA_DIR, the key data-dir (or
 // data_dir). TUTTI_DATA_DIR_FILE names a file that holds the value, which is how
-// compose and Kubernetes hand secrets over. A list is comma-separated in the
-// environment. The file is named by the field with the tag config:"config".
+// compose and Kubernetes hand secrets over; a secret also has the flag --nats-file.
+// A variable that is empty counts as unset: compose files write VAR: ${VAR:-}. A
+// list is comma-separated in the environment. The file is named by the field with the tag config:"config".
 //
 // Fields may be string, bool, int, time.Duration and []string.
 package config
@@ -46,6 +47,9 @@ type field struct {
 func (f field) env() string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(f.name, "-", "_"))
 }
+
+// fileFlag is the flag that names the file of a secret.
+func (f field) fileFlag() string { return f.name + "-file" }
 
 // fieldsOf lists the settings of the struct that cfg points to.
 func fieldsOf(cfg any) ([]field, error) {
@@ -89,6 +93,9 @@ func Bind(fs *pflag.FlagSet, cfg any) error {
 		}
 		if f.secret {
 			fs.Lookup(f.name).DefValue = ""
+			if fs.Lookup(f.fileFlag()) == nil {
+				fs.String(f.fileFlag(), "", "file that holds the value of --"+f.name)
+			}
 		}
 	}
 	return nil
@@ -136,7 +143,10 @@ func (l *loader) environment() {
 			l.set[f.name] = true
 			continue
 		}
-		value, source, ok := l.fromEnv(f)
+		value, source, ok := l.fromFileFlag(f)
+		if !ok {
+			value, source, ok = l.fromEnv(f)
+		}
 		if !ok {
 			continue
 		}
@@ -147,10 +157,24 @@ func (l *loader) environment() {
 	}
 }
 
+// fromFileFlag reads the file that --x-file of a secret names.
+func (l *loader) fromFileFlag(f field) (value, source string, ok bool) {
+	flag := l.fs.Lookup(f.fileFlag())
+	if _, own := l.find(f.fileFlag()); own || !f.secret || flag == nil || !flag.Changed {
+		return "", "", false
+	}
+	data, err := readBounded(flag.Value.String())
+	if err != nil {
+		l.fault("--%s: %w", f.fileFlag(), err)
+		return "", "", false
+	}
+	return strings.TrimRight(string(data), "\r\n"), "--" + f.fileFlag(), true
+}
+
 // fromEnv reads TUTTI_X, or the file that TUTTI_X_FILE names. A setting whose
 // own name ends in "-file" has no second form.
 func (l *loader) fromEnv(f field) (value, source string, ok bool) {
-	if v, ok := l.lookup(f.env()); ok {
+	if v, ok := l.lookup(f.env()); ok && v != "" {
 		return v, f.env(), true
 	}
 	name := f.env() + "_FILE"

@@ -130,3 +130,24 @@ func TestAnEmptyFileIsNoFault(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestASecretHasAFlagForItsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte("from-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := load(t, []string{"--token-file", path}, map[string]string{"TUTTI_TOKEN": "from-env"}, "")
+	if err != nil || got.Token != "from-file" {
+		t.Fatalf("got %q, %v; want the flag's file before the environment", got.Token, err)
+	}
+	if _, err := load(t, []string{"--token-file", "/nowhere"}, nil, ""); err == nil || !strings.Contains(err.Error(), "--token-file") {
+		t.Fatalf("a missing file: got %v", err)
+	}
+}
+
+func TestAnEmptyVariableIsUnset(t *testing.T) {
+	got, err := load(t, nil, map[string]string{"TUTTI_LIMIT": "", "TUTTI_DATA_DIR": ""}, "")
+	if err != nil || got.Limit != 3 || got.DataDir != "/default" {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+}

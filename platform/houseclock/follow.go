@@ -136,6 +136,8 @@ func (f *Follower) run(ctx context.Context) {
 				filter = nil
 				timer.Stop()
 				f.local(s)
+			} else if f.o.Filter == nil {
+				f.o.Log.Error("house clock: the leader is on another host, and this process has no filter to follow it")
 			} else if changed || filter == nil {
 				filter, left = f.o.Filter(), firstBursts
 				timer.Reset(0)

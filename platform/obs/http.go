@@ -31,7 +31,7 @@ func InternalHTTP(ctx context.Context, addr string, h *Health, reg *prometheus.R
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("internal http: listen at %s (another program uses it? choose another with --internal-listen): %w", addr, err)
+		return fmt.Errorf("--internal-http %s cannot be opened (%w): choose another address", addr, err)
 	}
 	return ServeInternal(ctx, l, h, reg)
 }

@@ -47,14 +47,23 @@ func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &slog.HandlerOptions{Level: l}
+	o := &slog.HandlerOptions{Level: l, ReplaceAttr: utc}
 	switch strings.ToLower(format) {
 	case FormatText:
 		return slog.New(slog.NewTextHandler(w, o)), nil
 	case FormatJSON:
 		return slog.New(slog.NewJSONHandler(w, o)), nil
 	}
-	return nil, fmt.Errorf("log format %q is unknown; use text or json", format)
+	return nil, fmt.Errorf("--log-format %q: choose text or json", format)
+}
+
+// utc prints times in UTC to the millisecond: enough to order events, and the same
+// on every machine.
+func utc(groups []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey && len(groups) == 0 && a.Value.Kind() == slog.KindTime {
+		return slog.String(slog.TimeKey, a.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
+	}
+	return a
 }
 
 // ParseLevel reads one of the four level names.
@@ -69,5 +78,5 @@ func ParseLevel(level string) (slog.Level, error) {
 	case "error":
 		return slog.LevelError, nil
 	}
-	return 0, fmt.Errorf("log level %q is unknown; use debug, info, warn or error", level)
+	return 0, fmt.Errorf("--log-level %q: choose debug, info, warn or error", level)
 }

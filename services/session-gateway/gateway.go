@@ -306,7 +306,7 @@ func (s *Service) sessionDeps(sup *actor.Supervisor) *session.Deps {
 			return bus.HandleExclusive(s.d.Bus, subject.Session(id), h)
 		},
 		Tapes: s.tapes, Trust: s.trust, Board: s.board, Codec: wire.Current(), Metrics: s.m, Supervisor: sup,
-		PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
+		PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout, WriteDeadline: s.cfg.WriteDeadline,
 		StatusInterval: func() time.Duration {
 			// At most 200 records a second for all sessions together.
 			return max(statusInterval, time.Duration(s.hub.Len())*5*time.Millisecond)

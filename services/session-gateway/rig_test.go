@@ -308,17 +308,18 @@ type recorder struct {
 	at            int64 // timestamp of the next chunk
 	n             int
 	dur           int64
+	size          int
 }
 
 func (r *rig) recorder(group, rendition string, epoch uint64, at int64) *recorder {
-	return &recorder{r: r, group: group, rendit: rendition, epoch: epoch, at: at, dur: chunkUS}
+	return &recorder{r: r, group: group, rendit: rendition, epoch: epoch, at: at, dur: chunkUS, size: chunkLen}
 }
 
 // write appends n chunks.
 func (w *recorder) write(n int) {
 	w.r.t.Helper()
 	for range n {
-		data := make([]byte, chunkLen)
+		data := make([]byte, w.size)
 		for i := range data {
 			data[i] = byte(w.n + i)
 		}

@@ -64,6 +64,8 @@ type Deps struct {
 	Supervisor *actor.Supervisor
 
 	PingInterval, PingTimeout time.Duration
+	// WriteDeadline is the connection's, for telling a stuck write from a broken one.
+	WriteDeadline time.Duration
 	// StatusInterval is how often a streaming session's figures go to presence: a
 	// function, so that it can stretch as sessions become many.
 	StatusInterval func() time.Duration
@@ -247,7 +249,7 @@ func (s *Session) read() {
 	for {
 		id, payload, err := s.o.Conn.Read(s.ctx)
 		if err != nil {
-			s.Close(readCause(err))
+			s.readFailed(err)
 			return
 		}
 		received := s.d.House.NowMicros()
@@ -264,6 +266,21 @@ func (s *Session) read() {
 		s.tell(s.ctx, clientMessage{msg, err})
 	}
 }
+
+// readFailed closes the session for a failed read. A socket that our own side
+// closed says nothing: whoever closed it (a write past its deadline) knows why.
+func (s *Session) readFailed(err error) {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
+		select {
+		case <-s.closing:
+		case <-s.d.Clock.After(causeTimeout):
+		}
+	}
+	s.Close(readCause(err))
+}
+
+// causeTimeout is how long the one who closed the socket may take to say why.
+const causeTimeout = time.Second
 
 // readCause sorts a failed read: the socket's end is the peer's doing, everything
 // else is a message that no conformant peer sends.
@@ -282,13 +299,12 @@ func readCause(err error) machine.Close {
 // write runs the writer and sorts out how it ended.
 func (s *Session) write() {
 	err := s.writer.run(s.ctx)
-	var network net.Error
 	switch {
 	case err == nil, s.ctx.Err() != nil:
 	case errors.Is(err, errFinished):
 		s.Close(s.writer.farewell())
-	case errors.As(err, &network) && network.Timeout():
-		s.Close(machine.Close{Reason: machine.ReasonWriteDeadline, Detail: err.Error()})
+	case errors.Is(err, errStalled):
+		s.Close(machine.Close{Reason: machine.ReasonWriteDeadline, Detail: "the client does not read what it is sent"})
 	default:
 		var encode *wire.EncodeError
 		if errors.As(err, &encode) {

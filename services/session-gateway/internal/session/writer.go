@@ -26,6 +26,8 @@ const (
 	maxClock = 16
 	// statusEvery is how often the writer refreshes its status for others, µs.
 	statusEvery = 500_000
+	// statusIdle is the same while nothing is sent, µs.
+	statusIdle = 2_000_000
 )
 
 // outbound is what the writer needs of a secured connection.
@@ -49,6 +51,8 @@ type writer struct {
 	tapes *reel.Set
 	m     *metrics.Metrics
 	tell  func(ctx context.Context, in input) // to the session's actor
+
+	stall int64 // how long a write must have taken to have failed for that, µs
 
 	wake chan struct{} // one token: something changed
 
@@ -87,12 +91,15 @@ type status struct {
 // finish is the control lane's last item: everything before it was sent.
 type finish struct{ machine.Close }
 
-var errFinished = errors.New("session: outbox is flushed")
+var (
+	errFinished = errors.New("session: outbox is flushed")
+	errStalled  = errors.New("session: a write took longer than the deadline")
+)
 
 func newWriter(conn outbound, capacity int, d *Deps, tell func(context.Context, input)) *writer {
 	w := &writer{
 		conn: conn, codec: d.Codec, house: d.House, clock: d.Clock, tapes: d.Tapes, m: d.Metrics, tell: tell,
-		wake: make(chan struct{}, 1), pump: pump.New(capacity),
+		stall: d.WriteDeadline.Microseconds() * 3 / 4, wake: make(chan struct{}, 1), pump: pump.New(capacity),
 	}
 	w.waiter.Wake = w.wake
 	return w
@@ -145,8 +152,15 @@ func (w *writer) run(ctx context.Context) error {
 	timer := w.clock.NewTimer(time.Hour)
 	defer timer.Stop()
 	for ctx.Err() == nil {
+		start := w.house.NowMicros()
 		until, worked, err := w.step(ctx)
 		if err != nil {
+			// The connection's own error may be the reader's, which saw the socket
+			// close first; the time that passed tells the cause. The socket's deadline
+			// is exact to an eighth.
+			if took := w.house.NowMicros() - start; took >= w.stall {
+				return errStalled
+			}
 			return err
 		}
 		if worked {
@@ -204,7 +218,11 @@ func (w *writer) step(ctx context.Context) (until int64, worked bool, err error)
 		return 0, true, w.switchTape(ctx)
 	}
 	w.refresh(now, false)
-	return earliest(s.Until, w.endAt, w.drainAt), false, nil
+	until = earliest(s.Until, w.endAt, w.drainAt)
+	if w.pump.Active() {
+		until = earliest(until, w.statusAt+statusIdle)
+	}
+	return until, false, nil
 }
 
 // earliest is the smallest that is not 0.

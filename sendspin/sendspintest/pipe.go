@@ -128,6 +128,10 @@ func (e *end) Close(code int, reason string) error {
 // CloseNow implements [channel.Transport].
 func (e *end) CloseNow() error {
 	e.in.breakOff()
-	e.out.breakOff()
+	select {
+	case <-e.out.closed: // Close came before: its close frame is on its way
+	default:
+		e.out.breakOff()
+	}
 	return nil
 }

@@ -440,4 +440,3 @@ func TestHealth(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 }
-

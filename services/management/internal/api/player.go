@@ -36,7 +36,7 @@ func playerCommands(b patchClientBody) []playerCommand {
 			&pb.PlayerCommand{Command: &pb.PlayerCommand_Volume{Volume: *v}}, fmt.Sprintf("volume %d", *v)})
 	}
 	if v := b.Muted; v != nil {
-		out = append(out, playerCommand{commandMute, "mute",
+		out = append(out, playerCommand{commandMute, "mute state",
 			&pb.PlayerCommand{Command: &pb.PlayerCommand_Mute{Mute: *v}}, fmt.Sprintf("muted %t", *v)})
 	}
 	if v := b.OutputDelayMS; v != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -130,7 +131,7 @@ func (a *API) authorize(role auth.Role) func(huma.Context, func(huma.Context)) {
 		r, w := humago.Unwrap(c)
 		p, err := a.authenticate(r)
 		if err == nil && p.Role < role {
-			err = fault.New(fault.Forbidden, "this needs the role %s; the token %q has the role %s", role, p.Actor, p.Role)
+			err = fault.New(fault.Forbidden, "this needs the role %s; the token %q has the role %s", role, strings.TrimPrefix(p.Actor, "token:"), p.Role)
 		}
 		if err != nil {
 			a.d.Metrics.authFailures.WithLabelValues(string(fault.CodeOf(err))).Inc()

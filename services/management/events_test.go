@@ -1,0 +1,253 @@
+package management_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+)
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// listener is one reader of the live feed.
+type listener struct {
+	t      *testing.T
+	events chan event
+	lastID string
+	close  func()
+}
+
+type event struct{ kind, id, data string }
+
+func (w *world) listen(lastID string) *listener {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	req, err := http.NewRequestWithContext(ctx, "GET", w.url+"/api/v1/events", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+adminToken)
+	if lastID != "" {
+		req.Header.Set("Last-Event-ID", lastID)
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
+		w.t.Fatalf("events: status %d, %q", resp.StatusCode, resp.Header.Get("Content-Type"))
+	}
+	l := &listener{t: w.t, events: make(chan event, 1000), lastID: lastID}
+	done := make(chan struct{})
+	l.close = func() { cancel(); <-done }
+	begun := make(chan string, 1)
+	go func() {
+		defer close(done)
+		defer close(l.events)
+		defer resp.Body.Close()
+		sc := bufio.NewScanner(resp.Body)
+		sc.Buffer(nil, 1<<20)
+		e, first := event{}, true
+		for sc.Scan() {
+			key, value, _ := strings.Cut(sc.Text(), ": ")
+			switch key {
+			case "event":
+				e.kind = value
+			case "id":
+				e.id = value
+			case "data":
+				e.data = value
+			case "":
+				if first {
+					begun <- e.id
+					first = false
+				}
+				if e.kind != "" {
+					l.events <- e
+				}
+				e = event{}
+			}
+		}
+	}()
+	w.t.Cleanup(l.close)
+	if id := <-begun; id != "" {
+		l.lastID = id
+	}
+	return l
+}
+
+// next waits for an event of a kind whose data holds text, and skips others.
+func (l *listener) next(kind, text string) event {
+	l.t.Helper()
+	for {
+		select {
+		case e, ok := <-l.events:
+			if !ok {
+				l.t.Fatalf("the feed ended before %s with %q", kind, text)
+			}
+			l.lastID = e.id
+			if e.kind == kind && strings.Contains(e.data, text) {
+				return e
+			}
+		case <-time.After(limit):
+			l.t.Fatalf("no %s with %q", kind, text)
+		}
+	}
+}
+
+// all waits for several events, each "kind text", in any order.
+func (l *listener) all(wants ...string) {
+	l.t.Helper()
+	for len(wants) > 0 {
+		select {
+		case e := <-l.events:
+			wants = slices.DeleteFunc(wants, func(want string) bool {
+				kind, text, _ := strings.Cut(want, " ")
+				return e.kind == kind && strings.Contains(e.data, text)
+			})
+		case <-time.After(limit):
+			l.t.Fatalf("did not come: %q", wants)
+		}
+	}
+}
+
+func TestEventsCarryWhatTheGETReturns(t *testing.T) {
+	w := newWorld(t)
+	l := w.listen("")
+	id := w.fakes.device("Stranger", waiting("new"))
+	e := l.next("client.updated", `"trust":"unapproved"`)
+	var fed, got model.Client
+	if err := json.Unmarshal([]byte(e.data), &fed); err != nil {
+		t.Fatal(err)
+	}
+	w.get("/api/v1/clients/" + id).into(&got)
+	if fed.ClientID != got.ClientID || fed.Name != got.Name {
+		t.Errorf("fed %+v, GET %+v", fed, got)
+	}
+	l.next("inbox.updated", id)
+	w.post("/api/v1/clients/"+id+"/approve", nil).want(http.StatusOK)
+	l.next("client.updated", `"trust":"approved"`)
+	l.next("inbox.updated", `{"waiting":[]}`)
+	g := decode[model.Group](w.post("/api/v1/groups", `{"name":"G"}`).want(http.StatusCreated))
+	l.next("group.updated", `"name":"G"`)
+	w.delete("/api/v1/groups/" + g.GroupID).want(http.StatusNoContent)
+	l.all("group.removed "+g.GroupID, "audit.appended group.deleted") // of two owners, in any order
+	w.patch("/api/v1/server", `{"name":"Neu"}`).want(http.StatusOK)
+	l.next("server.updated", "Neu")
+	w.delete("/api/v1/clients/" + id).want(http.StatusNoContent)
+	l.next("client.removed", id)
+}
+
+func TestEventsResume(t *testing.T) {
+	w := newWorld(t, func(c *management.Config) { c.EventBuffer = 64 })
+	l := w.listen("")
+	w.post("/api/v1/groups", `{"name":"G1"}`).want(http.StatusCreated)
+	l.next("group.updated", "G1")
+	l.close()
+	w.post("/api/v1/groups", `{"name":"G2"}`).want(http.StatusCreated) // while nobody listens
+	resumed := w.listen(l.lastID)
+	resumed.next("group.updated", "G2")
+	resumed.close()
+
+	// A reader that never saw an event can resume, too: the feed told it where it stands.
+	fresh := w.listen("")
+	fresh.close()
+	if fresh.lastID == "" {
+		t.Fatal("the feed did not say where it begins")
+	}
+	w.post("/api/v1/groups", `{"name":"G3"}`).want(http.StatusCreated)
+	again := w.listen(fresh.lastID)
+	again.next("group.updated", "G3")
+	again.close()
+
+	// Too long ago, or of another life: reset, and on from the present.
+	for i := range 80 {
+		w.post("/api/v1/groups", fmt.Sprintf(`{"name":"N%d"}`, i)).want(http.StatusCreated)
+	}
+	for _, id := range []string{fresh.lastID, "otherlife-7", "nonsense"} {
+		late := w.listen(id)
+		if e := <-late.events; e.kind != "reset" {
+			t.Errorf("after %q the first event is %s, want reset", id, e.kind)
+		}
+		name := "after " + id[:4]
+		w.post("/api/v1/groups", fmt.Sprintf(`{"name":%q}`, name)).want(http.StatusCreated)
+		late.next("group.updated", name)
+		late.close()
+	}
+}
+
+// TestSlowReaderBlocksNobody opens a feed and never reads it, while another reader
+// gets every event.
+func TestSlowReaderBlocksNobody(t *testing.T) {
+	w := newWorld(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(1024)
+	fmt.Fprintf(conn, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", adminToken)
+	l := w.listen("")
+	g := decode[model.Group](w.post("/api/v1/groups", `{"name":"G"}`).want(http.StatusCreated))
+	for i := range 200 {
+		// Large enough that the sleeper's socket is full soon.
+		name := fmt.Sprintf("%d %s", i, strings.Repeat("x", 90))
+		w.patch("/api/v1/groups/"+g.GroupID, map[string]string{"name": name}).want(http.StatusOK)
+		l.next("group.updated", fmt.Sprintf(`"name":"%d x`, i))
+	}
+}
+
+// TestTelemetryIsThinned: what moves all the while is in every GET and only now
+// and then in the feed.
+func TestTelemetryIsThinned(t *testing.T) {
+	w := newWorld(t)
+	id := w.fakes.device("Kitchen")
+	w.known(id)
+	l := w.listen("")
+	p, _, err := w.fakes.presence.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const updates = 100
+	for i := range updates {
+		p.Stream = &pb.StreamStatus{BufferedMs: int64(i + 1), Format: &pb.AudioFormat{Codec: "pcm"}}
+		if _, err := w.fakes.presence.Put(t.Context(), id, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.next("client.updated", fmt.Sprintf(`"buffered_ms":%d`, updates))
+	if n := len(l.events); n > updates/4 {
+		t.Errorf("%d events for %d counter updates", n, updates)
+	}
+}
+
+func TestShutdownEndsTheFeed(t *testing.T) {
+	w := newWorld(t)
+	l := w.listen("")
+	begun := time.Now()
+	if err := w.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("Run returned after %s", took)
+	}
+	for range l.events { // ends because the server closed it
+	}
+}
+
+func TestDeletedTokenOrNoTokenGetsNoFeed(t *testing.T) {
+	w := newWorld(t)
+	w.do("GET", "/api/v1/events", "", nil).problem(http.StatusUnauthorized)
+	w.do("GET", "/api/v1/events", "wrong", nil).problem(http.StatusUnauthorized)
+}

@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tutti-audio/tutti/platform/config"
+)
+
+// Usage marks err as wrong usage (exit status 2).
+func Usage(err error) error { return usageError{err} }
+
+// ServeCommand is `tutti serve`.
+func ServeCommand(version string) *cobra.Command {
+	cfg := Defaults(version)
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the whole server in this process",
+		Long: `Runs discovery, session-gateway, pairing, stream and management in one process,
+on an embedded NATS server and SQLite below the data directory. With --nats and
+--database-url it uses real ones instead; the code is the same.
+
+Every flag can be given as an environment variable (--data-dir is TUTTI_DATA_DIR;
+TUTTI_ADMIN_TOKEN_FILE names a file that holds the value) or in the YAML file
+named by --config. A flag wins over the environment, that over the file.`,
+		Example: `  tutti serve --demo
+  tutti serve --music /srv/music --name "Casa Verde"
+  tutti serve --music /srv/music --policy optional --device ws://10.0.8.20:8928/sendspin
+  TUTTI_DATABASE_URL=postgres://tutti@db/tutti tutti serve --nats nats://nats:4222`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := config.Load(cmd.Flags(), &cfg); err != nil {
+				return Usage(err)
+			}
+			return Serve(cmd.Context(), cfg, cmd.OutOrStdout(), os.Stderr)
+		},
+	}
+	config.MustBind(c.Flags(), &cfg)
+	hide(c, "internal-http")
+	return c
+}
+
+// RunCommand is `tutti run <service>`.
+func RunCommand(version string) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run <service>",
+		Short: "Run one of the five services against an external NATS server",
+		Example: `  tutti run pairing --nats nats://nats:4222 --database-url postgres://tutti@db/tutti --internal-http :9103
+  tutti run stream --nats nats://nats:4222 --music /srv/music
+  tutti run session-gateway --nats nats://nats:4222 --sendspin :8927
+  tutti run discovery --nats nats://nats:4222
+  tutti run management --nats nats://nats:4222 --http :8080`,
+	}
+	short := map[string]string{
+		"pairing":         "identity, trust, approvals, audit",
+		"stream":          "groups, queues, decoding, encoding, house clock",
+		"session-gateway": "device connections and delivery on time",
+		"discovery":       "mDNS and static device addresses",
+		"management":      "operator API",
+	}
+	for _, name := range Services() {
+		c.AddCommand(runServiceCommand(name, short[name], version))
+	}
+	return c
+}
+
+func runServiceCommand(name, short, version string) *cobra.Command {
+	cfg := Defaults(version)
+	c := &cobra.Command{
+		Use: name, Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := config.Load(cmd.Flags(), &cfg); err != nil {
+				return Usage(err)
+			}
+			return RunService(cmd.Context(), name, cfg, os.Stderr)
+		},
+	}
+	config.MustBind(c.Flags(), &cfg)
+	hide(c, "demo")
+	return c
+}
+
+func hide(c *cobra.Command, flag string) {
+	if f := c.Flags().Lookup(flag); f != nil {
+		f.Hidden = true
+	}
+}
+
+// VersionCommand is `tutti version`.
+func VersionCommand(version string) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version, the Go version and the platform", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			rev := ""
+			if bi, ok := debug.ReadBuildInfo(); ok {
+				for _, s := range bi.Settings {
+					if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+						rev = " (" + s.Value[:12] + ")"
+					}
+				}
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "tutti %s%s, %s, %s/%s\n", version, rev, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
+	}
+}
+
+// HealthcheckCommand is what containers without a shell or curl run.
+func HealthcheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "healthcheck [url]", Short: "Ask a service whether it is ready (for container health checks)", Args: cobra.MaximumNArgs(1),
+		Example: "  tutti healthcheck http://127.0.0.1:9103/readyz",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			url := "http://127.0.0.1:8080/readyz"
+			if len(args) == 1 {
+				url = args[0]
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+			if err != nil {
+				return Usage(fmt.Errorf("%q is not a URL: %w", url, err))
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return fmt.Errorf("%s does not answer: %w", url, err)
+			}
+			defer func() { _ = resp.Body.Close() }()
+			if resp.StatusCode != http.StatusOK {
+				return fmt.Errorf("%s answers %s: look at its log", url, resp.Status)
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,103 @@
+// Package app puts the five services into one process or one each: the same
+// code, wired to an embedded NATS server and SQLite, or to real ones.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Config is what `tutti serve` and `tutti run` take from flags, environment
+// and the configuration file; names and meaning are fixed by the process
+// contract of the operator API.
+type Config struct {
+	DataDir      string   `config:"data-dir" usage:"directory for state: database, bus storage, keys, admin token"`
+	HTTP         string   `config:"http" usage:"address of the operator API"`
+	Sendspin     string   `config:"sendspin" usage:"address where Sendspin devices connect (path /sendspin)"`
+	Music        string   `config:"music" usage:"music folder (FLAC, MP3, WAV)"`
+	Name         string   `config:"name" usage:"name of this server, as devices and people see it"`
+	Languages    []string `config:"languages" usage:"languages of the operator, BCP 47, most preferred first"`
+	Policy       string   `config:"policy" usage:"pairing policy on first start: required or optional"`
+	MDNS         bool     `config:"mdns" usage:"find devices and advertise this server by mDNS"`
+	Devices      []string `config:"device" usage:"address of a device that mDNS does not reach (ws://host:8928/sendspin); repeatable"`
+	NATS         string   `config:"nats" secret:"true" usage:"NATS server URL; empty: embedded"`
+	DatabaseURL  string   `config:"database-url" secret:"true" usage:"PostgreSQL URL; empty: SQLite in the data directory"`
+	KeyFile      string   `config:"deployment-key-file" usage:"file with the key that seals secrets at rest; empty: made in the data directory on first start"`
+	AdminToken   string   `config:"admin-token" secret:"true" usage:"admin token of the operator API; empty: made in the data directory on first start"`
+	InternalHTTP string   `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
+	Resume       bool     `config:"resume" usage:"after a restart, go on playing what played"`
+	Demo         bool     `config:"demo" usage:"also start three virtual rooms and play music that Tutti makes up"`
+	LogLevel     string   `config:"log-level" usage:"debug, info, warn or error"`
+	LogFormat    string   `config:"log-format" usage:"text or json"`
+	ConfigFile   string   `config:"config" usage:"YAML file with the same names as the flags"`
+	Version      string   `config:"-"`
+}
+
+// Defaults is the configuration of a person with a NAS and four rooms.
+func Defaults(version string) Config {
+	return Config{
+		HTTP:         ":8080",
+		Sendspin:     ":8927",
+		Name:         "Tutti",
+		Policy:       "required",
+		MDNS:         true,
+		InternalHTTP: ":9100",
+		Resume:       true,
+		LogLevel:     "info",
+		LogFormat:    "text",
+		Version:      version,
+	}
+}
+
+// Embedded tells whether the bus runs inside this process.
+func (c Config) Embedded() bool { return c.NATS == "" }
+
+// Complete fills what depends on the machine (the data directory) and reports
+// every fault at once.
+func (c *Config) Complete() error {
+	if c.DataDir == "" {
+		dir, err := dataHome()
+		if err != nil {
+			return err
+		}
+		c.DataDir = filepath.Join(dir, "tutti")
+		if c.Demo {
+			// Virtual rooms do not belong beside a person's real speakers.
+			c.DataDir = filepath.Join(dir, "tutti-demo")
+		}
+	}
+	var faults []error
+	for name, addr := range map[string]string{"http": c.HTTP, "sendspin": c.Sendspin, "internal-http": c.InternalHTTP} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			faults = append(faults, fmt.Errorf("--%s %q is not an address: write host:port or :port", name, addr))
+		}
+	}
+	if c.Policy != "required" && c.Policy != "optional" {
+		faults = append(faults, fmt.Errorf("--policy %q: choose required (only devices you approve) or optional (trust on first use)", c.Policy))
+	}
+	if strings.TrimSpace(c.Name) == "" {
+		faults = append(faults, errors.New("--name is empty: devices show it, so give the server a name"))
+	}
+	if c.Music != "" {
+		if st, err := os.Stat(c.Music); err != nil || !st.IsDir() {
+			faults = append(faults, fmt.Errorf("--music %s is not a folder: create it or name another", c.Music))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// dataHome is the XDG data home.
+func dataHome() (string, error) {
+	if d := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(d) {
+		return d, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no home directory (%w): name one with --data-dir", err)
+	}
+	return filepath.Join(home, ".local", "share"), nil
+}

@@ -1,0 +1,121 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/tutti-audio/tutti/platform/obs"
+)
+
+// stopLimit is the process contract: SIGTERM ends a process within 10 s.
+const stopLimit = 10 * time.Second
+
+// Serve runs all five services in this process until ctx ends. Start-up facts
+// for a person go to out, the log to logTo.
+func Serve(ctx context.Context, cfg Config, out, logTo io.Writer) error {
+	if err := cfg.Complete(); err != nil {
+		return usageError{err}
+	}
+	p, err := openProcess(ctx, cfg, logTo, true)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	b, err := build(p, Services())
+	if err != nil {
+		return err
+	}
+	parts := b.services
+	parts = append(parts, service{"banner", func(ctx context.Context) error { return banner(ctx, p, b, out) }})
+	if cfg.Demo {
+		demo, err := newDemo(cfg.DataDir, p.log)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, service{"demo", func(ctx context.Context) error { return demo.run(ctx, p, b, out) }})
+	}
+	return runAll(ctx, p, parts)
+}
+
+// RunService runs one service against an external NATS server until ctx ends.
+func RunService(ctx context.Context, name string, cfg Config, logTo io.Writer) error {
+	if cfg.NATS == "" {
+		return usageError{fmt.Errorf("tutti run %s needs --nats URL (or TUTTI_NATS): one service alone has nobody to talk to; `tutti serve` runs all of them", name)}
+	}
+	if err := cfg.Complete(); err != nil {
+		return usageError{err}
+	}
+	p, err := openProcess(ctx, cfg, logTo, name == "stream")
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	b, err := build(p, []string{name})
+	if err != nil {
+		return err
+	}
+	parts := append(b.services, service{"internal-http", func(ctx context.Context) error {
+		return obs.InternalHTTP(ctx, cfg.InternalHTTP, p.health, p.reg)
+	}})
+	p.log.Info("starting", obs.KeyService, name, obs.KeyInstance, p.instance, "version", cfg.Version, "internal_http", cfg.InternalHTTP)
+	return runAll(ctx, p, parts)
+}
+
+// runAll runs parts until ctx ends or one of them fails; then it stops the
+// rest and waits, stopLimit at most. A part that returns nil early is done.
+func runAll(ctx context.Context, p *process, parts []service) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make(chan error, len(parts))
+	var wg sync.WaitGroup
+	for _, part := range parts {
+		wg.Go(func() {
+			err := part.run(ctx)
+			if err != nil && !errors.Is(err, context.Canceled) {
+				errs <- fmt.Errorf("%s: %w", part.name, err)
+				cancel()
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	<-ctxDone(ctx, done)
+	p.log.Info("stopping", obs.KeyInstance, p.instance)
+	select {
+	case <-done:
+	case <-time.After(stopLimit - closeLimit):
+		return errors.New("a service did not stop in time: see the log for the last one that is missing")
+	}
+	close(errs)
+	p.log.Info("stopped", obs.KeyInstance, p.instance)
+	return <-errs
+}
+
+// ctxDone is closed when ctx ends or every part has returned.
+func ctxDone(ctx context.Context, done <-chan struct{}) <-chan struct{} {
+	either := make(chan struct{})
+	go func() {
+		defer close(either)
+		select {
+		case <-ctx.Done():
+		case <-done:
+		}
+	}()
+	return either
+}
+
+// usageError is a fault of the command line or configuration: exit status 2.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// IsUsage tells whether err is the caller's wrong usage (exit status 2).
+func IsUsage(err error) bool {
+	var u usageError
+	return errors.As(err, &u)
+}

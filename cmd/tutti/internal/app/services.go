@@ -1,0 +1,109 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/services/discovery"
+	"github.com/tutti-audio/tutti/services/management"
+	"github.com/tutti-audio/tutti/services/pairing"
+	gateway "github.com/tutti-audio/tutti/services/session-gateway"
+	"github.com/tutti-audio/tutti/services/stream"
+)
+
+// Services lists what `tutti run` can run, in the order in which `tutti serve` starts them.
+func Services() []string {
+	return []string{"pairing", "stream", "session-gateway", "discovery", "management"}
+}
+
+// service is one service built and not yet running.
+type service struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// built are the services of this process, with what others need of them.
+type built struct {
+	services   []service
+	gateway    *gateway.Service
+	management *management.Service
+}
+
+// build makes the named services on p; nothing runs yet.
+func build(p *process, names []string) (*built, error) {
+	b := &built{}
+	for _, name := range names {
+		if err := b.add(p, name); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return b, nil
+}
+
+func (b *built) add(p *process, name string) error {
+	log := p.log.With(obs.KeyService, name)
+	switch name {
+	case "pairing":
+		s, err := pairing.New(pairing.Config{
+			InstanceID: p.instance, Version: p.cfg.Version, DatabaseURL: p.cfg.DatabaseURL, DataDir: p.cfg.DataDir,
+			DeploymentKeyFile: p.cfg.KeyFile, ServerName: p.cfg.Name, Languages: p.cfg.Languages, Policy: p.cfg.Policy,
+		}, pairing.Deps{Bus: p.bus, Leases: p.leases, Log: log, Registerer: p.reg})
+		if err != nil {
+			return err
+		}
+		p.health.Add(name, s.Ready)
+		b.services = append(b.services, service{name, s.Run})
+	case "stream":
+		s, err := stream.New(stream.Config{
+			InstanceID: p.instance, Version: p.cfg.Version, MusicDir: p.cfg.Music, ResumePlayback: p.cfg.Resume, Demo: p.cfg.Demo,
+		}, stream.Deps{Bus: p.bus, Leases: p.leases, House: p.house, Log: log, Registerer: p.reg})
+		if err != nil {
+			return err
+		}
+		p.health.Add(name, s.Ready)
+		b.services = append(b.services, service{name, s.Run})
+	case "session-gateway":
+		s, err := gateway.New(gateway.Config{
+			InstanceID: p.instance, Version: p.cfg.Version, Listen: p.cfg.Sendspin, Dial: true,
+		}, gateway.Deps{Bus: p.bus, Leases: p.leases, House: p.house, Log: log, Registerer: p.reg})
+		if err != nil {
+			return err
+		}
+		p.health.Add(name, s.Ready)
+		b.gateway = s
+		b.services = append(b.services, service{name, s.Run})
+	case "discovery":
+		s, err := discovery.New(discovery.Config{
+			InstanceID: p.instance, Version: p.cfg.Version, MDNS: p.cfg.MDNS, Static: p.cfg.Devices,
+		}, discovery.Deps{Bus: p.bus, Log: log, Registerer: p.reg})
+		if err != nil {
+			return err
+		}
+		b.services = append(b.services, service{name, s.Run})
+	case "management":
+		s, err := management.New(management.Config{
+			InstanceID: p.instance, Version: p.cfg.Version, HTTP: p.cfg.HTTP, DataDir: p.cfg.DataDir, AdminToken: p.cfg.AdminToken,
+			Mode: p.mode(),
+		}, management.Deps{Bus: p.bus, House: p.house, Log: log, Registerer: p.reg, Gatherer: p.reg, Ready: p.ready})
+		if err != nil {
+			return err
+		}
+		b.management = s
+		b.services = append(b.services, service{name, s.Run})
+	default:
+		return fmt.Errorf("there is no service %q: choose one of %s", name, strings.Join(slices.Sorted(slices.Values(Services())), ", "))
+	}
+	return nil
+}
+
+func (p *process) mode() string {
+	if p.cfg.Embedded() {
+		return management.ModeEmbedded
+	}
+	return management.ModeDistributed
+}
+
+func (p *process) ready() error { return p.health.Ready() }

@@ -1,0 +1,107 @@
+// Command tutti plays music in many rooms in perfect time: the server, its
+// five services, a player, and the operator's command line in one binary.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tutti-audio/tutti/cmd/tutti/internal/app"
+	"github.com/tutti-audio/tutti/cmd/tutti/internal/ctlcmd"
+	"github.com/tutti-audio/tutti/cmd/tutti/internal/doctorcmd"
+	"github.com/tutti-audio/tutti/cmd/tutti/internal/playercmd"
+	"github.com/tutti-audio/tutti/services/pairing"
+)
+
+// version is set by the linker (-X main.version=...).
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := root().ExecuteContext(ctx)
+	stop()
+	os.Exit(exitCode(err))
+}
+
+// root is the whole command line.
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "tutti",
+		Short: "Music in many rooms, in perfect time",
+		Long: `Tutti is a server for Sendspin devices: it finds speakers, proves who they are,
+encrypts every session, groups them, and plays the same music on all of them on
+one clock.`,
+		Example: `  tutti serve --demo                 # hear (or see) it work without a speaker
+  tutti serve --music /srv/music     # the real thing
+  tutti inbox                        # who waits for approval
+  tutti approve kitchen
+  tutti groups create Downstairs kitchen lobby
+  tutti play Downstairs jazz/take-five.flac
+  tutti stop --all`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version,
+	}
+	c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return app.Usage(fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath()))
+	})
+	c.AddGroup(
+		&cobra.Group{ID: "server", Title: "Server:"},
+		&cobra.Group{ID: "operate", Title: "Operate a running server:"},
+		&cobra.Group{ID: "device", Title: "Devices and checks:"},
+	)
+	add := func(group string, cmds ...*cobra.Command) {
+		for _, cmd := range cmds {
+			cmd.GroupID = group
+			c.AddCommand(cmd)
+		}
+	}
+	add("server", app.ServeCommand(version), app.RunCommand(version), app.VersionCommand(version))
+	add("operate", ctlcmd.Commands()...)
+	add("device", playercmd.New(), doctorcmd.New(doctorcmd.Deps{CheckDatabase: checkDatabase}), app.HealthcheckCommand())
+	return c
+}
+
+func checkDatabase(ctx context.Context, url string) (string, error) {
+	if err := pairing.CheckDatabase(ctx, url); err != nil {
+		return "", err
+	}
+	return "PostgreSQL answers", nil
+}
+
+// exitCode prints err on one line and maps it to the process contract: 0
+// success, 1 failure at run time, 2 wrong usage.
+func exitCode(err error) int {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "tutti: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+	var coded interface{ ExitCode() int }
+	switch {
+	case errors.As(err, &coded):
+		return coded.ExitCode()
+	case app.IsUsage(err), isCobraUsage(err):
+		return 2
+	default:
+		return 1
+	}
+}
+
+// isCobraUsage recognises what cobra itself reports: it has no typed errors
+// for unknown commands and wrong argument counts.
+func isCobraUsage(err error) bool {
+	msg := err.Error()
+	for _, p := range []string{"unknown command", "accepts ", "requires at least", "invalid argument"} {
+		if strings.HasPrefix(msg, p) {
+			return true
+		}
+	}
+	return false
+}

@@ -31,13 +31,15 @@ type mp3Source struct {
 	head mp3Head
 	gap  gapless
 
-	feed   mp3Feed
-	index  []int64 // offset of every indexStep-th frame, as far as known
-	number int64   // of the frame that the feed gives next
-	frame  []byte  // scratch of the feed
-	unread []byte  // of the frame that the decoder is reading
-	dec    *mp3.Decoder
-	raw    []byte
+	feed     mp3Feed
+	index    []int64   // offset of every indexStep-th frame, as far as known
+	number   int64     // of the frame that the feed gives next
+	frame    []byte    // scratch of the feed
+	feedHead mp3Head   // of the frame that the feed gave last
+	reserve  reservoir // of MPEG-2
+	unread   []byte    // of the frame that the decoder is reading
+	dec      *mp3.Decoder
+	raw      []byte
 
 	pending []int32
 	buf     []int32
@@ -161,15 +163,17 @@ func (s *mp3Source) restart(offset, number int64) error {
 	s.feed.br.Reset(s.m)
 	s.feed.offset, s.number = offset, number
 	s.dec, s.unread, s.pending = nil, nil, nil
+	s.reserve.reset()
 	return nil
 }
 
 // nextFrame takes a frame from the feed and keeps the index.
 func (s *mp3Source) nextFrame() ([]byte, error) {
-	frame, _, at, err := s.feed.next(s.frame)
+	frame, h, at, err := s.feed.next(s.frame)
 	if err != nil {
 		return nil, err
 	}
+	s.feedHead = h
 	if s.number%indexStep == 0 && s.number/indexStep == int64(len(s.index)) {
 		s.index = append(s.index, at)
 	}
@@ -186,6 +190,9 @@ func (r feedReader) Read(p []byte) (int, error) {
 		frame, err := s.nextFrame()
 		if err != nil {
 			return 0, err
+		}
+		if s.head.version2 {
+			frame = s.reserve.rewrite(frame, s.feedHead)
 		}
 		s.unread = frame
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"time"
@@ -105,6 +106,8 @@ type host struct {
 	start time.Time
 	stop  func() // of the tape
 
+	profile *os.File
+
 	mu      sync.Mutex
 	clients []string
 }
@@ -156,8 +159,17 @@ func (h *host) serve(ctx context.Context) error {
 		case "mark":
 			answer, err = h.mark()
 		case "gc":
-			debug.FreeOSMemory()
+			for range 4 { // a collection halves stacks that are too large: idle ones see many
+				debug.FreeOSMemory()
+			}
 			answer, err = h.mark()
+		case "cpuprofile": // until "cpustop"
+			err = h.startProfile(rest)
+		case "cpustop":
+			pprof.StopCPUProfile()
+			err = h.profile.Close()
+		case "heapprofile":
+			err = heapProfile(rest)
 		case "play":
 			var p Play
 			if err = json.Unmarshal([]byte(rest), &p); err == nil {
@@ -179,6 +191,22 @@ func (h *host) serve(ctx context.Context) error {
 		h.stop()
 	}
 	return in.Err()
+}
+
+func (h *host) startProfile(path string) (err error) {
+	if h.profile, err = os.Create(path); err != nil {
+		return fmt.Errorf("host: profile: %w", err)
+	}
+	return pprof.StartCPUProfile(h.profile)
+}
+
+func heapProfile(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("host: profile: %w", err)
+	}
+	defer f.Close()
+	return pprof.Lookup("heap").WriteTo(f, 0)
 }
 
 func (h *host) mark() (Report, error) {

@@ -93,7 +93,7 @@ type delivery struct {
 	verdict                 string
 }
 
-func measure(ctx context.Context, shape floor.Shape, suite noise.Suite, players int, d time.Duration) (delivery, error) {
+func measure(ctx context.Context, shape floor.Shape, suite noise.Suite, players int, d time.Duration, profile string) (delivery, error) {
 	p, err := startPair(players, suite)
 	if err != nil {
 		return delivery{}, err
@@ -119,7 +119,9 @@ func measure(ctx context.Context, shape floor.Shape, suite noise.Suite, players 
 	if err != nil {
 		return delivery{}, err
 	}
-	wait(ctx, d)
+	if err := p.profiled(ctx, profile, d); err != nil {
+		return delivery{}, err
+	}
 	h1, err := ask[host.Report](p.host, "mark")
 	if err != nil {
 		return delivery{}, err
@@ -143,6 +145,21 @@ func measure(ctx context.Context, shape floor.Shape, suite noise.Suite, players 
 	return out, nil
 }
 
+// profiled waits for a measurement to pass, with a CPU profile of the gateway if a
+// file is named. (Profiling costs a percent or two.)
+func (p *pair) profiled(ctx context.Context, file string, d time.Duration) error {
+	if file == "" {
+		wait(ctx, d)
+		return nil
+	}
+	if _, err := ask[string](p.host, "cpuprofile "+file); err != nil {
+		return err
+	}
+	wait(ctx, d)
+	_, err := ask[string](p.host, "cpustop")
+	return err
+}
+
 func wait(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
@@ -158,13 +175,13 @@ var suiteCiphers = []struct {
 func gateways(ctx context.Context, o options) error {
 	fmt.Printf("\n## Gateway beside the floor: cores per 1,000 players (%d players)\n\n"+
 		"| chunk | suite | floor | gateway | ratio | delivery |\n| --- | --- | --- | --- | --- | --- |\n", o.players)
-	for _, shape := range floor.Shapes()[:4] {
+	for _, shape := range o.shapes(floor.Shapes()[:4]...) {
 		for _, s := range suiteCiphers {
 			f, err := floor.Run(ctx, floor.Config{Shape: shape, Cipher: s.cipher, Players: o.players, Duration: o.duration})
 			if err != nil {
 				return err
 			}
-			g, err := measure(ctx, shape, s.suite, o.players, o.duration)
+			g, err := measure(ctx, shape, s.suite, o.players, o.duration, o.profile(shape.Name, s.cipher))
 			if err != nil {
 				return err
 			}
@@ -178,7 +195,7 @@ func gateways(ctx context.Context, o options) error {
 // largest finds the most players on time, by growing and then halving the step.
 func largest(ctx context.Context, o options) error {
 	fmt.Print("\n## Most players on time, load generator on the same machine\n\n| chunk | suite | floor | gateway | at that number |\n| --- | --- | --- | --- | --- |\n")
-	for _, shape := range []floor.Shape{floor.Shapes()[1], floor.Shapes()[3]} {
+	for _, shape := range o.shapes(floor.Shapes()[1], floor.Shapes()[3]) {
 		for _, s := range suiteCiphers {
 			most, _, err := search(o.most, func(n int) (bool, string, error) {
 				r, err := floor.Run(ctx, floor.Config{Shape: shape, Cipher: s.cipher, Players: n, Duration: min(o.duration, 4*time.Second)})
@@ -188,7 +205,7 @@ func largest(ctx context.Context, o options) error {
 				return err
 			}
 			mine, how, err := search(o.most, func(n int) (bool, string, error) {
-				r, err := measure(ctx, shape, s.suite, n, o.duration)
+				r, err := measure(ctx, shape, s.suite, n, o.duration, "")
 				return r.onTime, fmt.Sprintf("%.2f + %.2f cores; %s", r.coresPer1000*float64(n)/1000, r.loadCores, r.verdict), err
 			})
 			if err != nil {
@@ -237,6 +254,11 @@ func memory(_ context.Context, o options) error {
 	after, err := ask[host.Report](p.host, "gc")
 	if err != nil {
 		return err
+	}
+	if file := o.profile("heap"); file != "" {
+		if _, err := ask[string](p.host, "heapprofile "+file); err != nil {
+			return err
+		}
 	}
 	n := float64(o.players) * 1024
 	fmt.Printf("\n## Memory per idle session (%d sessions)\n\n| resident KiB | heap KiB | stacks KiB | goroutines |\n| --- | --- | --- | --- |\n"+

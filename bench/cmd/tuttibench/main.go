@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +33,8 @@ type options struct {
 	duration time.Duration // of one measurement
 	players  int           // of a measurement of cost
 	most     int           // players of the search for the most on time
+	only     string        // part of the name of the shapes to measure
+	profiles string        // folder for profiles of the gateway; "" for none
 	parts    map[string]bool
 }
 
@@ -51,6 +55,8 @@ func run(args []string) error {
 	flags.DurationVar(&o.duration, "duration", 8*time.Second, "how long each measurement lasts")
 	flags.IntVar(&o.players, "players", 500, "players in a measurement of cost")
 	flags.IntVar(&o.most, "most", 8000, "where the search for the most players on time ends")
+	flags.StringVar(&o.only, "only", "", "measure only chunks whose name contains this, such as \"PCM 100\"")
+	flags.StringVar(&o.profiles, "profiles", "", "folder for CPU and heap profiles of the gateway")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -82,6 +88,20 @@ func run(args []string) error {
 	return nil
 }
 
+// shapes are those of all that -only lets through.
+func (o options) shapes(all ...floor.Shape) []floor.Shape {
+	return slices.DeleteFunc(slices.Clone(all), func(s floor.Shape) bool { return !strings.Contains(s.Name, o.only) })
+}
+
+// profile names the file of one profile, "" when none are wanted.
+func (o options) profile(words ...string) string {
+	if o.profiles == "" {
+		return ""
+	}
+	name := strings.ReplaceAll(strings.Join(words, "-"), " ", "-")
+	return filepath.Join(o.profiles, name+".pprof")
+}
+
 func handshakes(_ context.Context, o options) error {
 	fmt.Print("\n## Handshakes per second and core, server side\n\n| suite | PSK matches | falls back to the Sentinel |\n| --- | --- | --- |\n")
 	for _, suite := range []noise.Suite{noise.ChaChaPoly, noise.AESGCM} {
@@ -101,7 +121,7 @@ func floors(ctx context.Context, o options) error {
 	ciphers := []string{floor.Plain, floor.ChaCha, floor.GCM}
 	fmt.Printf("\n## Floor: cores per 1,000 players (%d players; late rounds in brackets)\n\n| chunk | %s |\n| --- | --- | --- | --- |\n",
 		o.players, strings.Join(ciphers, " | "))
-	for _, shape := range floor.Shapes() {
+	for _, shape := range o.shapes(floor.Shapes()...) {
 		fmt.Printf("| %s, %d B |", shape.Name, shape.Bytes)
 		for _, c := range ciphers {
 			res, err := floor.Run(ctx, floor.Config{Shape: shape, Cipher: c, Players: o.players, Duration: o.duration})

@@ -145,6 +145,9 @@ func New(cfg Config) *Pipeline {
 	return p
 }
 
+// LeadUS is the lead that the pipeline was made with.
+func (p *Pipeline) LeadUS() int64 { return p.cfg.LeadUS }
+
 // Hand gives the feed the item that follows: once per NeedNext, at once or later.
 func (p *Pipeline) Hand(it playback.Item) {
 	p.none.Store(false)

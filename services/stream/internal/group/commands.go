@@ -1,0 +1,267 @@
+package group
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/playback"
+	"github.com/tutti-audio/tutti/services/stream/internal/presence"
+	"github.com/tutti-audio/tutti/services/stream/internal/volume"
+)
+
+// maxQueue bounds a queue, so that the record fits into one message of the bus.
+const maxQueue = 2000
+
+// maxName bounds a group's name, in bytes.
+const maxName = 100
+
+// partTimeout is how long a change of membership waits for the sessions of those that
+// left, so that the next group's news come after this one's.
+const partTimeout = 2 * time.Second
+
+// ClientActor is the prefix of GroupCommand.actor for commands of controllers: they may
+// only do what the controller state offers.
+const ClientActor = "client:"
+
+// command carries out one GroupCommand and answers it.
+func (g *Group) command(c Command) {
+	if g.deleted {
+		c.Reply <- Reply{Err: fault.New(fault.NotFound, "group %s was deleted", g.id)}
+		return
+	}
+	if m := c.Cmd.GetMembership(); m != nil {
+		g.membership(m, c.Reply)
+		return
+	}
+	err := g.allowed(c.Cmd)
+	if err == nil {
+		err = g.obey(c)
+	}
+	if err != nil {
+		c.Reply <- Reply{Err: err}
+		return
+	}
+	g.touched = true
+	now := g.House.NowMicros()
+	c.Reply <- Reply{Group: g.record(now)}
+}
+
+// allowed refuses a controller's command that its state does not offer
+// (specification, controller command object).
+func (g *Group) allowed(c *tuttiv1.GroupCommand) error {
+	if !strings.HasPrefix(c.GetActor(), ClientActor) {
+		return nil
+	}
+	if want := commandName(c); !slices.Contains(g.controller(g.House.NowMicros()).GetSupportedCommands(), want) {
+		return fault.New(fault.Conflict, "group %s does not offer the command %q now", g.id, want)
+	}
+	return nil
+}
+
+// commandName is the specification's name of a command.
+func commandName(c *tuttiv1.GroupCommand) string {
+	switch k := c.GetCommand().(type) {
+	case *tuttiv1.GroupCommand_Play:
+		return "play"
+	case *tuttiv1.GroupCommand_Pause:
+		return "pause"
+	case *tuttiv1.GroupCommand_Stop:
+		return "stop"
+	case *tuttiv1.GroupCommand_Next:
+		return "next"
+	case *tuttiv1.GroupCommand_Previous:
+		return "previous"
+	case *tuttiv1.GroupCommand_SeekMs:
+		return "seek"
+	case *tuttiv1.GroupCommand_SeekRelativeMs:
+		return "seek_relative"
+	case *tuttiv1.GroupCommand_Volume:
+		return "volume"
+	case *tuttiv1.GroupCommand_Mute:
+		return "mute"
+	case *tuttiv1.GroupCommand_Repeat:
+		return "repeat_" + k.Repeat
+	case *tuttiv1.GroupCommand_Shuffle:
+		if k.Shuffle {
+			return "shuffle"
+		}
+		return "unshuffle"
+	}
+	return ""
+}
+
+// obey carries out a command other than membership.
+func (g *Group) obey(c Command) error {
+	switch k := c.Cmd.GetCommand().(type) {
+	case *tuttiv1.GroupCommand_Play:
+		if k.Play.GetUri() == "" {
+			return g.apply(playback.Resume{})
+		}
+		return g.apply(playback.PlayItems{Items: c.Items})
+	case *tuttiv1.GroupCommand_Pause:
+		if g.resuming {
+			g.resuming = false
+			return nil
+		}
+		return g.apply(playback.Pause{})
+	case *tuttiv1.GroupCommand_Stop:
+		g.resuming = false
+		return g.apply(playback.Stop{})
+	case *tuttiv1.GroupCommand_Next:
+		return g.apply(playback.Next{})
+	case *tuttiv1.GroupCommand_Previous:
+		return g.apply(playback.Previous{})
+	case *tuttiv1.GroupCommand_SeekMs:
+		return g.apply(playback.Seek{MS: k.SeekMs})
+	case *tuttiv1.GroupCommand_SeekRelativeMs:
+		return g.apply(playback.SeekRelative{MS: k.SeekRelativeMs})
+	case *tuttiv1.GroupCommand_Volume:
+		return g.setVolume(int(k.Volume))
+	case *tuttiv1.GroupCommand_Mute:
+		return g.setMute(k.Mute)
+	case *tuttiv1.GroupCommand_Repeat:
+		return g.apply(playback.SetRepeat{Repeat: k.Repeat})
+	case *tuttiv1.GroupCommand_Shuffle:
+		return g.apply(playback.SetShuffle{On: k.Shuffle})
+	case *tuttiv1.GroupCommand_Rename:
+		return g.rename(k.Rename)
+	case *tuttiv1.GroupCommand_Enqueue:
+		if len(g.s.Queue)+len(c.Items) > maxQueue {
+			return fault.New(fault.TooLarge, "the queue would have %d titles; it can hold %d", len(g.s.Queue)+len(c.Items), maxQueue)
+		}
+		return g.apply(playback.Enqueue{Items: c.Items})
+	case *tuttiv1.GroupCommand_ClearQueue:
+		g.resuming = false
+		return g.apply(playback.Clear{})
+	case *tuttiv1.GroupCommand_Get:
+		return nil
+	}
+	return fault.New(fault.Invalid, "group command holds nothing that this version knows")
+}
+
+func (g *Group) rename(name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	g.rec.Name = strings.TrimSpace(name)
+	return nil
+}
+
+// CheckName refuses a group name that is empty or too long, with OutOfRange.
+func CheckName(name string) error {
+	if n := strings.TrimSpace(name); n == "" || len(n) > maxName {
+		return fault.New(fault.OutOfRange, "a group's name has 1 to %d bytes", maxName).WithField("body.name", "empty or too long")
+	}
+	return nil
+}
+
+// setVolume sets the group's volume (specification, Setting group volume).
+func (g *Group) setVolume(v int) error {
+	if v < 0 || v > 100 {
+		return fault.New(fault.OutOfRange, "volume %d is not in 0-100", v).WithField("body.volume", "not in 0-100")
+	}
+	now := g.House.NowMicros()
+	var players []*member
+	var levels []int
+	for _, m := range g.members {
+		if p := presence.Player(m.p); p != nil && presence.Takes(p, "volume") {
+			players = append(players, m)
+			levels = append(levels, m.level(now))
+		}
+	}
+	if len(players) == 0 {
+		return fault.New(fault.Conflict, "no connected player of this group lets its volume be set")
+	}
+	g.orders++
+	for i, x := range volume.Set(levels, v) {
+		m := players[i]
+		m.volume = order{seq: g.orders, value: int32(x)}
+		m.hope, m.hopeUS = x, now+hopeTime
+		g.dirty[m.id] = true
+	}
+	return nil
+}
+
+// setMute mutes or unmutes every player that supports it.
+func (g *Group) setMute(on bool) error {
+	found := false
+	g.orders++
+	for _, m := range g.members {
+		if p := presence.Player(m.p); p != nil && presence.Takes(p, "mute") {
+			found = true
+			m.mute = order{seq: g.orders}
+			if on {
+				m.mute.value = 1
+			}
+			g.dirty[m.id] = true
+		}
+	}
+	if !found {
+		return fault.New(fault.Conflict, "no connected player of this group lets itself be muted")
+	}
+	return nil
+}
+
+// membership makes the members be these, or ends the group. It is answered when the
+// sessions of those that left know that their stream has ended, or cannot be told.
+func (g *Group) membership(m *tuttiv1.Membership, reply chan<- Reply) {
+	var parted []*courier
+	for id := range g.members {
+		if m.GetDelete() || !slices.Contains(m.GetMembers(), id) {
+			parted = append(parted, g.part(id))
+			g.log.Info("member left", obs.KeyClient, id)
+		}
+	}
+	if m.GetDelete() {
+		g.halt()
+		g.deleted = true
+		g.rec.Members = nil
+	} else {
+		g.rec.Members = slices.Clone(m.GetMembers())
+		for _, id := range m.GetMembers() {
+			if g.members[id] == nil {
+				g.join(id)
+				g.log.Info("member joined", obs.KeyClient, id)
+			}
+		}
+	}
+	g.touched = true
+	g.watch()
+	if g.run != nil {
+		formats, _ := g.formats()
+		g.run.p.SetRenditions(formats)
+	}
+	g.answerWhen(parted, m.GetDelete(), reply)
+}
+
+// answerWhen waits for the couriers of members that left, and then answers.
+func (g *Group) answerWhen(parted []*courier, deleted bool, reply chan<- Reply) {
+	r := Reply{Group: g.record(g.House.NowMicros())}
+	if len(parted) == 0 && !deleted {
+		reply <- r
+		return
+	}
+	self, ctx, timeout := g.self, g.ctx, g.Clock.After(partTimeout)
+	g.wg.Go(func() {
+		for _, c := range parted {
+			select {
+			case <-c.done:
+			case <-timeout:
+				timeout = closed
+			case <-ctx.Done():
+			}
+		}
+		if deleted {
+			_ = self.Send(ctx, gone{reply}) // fails only when the actor has ended; then so has the request
+			return
+		}
+		reply <- r
+	})
+}
+
+// closed is a timeout that has passed: nobody is waited for any more.
+var closed = func() <-chan time.Time { c := make(chan time.Time); close(c); return c }()

@@ -1,0 +1,140 @@
+package group
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+)
+
+// courier tells one member's session what the group wants it to know, one command
+// after the other, on its own goroutine: a session that does not answer holds up
+// nobody else. It is driven by the difference between want and told, so a session
+// that comes back, or a command that was lost, needs no special case.
+type courier struct {
+	clientID string
+	groupID  string
+	fence    uint64
+	send     func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error
+	house    House
+	clock    clockwork.Clock
+	log      *slog.Logger
+
+	wants chan want // one slot, the newest wins
+	done  chan struct{}
+}
+
+const (
+	sendTimeout = 3 * time.Second
+	retryMin    = 250 * time.Millisecond
+	retryMax    = 5 * time.Second
+)
+
+// want replaces what the session should know. It never blocks. One goroutine calls it.
+func (c *courier) want(w want) {
+	select {
+	case <-c.wants:
+	default:
+	}
+	c.wants <- w
+}
+
+// run sends until ctx ends, or until a last want is fulfilled.
+func (c *courier) run(ctx context.Context, t told) {
+	defer close(c.done)
+	var w want
+	var retry <-chan time.Time
+	wait := retryMin
+	for {
+		select {
+		case w = <-c.wants:
+			wait = retryMin
+		case <-retry:
+			wait = min(2*wait, retryMax)
+		case <-ctx.Done():
+			return
+		}
+		var ok bool
+		if t, ok = c.deliver(ctx, t, w); !ok {
+			retry = c.clock.After(wait)
+			continue
+		}
+		retry = nil
+		if w.last && len(c.wants) == 0 {
+			return
+		}
+	}
+}
+
+// deliver sends what is missing. It is false when it must try again later; a newer
+// want is taken before the next command in any case.
+func (c *courier) deliver(ctx context.Context, t told, w want) (told, bool) {
+	for len(c.wants) == 0 && ctx.Err() == nil {
+		cmd, after := next(t, w, c.house.NowMicros())
+		if cmd == nil {
+			return after, true
+		}
+		cmd.GroupId, cmd.Fence, cmd.SessionId = c.groupID, c.fence, w.sessionID
+		err := c.request(ctx, cmd)
+		if err == nil {
+			t = after
+			continue
+		}
+		var again bool
+		if t, again = c.refused(cmd, t, after, err); again {
+			return t, w.last // nobody waits for a session that is gone
+		}
+	}
+	return t, true
+}
+
+func (c *courier) request(ctx context.Context, cmd *tuttiv1.SessionCommand) error {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	return c.send(ctx, c.clientID, cmd)
+}
+
+// refused decides what an error means: what the session has been told now, and
+// whether the command should be tried again later.
+func (c *courier) refused(cmd *tuttiv1.SessionCommand, t, after told, err error) (told, bool) {
+	conflict := fault.CodeOf(err) == fault.Conflict
+	c.log.Debug("session did not take a command", obs.KeyClient, c.clientID, "command", name(cmd), obs.KeyErr, err)
+	switch cmd.GetCommand().(type) {
+	case *tuttiv1.SessionCommand_Player:
+		return after, false // a volume that comes late is worse than none
+	case *tuttiv1.SessionCommand_StreamEnd:
+		if conflict { // there is none: as it should be
+			after.stream, after.endAt = nil, 0
+			return after, false
+		}
+	case *tuttiv1.SessionCommand_StreamClear:
+		if conflict { // there is none to clear: start one
+			t.stream, t.endAt = nil, 0
+			return t, false
+		}
+	}
+	return t, true
+}
+
+func name(c *tuttiv1.SessionCommand) string {
+	switch c.GetCommand().(type) {
+	case *tuttiv1.SessionCommand_Group:
+		return "group"
+	case *tuttiv1.SessionCommand_State:
+		return "state"
+	case *tuttiv1.SessionCommand_Player:
+		return "player"
+	case *tuttiv1.SessionCommand_StreamStart:
+		return "stream_start"
+	case *tuttiv1.SessionCommand_StreamClear:
+		return "stream_clear"
+	case *tuttiv1.SessionCommand_StreamEnd:
+		return "stream_end"
+	}
+	return "other"
+}

@@ -1,0 +1,218 @@
+// Package group is the actor of one group: its queue and transport, the pipeline that
+// makes its audio, and what each member's session is told.
+//
+// The actor's goroutine never waits for the bus, a disk or a session. What can take time
+// has its own goroutine and reports back by message: the pipeline, one courier per
+// member, and the keeper of the record. Everything a member should know is computed
+// anew after each message and handed to its courier (type want), so a member that comes
+// late, reconnects, or missed something is not a special case.
+//
+// Loss of the lease, or the end of the process, ends the actor without a word to the
+// sessions: the next holder carries on from the record and the tapes.
+package group
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/tutti-audio/tutti/audio/source"
+	"github.com/tutti-audio/tutti/platform/actor"
+	"github.com/tutti-audio/tutti/platform/obs"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
+	"github.com/tutti-audio/tutti/services/stream/internal/playback"
+	"github.com/tutti-audio/tutti/services/stream/internal/presence"
+)
+
+// House tells the house clock.
+type House interface{ NowMicros() int64 }
+
+// Deps are what every group of an instance shares.
+type Deps struct {
+	InstanceID string
+	ChunkMS    int
+	AheadMS    int
+	MarginUS   int64 // our own pipeline's share of the lead at a start
+	Resume     bool  // a group that played when it was lost plays on by itself
+
+	Hub     *presence.Hub
+	Store   Store
+	House   House
+	Clock   clockwork.Clock
+	Log     *slog.Logger
+	Metrics *Metrics
+	Audio   *pipeline.Metrics
+	Open    func(ctx context.Context, uri string) (source.Source, error)
+	Send    func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error
+	// Publish writes a chunk to a tape; LastChunk reads the newest one, fault.NotFound
+	// when there is none.
+	Publish   func(ctx context.Context, groupID, renditionID string, data []byte) error
+	LastChunk func(ctx context.Context, groupID, renditionID string) ([]byte, error)
+}
+
+// Message is what the actor takes.
+type Message interface{ message() }
+
+// Command is a GroupCommand with what was looked up for it. Reply must have room for
+// the one answer.
+type Command struct {
+	Cmd   *tuttiv1.GroupCommand
+	Items []playback.Item // of play with a uri, and of enqueue
+	Reply chan<- Reply
+}
+
+// Reply answers a Command.
+type Reply struct {
+	Group *tuttiv1.Group
+	Err   error
+}
+
+type (
+	presenceChanged struct{ clientID string }
+	fromPipeline    struct {
+		epoch uint64
+		event pipeline.Event
+	}
+	wake struct{ gen int }            // the armed timer
+	gone struct{ reply chan<- Reply } // all members of a deleted group were told
+)
+
+func (Command) message()         {}
+func (presenceChanged) message() {}
+func (fromPipeline) message()    {}
+func (wake) message()            {}
+func (gone) message()            {}
+
+// Group is the actor's state; it belongs to the actor's goroutine.
+type Group struct {
+	Deps
+	id    string
+	fence uint64
+	self  *actor.Ref[Message]
+	ready func()
+	log   *slog.Logger
+
+	ctx    context.Context // of this life
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // all goroutines of this life
+
+	rec     *tuttiv1.Group // name, solo, members, previous_group_id
+	deleted bool
+	s       playback.State
+	epoch   uint64 // the highest ever used
+	run     *run
+	stream  *stream
+	playing bool // counted in the metrics
+	// resuming: it played when the last holder was lost, and plays on as soon as a
+	// member can hear it.
+	resuming bool
+
+	members map[string]*member
+	orders  uint64 // sequence of player commands
+	shared  shared // what all members are told
+	dirty   map[string]bool
+
+	keeper  *keeper
+	touched bool  // the record must be written
+	keptUS  int64 // when it was handed to the keeper
+	gen     int   // of the armed timer
+	disarm  func()
+}
+
+// New returns what makes the actor's handler. ready is called after every successful
+// start of a life.
+func New(d Deps, id string, fence uint64, ready func()) func(self *actor.Ref[Message]) actor.Handler[Message] {
+	return func(self *actor.Ref[Message]) actor.Handler[Message] {
+		return &Group{Deps: d, id: id, fence: fence, self: self, ready: ready, log: d.Log.With(obs.KeyGroup, id),
+			members: map[string]*member{}, dirty: map[string]bool{}, disarm: func() {}}
+	}
+}
+
+// Handle works on one message.
+func (g *Group) Handle(ctx context.Context, m Message) error {
+	switch m := m.(type) {
+	case Command:
+		g.command(m)
+	case presenceChanged:
+		g.presence(m.clientID)
+	case fromPipeline:
+		if g.run != nil && g.run.epoch == m.epoch {
+			g.report(m.event)
+		}
+	case wake:
+		if m.gen != g.gen {
+			return nil
+		}
+	case gone:
+		err := g.Store.Delete(ctx, g.id)
+		m.reply <- Reply{Group: g.record(g.House.NowMicros()), Err: err}
+		if err == nil {
+			g.log.Info("group deleted")
+			return actor.ErrStop
+		}
+		g.deleted = false
+	}
+	g.settle()
+	return nil
+}
+
+// settle brings everything in line with the state after a message.
+func (g *Group) settle() {
+	if g.deleted {
+		return
+	}
+	now := g.House.NowMicros()
+	g.hear(now)
+	g.shareOut(now)
+	g.keep(now)
+	g.arm(now)
+}
+
+// env is the moment as the playback machine needs it.
+func (g *Group) env() playback.Env {
+	return playback.Env{AudibleMS: g.positionMS(g.House.NowMicros()), Perm: perm}
+}
+
+// apply gives the playback machine a message and carries out its effects.
+func (g *Group) apply(m playback.Message) error {
+	before := g.s.Mode
+	next, effects, err := playback.Handle(g.s, g.env(), m)
+	if err != nil {
+		return err
+	}
+	g.s, g.touched = next, true
+	handed := false
+	for _, e := range effects {
+		switch e := e.(type) {
+		case playback.Begin:
+			g.begin(e.Item, e.PositionMS)
+		case playback.Halt:
+			g.halt()
+		case playback.Hand:
+			handed = true
+			if g.run != nil {
+				g.run.p.Hand(e.Item)
+			}
+		}
+	}
+	if _, asked := m.(playback.NeedNext); asked && !handed && g.run != nil {
+		g.run.p.None()
+	}
+	if before != g.s.Mode {
+		g.log.Info("playback", obs.KeyState, modeName(g.s.Mode), "position_ms", g.s.PositionMS, "fence", g.fence)
+	}
+	return nil
+}
+
+func modeName(m playback.Mode) string {
+	switch m {
+	case playback.Playing:
+		return "playing"
+	case playback.Paused:
+		return "paused"
+	}
+	return "stopped"
+}

@@ -1,0 +1,196 @@
+package group
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tutti-audio/tutti/audio/pcm"
+	"github.com/tutti-audio/tutti/platform/actor"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/tape"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
+	"github.com/tutti-audio/tutti/services/stream/internal/playback"
+	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
+	"github.com/tutti-audio/tutti/services/stream/internal/timeline"
+)
+
+// resumeMarginUS is how much of the tape must be left to be carried on in time: to
+// open the source, seek, and convert.
+const resumeMarginUS = 700_000
+
+// Start reads the record, greets the members and carries on what played.
+func (g *Group) Start(ctx context.Context) error {
+	rec, rev, err := g.Store.Get(ctx, g.id)
+	if fault.CodeOf(err) == fault.NotFound {
+		return actor.ErrStop // deleted while it was asked for
+	}
+	if err != nil {
+		return fmt.Errorf("read the group's record: %w", err)
+	}
+	g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	g.rec, g.s, g.epoch = rec, fromRecord(rec), rec.GetEpoch()
+	g.keeper = &keeper{id: g.id, fence: g.fence, rev: rev, store: g.Store, clock: g.Clock, log: g.log, lost: g.self.Stop,
+		records: make(chan *tuttiv1.Group, 1), done: make(chan struct{})}
+	g.wg.Go(func() { g.keeper.run(g.ctx) })
+	for _, id := range rec.GetMembers() {
+		g.join(id)
+	}
+	g.watch()
+	if rec.GetPlaybackState() == statePlaying {
+		g.carryOn(ctx, rec)
+	}
+	g.touched = true
+	g.settle()
+	g.Metrics.held(1)
+	g.log.Info("group held", obs.KeyFence, g.fence, obs.KeyState, modeName(g.s.Mode), "members", len(g.members))
+	g.ready()
+	return nil
+}
+
+// Close ends what this life started. Sessions are told nothing.
+func (g *Group) Close(context.Context) {
+	if g.cancel == nil {
+		return
+	}
+	g.Hub.Forget(g.id)
+	g.disarm()
+	g.setPlaying(false)
+	if !g.deleted {
+		g.touched = true
+		g.keep(g.House.NowMicros())
+	}
+	g.cancel()
+	g.wg.Wait()
+	g.Metrics.held(-1)
+}
+
+// carryOn goes on with a group that played when its last holder was lost: from the end
+// of the tapes when there is enough left, without anybody hearing it; else from where
+// the music was, when a member can hear it.
+func (g *Group) carryOn(ctx context.Context, rec *tuttiv1.Group) {
+	if len(g.s.Queue) == 0 {
+		return
+	}
+	now := g.House.NowMicros()
+	if p := rec.GetNowPlaying(); p != nil {
+		g.s.PositionMS = p.GetPositionMs()
+	}
+	epoch := fromTimeline(rec.GetTimeline())
+	if epoch != nil && epoch.ID == rec.GetEpoch() {
+		tails := g.readTapes(ctx, epoch, rec.GetRenditions())
+		if end := tails.endUS; end > now+resumeMarginUS && g.takeOver(epoch, tails, now) {
+			g.log.Info("playback carried on from the tape", "ahead_ms", (end-now)/1000, "epoch", epoch.ID)
+			return
+		}
+		if i := g.s.Find(tails.itemID); i >= 0 {
+			g.s.Index, g.s.PositionMS = i, tails.mediaMS
+		}
+	}
+	g.s.Mode = playback.Paused
+	g.resuming = g.Resume
+	g.log.Info("playback was interrupted", "position_ms", g.s.PositionMS, "resumes", g.Resume)
+}
+
+// tails is where the tapes of an epoch end.
+type tails struct {
+	next    map[string]int64 // by rendition id: the frame after the last chunk
+	rates   map[string]int
+	endUS   int64 // of the tape that ends last
+	itemID  string
+	mediaMS int64
+}
+
+func (g *Group) readTapes(ctx context.Context, e *timeline.Epoch, renditions []*tuttiv1.Rendition) tails {
+	t := tails{next: map[string]int64{}, rates: map[string]int{}}
+	for _, r := range renditions {
+		data, err := g.LastChunk(ctx, g.id, r.GetRenditionId())
+		if err != nil {
+			if fault.CodeOf(err) != fault.NotFound {
+				g.log.Warn("tape cannot be read", obs.KeyRendition, r.GetRenditionId(), obs.KeyErr, err)
+			}
+			continue
+		}
+		c, err := tape.Parse(data)
+		if err != nil || c.Epoch != e.ID {
+			continue
+		}
+		rate := int(r.GetFormat().GetSampleRate())
+		id := r.GetRenditionId()
+		t.next[id], t.rates[id] = timeline.FrameAt(e.T0, c.TimestampUS, rate)+int64(c.Frames), rate
+		if end := timeline.FrameTime(e.T0, t.next[id], rate); end > t.endUS {
+			t.endUS, t.itemID, t.mediaMS = end, c.ItemID, c.MediaEndMS
+		}
+	}
+	return t
+}
+
+// takeOver continues the epoch of the last holder.
+func (g *Group) takeOver(e *timeline.Epoch, t tails, now int64) bool {
+	marks := marksOf(e, g.s)
+	resume, first, err := pipeline.Plan(e, t.next, t.rates)
+	if err != nil {
+		return false
+	}
+	i := g.s.Find(first.ItemID)
+	if i < 0 || len(marks) == 0 {
+		return false
+	}
+	g.s.Mode, g.s.Waiting, g.s.Handed = playback.Playing, false, first.ItemID
+	// What sounds now, and what lies between it and the item that the feed opens again.
+	heard := 0
+	for heard < len(marks)-1 && marks[heard+1].startUS <= now {
+		heard++
+	}
+	g.s.Index = max(g.s.Find(marks[heard].item.ID), 0)
+	g.s.Ahead = nil
+	last := resume.Epoch.SourceTime(resume.Seg, resume.Frame)
+	for n, m := range marks {
+		if n > heard && m.startUS <= last {
+			g.s.Ahead = append(g.s.Ahead, m.item.ID)
+		}
+	}
+	for len(marks) > heard+1 && marks[len(marks)-1].startUS > last {
+		marks = marks[:len(marks)-1]
+	}
+	lead := g.lead()
+	g.stream = &stream{epoch: e.ID, t0: e.T0, leadUS: lead}
+	g.launch(&run{epoch: e.ID, t0: e.T0, first: g.s.Queue[i], marks: marks[heard:], checkpoint: g.rec.GetTimeline()},
+		pipeline.Config{LeadUS: lead, Resume: resume, First: pipeline.Start{Item: g.s.Queue[i], Frame: first.MediaFrame, Exact: true}})
+	return true
+}
+
+// marksOf lists where the items of an epoch sound.
+func marksOf(e *timeline.Epoch, s playback.State) []mark {
+	var out []mark
+	for n := e.First(); n <= e.Last(); n++ {
+		seg := e.Segment(n)
+		for _, m := range seg.Marks {
+			i := s.Find(m.ItemID)
+			if i < 0 {
+				continue
+			}
+			out = append(out, mark{item: s.Queue[i], startUS: e.SourceTime(n, m.Frame),
+				mediaMS: timeline.Scale(m.MediaFrame, 1000, int64(seg.Format.SampleRate))})
+		}
+	}
+	return out
+}
+
+// formats is the set of formats that the members need now, and the clients of each.
+func (g *Group) formats() (formats []pcm.Format, clients map[string][]string) {
+	clients = map[string][]string{}
+	for _, id := range g.rec.GetMembers() {
+		m := g.members[id]
+		if m == nil || !m.streams {
+			continue
+		}
+		r := rendition.ID(m.format)
+		if clients[r] == nil {
+			formats = append(formats, m.format)
+		}
+		clients[r] = append(clients[r], id)
+	}
+	return formats, clients
+}

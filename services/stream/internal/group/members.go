@@ -1,0 +1,220 @@
+package group
+
+import (
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tutti-audio/tutti/audio/pcm"
+	"github.com/tutti-audio/tutti/platform/obs"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/playback"
+	"github.com/tutti-audio/tutti/services/stream/internal/presence"
+	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
+)
+
+// member is one client of the group, present or not.
+type member struct {
+	id      string
+	courier *courier
+	p       *tuttiv1.ClientPresence // latest; nil when the client is not known
+	streams bool                    // it can be sent audio now, in this format
+	format  pcm.Format
+	volume  order
+	mute    order
+	// hope is the volume that was asked for and not yet reported back, until hopeUS.
+	hope   int
+	hopeUS int64
+}
+
+// hopeTime is how long a requested volume counts before the player reports it.
+const hopeTime = 2_000_000
+
+// shared is what all members are told, as it was handed out last.
+type shared struct {
+	group      *tuttiv1.GroupInfo
+	metadata   *tuttiv1.MetadataState
+	metaKey    metaKey
+	controller *tuttiv1.ControllerState
+	stream     stream
+	starts     map[string]*tuttiv1.StreamStart // of stream's epoch, by rendition id
+}
+
+// join makes a member and its courier.
+func (g *Group) join(id string) {
+	m := &member{id: id, courier: &courier{clientID: id, groupID: g.id, fence: g.fence, send: g.Send, house: g.House,
+		clock: g.Clock, log: g.log, wants: make(chan want, 1), done: make(chan struct{})}}
+	g.members[id] = m
+	g.look(m)
+	var t told
+	if st := m.p.GetStream(); st.GetGroupId() == g.id && m.p.GetConnected() {
+		// An earlier holder started it: it must be cleared when the epoch differs.
+		t.sessionID = m.p.GetSessionId()
+		t.stream = &tuttiv1.StreamStart{RenditionId: st.GetRenditionId(), Format: st.GetFormat(), Epoch: st.GetEpoch()}
+	}
+	g.wg.Go(func() { m.courier.run(g.ctx, t) })
+	g.dirty[id] = true
+}
+
+// part ends a member's stream. Its courier ends when the session knows, or cannot.
+func (g *Group) part(id string) *courier {
+	m := g.members[id]
+	delete(g.members, id)
+	w := want{last: true}
+	if presence.Active(m.p) {
+		w.sessionID = m.p.GetSessionId()
+	}
+	m.courier.want(w)
+	return m.courier
+}
+
+// watch asks the hub for news of the members.
+func (g *Group) watch() {
+	self, ctx := g.self, g.ctx
+	g.Hub.Watch(g.id, g.rec.GetMembers(), func(id string) { _ = self.Send(ctx, presenceChanged{id}) })
+	for _, m := range g.members { // what changed before the watch
+		g.look(m)
+	}
+}
+
+// presence takes news of a member.
+func (g *Group) presence(id string) {
+	m := g.members[id]
+	if m == nil {
+		return
+	}
+	before := m.p
+	g.look(m)
+	// A player that has no other member beside it and is taken over by something else
+	// stops the music (specification, available: false).
+	lost := before.GetAvailable() && !m.p.GetAvailable() && m.p.GetConnected() && before.GetSessionId() == m.p.GetSessionId()
+	if lost && len(g.members) == 1 && g.s.Mode == playback.Playing {
+		g.log.Info("playback stops: the only member is in use by something else", obs.KeyClient, id)
+		_ = g.apply(playback.Pause{})
+	}
+}
+
+// look reads a member's presence and decides what it can be sent.
+func (g *Group) look(m *member) {
+	old, streams, format := m.p, m.streams, m.format
+	m.p = g.Hub.Get(m.id)
+	g.dirty[m.id] = true
+	m.streams = presence.CanStream(m.p)
+	if m.streams {
+		m.format, m.streams = rendition.Choose(m.p.GetPlayerSupport().GetSupportedFormats(), m.p.GetPlayer().GetFormat())
+		if !m.streams && (old == nil || streams || old.GetSessionId() != m.p.GetSessionId()) {
+			g.log.Warn("player lists no format that can be produced", obs.KeyClient, m.id)
+		}
+	}
+	if p := presence.Player(m.p); p != nil && int(p.GetVolume()) == m.hope {
+		m.hopeUS = 0
+	}
+	if streams != m.streams || streams && format != m.format {
+		g.touched = true
+		if g.run != nil {
+			formats, _ := g.formats()
+			g.run.p.SetRenditions(formats)
+		}
+		g.log.Info("member's audio", obs.KeyClient, m.id, "receives", m.streams, "format", m.format.String())
+	}
+	if old.GetPlayer().GetVolume() != m.p.GetPlayer().GetVolume() || old.GetPlayer().GetMuted() != m.p.GetPlayer().GetMuted() {
+		g.touched = true
+	}
+}
+
+// lead is the common send-ahead of the members (specification, Server Audio Send
+// Constraints), and what our own pipeline needs.
+func (g *Group) lead() int64 {
+	var us int64
+	for _, m := range g.members {
+		if m.streams {
+			us = max(us, presence.Full(m.p.GetPlayer()))
+		}
+	}
+	return us + g.MarginUS
+}
+
+// shareOut hands every member that is concerned what it should know now.
+func (g *Group) shareOut(now int64) {
+	if g.resuming && slices.ContainsFunc(slices.Collect(maps.Values(g.members)), func(m *member) bool { return m.streams }) {
+		g.resuming = false
+		if err := g.apply(playback.Resume{}); err != nil {
+			g.log.Warn("playback does not resume", obs.KeyErr, err)
+		}
+	}
+	if g.refresh(now) {
+		for id := range g.members {
+			g.dirty[id] = true
+		}
+	}
+	for id := range g.dirty {
+		if m := g.members[id]; m != nil {
+			m.courier.want(g.want(m))
+		}
+	}
+	clear(g.dirty)
+}
+
+// refresh recomputes what is shared, and reports whether it differs.
+func (g *Group) refresh(now int64) bool {
+	changed := false
+	if info := g.info(); !proto.Equal(info, g.shared.group) {
+		g.shared.group, changed = info, true
+	}
+	if key := g.metaKey(); key != g.shared.metaKey || g.shared.metadata == nil {
+		g.shared.metaKey, g.shared.metadata, changed = key, g.metadata(now), true
+	}
+	if c := g.controller(now); !proto.Equal(c, g.shared.controller) {
+		g.shared.controller, changed, g.touched = c, true, true
+	}
+	var s stream
+	if g.stream != nil {
+		s = *g.stream
+	}
+	if s != g.shared.stream {
+		if s.epoch != g.shared.stream.epoch {
+			g.shared.starts = nil
+		}
+		g.shared.stream, changed = s, true
+	}
+	return changed
+}
+
+// want is what one member should know.
+func (g *Group) want(m *member) want {
+	if !presence.Active(m.p) {
+		return want{}
+	}
+	w := want{sessionID: m.p.GetSessionId(), group: g.shared.group, metadata: g.shared.metadata, controller: g.shared.controller,
+		volume: m.volume, mute: m.mute}
+	switch s := g.shared.stream; {
+	case s.endUS != 0:
+		w.endAt = s.endUS
+	case s.epoch != 0 && m.streams:
+		w.stream = g.start(m.format)
+	}
+	return w
+}
+
+// start is the StreamStart of the present epoch in one format; nil when that cannot be
+// encoded.
+func (g *Group) start(f pcm.Format) *tuttiv1.StreamStart {
+	id := rendition.ID(f)
+	if s, ok := g.shared.starts[id]; ok {
+		return s
+	}
+	header, err := rendition.Header(f, rendition.ChunkFrames(f, g.ChunkMS))
+	var s *tuttiv1.StreamStart
+	if err != nil {
+		g.log.Error("rendition cannot be made", obs.KeyRendition, id, obs.KeyErr, err)
+	} else {
+		s = &tuttiv1.StreamStart{RenditionId: id, Format: rendition.Proto(f), CodecHeader: header, Epoch: g.shared.stream.epoch,
+			NotBeforeUs: g.shared.stream.t0, SendAheadUs: g.shared.stream.leadUS}
+	}
+	if g.shared.starts == nil {
+		g.shared.starts = map[string]*tuttiv1.StreamStart{}
+	}
+	g.shared.starts[id] = s
+	return s
+}

@@ -1,0 +1,36 @@
+package group
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics counts the groups of an instance. A nil *Metrics counts nothing.
+type Metrics struct {
+	groups  prometheus.Gauge
+	playing prometheus.Gauge
+}
+
+// NewMetrics registers the metrics with r.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		groups:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "tutti_stream_groups", Help: "Groups that this instance holds."}),
+		playing: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tutti_stream_groups_playing", Help: "Groups of this instance that play."}),
+	}
+	r.MustRegister(m.groups, m.playing)
+	return m
+}
+
+func (m *Metrics) held(n float64) {
+	if m != nil {
+		m.groups.Add(n)
+	}
+}
+
+func (m *Metrics) play(on bool) {
+	if m == nil {
+		return
+	}
+	if on {
+		m.playing.Inc()
+	} else {
+		m.playing.Dec()
+	}
+}

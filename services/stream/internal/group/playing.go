@@ -1,0 +1,213 @@
+package group
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"math/rand/v2"
+
+	"github.com/tutti-audio/tutti/platform/actor"
+	"github.com/tutti-audio/tutti/platform/obs"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
+	"github.com/tutti-audio/tutti/services/stream/internal/playback"
+)
+
+// run is a pipeline in progress.
+type run struct {
+	epoch      uint64
+	p          *pipeline.Pipeline
+	cancel     context.CancelFunc
+	first      playback.Item
+	beginMS    int64  // where first begins: the position until it is audible
+	t0         int64  // 0 until the pipeline has fixed it
+	marks      []mark // from the audible item on; all of them later than t0
+	heard      bool   // marks[0] is audible
+	drained    bool
+	endUS      int64 // once drained: the last sample sounds until then
+	checkpoint *tuttiv1.Timeline
+}
+
+// mark is where an item begins to sound.
+type mark struct {
+	item    playback.Item
+	startUS int64
+	mediaMS int64 // position in the item at startUS
+}
+
+// stream is the epoch that sessions are told of. It changes when the next epoch's audio
+// is there, so that a listener who skips hears the old title until then.
+type stream struct {
+	epoch  uint64
+	t0     int64
+	leadUS int64
+	endUS  int64 // when not 0: it ends by itself then
+}
+
+func perm(n int) []int { return rand.Perm(n) }
+
+// begin starts a new epoch. Epochs are house-clock times, so that they grow even
+// when the last one could not be saved.
+func (g *Group) begin(it playback.Item, ms int64) {
+	g.stop()
+	g.resuming = false
+	g.epoch = max(g.epoch+1, uint64(g.House.NowMicros()))
+	lead := g.lead()
+	g.launch(&run{epoch: g.epoch, first: it, beginMS: ms}, pipeline.Config{LeadUS: lead, First: pipeline.Start{Item: it, MS: ms}})
+	g.setPlaying(true)
+}
+
+// launch runs a pipeline under r.
+func (g *Group) launch(r *run, cfg pipeline.Config) {
+	ctx, cancel := context.WithCancel(g.ctx)
+	formats, _ := g.formats()
+	cfg.EpochID, cfg.ChunkMS, cfg.AheadMS, cfg.Renditions = r.epoch, g.ChunkMS, g.AheadMS, formats
+	cfg.House, cfg.Clock, cfg.Metrics, cfg.Open = g.House, g.Clock, g.Audio, g.Open
+	cfg.Log = g.log.With("epoch", r.epoch)
+	cfg.Publish = func(ctx context.Context, id string, data []byte) error { return g.Publish(ctx, g.id, id, data) }
+	self := g.self
+	cfg.Events = func(ctx context.Context, e pipeline.Event) {
+		_ = self.Send(ctx, fromPipeline{r.epoch, e}) // fails only when one of the two has ended
+	}
+	r.p, r.cancel = pipeline.New(cfg), cancel
+	g.run = r
+	g.wg.Go(func() { defer cancel(); r.p.Run(ctx) })
+	g.setPlaying(true)
+}
+
+// stop ends the pipeline; what is on the tapes stays there.
+func (g *Group) stop() {
+	if g.run != nil {
+		g.run.cancel()
+		g.run = nil
+	}
+}
+
+// halt ends the audio at once.
+func (g *Group) halt() {
+	g.stop()
+	g.stream = nil
+	g.setPlaying(false)
+}
+
+func (g *Group) setPlaying(on bool) {
+	if g.playing != on {
+		g.playing = on
+		g.Metrics.play(on)
+	}
+}
+
+// report takes what the pipeline says.
+func (g *Group) report(e pipeline.Event) {
+	g.touched = true
+	switch e := e.(type) {
+	case pipeline.Started:
+		g.run.t0 = e.T0
+		g.stream = &stream{epoch: g.run.epoch, t0: e.T0, leadUS: g.run.p.LeadUS()}
+		g.shared.starts = nil
+		g.log.Info("stream starts", "epoch", g.run.epoch, "item", g.run.first.URI, "position_ms", g.run.beginMS,
+			"lead_ms", g.run.p.LeadUS()/1000)
+	case pipeline.Begun:
+		g.run.marks = append(g.run.marks, mark{item: e.Item, startUS: e.StartUS, mediaMS: e.MediaMS})
+		g.run.checkpoint = toTimeline(g.run.epoch, g.run.t0, e.First, e.Segments)
+		g.learn(e.Item)
+		_ = g.apply(playback.Begun{ID: e.Item.ID})
+	case pipeline.Failed:
+		reason := fmt.Sprintf("%s cannot be played: %v", e.Item.URI, e.Err)
+		if e.Partial {
+			reason = fmt.Sprintf("%s breaks off: %v", e.Item.URI, e.Err)
+		}
+		reason += ". It was skipped; check the file or address, or remove it from the queue"
+		g.log.Warn("title skipped", "item", e.Item.URI, "partial", e.Partial, obs.KeyErr, e.Err)
+		_ = g.apply(playback.Failed{ID: e.Item.ID, Reason: reason, Partial: e.Partial})
+	case pipeline.NeedNext:
+		_ = g.apply(playback.NeedNext{})
+	case pipeline.Stalled:
+		_ = g.apply(playback.Stalled{ID: e.ItemID, MS: e.MS})
+	case pipeline.Drained:
+		g.run.drained, g.run.endUS = true, e.EndUS
+		if g.stream != nil && g.stream.epoch == g.run.epoch {
+			g.stream.endUS = e.EndUS
+		}
+	}
+}
+
+// learn keeps what a medium's tags said about a queue item.
+func (g *Group) learn(it playback.Item) {
+	if i := g.s.Find(it.ID); i >= 0 {
+		g.s.Queue = slices.Clone(g.s.Queue)
+		g.s.Queue[i] = it
+	}
+}
+
+// hear follows the ear: which item is audible at now, and whether it is over.
+func (g *Group) hear(now int64) {
+	for g.run != nil {
+		r := g.run
+		switch {
+		case len(r.marks) > 0 && !r.heard && r.marks[0].startUS <= now:
+			r.heard = true
+		case len(r.marks) > 1 && r.marks[1].startUS <= now:
+			r.marks = r.marks[1:]
+		case r.drained && now >= r.endUS:
+			_ = g.apply(playback.Ended{})
+			continue
+		default:
+			return
+		}
+		_ = g.apply(playback.Audible{ID: r.marks[0].item.ID})
+		g.log.Info("title is audible", "item", r.marks[0].item.URI, "title", r.marks[0].item.Title)
+	}
+}
+
+// positionMS is the position in the audible item at house time now.
+func (g *Group) positionMS(now int64) int64 {
+	r := g.run
+	if r == nil || g.s.Mode != playback.Playing {
+		return g.s.PositionMS
+	}
+	if !r.heard || len(r.marks) == 0 {
+		return r.beginMS
+	}
+	m := r.marks[0]
+	if r.drained {
+		now = min(now, r.endUS)
+	}
+	at := m.mediaMS + max(now-m.startUS, 0)/1000
+	if m.item.DurationMS > 0 {
+		at = min(at, m.item.DurationMS)
+	}
+	return at
+}
+
+// arm sets the timer for the next thing that happens by itself.
+func (g *Group) arm(now int64) {
+	g.gen++
+	g.disarm()
+	at := int64(0)
+	sooner := func(us int64) {
+		if at == 0 || us < at {
+			at = us
+		}
+	}
+	if r := g.run; r != nil {
+		if len(r.marks) > 0 && !r.heard {
+			sooner(r.marks[0].startUS)
+		}
+		if len(r.marks) > 1 {
+			sooner(r.marks[1].startUS)
+		}
+		if r.drained {
+			sooner(r.endUS)
+		}
+		sooner(g.keptUS + saveEveryUS)
+	}
+	if at == 0 {
+		g.disarm = func() {}
+		return
+	}
+	d := max(time.Duration(at-now)*time.Microsecond, time.Millisecond)
+	g.disarm = actor.After[Message](g.self, g.Clock, d, wake{g.gen})
+}

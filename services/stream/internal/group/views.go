@@ -1,0 +1,189 @@
+package group
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/playback"
+	"github.com/tutti-audio/tutti/services/stream/internal/presence"
+	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
+	"github.com/tutti-audio/tutti/services/stream/internal/volume"
+)
+
+// saveEveryUS is how old a saved position may be while playing.
+const saveEveryUS = 1_000_000
+
+// info is group/update.
+func (g *Group) info() *tuttiv1.GroupInfo {
+	state := stateStopped
+	if g.s.Mode == playback.Playing {
+		state = statePlaying
+	}
+	return &tuttiv1.GroupInfo{GroupId: g.id, Name: g.rec.GetName(), PlaybackState: state}
+}
+
+// metaKey is what metadata depends on: a new state is sent when it changes.
+type metaKey struct {
+	mode     playback.Mode
+	item     playback.Item
+	startUS  int64 // while playing
+	position int64 // while not
+}
+
+func (g *Group) metaKey() metaKey {
+	it, _ := g.s.Current()
+	if g.s.Mode != playback.Playing {
+		return metaKey{mode: g.s.Mode, item: it, position: g.s.PositionMS}
+	}
+	if r := g.run; r != nil && r.heard {
+		return metaKey{mode: g.s.Mode, item: r.marks[0].item, startUS: r.marks[0].startUS}
+	}
+	return g.shared.metaKey // nothing of the new epoch is audible yet: as before
+}
+
+// metadata is the metadata object of server/state. Its timestamp is never in the
+// future: titles are announced when they are audible.
+func (g *Group) metadata(now int64) *tuttiv1.MetadataState {
+	k := g.shared.metaKey
+	m := &tuttiv1.MetadataState{TimestampUs: now}
+	if k.item.ID == "" {
+		return m
+	}
+	text := func(s string) *string {
+		if s == "" {
+			return nil
+		}
+		return &s
+	}
+	number := func(n int) *int32 {
+		if n <= 0 {
+			return nil
+		}
+		v := int32(n)
+		return &v
+	}
+	m.Title, m.Artist, m.AlbumArtist, m.Album = text(titleOf(k.item)), text(k.item.Artist), text(k.item.AlbumArtist), text(k.item.Album)
+	m.Year, m.Track = number(k.item.Year), number(k.item.Track)
+	m.Progress = &tuttiv1.Progress{TrackProgressMs: k.position, TrackDurationMs: k.item.DurationMS}
+	if k.mode == playback.Playing && k.startUS != 0 {
+		m.TimestampUs = k.startUS
+		m.Progress.TrackProgressMs, m.Progress.PlaybackSpeed = g.run.marks[0].mediaMS, 1000
+	}
+	return m
+}
+
+// titleOf is the title, or the last part of the address of a medium without tags.
+func titleOf(it playback.Item) string {
+	if it.Title != "" {
+		return it.Title
+	}
+	name := it.URI
+	for i := len(name) - 1; i >= 0; i-- {
+		if name[i] == '/' && i < len(name)-1 {
+			return name[i+1:]
+		}
+	}
+	return name
+}
+
+// controller is the controller object of server/state.
+func (g *Group) controller(now int64) *tuttiv1.ControllerState {
+	c := &tuttiv1.ControllerState{SupportedCommands: g.s.Commands(), Repeat: g.s.Repeat, Shuffle: g.s.Shuffle}
+	vols, mutes := g.levels(now)
+	var ok bool
+	v, ok := volume.Group(vols)
+	c.Volume = int32(v)
+	if ok {
+		c.SupportedCommands = append(c.SupportedCommands, "volume")
+	}
+	if c.Muted, ok = volume.Muted(mutes); ok {
+		c.SupportedCommands = append(c.SupportedCommands, "mute")
+	}
+	c.SupportedCommands = append(c.SupportedCommands, "switch")
+	if it, _ := g.s.Current(); slices.Contains(c.SupportedCommands, "seek") {
+		c.SeekMaxMs = &it.DurationMS
+	}
+	return c
+}
+
+// levels lists volume and mute of the players that let them be set.
+func (g *Group) levels(now int64) (vols []int, mutes []bool) {
+	for _, m := range g.members {
+		p := presence.Player(m.p)
+		if p == nil {
+			continue
+		}
+		if presence.Takes(p, "volume") {
+			vols = append(vols, m.level(now))
+		}
+		if presence.Takes(p, "mute") {
+			mutes = append(mutes, p.GetMuted())
+		}
+	}
+	return vols, mutes
+}
+
+// level is the member's volume: as asked for shortly before, else as reported.
+func (m *member) level(now int64) int {
+	if m.hopeUS > now {
+		return m.hope
+	}
+	return int(min(max(m.p.GetPlayer().GetVolume(), 0), 100))
+}
+
+// record is the group as it is kept and shown.
+func (g *Group) record(now int64) *tuttiv1.Group {
+	r := &tuttiv1.Group{GroupId: g.id, Name: g.rec.GetName(), Solo: g.rec.GetSolo(), Members: g.rec.GetMembers(),
+		PreviousGroupId: g.rec.GetPreviousGroupId(), Epoch: g.epoch, Fence: g.fence, InstanceId: g.InstanceID,
+		UpdatedAt: timestamppb.New(g.Clock.Now())}
+	toRecord(r, g.s)
+	if g.resuming {
+		r.PlaybackState, r.Paused = statePlaying, false
+	}
+	formats, clients := g.formats()
+	if g.run != nil {
+		r.Timeline = g.run.checkpoint
+		for _, f := range formats {
+			id := rendition.ID(f)
+			r.Renditions = append(r.Renditions, &tuttiv1.Rendition{RenditionId: id, Format: rendition.Proto(f), Clients: clients[id]})
+		}
+	}
+	vols, mutes := g.levels(now)
+	v, _ := volume.Group(vols)
+	r.Volume = int32(v)
+	r.Muted, _ = volume.Muted(mutes)
+	if g.stream != nil {
+		r.SendAheadMs = g.stream.leadUS / 1000
+	}
+	it, ok := g.s.Current()
+	if !ok {
+		return r
+	}
+	if g.s.Mode == playback.Playing && g.run != nil && g.run.heard {
+		it = g.run.marks[0].item
+	}
+	at := g.positionMS(now)
+	r.NowPlaying = &tuttiv1.NowPlaying{ItemId: it.ID, Title: titleOf(it), Artist: it.Artist, Album: it.Album, DurationMs: it.DurationMS,
+		PositionMs: at, AtUs: now, At: r.UpdatedAt}
+	if g.s.Mode == playback.Playing {
+		r.PositionMs = at
+		if g.run != nil && g.run.heard {
+			r.NowPlaying.Speed = 1000
+		}
+	}
+	return r
+}
+
+// keep has the record written when something in it changed, and while playing once a
+// second for the position.
+func (g *Group) keep(now int64) {
+	due := g.run != nil && now >= g.keptUS+saveEveryUS
+	if !g.touched && !due {
+		return
+	}
+	g.touched, g.keptUS = false, now
+	g.keeper.keep(proto.CloneOf(g.record(now)))
+}

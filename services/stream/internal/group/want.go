@@ -1,0 +1,124 @@
+package group
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+)
+
+// want is what one session should have been told. A group computes it anew whenever
+// something changes; the member's courier sends what is missing. Nothing that a want
+// points to is ever changed.
+type want struct {
+	sessionID  string // empty: there is no session with roles, so nothing to tell
+	group      *tuttiv1.GroupInfo
+	metadata   *tuttiv1.MetadataState
+	controller *tuttiv1.ControllerState
+	stream     *tuttiv1.StreamStart // nil: no stream
+	endAt      int64                // without stream: when the last one ends by itself; 0: now
+	volume     order
+	mute       order
+	last       bool // tell the session that its stream ends, and nothing more
+}
+
+// order is a player command. It is sent once; a newer one replaces it.
+type order struct {
+	seq   uint64
+	value int32
+}
+
+// told is what a session was told.
+type told struct {
+	sessionID  string
+	group      *tuttiv1.GroupInfo
+	metadata   *tuttiv1.MetadataState
+	controller *tuttiv1.ControllerState
+	stream     *tuttiv1.StreamStart
+	endAt      int64 // the stream was told to end then
+	volume     uint64
+	mute       uint64
+}
+
+// next is the next command that brings a session from t to w at house time now, and
+// what it has been told once that command was taken. It is nil when nothing is
+// missing. It is a pure function; the order is the specification's: an end before the
+// news of another group, the group before its stream, the stream before its titles.
+func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
+	if t.sessionID != w.sessionID {
+		t = told{sessionID: w.sessionID, volume: t.volume, mute: t.mute}
+	}
+	if w.sessionID == "" {
+		return nil, t
+	}
+	if t.stream != nil && t.endAt != 0 && now >= t.endAt {
+		t.stream, t.endAt = nil, 0 // it has ended by itself
+	}
+	if w.stream == nil && t.stream != nil && (t.endAt == 0 || w.endAt == 0) {
+		return endCommand(t, w)
+	}
+	if w.last {
+		return nil, t
+	}
+	if !proto.Equal(t.group, w.group) {
+		t.group = w.group
+		return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Group{Group: w.group}}, t
+	}
+	if w.stream != nil && !proto.Equal(t.stream, w.stream) || w.stream != nil && t.endAt != 0 {
+		return streamCommand(t, w.stream)
+	}
+	if u := stateUpdate(t, w); u != nil {
+		t.metadata, t.controller = w.metadata, w.controller
+		return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_State{State: u}}, t
+	}
+	if w.volume.seq > t.volume {
+		t.volume = w.volume.seq
+		return playerCommand(&tuttiv1.PlayerCommand{Command: &tuttiv1.PlayerCommand_Volume{Volume: w.volume.value}}), t
+	}
+	if w.mute.seq > t.mute {
+		t.mute = w.mute.seq
+		return playerCommand(&tuttiv1.PlayerCommand{Command: &tuttiv1.PlayerCommand_Mute{Mute: w.mute.value != 0}}), t
+	}
+	return nil, t
+}
+
+func playerCommand(p *tuttiv1.PlayerCommand) *tuttiv1.SessionCommand {
+	return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Player{Player: p}}
+}
+
+// endCommand ends the stream now, or when its last sample has sounded.
+func endCommand(t told, w want) (*tuttiv1.SessionCommand, told) {
+	end := &tuttiv1.StreamEnd{AtUs: w.endAt}
+	if t.endAt = w.endAt; t.endAt == 0 {
+		t.stream = nil
+	}
+	return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_StreamEnd{StreamEnd: end}}, t
+}
+
+// streamCommand starts a stream, clears it for a new epoch, or changes its rendition in
+// place. A new epoch in another rendition takes both, one after the other.
+func streamCommand(t told, s *tuttiv1.StreamStart) (*tuttiv1.SessionCommand, told) {
+	if t.stream == nil || t.stream.GetEpoch() == s.GetEpoch() {
+		t.stream, t.endAt = s, 0
+		return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_StreamStart{StreamStart: s}}, t
+	}
+	cleared := proto.CloneOf(s)
+	cleared.RenditionId, cleared.Format, cleared.CodecHeader = t.stream.GetRenditionId(), t.stream.GetFormat(), t.stream.GetCodecHeader()
+	t.stream, t.endAt = cleared, 0
+	return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_StreamClear{
+		StreamClear: &tuttiv1.StreamClear{Epoch: s.GetEpoch(), NotBeforeUs: s.GetNotBeforeUs()}}}, t
+}
+
+// stateUpdate holds the objects that changed; nil when none did.
+func stateUpdate(t told, w want) *tuttiv1.StateUpdate {
+	u := &tuttiv1.StateUpdate{}
+	if !proto.Equal(t.metadata, w.metadata) {
+		u.Metadata = w.metadata
+	}
+	if !proto.Equal(t.controller, w.controller) {
+		u.Controller = w.controller
+	}
+	if u.Metadata == nil && u.Controller == nil {
+		return nil
+	}
+	return u
+}

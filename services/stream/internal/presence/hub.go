@@ -1,0 +1,139 @@
+// Package presence is an instance's view of the clients: one watch of the gateways'
+// KV bucket, handed out to the director and to the groups that care.
+package presence
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+)
+
+// Hub holds the latest presence of every client. Its methods are safe for concurrent
+// use. It is guarded by a lock instead of being an actor, so that a group that calls
+// Watch can never wait for itself: no lock is held while a listener is called.
+type Hub struct {
+	mu      sync.Mutex
+	clients map[string]*tuttiv1.ClientPresence
+	subs    map[string]*sub          // by listener
+	byID    map[string]map[*sub]bool // by client id
+}
+
+type sub struct {
+	ids  map[string]bool
+	all  bool
+	hear func(clientID string)
+}
+
+// NewHub returns an empty hub.
+func NewHub() *Hub {
+	return &Hub{clients: map[string]*tuttiv1.ClientPresence{}, subs: map[string]*sub{}, byID: map[string]map[*sub]bool{}}
+}
+
+// Follow watches the bucket until ctx ends or stop is called. It returns when what
+// was in the bucket at first is known.
+func (h *Hub) Follow(ctx context.Context, c *bus.Conn) (stop func(), err error) {
+	b, err := bus.OpenBucket[tuttiv1.ClientPresence](ctx, c, subject.BucketPresence, bus.BucketOptions{})
+	if err != nil {
+		return nil, err
+	}
+	known := make(chan struct{})
+	stop, err = b.Watch(ctx, ">", func(e bus.Entry[*tuttiv1.ClientPresence]) { h.set(e.Key, e.Value) }, func() { close(known) })
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-known:
+		return stop, nil
+	case <-ctx.Done():
+		stop()
+		return nil, ctx.Err()
+	}
+}
+
+// set takes a change; p is nil when the client was removed.
+func (h *Hub) set(id string, p *tuttiv1.ClientPresence) {
+	h.mu.Lock()
+	if p == nil {
+		delete(h.clients, id)
+	} else {
+		h.clients[id] = p
+	}
+	listeners := slices.Collect(maps.Keys(h.byID[id]))
+	for _, s := range h.subs {
+		if s.all {
+			listeners = append(listeners, s)
+		}
+	}
+	h.mu.Unlock()
+	for _, s := range listeners {
+		s.hear(id)
+	}
+}
+
+// Get returns the latest presence of a client, nil when there is none. The caller
+// must not change it.
+func (h *Hub) Get(id string) *tuttiv1.ClientPresence {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.clients[id]
+}
+
+// All returns the presence of every client. The caller must not change the values.
+func (h *Hub) All() map[string]*tuttiv1.ClientPresence {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.clients)
+}
+
+// Watch makes hear be called with a client's id after each change of one of ids, until
+// the next Watch or Forget of the same listener. hear may be called once more after
+// that; it asks Get for the state. It may wait for the listener's mailbox, but then
+// everybody's news wait.
+func (h *Hub) Watch(listener string, ids []string, hear func(clientID string)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.forget(listener)
+	s := &sub{ids: map[string]bool{}, hear: hear}
+	for _, id := range ids {
+		s.ids[id] = true
+		if h.byID[id] == nil {
+			h.byID[id] = map[*sub]bool{}
+		}
+		h.byID[id][s] = true
+	}
+	h.subs[listener] = s
+}
+
+// WatchAll is Watch for every client.
+func (h *Hub) WatchAll(listener string, hear func(clientID string)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.forget(listener)
+	h.subs[listener] = &sub{all: true, hear: hear}
+}
+
+// Forget ends a listener's Watch.
+func (h *Hub) Forget(listener string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.forget(listener)
+}
+
+func (h *Hub) forget(listener string) {
+	s := h.subs[listener]
+	if s == nil {
+		return
+	}
+	delete(h.subs, listener)
+	for id := range s.ids {
+		delete(h.byID[id], s)
+		if len(h.byID[id]) == 0 {
+			delete(h.byID, id)
+		}
+	}
+}

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 nhooyr.io/websocket is chosen at this version: its successor has the same API, and package channel alone uses it.
+
 package channel
 
 import (

@@ -40,12 +40,16 @@ type socket struct {
 const maxQueuedControl = 1 << 10
 
 var (
-	errCloseSent  = errors.New("channel: WebSocket is closing")
-	errPingFlood  = errors.New("channel: too many control frames behind a blocked write")
-	errBroken     = errors.New("channel: an earlier write failed")
-	opcodeMask    = byte(0x0F)
-	opcodeClose   = byte(0x8)
-	opcodeControl = byte(0x8)
+	errCloseSent = errors.New("channel: WebSocket is closing")
+	errPingFlood = errors.New("channel: too many control frames behind a blocked write")
+	errBroken    = errors.New("channel: an earlier write failed")
+)
+
+// Bits of a frame's first byte (RFC 6455, section 5.2).
+const (
+	opcodeMask    = 0x0F
+	opcodeClose   = 0x8
+	opcodeControl = 0x8 // set in every control opcode
 )
 
 // Read implements net.Conn.

@@ -14,8 +14,11 @@ import (
 	"github.com/tutti-audio/tutti/sendspin/noise"
 )
 
-// settle is how long buffers may fill before a measurement begins.
-const settle = 4 * time.Second
+// settle is how long buffers may fill before a measurement begins: a gateway fills
+// them at ten times real time, which many players at once stretch.
+func settle(players int) time.Duration {
+	return 3*time.Second + time.Duration(players)*2*time.Millisecond
+}
 
 // judges is how many players decrypt and compare times.
 const judges = 10
@@ -110,7 +113,7 @@ func measure(ctx context.Context, shape floor.Shape, suite noise.Suite, players 
 	if _, err := ask[string](p.host, "play "+string(play)); err != nil {
 		return delivery{}, err
 	}
-	wait(ctx, settle)
+	wait(ctx, settle(players))
 	h0, err := ask[host.Report](p.host, "mark")
 	if err != nil {
 		return delivery{}, err
@@ -293,7 +296,7 @@ func exchange(ctx context.Context, players int) error {
 		if _, err := ask[string](p.host, "play "+string(play)); err != nil {
 			return err
 		}
-		wait(ctx, settle)
+		wait(ctx, settle(players))
 	}
 	t, err := ask[load.Turnaround](p.load, "time 1000")
 	if err != nil {

@@ -1,0 +1,218 @@
+package trust
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"golang.org/x/crypto/nacl/box"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/noise"
+)
+
+// fakeBus answers for pairing.
+type fakeBus struct {
+	mu      sync.Mutex
+	key     *noise.PrivateKey
+	psk     noise.PSK
+	away    error
+	lost    bool
+	foreign bool // seal to somebody else
+	asked   int
+	during  func() // runs while a question is on its way
+}
+
+func (f *fakeBus) Healthy() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lost {
+		return fault.New(fault.Unavailable, "lost")
+	}
+	return nil
+}
+
+func (f *fakeBus) Request(_ context.Context, _ string, req, resp proto.Message) error {
+	if f.during != nil {
+		f.during()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	if f.away != nil {
+		return f.away
+	}
+	switch req := req.(type) {
+	case *tuttiv1.IdentityRequest:
+		r := resp.(*tuttiv1.IdentityResponse)
+		r.ServerId, r.SealedPrivateKey = f.key.Public().ID(), f.seal(f.key.Bytes(), req.GetRecipientKey())
+	case *tuttiv1.CredentialRequest:
+		r := resp.(*tuttiv1.CredentialResponse)
+		r.Category = "sn"
+		if !f.psk.IsZero() {
+			r.Category, r.SealedPsk = "lt", f.seal(f.psk.Bytes(), req.GetRecipientKey())
+		}
+	case *tuttiv1.AdmitRequest:
+		resp.(*tuttiv1.AdmitResponse).State = tuttiv1.TrustState_TRUST_STATE_APPROVED
+	}
+	return nil
+}
+
+func (f *fakeBus) seal(secret, to []byte) []byte {
+	var pub [32]byte
+	copy(pub[:], to)
+	if f.foreign {
+		pub[0] ^= 1
+	}
+	out, _ := box.SealAnonymous(nil, secret, &pub, rand.Reader)
+	return out
+}
+
+func (f *fakeBus) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+func setup(t *testing.T) (*Client, *fakeBus, *clockwork.FakeClock) {
+	t.Helper()
+	key, err := noise.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, clock := &fakeBus{key: key}, clockwork.NewFakeClock()
+	c, err := New(Options{Bus: f, InstanceID: "gw", Memory: 10 * time.Minute, Clock: clock,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, f, clock
+}
+
+var away = fault.New(fault.Unavailable, "nobody answers")
+
+func TestIdentity(t *testing.T) {
+	c, f, clock := setup(t)
+	f.away = away
+	got := make(chan *noise.PrivateKey, 1)
+	go func() {
+		k, _ := c.Identity(t.Context())
+		got <- k
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := clock.BlockUntilContext(ctx, 1); err != nil {
+		t.Fatal("it does not ask again")
+	}
+	f.set(func() { f.away = nil })
+	clock.Advance(time.Second)
+	if k := <-got; k == nil || k.Public() != f.key.Public() {
+		t.Error("another key came back")
+	}
+	f.foreign = true
+	if _, err := c.identity(t.Context()); err == nil {
+		t.Error("a key that is sealed to another instance was opened")
+	}
+}
+
+func TestCredentialFromPairingAndFromMemory(t *testing.T) {
+	c, f, clock := setup(t)
+	f.psk, _ = noise.GeneratePSK(nil)
+	cred, err := c.Credential(t.Context(), "dev")
+	if err != nil || cred.Category != noise.LongTerm || !cred.PSK.Equal(f.psk) {
+		t.Fatalf("credential %v, %v", cred.Category, err)
+	}
+	f.away = away
+	if cred, err := c.Credential(t.Context(), "dev"); err != nil || !cred.PSK.Equal(f.psk) {
+		t.Errorf("from memory: %v", err)
+	}
+	if _, err := c.Credential(t.Context(), "stranger"); err == nil {
+		t.Error("a stranger got a credential while pairing is away")
+	}
+	f.away = fault.New(fault.Internal, "broken")
+	if _, err := c.Credential(t.Context(), "dev"); err == nil {
+		t.Error("memory must not stand in for an answer that is an error")
+	}
+	f.away = away
+	clock.Advance(11 * time.Minute)
+	if _, err := c.Credential(t.Context(), "dev"); err == nil {
+		t.Error("remembered beyond the bound")
+	}
+}
+
+func TestForgetting(t *testing.T) {
+	c, f, clock := setup(t)
+	ask := func() error { _, err := c.Credential(t.Context(), "dev"); return err }
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	f.away = away
+	c.Forget("dev")
+	if ask() == nil {
+		t.Error("remembered after trust changed")
+	}
+	// Trust changes while the answer is on its way: the answer must not be kept.
+	f.away, f.during = nil, func() { c.Forget("dev") }
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	f.away, f.during = away, nil
+	if ask() == nil {
+		t.Error("an answer from before the change was kept")
+	}
+	// The bus is lost for longer than the bound: no change of trust could be heard.
+	f.away = nil
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	f.away = away
+	f.lost = true
+	c.look()
+	clock.Advance(9 * time.Minute)
+	c.look()
+	if ask() != nil {
+		t.Error("forgotten before the bound")
+	}
+	clock.Advance(61 * time.Second)
+	c.look()
+	if ask() == nil {
+		t.Error("remembered although the bus is lost for too long")
+	}
+}
+
+func TestAdmissionFromMemoryIsForTheSameStanding(t *testing.T) {
+	c, f, _ := setup(t)
+	req := &tuttiv1.AdmitRequest{ClientId: "dev", PskCategory: "lt"}
+	if _, err := c.Admit(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	f.away = away
+	if r, err := c.Admit(t.Context(), req); err != nil || r.GetState() != tuttiv1.TrustState_TRUST_STATE_APPROVED {
+		t.Errorf("from memory: %v", err)
+	}
+	for name, other := range map[string]*tuttiv1.AdmitRequest{
+		"another PSK":           {ClientId: "dev", PskCategory: "sn"},
+		"a credential mismatch": {ClientId: "dev", PskCategory: "lt", CredentialMismatch: true},
+		"a live session":        {ClientId: "dev", PskCategory: "lt", Refresh: true},
+	} {
+		if _, err := c.Admit(t.Context(), other); err == nil {
+			t.Errorf("%s was admitted from memory", name)
+		}
+	}
+}
+
+func TestWatchEndsWithItsContext(t *testing.T) {
+	c, _, _ := setup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); c.Watch(ctx) }()
+	cancel()
+	<-done
+}

@@ -18,8 +18,8 @@ const pipeDepth = 256
 
 // Pipe returns the two ends of an in-memory [channel.Transport]. Messages arrive in
 // order and unchanged; a writer waits while 256 messages are unread. After Close, the
-// other end still reads what was sent before and then a [*channel.CloseError]; after
-// CloseNow both ends fail at once. There is nothing to clean up.
+// other end still reads what was sent before and then a [*channel.CloseError], and what
+// it writes is lost; after CloseNow both ends fail at once. There is nothing to clean up.
 func Pipe() (a, b channel.Transport) {
 	ab, ba := newLane(), newLane()
 	return &end{in: ba, out: ab}, &end{in: ab, out: ba}
@@ -30,8 +30,10 @@ type lane struct {
 	messages chan message
 	closed   chan struct{} // the writer closed gracefully; reason is set before
 	broken   chan struct{} // the pipe was cut
+	unread   chan struct{} // the reader closed gracefully: what is written is lost
 	close    sync.Once
 	cut      sync.Once
+	forget   sync.Once
 	reason   *channel.CloseError
 }
 
@@ -41,7 +43,7 @@ type message struct {
 }
 
 func newLane() *lane {
-	return &lane{messages: make(chan message, pipeDepth), closed: make(chan struct{}), broken: make(chan struct{})}
+	return &lane{messages: make(chan message, pipeDepth), closed: make(chan struct{}), broken: make(chan struct{}), unread: make(chan struct{})}
 }
 
 func (l *lane) finish(code int, reason string) {
@@ -50,6 +52,8 @@ func (l *lane) finish(code int, reason string) {
 		close(l.closed)
 	})
 }
+
+func (l *lane) discard() { l.forget.Do(func() { close(l.unread) }) }
 
 func (l *lane) breakOff() { l.cut.Do(func() { close(l.broken) }) }
 
@@ -62,6 +66,8 @@ func (e *end) Read(ctx context.Context) (bool, []byte, error) {
 	select {
 	case <-e.in.broken:
 		return false, nil, net.ErrClosed
+	case <-e.in.unread:
+		return false, nil, net.ErrClosed
 	default:
 	}
 	select {
@@ -73,6 +79,8 @@ func (e *end) Read(ctx context.Context) (bool, []byte, error) {
 	case m := <-e.in.messages:
 		return m.text, m.data, nil
 	case <-e.in.broken:
+		return false, nil, net.ErrClosed
+	case <-e.in.unread:
 		return false, nil, net.ErrClosed
 	case <-ctx.Done():
 		_ = e.CloseNow()
@@ -94,6 +102,8 @@ func (e *end) Write(ctx context.Context, text bool, data []byte) error {
 		return net.ErrClosed
 	case <-e.out.closed:
 		return net.ErrClosed
+	case <-e.out.unread: // a socket takes it too, for a while
+		return nil
 	default:
 	}
 	select {
@@ -101,6 +111,8 @@ func (e *end) Write(ctx context.Context, text bool, data []byte) error {
 		return nil
 	case <-e.out.broken:
 		return net.ErrClosed
+	case <-e.out.unread:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -121,7 +133,7 @@ func (e *end) Ping(context.Context) error {
 // Close implements [channel.Transport].
 func (e *end) Close(code int, reason string) error {
 	e.out.finish(code, reason)
-	e.in.breakOff() // this end reads no more
+	e.in.discard() // this end reads no more
 	return nil
 }
 

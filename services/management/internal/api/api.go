@@ -11,6 +11,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -118,8 +120,28 @@ func (a *API) ask(ctx context.Context, service, subject string, req, resp proto.
 		return fault.Wrap(fault.Unavailable, err, "the %s service cannot be reached; is it running? try again in a moment", service)
 	case fault.Timeout:
 		return fault.Wrap(fault.Timeout, err, "the %s service did not answer in time; whether it was done is not known", service)
+	case fault.Invalid, fault.OutOfRange:
+		return refused(err)
 	}
 	return err
+}
+
+// refused turns a service's "not like this" into the API's terms: the body was
+// JSON, so it is a field out of range (422) and not a body that cannot be parsed,
+// and fields are named as the caller sent them.
+func refused(err error) error {
+	f := *fault.From(err)
+	f.Code = fault.OutOfRange
+	f.Fields = slices.Clone(f.Fields)
+	for i, x := range f.Fields {
+		if !strings.ContainsAny(x.Location, ".[") {
+			f.Fields[i].Location = "body." + x.Location
+		}
+	}
+	if len(f.Fields) == 0 {
+		f.Fields = []fault.Field{{Location: "body", Message: f.Msg}}
+	}
+	return &f
 }
 
 // act puts an administrative act into the log and the audit ledger.

@@ -1,8 +1,141 @@
 // Package ctlcmd holds the commands that speak to a running server over the
 // operator API: clients, approve, groups, play, stop and their kin.
+//
+// They know nothing of the server but its HTTP API. Names are resolved leniently
+// (Resolve), tables are for people, --json prints what the API said.
 package ctlcmd
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
 
 // Commands returns every command of this package, ready to be added to the root.
-func Commands() []*cobra.Command { return nil }
+func Commands() []*cobra.Command {
+	return []*cobra.Command{
+		statusCommand(), clientsCommand(),
+		inboxCommand(), approveCommand(), denyCommand(), forgetCommand(), addCommand(),
+		groupsCommand(), groupCommand(),
+		playCommand(), stopCommand(), pauseCommand(), nextCommand(), previousCommand(), seekCommand(),
+		volumeCommand(), muteCommand(), queueCommand(), libraryCommand(),
+		auditCommand(), eventsCommand(), tokensCommand(),
+	}
+}
+
+// options are the flags that every command has.
+type options struct {
+	server, token, tokenFile, dataDir string
+	json                              bool
+}
+
+// run is what a command's function works with.
+type run struct {
+	ctx  context.Context
+	api  *client
+	out  io.Writer
+	json bool
+}
+
+// command makes a cobra command around f. Every command has the connection flags
+// and --json.
+func command(use, short, long, example string, args cobra.PositionalArgs, f func(r *run, args []string) error) *cobra.Command {
+	o := &options{}
+	c := &cobra.Command{
+		Use: use, Short: short, Long: long, Example: example,
+		Args: usageArgs(args), SilenceUsage: true, SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := connect(*o)
+			if err != nil {
+				return err
+			}
+			return f(&run{ctx: cmd.Context(), api: api, out: cmd.OutOrStdout(), json: o.json}, args)
+		},
+	}
+	o.bind(c)
+	return c
+}
+
+func (o *options) bind(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.server, "server", envOr("TUTTI_SERVER", "http://127.0.0.1:8080"), "address of the server's API (env TUTTI_SERVER)")
+	f.StringVar(&o.token, "token", "", "API token; better is --token-file or the env TUTTI_ADMIN_TOKEN, which others on this machine cannot see")
+	f.StringVar(&o.tokenFile, "token-file", os.Getenv("TUTTI_ADMIN_TOKEN_FILE"), "file with the API token (default: admin-token in the server's data directory)")
+	f.StringVar(&o.dataDir, "data-dir", os.Getenv("TUTTI_DATA_DIR"), "the server's data directory, where the token is looked for (env TUTTI_DATA_DIR)")
+	f.BoolVar(&o.json, "json", false, "print the API's JSON")
+}
+
+// parent makes a command that only holds others.
+func parent(use, short string, children ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, SilenceUsage: true, SilenceErrors: true,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var names []string
+			for _, x := range cmd.Commands() {
+				names = append(names, x.Name())
+			}
+			return usagef("say what to do: %s %s (see '%s --help')", cmd.CommandPath(), strings.Join(names, "|"), cmd.CommandPath())
+		},
+	}
+	c.AddCommand(children...)
+	return c
+}
+
+// show prints raw JSON with --json, else calls human.
+func (r *run) show(raw json.RawMessage, human func() error) error {
+	if !r.json {
+		return human()
+	}
+	_, err := fmt.Fprintln(r.out, strings.TrimSpace(string(raw)))
+	return err
+}
+
+// done prints one line for a person, or the API's answer.
+func (r *run) done(raw json.RawMessage, format string, a ...any) error {
+	return r.show(raw, func() error {
+		_, err := fmt.Fprintf(r.out, format+"\n", a...)
+		return err
+	})
+}
+
+// usageError is wrong usage: exit status 2.
+type usageError struct{ error }
+
+// ExitCode is the process's exit status for this error.
+func (usageError) ExitCode() int { return 2 }
+
+// Unwrap returns the cause.
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, a ...any) error { return usageError{fmt.Errorf(format, a...)} }
+
+// usageArgs makes a wrong number of arguments an error of usage with the next step.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if check == nil {
+			return nil
+		}
+		if err := check(cmd, args); err != nil {
+			var u usageError
+			if errors.As(err, &u) {
+				return err
+			}
+			return usagef("%w: usage is '%s' (see '%s --help')", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"), cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+func envOr(name, fallback string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return fallback
+}

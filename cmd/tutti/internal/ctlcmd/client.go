@@ -1,0 +1,247 @@
+package ctlcmd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// requestTimeout is longer than the 5 s in which the API promises an answer.
+	requestTimeout = 10 * time.Second
+	// maxAnswer bounds what is read of an answer: a library of many thousand files fits.
+	maxAnswer = 64 << 20
+	// tokenName is the file of the admin token in a data directory.
+	tokenName = "admin-token"
+)
+
+// client speaks to the operator API.
+type client struct {
+	base   string
+	tokens []string // to be tried in order; the first that is known stays
+	source string   // where the token came from, for messages
+	http   *http.Client
+}
+
+// connect prepares a client; it does not dial yet.
+func connect(o options) (*client, error) {
+	base, err := baseURL(o.server)
+	if err != nil {
+		return nil, err
+	}
+	tokens, source, err := findTokens(o)
+	if err != nil {
+		return nil, err
+	}
+	return &client{base: base, tokens: tokens, source: source, http: &http.Client{}}, nil
+}
+
+// baseURL takes "host", "host:port" and full addresses.
+func baseURL(s string) (string, error) {
+	if !strings.Contains(s, "://") {
+		s = "http://" + s
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", usagef("--server %q is no address such as http://192.168.1.5:8080", s)
+	}
+	if u.Port() == "" && u.Scheme == "http" {
+		u.Host = net.JoinHostPort(u.Hostname(), "8080")
+	}
+	u.Path, u.RawQuery, u.Fragment = strings.TrimSuffix(u.Path, "/"), "", ""
+	return u.String(), nil
+}
+
+// findTokens looks for the token where it may be: the flag, the named file, the
+// environment, the data directories that a server of this user has.
+func findTokens(o options) (tokens []string, source string, err error) {
+	switch {
+	case o.token != "":
+		return []string{strings.TrimSpace(o.token)}, "--token", nil
+	case o.tokenFile != "":
+		t, err := readToken(o.tokenFile)
+		if err != nil {
+			return nil, "", fmt.Errorf("the token file cannot be read: %w; name another with --token-file", err)
+		}
+		return []string{t}, o.tokenFile, nil
+	case os.Getenv("TUTTI_ADMIN_TOKEN") != "":
+		return []string{strings.TrimSpace(os.Getenv("TUTTI_ADMIN_TOKEN"))}, "TUTTI_ADMIN_TOKEN", nil
+	}
+	var from, looked []string
+	for _, dir := range dataDirs(o.dataDir) {
+		path := filepath.Join(dir, tokenName)
+		looked = append(looked, path)
+		t, err := readToken(path)
+		switch {
+		case err == nil:
+			tokens, from = append(tokens, t), append(from, path)
+		case errors.Is(err, fs.ErrPermission):
+			return nil, "", fmt.Errorf("the token in %s may not be read by this user: run the command as the server's user, or name a token with --token-file", path)
+		}
+	}
+	if len(tokens) == 0 {
+		return nil, "", fmt.Errorf("no API token found (looked for %s): name one with --token-file or TUTTI_ADMIN_TOKEN; the server prints where its token is when it starts", strings.Join(looked, ", "))
+	}
+	return tokens, strings.Join(from, ", "), nil
+}
+
+// dataDirs are where a server of this user keeps its state; the demo has a
+// directory of its own.
+func dataDirs(named string) []string {
+	if named != "" {
+		return []string{named}
+	}
+	home := os.Getenv("XDG_DATA_HOME")
+	if !filepath.IsAbs(home) {
+		h, err := os.UserHomeDir()
+		if err != nil {
+			return nil
+		}
+		home = filepath.Join(h, ".local", "share")
+	}
+	return []string{filepath.Join(home, "tutti"), filepath.Join(home, "tutti-demo")}
+}
+
+func readToken(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	t := strings.TrimSpace(string(b))
+	if t == "" {
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return t, nil
+}
+
+// problem is an error answer of the API.
+type problem struct {
+	Status int    `json:"status"`
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+}
+
+// Error is the detail, which names the thing, the cause and the next step.
+func (p *problem) Error() string {
+	if p.Detail != "" {
+		return p.Detail
+	}
+	return fmt.Sprintf("the server answered %d %s", p.Status, p.Title)
+}
+
+// do sends a request; body is encoded as JSON, nil for none. It returns the
+// answer's JSON, or a *problem, or an error that says what to do.
+func (c *client) do(ctx context.Context, method, path string, body any) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	resp, err := c.send(ctx, method, path, body, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("the answer of %s broke off: %w", c.base, err)
+	}
+	return b, nil
+}
+
+// send is do for an answer that is read by the caller, who closes its body.
+func (c *client) send(ctx context.Context, method, path string, body any, header http.Header) (*http.Response, error) {
+	var content []byte
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return nil, fmt.Errorf("encode the request: %w", err)
+		}
+	}
+	for {
+		resp, err := c.once(ctx, method, path, content, header)
+		if err != nil {
+			return nil, c.explain(err)
+		}
+		if resp.StatusCode < 300 {
+			return resp, nil
+		}
+		p := readProblem(resp)
+		if p.Status == http.StatusUnauthorized && len(c.tokens) > 1 {
+			c.tokens = c.tokens[1:] // of another data directory, perhaps
+			continue
+		}
+		if p.Status == http.StatusUnauthorized {
+			return nil, fmt.Errorf("the server at %s does not know this token (from %s): name the right one with --token-file", c.base, c.source)
+		}
+		return nil, p
+	}
+}
+
+func (c *client) once(ctx context.Context, method, path string, content []byte, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	req.Header.Set("Authorization", "Bearer "+c.tokens[0])
+	if content != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return c.http.Do(req)
+}
+
+func readProblem(resp *http.Response) *problem {
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // what came is enough for a message
+	p := &problem{}
+	if json.Unmarshal(b, p) != nil || p.Detail == "" {
+		p = &problem{Detail: fmt.Sprintf("the server answered %s, which is no answer of Tutti's API; is --server right?", resp.Status)}
+	}
+	p.Status = resp.StatusCode
+	return p
+}
+
+// explain turns an error of the network into a sentence with the next step.
+func (c *client) explain(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no server answers at %s: start one with 'tutti serve', or name another with --server", c.base)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the server at %s did not answer within %s: is it overloaded, or is --server wrong?", c.base, requestTimeout)
+	}
+	return fmt.Errorf("the server at %s cannot be reached (%w): is --server right?", c.base, err)
+}
+
+// get decodes an answer into T and also returns its JSON.
+func get[T any](r *run, path string) (v T, raw json.RawMessage, err error) {
+	return call[T](r, http.MethodGet, path, nil)
+}
+
+func call[T any](r *run, method, path string, body any) (v T, raw json.RawMessage, err error) {
+	raw, err = r.api.do(r.ctx, method, path, body)
+	if err != nil || len(raw) == 0 {
+		return v, raw, err
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return v, raw, fmt.Errorf("the answer of %s%s cannot be read: %w; is the server another version than this command?", r.api.base, path, err)
+	}
+	return v, raw, nil
+}

@@ -1,0 +1,309 @@
+package ctlcmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+)
+
+// stopAtOnce is how many groups "stop --all" silences at the same time.
+const stopAtOnce = 32
+
+func playCommand() *cobra.Command {
+	return command("play <group> [uri]", "Play something, or go on with what was paused or stopped",
+		"A uri is a path below the server's music folder, an http(s) address of a FLAC, MP3 or WAV file, file:///path on the server, or tone:440. The name of a device means the group it plays in.",
+		`  tutti play Downstairs jazz/take-five.flac
+  tutti play Downstairs
+  tutti play kitchen tone:440`,
+		cobra.RangeArgs(1, 2), func(r *run, args []string) error {
+			var body any
+			if len(args) == 2 {
+				body = map[string]string{"uri": args[1]}
+			}
+			return r.control(args[0], "play", body, func(g apiGroup) string {
+				if t := title(g); t != "" {
+					return fmt.Sprintf("%s plays %s", g.Name, t)
+				}
+				return g.Name + " plays"
+			})
+		})
+}
+
+func pauseCommand() *cobra.Command {
+	return simple("pause", "Pause a group", func(g apiGroup) string { return g.Name + " is paused" })
+}
+
+func nextCommand() *cobra.Command {
+	return simple("next", "Go to the next title of the queue", func(g apiGroup) string { return g.Name + " plays " + dash(title(g)) })
+}
+
+func previousCommand() *cobra.Command {
+	return simple("previous", "Go to the title before", func(g apiGroup) string { return g.Name + " plays " + dash(title(g)) })
+}
+
+func simple(verb, short string, says func(apiGroup) string) *cobra.Command {
+	return command(verb+" <group>", short, "", "  tutti "+verb+" Downstairs", cobra.ExactArgs(1),
+		func(r *run, args []string) error { return r.control(args[0], verb, nil, says) })
+}
+
+// control gives one command to one group.
+func (r *run) control(word, verb string, body any, says func(apiGroup) string) error {
+	g, err := r.group(word)
+	if err != nil {
+		return err
+	}
+	v, raw, err := call[apiGroup](r, http.MethodPost, groupPath(g)+"/"+verb, body)
+	if err != nil {
+		return err
+	}
+	return r.done(raw, "%s", clean(says(v)))
+}
+
+func stopCommand() *cobra.Command {
+	all := false
+	c := command("stop [group]", "Stop a group, or all of them",
+		"Without a name it stops the one group that plays.",
+		`  tutti stop Downstairs
+  tutti stop --all`,
+		cobra.MaximumNArgs(1), func(r *run, args []string) error {
+			if all && len(args) > 0 {
+				return usagef("name a group or say --all, not both")
+			}
+			list, raw, err := get[apiGroups](r, "/api/v1/groups")
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				g, err := r.groupIn(list.Groups, args[0])
+				if err != nil {
+					return err
+				}
+				return r.stop([]apiGroup{g}, raw)
+			}
+			loud := playing(list.Groups)
+			if !all && len(loud) > 1 {
+				return usagef("more than one group plays (%s): name one, or say --all", groupNames(loud))
+			}
+			return r.stop(loud, raw)
+		})
+	c.Flags().BoolVar(&all, "all", false, "stop everything that plays")
+	return c
+}
+
+func playing(groups []apiGroup) []apiGroup {
+	var out []apiGroup
+	for _, g := range groups {
+		if g.PlaybackState == "playing" {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func groupNames(groups []apiGroup) string {
+	names := make([]string, 0, len(groups))
+	for _, g := range groups {
+		names = append(names, g.Name)
+	}
+	return clean(strings.Join(names, ", "))
+}
+
+// stop silences groups, all at the same time: somebody may be in a hurry.
+func (r *run) stop(groups []apiGroup, raw json.RawMessage) error {
+	if len(groups) == 0 {
+		return r.done(raw, "nothing plays")
+	}
+	answers := make([]json.RawMessage, len(groups))
+	errs := make([]error, len(groups))
+	slots := make(chan struct{}, stopAtOnce)
+	var wg sync.WaitGroup
+	for i, g := range groups {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			answers[i], errs[i] = r.api.do(r.ctx, http.MethodPost, groupPath(g)+"/stop", nil)
+			if errs[i] != nil {
+				errs[i] = fmt.Errorf("%s: %w", clean(g.Name), errs[i])
+			}
+		})
+	}
+	wg.Wait()
+	var stopped []apiGroup
+	var bodies []json.RawMessage
+	for i, g := range groups {
+		if errs[i] == nil {
+			stopped, bodies = append(stopped, g), append(bodies, answers[i])
+		}
+	}
+	out, _ := json.Marshal(map[string]any{"groups": bodies})
+	if len(stopped) > 0 {
+		if err := r.done(out, "stopped %s", groupNames(stopped)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func seekCommand() *cobra.Command {
+	return command("seek <group> <position>", "Go to a place in the title",
+		"A position is minutes and seconds (1:30), seconds (90), or a step from here (+30, -10).",
+		`  tutti seek Downstairs 1:30
+  tutti seek Downstairs -- -10`,
+		cobra.ExactArgs(2), func(r *run, args []string) error {
+			ms, relative, err := parsePosition(args[1])
+			if err != nil {
+				return err
+			}
+			g, err := r.group(args[0])
+			if err != nil {
+				return err
+			}
+			if relative {
+				if g.NowPlaying == nil {
+					return fmt.Errorf("%s plays nothing that one could seek in; start something with 'tutti play'", clean(g.Name))
+				}
+				ms = max(g.NowPlaying.PositionMS+ms, 0)
+			}
+			v, raw, err := call[apiGroup](r, http.MethodPost, groupPath(g)+"/seek", map[string]int64{"position_ms": ms})
+			if err != nil {
+				return err
+			}
+			return r.done(raw, "%s is at %s", clean(v.Name), clock(ms))
+		})
+}
+
+// parsePosition reads 90, 1:30, 1:02:03, and +30 or -10 as steps.
+func parsePosition(s string) (ms int64, relative bool, err error) {
+	bad := usagef("%q is no position: write 1:30, 90, +30 or -10", s)
+	sign, rest := int64(1), s
+	if strings.HasPrefix(s, "+") || strings.HasPrefix(s, "-") {
+		relative, rest = true, s[1:]
+		if s[0] == '-' {
+			sign = -1
+		}
+	}
+	parts := strings.Split(rest, ":")
+	if len(parts) > 3 {
+		return 0, false, bad
+	}
+	for i, p := range parts {
+		n, err := strconv.ParseInt(p, 10, 32)
+		if err != nil || n < 0 || p[0] == '+' || i > 0 && n > 59 {
+			return 0, false, bad
+		}
+		ms = ms*60 + n*1000
+	}
+	return sign * ms, relative, nil
+}
+
+func volumeCommand() *cobra.Command {
+	return command("volume <group|client> <0-100>", "Set the volume of a group or of one device",
+		"The name of a named group means the group, the name of a device that device. Write group:NAME or client:NAME where both exist.",
+		`  tutti volume Downstairs 40
+  tutti volume kitchen 25`,
+		cobra.ExactArgs(2), func(r *run, args []string) error {
+			n, err := strconv.Atoi(args[1])
+			if err != nil || n < 0 || n > 100 {
+				return usagef("the volume %q is not a number from 0 to 100", args[1])
+			}
+			return r.eitherOr(args[0],
+				func(g apiGroup) (json.RawMessage, string, error) {
+					raw, err := r.api.do(r.ctx, http.MethodPost, groupPath(g)+"/volume", map[string]int{"volume": n})
+					return raw, fmt.Sprintf("%s is at volume %d", g.Name, n), err
+				},
+				func(c apiClient) (json.RawMessage, string, error) {
+					raw, err := r.api.do(r.ctx, http.MethodPatch, "/api/v1/clients/"+c.ClientID, map[string]int{"volume": n})
+					return raw, fmt.Sprintf("%s is at volume %d", c.display(), n), err
+				})
+		})
+}
+
+func muteCommand() *cobra.Command {
+	return command("mute <group|client> [on|off]", "Mute a group or one device, or unmute it",
+		"", `  tutti mute Downstairs
+  tutti mute kitchen off`,
+		cobra.RangeArgs(1, 2), func(r *run, args []string) error {
+			on := true
+			if len(args) == 2 {
+				switch args[1] {
+				case "on":
+				case "off":
+					on = false
+				default:
+					return usagef("%q is neither on nor off", args[1])
+				}
+			}
+			said := map[bool]string{true: "is muted", false: "is not muted"}[on]
+			return r.eitherOr(args[0],
+				func(g apiGroup) (json.RawMessage, string, error) {
+					raw, err := r.api.do(r.ctx, http.MethodPost, groupPath(g)+"/mute", map[string]bool{"muted": on})
+					return raw, g.Name + " " + said, err
+				},
+				func(c apiClient) (json.RawMessage, string, error) {
+					raw, err := r.api.do(r.ctx, http.MethodPatch, "/api/v1/clients/"+c.ClientID, map[string]bool{"muted": on})
+					return raw, c.display() + " " + said, err
+				})
+		})
+}
+
+// eitherOr finds out whether word names a named group or a device, and does the
+// one or the other.
+func (r *run) eitherOr(word string, group func(apiGroup) (json.RawMessage, string, error), client func(apiClient) (json.RawMessage, string, error)) error {
+	kind, name, explicit := strings.Cut(word, ":")
+	if !explicit || kind != "group" && kind != "client" {
+		kind, name = "", word
+	}
+	var raw json.RawMessage
+	var says string
+	g, isGroup, c, isClient, err := r.whichOf(kind, name)
+	switch {
+	case err != nil:
+		return err
+	case isGroup && isClient:
+		return usagef("%q names the group %s and the device %s: write group:%s or client:%s", name, clean(g.Name), clean(c.display()), name, name)
+	case isGroup:
+		raw, says, err = group(g)
+	case isClient:
+		raw, says, err = client(c)
+	default:
+		return fmt.Errorf("no group and no device is named %q: 'tutti groups' and 'tutti clients' list them", name)
+	}
+	if err != nil {
+		return err
+	}
+	return r.done(raw, "%s", clean(says))
+}
+
+func (r *run) whichOf(kind, name string) (g apiGroup, isGroup bool, c apiClient, isClient bool, err error) {
+	if kind != "client" {
+		var list apiGroups
+		if list, _, err = get[apiGroups](r, "/api/v1/groups"); err != nil {
+			return
+		}
+		m, merr := match("group", name, groupCandidates(named(list.Groups)), "")
+		if _, none := merr.(notFound); merr != nil && !none {
+			return g, false, c, false, merr
+		}
+		for _, x := range list.Groups {
+			if merr == nil && x.GroupID == m.id {
+				g, isGroup = x, true
+			}
+		}
+	}
+	if kind != "group" {
+		var cerr error
+		c, cerr = r.client(name)
+		var none notFound
+		if cerr != nil && !errors.As(cerr, &none) {
+			return g, isGroup, c, false, cerr
+		}
+		isClient = cerr == nil
+	}
+	return
+}

@@ -1,0 +1,165 @@
+package ctlcmd
+
+import "time"
+
+// These are the parts of the API's objects that the commands show.
+
+type apiServer struct {
+	ServerID  string `json:"server_id"`
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Mode      string `json:"mode"`
+	Instances []struct {
+		Service    string `json:"service"`
+		InstanceID string `json:"instance_id"`
+	} `json:"instances"`
+}
+
+type apiClient struct {
+	ClientID    string     `json:"client_id"`
+	Name        string     `json:"name"`
+	Label       string     `json:"label"`
+	Fingerprint string     `json:"fingerprint"`
+	Connected   bool       `json:"connected"`
+	Address     string     `json:"address"`
+	Trust       string     `json:"trust"`
+	Waiting     string     `json:"waiting"`
+	Warning     string     `json:"warning"`
+	Stage       string     `json:"stage"`
+	GroupID     string     `json:"group_id"`
+	ActiveRoles []string   `json:"active_roles"`
+	LastSeenAt  time.Time  `json:"last_seen_at"`
+	Player      *apiPlayer `json:"player"`
+}
+
+type apiPlayer struct {
+	Volume       *int       `json:"volume"`
+	Muted        *bool      `json:"muted"`
+	StreamFormat *apiFormat `json:"stream_format"`
+	BufferedMS   int64      `json:"buffered_ms"`
+	ChunksLate   uint64     `json:"chunks_late"`
+}
+
+type apiFormat struct {
+	Codec      string `json:"codec"`
+	SampleRate int    `json:"sample_rate"`
+	Channels   int    `json:"channels"`
+	BitDepth   int    `json:"bit_depth"`
+}
+
+type apiClients struct {
+	Clients []apiClient `json:"clients"`
+}
+
+type apiInbox struct {
+	Waiting []apiWaiting `json:"waiting"`
+}
+
+type apiWaiting struct {
+	ClientID    string     `json:"client_id"`
+	Name        string     `json:"name"`
+	Address     string     `json:"address"`
+	Fingerprint string     `json:"fingerprint"`
+	FirstSeenAt time.Time  `json:"first_seen_at"`
+	ExpiresAt   *time.Time `json:"expires_at"`
+	Reason      string     `json:"reason"`
+	Warning     string     `json:"warning"`
+}
+
+type apiGroup struct {
+	GroupID       string         `json:"group_id"`
+	Name          string         `json:"name"`
+	Solo          bool           `json:"solo"`
+	Members       []string       `json:"members"`
+	PlaybackState string         `json:"playback_state"`
+	Paused        bool           `json:"paused"`
+	Volume        int            `json:"volume"`
+	Muted         bool           `json:"muted"`
+	Repeat        string         `json:"repeat"`
+	Shuffle       bool           `json:"shuffle"`
+	NowPlaying    *apiNowPlaying `json:"now_playing"`
+	QueueLength   int            `json:"queue_length"`
+	Source        string         `json:"source"`
+	LastError     string         `json:"last_error"`
+}
+
+type apiNowPlaying struct {
+	Title      string `json:"title"`
+	Artist     string `json:"artist"`
+	DurationMS int64  `json:"duration_ms"`
+	PositionMS int64  `json:"position_ms"`
+}
+
+type apiGroups struct {
+	Groups []apiGroup `json:"groups"`
+}
+
+type apiQueue struct {
+	Items []struct {
+		URI        string `json:"uri"`
+		Title      string `json:"title"`
+		Artist     string `json:"artist"`
+		DurationMS int64  `json:"duration_ms"`
+	} `json:"items"`
+	Index int `json:"index"`
+}
+
+type apiLibrary struct {
+	Path    string `json:"path"`
+	Entries []struct {
+		Name       string `json:"name"`
+		Path       string `json:"path"`
+		Folder     bool   `json:"folder"`
+		Title      string `json:"title"`
+		Artist     string `json:"artist"`
+		DurationMS int64  `json:"duration_ms"`
+		SampleRate int    `json:"sample_rate"`
+		BitDepth   int    `json:"bit_depth"`
+		Error      string `json:"error"`
+	} `json:"entries"`
+}
+
+type apiAudit struct {
+	Events []apiAuditEvent `json:"events"`
+}
+
+type apiAuditEvent struct {
+	ID       uint64    `json:"id"`
+	At       time.Time `json:"at"`
+	Actor    string    `json:"actor"`
+	Kind     string    `json:"kind"`
+	ClientID string    `json:"client_id"`
+	Detail   string    `json:"detail"`
+}
+
+type apiTokens struct {
+	Tokens []apiToken `json:"tokens"`
+}
+
+type apiToken struct {
+	TokenID   string    `json:"token_id"`
+	Name      string    `json:"name"`
+	Role      string    `json:"role"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	Token     string    `json:"token"`
+}
+
+// display is what a person calls the device.
+func (c apiClient) display() string {
+	switch {
+	case c.Label != "":
+		return c.Label
+	case c.Name != "":
+		return c.Name
+	}
+	return short(c.ClientID)
+}
+
+// short is the start of a key, enough to name it in a home.
+func short(id string) string {
+	if len(id) > 8 {
+		return id[:8]
+	}
+	return id
+}

@@ -65,6 +65,9 @@ type Result struct {
 	// Late is the share of rounds (one chunk to every player) that were not done
 	// when the next one was due.
 	Late float64
+	// Behind is how far the slowest worker was behind its schedule at the end. A
+	// player's buffer hides a late round, but not a growing delay.
+	Behind time.Duration
 }
 
 // header stands for message ID and chunk header, frame for the WebSocket's header.
@@ -120,6 +123,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 			return Result{}, fmt.Errorf("floor: write: %w", w.err)
 		}
 		rounds, late = rounds+w.rounds, late+w.late
+		res.Behind = max(res.Behind, w.behind)
 	}
 	res.Late = float64(late) / float64(max(rounds, 1))
 	return res, nil
@@ -134,6 +138,7 @@ type worker struct {
 	n     uint64
 
 	rounds, late int
+	behind       time.Duration
 	err          error
 }
 
@@ -189,6 +194,7 @@ func (w *worker) run(ctx context.Context, start time.Time, cfg Config) {
 			return
 		}
 		w.rounds++
+		w.behind = time.Since(due)
 		if time.Now().After(due) {
 			w.late++
 		}

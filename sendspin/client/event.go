@@ -136,7 +136,8 @@ type Chunk struct {
 	// Timestamp is when the first sample should be heard, in server microseconds.
 	Timestamp int64
 	// PlayAt is that moment on the client's clock, with the output delay subtracted,
-	// by the best estimate of now. Translate Timestamp again when it is played.
+	// by the best estimate of now. Translate Timestamp again when it is played. It is
+	// Timestamp itself as long as nothing is known of the server's clock.
 	PlayAt int64
 	// ArrivedAt is the client's clock when the chunk was decrypted.
 	ArrivedAt int64

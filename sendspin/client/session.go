@@ -228,7 +228,7 @@ func (s *session) close(code int) {
 // deadline is when tick next has something to do.
 func (s *session) deadline() int64 {
 	d := min(s.timing.next, s.timing.answerBy)
-	if s.phase < admitted {
+	if !s.activated {
 		d = min(d, s.admitBy())
 	}
 	d = min(d, s.displayDeadline())
@@ -238,7 +238,7 @@ func (s *session) deadline() int64 {
 	return d
 }
 
-// admitBy is when a connection without an admissible server/activate is given up.
+// admitBy is when a connection without a server/activate is given up.
 func (s *session) admitBy() int64 {
 	return s.opened + s.core.cfg.HandshakeTimeout.Microseconds()
 }
@@ -248,7 +248,7 @@ func (s *session) tick(now int64) {
 	if s.phase == over {
 		return
 	}
-	if s.phase < admitted && now >= s.admitBy() {
+	if !s.activated && now >= s.admitBy() {
 		s.fail(errors.New("client: the server sent no server/activate in time"))
 		return
 	}

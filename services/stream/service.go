@@ -3,15 +3,26 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/lease"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/group"
+	"github.com/tutti-audio/tutti/services/stream/internal/library"
+	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
+	"github.com/tutti-audio/tutti/services/stream/internal/presence"
 )
 
 // Config says how one instance behaves. The zero value of every field but
@@ -22,8 +33,8 @@ type Config struct {
 	MusicDir   string // root of the library; empty: no library, only http, tone and synth URIs
 	ChunkMS    int    // duration of a chunk, 15..150; 0: 100
 	AheadMS    int    // how far the tape runs ahead of the house clock, 2000..120000; 0: 30000
-	MarginMS   int    // added to the players' lead for our own pipeline; 0: 250
-	// TapeMaxBytes bounds the memory of all tapes together; 0: 256 MiB.
+	MarginMS   int    // added to the players' lead for our own pipeline, 1..10000; 0: 250
+	// TapeMaxBytes bounds the memory of all tapes of the deployment; 0: 256 MiB.
 	TapeMaxBytes int64
 	// ResumePlayback lets groups that played when everything died continue by
 	// themselves, from their saved position; otherwise they wait there, paused, for a
@@ -32,16 +43,15 @@ type Config struct {
 	// LeadClock makes Run campaign for the house clock's leadership. A process that
 	// already campaigns (houseclock.Lead) leaves it false.
 	LeadClock bool
-	// Demo adds the synthesised tracks to the library's root.
+	// Demo adds the synthesised pieces to the library's root.
 	Demo bool
 }
 
-// Deps are what the service works with. Bus and Leases are required.
+// Deps are what the service works with. Bus, Leases and House are required.
 type Deps struct {
-	Bus    *bus.Conn
-	Leases *lease.Manager
-	// House is the house clock of this process. When nil, Run follows it itself.
-	House      houseclock.Clock
+	Bus        *bus.Conn
+	Leases     *lease.Manager
+	House      houseclock.Clock      // the house clock of this process
 	Clock      clockwork.Clock       // for timers; nil: the real clock
 	HTTPClient *http.Client          // for http(s) media; nil: package source's default
 	Log        *slog.Logger          // nil: silent
@@ -49,14 +59,208 @@ type Deps struct {
 }
 
 // Service is one instance of the stream service.
-type Service struct{}
+type Service struct {
+	cfg Config
+	d   Deps
+	lib *library.Library
+
+	state state
+	hub   *presence.Hub
+	reg   *group.Registry
+}
 
 // New checks cfg and deps. It starts nothing.
-func New(cfg Config, deps Deps) (*Service, error) { return nil, errors.New("stream: not built yet") }
+func New(cfg Config, deps Deps) (*Service, error) {
+	var faults []error
+	number := func(name string, v *int, def, lo, hi int) {
+		if *v == 0 {
+			*v = def
+		}
+		if *v < lo || *v > hi {
+			faults = append(faults, fmt.Errorf("%s %d is not in %d..%d", name, *v, lo, hi))
+		}
+	}
+	number("chunk duration (ms)", &cfg.ChunkMS, 100, 15, 150)
+	number("tape ahead (ms)", &cfg.AheadMS, 30_000, 2_000, 120_000)
+	number("start margin (ms)", &cfg.MarginMS, 250, 1, 10_000)
+	if cfg.TapeMaxBytes == 0 {
+		cfg.TapeMaxBytes = 256 << 20
+	}
+	if cfg.InstanceID == "" {
+		faults = append(faults, errors.New("instance id is empty"))
+	}
+	if deps.Bus == nil || deps.Leases == nil || deps.House == nil {
+		faults = append(faults, errors.New("bus, leases and house clock are required"))
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("stream: %w", errors.Join(faults...))
+	}
+	if deps.Clock == nil {
+		deps.Clock = clockwork.NewRealClock()
+	}
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	if deps.Registerer == nil {
+		deps.Registerer = prometheus.NewRegistry()
+	}
+	s := &Service{cfg: cfg, d: deps, lib: &library.Library{MusicDir: cfg.MusicDir, HTTPClient: deps.HTTPClient, Demo: cfg.Demo, Log: deps.Log}}
+	s.state.set(errors.New("stream: not started"))
+	return s, nil
+}
+
+// Ready returns nil when the service can answer requests. Safe for concurrent use.
+func (s *Service) Ready() error { return s.state.get() }
+
+// state is why the service is not ready. It is shared with whoever asks Ready, so it
+// is behind a lock.
+type state struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (s *state) set(err error) { s.mu.Lock(); defer s.mu.Unlock(); s.err = err }
+func (s *state) get() error    { s.mu.Lock(); defer s.mu.Unlock(); return s.err }
+
+// tapePast is how long a chunk stays on the tape after it has sounded: for gateways
+// that start late, and as the checkpoint of a group whose holder died.
+const tapePast = 60 * time.Second
 
 // Run serves until ctx ends, and returns within 10 s of that. Groups that play are
 // not stopped: another instance, or the next start, carries on.
-func (s *Service) Run(ctx context.Context) error { return errors.New("stream: not built yet") }
+func (s *Service) Run(ctx context.Context) error {
+	defer s.state.set(errors.New("stream: has stopped"))
+	if err := s.lib.Check(); err != nil {
+		s.d.Log.Error("music folder cannot be used; playing files will fail until it can", obs.KeyErr, err)
+	}
+	groups, err := retry(ctx, s, "prepare the bus", s.prepare)
+	if err != nil {
+		return nil // ctx ended while the bus was away
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	// What runs gets a context of its own, so that it ends in a good order.
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	s.hub = presence.NewHub()
+	stopHub, err := retry(ctx, s, "watch the clients", func(ctx context.Context) (func(), error) { return s.hub.Follow(run, s.d.Bus) })
+	if err != nil {
+		return nil
+	}
+	defer stopHub()
+	s.reg = group.NewRegistry(run, s.groupDeps(groups), s.d.Bus, s.d.Leases, s.lib)
+	defer s.reg.Stop()
+	endpoints, err := s.serve()
+	if err != nil {
+		return fmt.Errorf("stream: %w", err)
+	}
+	if s.cfg.LeadClock {
+		wg.Go(func() {
+			_ = houseclock.Lead(run, s.d.Bus, s.d.Leases, s.cfg.InstanceID, houseclock.LeadOptions{Log: s.d.Log})
+		})
+	}
+	wg.Go(func() { s.pulse(run) })
+	wg.Go(func() {
+		s.d.Leases.Campaign(run, "director", func(ctx context.Context, _ *lease.Lease) { s.direct(ctx, groups) })
+	})
+	s.state.set(nil)
+	s.d.Log.Info("stream service runs", obs.KeyInstance, s.cfg.InstanceID, "music", s.cfg.MusicDir)
+	<-ctx.Done()
+	s.state.set(errors.New("stream: is stopping"))
+	// The groups first: they save their positions and free their leases, and requests
+	// that wait for them end.
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); s.stopServing(endpoints) }()
+	s.reg.Stop()
+	cancel()
+	<-stopped
+	return nil
+}
 
-// Ready returns nil when the service can answer requests. Safe for concurrent use.
-func (s *Service) Ready() error { return errors.New("stream: not built yet") }
+func (s *Service) stopServing(b *bus.Service) {
+	if err := b.Stop(); err != nil {
+		s.d.Log.Warn("endpoints did not stop cleanly", obs.KeyErr, err)
+	}
+}
+
+type groupBucket = bus.Bucket[tuttiv1.Group, *tuttiv1.Group]
+
+// prepare makes what this service owns on the bus.
+func (s *Service) prepare(ctx context.Context) (*groupBucket, error) {
+	err := s.d.Bus.EnsureStream(ctx, bus.StreamConfig{Name: subject.StreamTape, Subjects: []string{subject.TapeAll}, Memory: true,
+		MaxAge: time.Duration(s.cfg.AheadMS)*time.Millisecond + tapePast, MaxBytes: s.cfg.TapeMaxBytes})
+	if err != nil {
+		return nil, err
+	}
+	return bus.OpenBucket[tuttiv1.Group](ctx, s.d.Bus, subject.BucketGroups, bus.BucketOptions{History: 1})
+}
+
+func (s *Service) groupDeps(groups *groupBucket) group.Deps {
+	return group.Deps{
+		InstanceID: s.cfg.InstanceID, ChunkMS: s.cfg.ChunkMS, AheadMS: s.cfg.AheadMS, MarginUS: int64(s.cfg.MarginMS) * 1000,
+		Resume: s.cfg.ResumePlayback, Hub: s.hub, Store: groups, House: s.d.House, Clock: s.d.Clock, Log: s.d.Log,
+		Metrics: group.NewMetrics(s.d.Registerer), Audio: pipeline.NewMetrics(s.d.Registerer), Open: s.lib.Open,
+		Send: func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error {
+			return s.d.Bus.Request(ctx, subject.Session(clientID), c, &tuttiv1.SessionReply{})
+		},
+		Publish: func(ctx context.Context, groupID, renditionID string, data []byte) error {
+			return s.d.Bus.PublishRaw(ctx, subject.Tape(groupID, renditionID), data)
+		},
+		LastChunk: func(ctx context.Context, groupID, renditionID string) ([]byte, error) {
+			m, err := s.d.Bus.LastFor(ctx, subject.StreamTape, subject.Tape(groupID, renditionID))
+			return m.Data, err
+		},
+	}
+}
+
+// retry calls f until it succeeds or ctx ends: at start the bus may not be there yet.
+func retry[T any](ctx context.Context, s *Service, what string, f func(ctx context.Context) (T, error)) (T, error) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		v, err := f(ctx)
+		if err == nil || ctx.Err() != nil {
+			return v, err
+		}
+		s.state.set(fmt.Errorf("stream: %s: %w", what, err))
+		s.d.Log.Warn("waiting for the bus", "step", what, obs.KeyErr, err)
+		select {
+		case <-ctx.Done():
+			return v, ctx.Err()
+		case <-s.d.Clock.After(wait):
+		}
+	}
+}
+
+// ask sends a command to a group's actor; when none answers, it has one started.
+func (s *Service) ask(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv1.Group, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	for {
+		reply := &tuttiv1.GroupReply{}
+		err := s.d.Bus.Request(ctx, subject.Group(c.GetGroupId()), c, reply)
+		if err == nil {
+			return reply.GetGroup(), nil
+		}
+		if fault.CodeOf(err) != fault.Unavailable || ctx.Err() != nil {
+			return nil, err
+		}
+		if aerr := s.activate(ctx, c.GetGroupId()); aerr != nil && fault.CodeOf(aerr) != fault.Unavailable {
+			return nil, aerr
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fault.New(fault.Unavailable, "group %s does not answer: the instance that holds it may have died; try again in some seconds", c.GetGroupId())
+		case <-s.d.Clock.After(askRetry):
+		}
+	}
+}
+
+// Asking a group: within the 5 s that the operator's API promises.
+const (
+	askTimeout = 4500 * time.Millisecond
+	askRetry   = 50 * time.Millisecond
+)
+
+// activate has a group started by any instance.
+func (s *Service) activate(ctx context.Context, id string) error {
+	return s.d.Bus.Request(ctx, subject.StreamActivate, &tuttiv1.GroupRequest{GroupId: id, Actor: s.cfg.InstanceID}, &tuttiv1.Empty{})
+}

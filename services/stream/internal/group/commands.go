@@ -1,6 +1,7 @@
 package group
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -247,14 +248,7 @@ func (g *Group) answerWhen(parted []*courier, deleted bool, reply chan<- Reply) 
 	}
 	self, ctx, timeout := g.self, g.ctx, g.Clock.After(partTimeout)
 	g.wg.Go(func() {
-		for _, c := range parted {
-			select {
-			case <-c.done:
-			case <-timeout:
-				timeout = closed
-			case <-ctx.Done():
-			}
-		}
+		await(ctx, parted, timeout)
 		if deleted {
 			_ = self.Send(ctx, gone{reply}) // fails only when the actor has ended; then so has the request
 			return
@@ -263,5 +257,15 @@ func (g *Group) answerWhen(parted []*courier, deleted bool, reply chan<- Reply) 
 	})
 }
 
-// closed is a timeout that has passed: nobody is waited for any more.
-var closed = func() <-chan time.Time { c := make(chan time.Time); close(c); return c }()
+// await returns when all couriers are done, or the time is up.
+func await(ctx context.Context, couriers []*courier, timeout <-chan time.Time) {
+	for _, c := range couriers {
+		select {
+		case <-c.done:
+		case <-timeout:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -156,7 +156,7 @@ func (g *Group) takeOver(e *timeline.Epoch, t tails, now int64) bool {
 	}
 	lead := g.lead()
 	g.stream = &stream{epoch: e.ID, t0: e.T0, leadUS: lead}
-	g.launch(&run{epoch: e.ID, t0: e.T0, first: g.s.Queue[i], marks: marks[heard:], checkpoint: g.rec.GetTimeline()},
+	g.launch(&run{epoch: e.ID, t0: e.T0, first: g.s.Queue[i], beginMS: marks[heard].mediaMS, marks: marks[heard:], checkpoint: g.rec.GetTimeline()},
 		pipeline.Config{LeadUS: lead, Resume: resume, First: pipeline.Start{Item: g.s.Queue[i], Frame: first.MediaFrame, Exact: true}})
 	return true
 }

@@ -163,7 +163,8 @@ func (g *Group) refresh(now int64) bool {
 		g.shared.group, changed = info, true
 	}
 	if key := g.metaKey(); key != g.shared.metaKey || g.shared.metadata == nil {
-		g.shared.metaKey, g.shared.metadata, changed = key, g.metadata(now), true
+		g.shared.metaKey = key
+		g.shared.metadata, changed = g.metadata(now), true
 	}
 	if c := g.controller(now); !proto.Equal(c, g.shared.controller) {
 		g.shared.controller, changed, g.touched = c, true, true

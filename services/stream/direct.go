@@ -1,0 +1,368 @@
+package stream
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tutti-audio/tutti/platform/actor"
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/director"
+	"github.com/tutti-audio/tutti/services/stream/internal/group"
+)
+
+// sweepEvery is how often the director looks for groups that nobody holds.
+const sweepEvery = time.Second
+
+// tendTimeout bounds one look of the director at its clients.
+const tendTimeout = 10 * time.Second
+
+// directorMessage is what the director's actor takes.
+type directorMessage interface{ directorMessage() }
+
+type (
+	clientNews struct{}                   // some clients changed: see notes
+	groupNews  struct{ g *tuttiv1.Group } // a group's actor wrote its record
+	directorDo struct {
+		do func(ctx context.Context, d *director.Director)
+	} // a request
+)
+
+func (clientNews) directorMessage() {}
+func (groupNews) directorMessage()  {}
+func (directorDo) directorMessage() {}
+
+// notes are the ids of clients that changed. The hub must never wait for the director,
+// who may be waiting for a group, so changes are kept here and merged.
+type notes struct {
+	mu   sync.Mutex
+	ids  map[string]bool
+	wake chan struct{}
+}
+
+func (n *notes) add(id string) {
+	n.mu.Lock()
+	n.ids[id] = true
+	n.mu.Unlock()
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (n *notes) take() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := make([]string, 0, len(n.ids))
+	for id := range n.ids {
+		out = append(out, id)
+	}
+	clear(n.ids)
+	return out
+}
+
+// directorActor is the director with what it needs of the bus.
+type directorActor struct {
+	s      *Service
+	self   *actor.Ref[directorMessage]
+	groups *groupBucket
+	d      *director.Director
+	notes  *notes
+	stop   func()
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// direct is the director's office: it lasts as long as this instance holds the lease.
+func (s *Service) direct(ctx context.Context, groups *groupBucket) {
+	s.d.Log.Info("this instance is the director")
+	defer s.d.Log.Info("this instance is no longer the director")
+	sup := actor.NewSupervisor(ctx, actor.SupervisorOptions{Name: "director", Log: s.d.Log, Clock: s.d.Clock})
+	defer sup.Stop()
+	ref, err := actor.Spawn(sup, actor.Options{Key: "director"}, func(self *actor.Ref[directorMessage]) actor.Handler[directorMessage] {
+		return &directorActor{s: s, self: self, groups: groups, notes: &notes{ids: map[string]bool{}, wake: make(chan struct{}, 1)}}
+	})
+	if err != nil {
+		return
+	}
+	endpoints, err := s.serveDirector(ref)
+	if err != nil {
+		s.d.Log.Error("director cannot be reached", obs.KeyErr, err)
+		return
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { s.sweep(ctx, ref) })
+	<-ctx.Done()
+	wg.Wait()
+	ref.Stop()
+	s.stopServing(endpoints)
+}
+
+// Start loads the groups and gives every client one.
+func (a *directorActor) Start(ctx context.Context) error {
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.cancel = cancel
+	var initial []*tuttiv1.Group
+	known := make(chan struct{})
+	loaded := false
+	stop, err := a.groups.Watch(base, ">", func(e bus.Entry[*tuttiv1.Group]) {
+		switch {
+		case e.Value == nil:
+		case !loaded:
+			initial = append(initial, e.Value)
+		default:
+			_ = a.self.Send(base, groupNews{e.Value}) // fails only at the end
+		}
+	}, func() { loaded = true; close(known) })
+	if err != nil {
+		return err
+	}
+	a.stop = stop
+	select {
+	case <-known:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	a.d = director.New(director.Deps{Groups: a.groups, Clients: a.s.hub, Ask: a.s.ask, Activate: a.s.activate, NewID: newGroupID, Log: a.s.d.Log}, initial)
+	a.s.hub.WatchAll("director", a.notes.add)
+	a.wg.Go(func() {
+		for {
+			select {
+			case <-a.notes.wake:
+				_ = a.self.Send(base, clientNews{}) // fails only at the end
+			case <-base.Done():
+				return
+			}
+		}
+	})
+	a.d.Begin(ctx)
+	return nil
+}
+
+// Close ends what Start began.
+func (a *directorActor) Close(context.Context) {
+	a.s.hub.Forget("director")
+	if a.cancel != nil {
+		a.cancel()
+	}
+	if a.stop != nil {
+		a.stop()
+	}
+	a.wg.Wait()
+}
+
+// Handle works on one message.
+func (a *directorActor) Handle(ctx context.Context, m directorMessage) error {
+	switch m := m.(type) {
+	case clientNews:
+		for _, id := range a.notes.take() {
+			a.d.Presence(ctx, id)
+		}
+	case groupNews:
+		a.d.Record(m.g)
+	case directorDo:
+		m.do(ctx, a.d)
+	}
+	return nil
+}
+
+// outcome is the answer to a request.
+type outcome[R any] struct {
+	value R
+	err   error
+}
+
+// order has the director do something and waits for it.
+func order[R any](ctx context.Context, ref *actor.Ref[directorMessage], f func(ctx context.Context, d *director.Director) (R, error)) (R, error) {
+	out, err := actor.Ask(ctx, ref, func(reply chan<- outcome[R]) directorMessage {
+		return directorDo{func(actorCtx context.Context, d *director.Director) {
+			// The request's deadline, and the end of the actor.
+			both, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(actorCtx, cancel)()
+			v, err := f(both, d)
+			reply <- outcome[R]{v, err}
+		}}
+	})
+	if errors.Is(err, actor.ErrStopped) {
+		err = fault.New(fault.Unavailable, "the director is moving to another instance: try again")
+	}
+	if err != nil {
+		var none R
+		return none, err
+	}
+	return out.value, out.err
+}
+
+// serveDirector adds what only the director answers. While there is none, requests
+// fail as Unavailable, for at most a lease's time.
+func (s *Service) serveDirector(ref *actor.Ref[directorMessage]) (*bus.Service, error) {
+	b, err := s.d.Bus.NewService("stream-director", s.cfg.Version, s.cfg.InstanceID)
+	if err != nil {
+		return nil, err
+	}
+	for _, add := range []func() error{
+		func() error {
+			return bus.Handle(b, subject.StreamCreateGroup, func(ctx context.Context, r *tuttiv1.CreateGroupRequest) (*tuttiv1.GroupReply, error) {
+				return order(ctx, ref, func(ctx context.Context, d *director.Director) (*tuttiv1.GroupReply, error) {
+					return d.CreateGroup(ctx, r)
+				})
+			})
+		},
+		func() error {
+			return bus.Handle(b, subject.StreamDeleteGroup, func(ctx context.Context, r *tuttiv1.GroupRequest) (*tuttiv1.Empty, error) {
+				return order(ctx, ref, func(ctx context.Context, d *director.Director) (*tuttiv1.Empty, error) { return d.DeleteGroup(ctx, r) })
+			})
+		},
+		func() error {
+			return bus.Handle(b, subject.StreamAddMember, func(ctx context.Context, r *tuttiv1.GroupMemberRequest) (*tuttiv1.GroupReply, error) {
+				return order(ctx, ref, func(ctx context.Context, d *director.Director) (*tuttiv1.GroupReply, error) {
+					return d.AddMember(ctx, r)
+				})
+			})
+		},
+		func() error {
+			return bus.Handle(b, subject.StreamRemoveMember, func(ctx context.Context, r *tuttiv1.GroupMemberRequest) (*tuttiv1.GroupReply, error) {
+				return order(ctx, ref, func(ctx context.Context, d *director.Director) (*tuttiv1.GroupReply, error) {
+					return d.RemoveMember(ctx, r)
+				})
+			})
+		},
+		func() error {
+			return bus.Handle(b, subject.StreamForgetClient, func(ctx context.Context, r *tuttiv1.ForgetClientRequest) (*tuttiv1.Empty, error) {
+				return order(ctx, ref, func(ctx context.Context, d *director.Director) (*tuttiv1.Empty, error) { return d.ForgetClient(ctx, r) })
+			})
+		},
+		func() error {
+			return bus.Handle(b, subject.StreamClientCommand, func(ctx context.Context, c *tuttiv1.ClientCommand) (*tuttiv1.Empty, error) {
+				return &tuttiv1.Empty{}, s.clientCommand(ctx, ref, c)
+			})
+		},
+	} {
+		if err := add(); err != nil {
+			s.stopServing(b)
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// clientCommand carries out what a controller asks, or client/leave.
+func (s *Service) clientCommand(ctx context.Context, ref *actor.Ref[directorMessage], c *tuttiv1.ClientCommand) error {
+	id := c.GetClientId()
+	do := func(f func(ctx context.Context, d *director.Director) error) error {
+		_, err := order(ctx, ref, func(ctx context.Context, d *director.Director) (struct{}, error) { return struct{}{}, f(ctx, d) })
+		return err
+	}
+	if c.GetLeave() != nil {
+		return do(func(ctx context.Context, d *director.Director) error { return d.Leave(ctx, id) })
+	}
+	if c.GetController() == nil {
+		return fault.New(fault.Invalid, "client command of %s holds nothing that this version knows", id)
+	}
+	if c.GetController().GetCommand() == "switch" {
+		return do(func(ctx context.Context, d *director.Director) error { return d.Switch(ctx, id) })
+	}
+	cmd, err := groupCommand(c.GetController())
+	if err != nil {
+		return err
+	}
+	if cmd.GroupId, err = order(ctx, ref, func(_ context.Context, d *director.Director) (string, error) { return d.GroupOf(id) }); err != nil {
+		return err
+	}
+	cmd.Actor = group.ClientActor + id
+	_, err = s.ask(ctx, cmd)
+	return err
+}
+
+// groupCommand translates a controller's command; Invalid when a parameter that the
+// command needs is missing.
+func groupCommand(c *tuttiv1.ControllerCommand) (*tuttiv1.GroupCommand, error) {
+	missing := func(field string) (*tuttiv1.GroupCommand, error) {
+		return nil, fault.New(fault.Invalid, "controller command %q lacks %s", c.GetCommand(), field)
+	}
+	empty := &tuttiv1.Empty{}
+	switch c.GetCommand() {
+	case "play":
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_Play{Play: &tuttiv1.Play{}}}, nil
+	case "pause":
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_Pause{Pause: empty}}, nil
+	case "stop":
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_Stop{Stop: empty}}, nil
+	case "next":
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_Next{Next: empty}}, nil
+	case "previous":
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_Previous{Previous: empty}}, nil
+	case "repeat_off", "repeat_one", "repeat_all":
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_Repeat{Repeat: strings.TrimPrefix(c.GetCommand(), "repeat_")}}, nil
+	case "shuffle", "unshuffle":
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_Shuffle{Shuffle: c.GetCommand() == "shuffle"}}, nil
+	case "volume":
+		if c.Volume == nil {
+			return missing("volume")
+		}
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_Volume{Volume: c.GetVolume()}}, nil
+	case "mute":
+		if c.Mute == nil {
+			return missing("mute")
+		}
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_Mute{Mute: c.GetMute()}}, nil
+	case "seek":
+		if c.PositionMs == nil {
+			return missing("position_ms")
+		}
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_SeekMs{SeekMs: c.GetPositionMs()}}, nil
+	case "seek_relative":
+		if c.OffsetMs == nil {
+			return missing("offset_ms")
+		}
+		return &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_SeekRelativeMs{SeekRelativeMs: c.GetOffsetMs()}}, nil
+	}
+	return nil, fault.New(fault.Invalid, "controller command %q is not known", c.GetCommand())
+}
+
+// sweep starts groups that nobody holds: new ones whose start failed, and those of
+// instances that died.
+func (s *Service) sweep(ctx context.Context, ref *actor.Ref[directorMessage]) {
+	t := s.d.Clock.NewTicker(sweepEvery)
+	defer t.Stop()
+	for ctx.Err() == nil {
+		tend, cancel := context.WithTimeout(ctx, tendTimeout)
+		ids, err := order(tend, ref, func(ctx context.Context, d *director.Director) ([]string, error) {
+			d.Tend(ctx)
+			return d.IDs(), nil
+		})
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			s.d.Log.Warn("director is busy", obs.KeyErr, err)
+		}
+		for _, id := range ids {
+			_, _, err := s.d.Leases.Holder(ctx, group.LeaseKey(id))
+			if fault.CodeOf(err) != fault.NotFound {
+				continue
+			}
+			if err := s.activate(ctx, id); err != nil && ctx.Err() == nil {
+				s.d.Log.Warn("group is not running yet", obs.KeyGroup, id, obs.KeyErr, err)
+			}
+		}
+		select {
+		case <-t.Chan():
+		case <-ctx.Done():
+		}
+	}
+}
+
+// newGroupID is short, random, and a valid subject token.
+func newGroupID() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}

@@ -1,0 +1,115 @@
+package stream
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+)
+
+// The instance's record: alive for instanceTTL, renewed every heartbeat.
+const (
+	instanceTTL = 15 * time.Second
+	heartbeat   = 5 * time.Second
+)
+
+// serve adds what every instance answers.
+func (s *Service) serve() (*bus.Service, error) {
+	b, err := s.d.Bus.NewService("stream", s.cfg.Version, s.cfg.InstanceID)
+	if err != nil {
+		return nil, err
+	}
+	for _, add := range []func() error{
+		func() error { return bus.Handle(b, subject.StreamCommand, s.command) },
+		func() error { return bus.Handle(b, subject.StreamActivate, s.activated) },
+		func() error { return bus.Handle(b, subject.StreamLibrary, s.list) },
+		func() error { return bus.Handle(b, subject.StreamClock, s.clock) },
+	} {
+		if err := add(); err != nil {
+			s.stopServing(b)
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// command passes a command on to the group's actor.
+func (s *Service) command(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv1.GroupReply, error) {
+	if c.GetMembership() != nil {
+		return nil, fault.New(fault.Forbidden, "membership is the director's: use add_member and remove_member")
+	}
+	if err := checkID(c.GetGroupId()); err != nil {
+		return nil, err
+	}
+	g, err := s.ask(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &tuttiv1.GroupReply{Group: g}, nil
+}
+
+// activated starts a group here unless it runs somewhere.
+func (s *Service) activated(ctx context.Context, r *tuttiv1.GroupRequest) (*tuttiv1.Empty, error) {
+	if err := checkID(r.GetGroupId()); err != nil {
+		return nil, err
+	}
+	return &tuttiv1.Empty{}, s.reg.Activate(ctx, r.GetGroupId())
+}
+
+// checkID refuses ids that no group can have: they become subjects and keys.
+func checkID(id string) error {
+	ok := id != "" && len(id) <= 64
+	for _, c := range id {
+		ok = ok && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
+	}
+	if !ok {
+		return fault.New(fault.NotFound, "there is no group %q", id)
+	}
+	return nil
+}
+
+func (s *Service) list(ctx context.Context, r *tuttiv1.LibraryRequest) (*tuttiv1.LibraryResponse, error) {
+	return s.lib.List(ctx, r.GetPath())
+}
+
+func (s *Service) clock(context.Context, *tuttiv1.ClockRequest) (*tuttiv1.ClockResponse, error) {
+	i := s.d.House.Info()
+	return &tuttiv1.ClockResponse{NowUs: s.d.House.NowMicros(), Leader: i.Leader, UncertaintyUs: i.UncertaintyUS}, nil
+}
+
+// pulse keeps this instance's record alive until ctx ends.
+func (s *Service) pulse(ctx context.Context) {
+	key := subject.InstanceKey("stream", s.cfg.InstanceID)
+	host, _ := os.Hostname() // a nicety for the operator; empty when it is not known
+	me := &tuttiv1.Instance{Service: "stream", InstanceId: s.cfg.InstanceID, Version: s.cfg.Version,
+		StartedAt: timestamppb.New(s.d.Clock.Now()), Host: host, BootId: houseclock.BootID()}
+	b, err := retry(ctx, s, "open the bucket of instances", func(ctx context.Context) (*bus.Bucket[tuttiv1.Instance, *tuttiv1.Instance], error) {
+		return bus.OpenBucket[tuttiv1.Instance](ctx, s.d.Bus, subject.BucketInstances, bus.BucketOptions{TTL: instanceTTL})
+	})
+	if err != nil {
+		return
+	}
+	t := s.d.Clock.NewTicker(heartbeat)
+	defer t.Stop()
+	for {
+		if _, err := b.Put(ctx, key, me); err != nil && ctx.Err() == nil {
+			s.d.Log.Warn("instance record not renewed", obs.KeyErr, err)
+		}
+		select {
+		case <-ctx.Done():
+			bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			_ = b.Delete(bye, key) // the TTL does it otherwise
+			return
+		case <-t.Chan():
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tutti-audio/tutti/platform/actor"
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/lease"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/playback"
+)
+
+// LeaseKey is the lease under which a group is held.
+func LeaseKey(id string) string { return "group." + id }
+
+// releaseTimeout bounds the release of a lease at the end; after that it expires.
+const releaseTimeout = 2 * time.Second
+
+// Resolver turns addresses into queue items.
+type Resolver interface {
+	Play(ctx context.Context, uri string) ([]playback.Item, error)
+	Enqueue(ctx context.Context, uris []string) ([]playback.Item, error)
+}
+
+// Registry runs the groups that this instance holds. Its methods are safe for concurrent
+// use.
+type Registry struct {
+	deps     Deps
+	bus      *bus.Conn
+	leases   *lease.Manager
+	resolver Resolver
+	sup      *actor.Supervisor
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	mu     sync.Mutex // guards what a WaitGroup cannot: no Add once Stop waits
+	ended  bool
+	wg     sync.WaitGroup
+}
+
+// NewRegistry returns an empty registry. Its groups end with ctx or with Stop, which
+// waits for them.
+func NewRegistry(ctx context.Context, d Deps, c *bus.Conn, l *lease.Manager, r Resolver) *Registry {
+	g := &Registry{deps: d, bus: c, leases: l, resolver: r}
+	g.ctx, g.cancel = context.WithCancel(ctx)
+	g.sup = actor.NewSupervisor(g.ctx, actor.SupervisorOptions{Name: "groups", Log: d.Log, Clock: d.Clock})
+	return g
+}
+
+// Stop ends all groups without a word to their sessions, and waits.
+func (r *Registry) Stop() {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.cancel()
+	r.sup.Stop()
+	r.wg.Wait()
+}
+
+// Activate makes the group run somewhere. It returns when it runs here, or at once when
+// another instance (or another call) holds its lease.
+func (r *Registry) Activate(ctx context.Context, id string) error {
+	l, err := r.leases.Acquire(ctx, LeaseKey(id))
+	if fault.CodeOf(err) == fault.Conflict {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	started := make(chan struct{})
+	var once sync.Once
+	log := r.deps.Log.With(obs.KeyGroup, id)
+	ref, err := actor.Spawn(r.sup, actor.Options{Key: "group/" + id, Size: 256, Log: log},
+		New(r.deps, id, l.Fence(), func() { once.Do(func() { close(started) }) }))
+	if err != nil {
+		r.release(l)
+		return fault.Wrap(fault.Unavailable, err, "this instance is ending")
+	}
+	if !r.hold(id, l, ref, started) {
+		ref.Stop()
+		<-ref.Done()
+		r.release(l)
+		return fault.New(fault.Unavailable, "this instance is ending")
+	}
+	select {
+	case <-started:
+		return nil
+	case <-ref.Done():
+		return fault.New(fault.NotFound, "there is no group %s", id)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// hold keeps watch over a running group. It is false when the registry has ended.
+func (r *Registry) hold(id string, l *lease.Lease, ref *actor.Ref[Message], started <-chan struct{}) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return false
+	}
+	r.wg.Go(func() {
+		r.serve(id, l, ref, started)
+		ref.Stop()
+		<-ref.Done()
+		r.release(l)
+	})
+	return true
+}
+
+// serve answers at the group's address until the group or its lease ends.
+func (r *Registry) serve(id string, l *lease.Lease, ref *actor.Ref[Message], started <-chan struct{}) {
+	select {
+	case <-started:
+	case <-ref.Done():
+		return
+	case <-l.Lost():
+		return
+	case <-r.ctx.Done():
+		return
+	}
+	stop, err := bus.HandleExclusive(r.bus, subject.Group(id), func(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv1.GroupReply, error) {
+		return r.command(ctx, ref, c)
+	})
+	if err != nil {
+		r.deps.Log.Error("group cannot be reached", obs.KeyGroup, id, obs.KeyErr, err)
+		return
+	}
+	defer stop()
+	select {
+	case <-ref.Done():
+	case <-l.Lost():
+		r.deps.Log.Warn("group's lease is lost", obs.KeyGroup, id)
+	case <-r.ctx.Done():
+	}
+	ref.Stop() // before stop: a request that waits for the actor must not hold it up
+}
+
+// command looks up what a command names and asks the group.
+func (r *Registry) command(ctx context.Context, ref *actor.Ref[Message], c *tuttiv1.GroupCommand) (*tuttiv1.GroupReply, error) {
+	var items []playback.Item
+	var err error
+	switch k := c.GetCommand().(type) {
+	case *tuttiv1.GroupCommand_Play:
+		if k.Play.GetUri() != "" {
+			items, err = r.resolver.Play(ctx, k.Play.GetUri())
+		}
+	case *tuttiv1.GroupCommand_Enqueue:
+		items, err = r.resolver.Enqueue(ctx, k.Enqueue.GetUris())
+	}
+	if err != nil {
+		return nil, err
+	}
+	reply, err := actor.Ask(ctx, ref, func(reply chan<- Reply) Message { return Command{Cmd: c, Items: items, Reply: reply} })
+	switch {
+	case errors.Is(err, actor.ErrStopped):
+		return nil, fault.New(fault.Unavailable, "group %s is moving to another instance: try again", c.GetGroupId())
+	case err != nil:
+		return nil, err
+	case reply.Err != nil:
+		return nil, reply.Err
+	}
+	return &tuttiv1.GroupReply{Group: reply.Group}, nil
+}
+
+func (r *Registry) release(l *lease.Lease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), releaseTimeout)
+	defer cancel()
+	if err := l.Release(ctx); err != nil {
+		r.deps.Log.Debug("lease was not released, it will expire", obs.KeyErr, err)
+	}
+}

@@ -1,0 +1,234 @@
+// Package library finds what can be played: it lists the music folder and turns
+// addresses into queue items.
+package library
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tutti-audio/tutti/audio/source"
+	"github.com/tutti-audio/tutti/audio/synth"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/playback"
+	"github.com/tutti-audio/tutti/services/stream/internal/timeline"
+)
+
+// Limits of what one request may ask.
+const (
+	// maxFolder bounds the titles of a folder that is played as a whole.
+	maxFolder = 1000
+	// probeTime is how long an address may take to say what it is. A slower one is
+	// taken without its tags.
+	probeTime = 3 * time.Second
+)
+
+// Library opens and lists media. Safe for concurrent use.
+type Library struct {
+	MusicDir   string
+	HTTPClient *http.Client
+	Demo       bool // list the synthesised pieces, too
+	Log        *slog.Logger
+}
+
+// Open opens one medium.
+func (l *Library) Open(ctx context.Context, uri string) (source.Source, error) {
+	return source.Open(ctx, uri, source.Options{MusicDir: l.MusicDir, HTTPClient: l.HTTPClient, Log: l.Log})
+}
+
+// Check reports why the music folder cannot be used; nil when there is none to use.
+func (l *Library) Check() error {
+	if l.MusicDir == "" {
+		return nil
+	}
+	st, err := os.Stat(l.MusicDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.Wrap(fault.NotFound, err, "the music folder %s does not exist: create it, or set --music to a folder that exists", l.MusicDir)
+	case err != nil:
+		return fault.Wrap(fault.Unavailable, err, "the music folder %s cannot be read: check its permissions", l.MusicDir)
+	case !st.IsDir():
+		return fault.New(fault.NotFound, "the music folder %s is not a folder: set --music to one", l.MusicDir)
+	}
+	return nil
+}
+
+// List lists one folder below the music folder.
+func (l *Library) List(ctx context.Context, path string) (*tuttiv1.LibraryResponse, error) {
+	out := &tuttiv1.LibraryResponse{Path: path}
+	if path == "" && l.Demo {
+		for _, t := range synth.Tracks() {
+			out.Entries = append(out.Entries, &tuttiv1.LibraryEntry{Name: t.Title, Path: "synth:" + t.Name, Title: t.Title, Artist: t.Artist,
+				Album: t.Album, DurationMs: timeline.Scale(t.Frames, 1000, synth.SampleRate), SampleRate: synth.SampleRate,
+				BitDepth: synth.BitDepth, Channels: synth.Channels})
+		}
+	}
+	if l.MusicDir == "" {
+		if path == "" && l.Demo {
+			return out, nil
+		}
+		return nil, fault.New(fault.Conflict, "no music folder is set: start Tutti with --music DIR")
+	}
+	if err := l.Check(); err != nil {
+		return nil, err
+	}
+	entries, err := source.List(ctx, l.MusicDir, path)
+	if err != nil {
+		return nil, asFault(err)
+	}
+	for _, e := range entries {
+		out.Entries = append(out.Entries, entry(e))
+	}
+	return out, nil
+}
+
+func entry(e source.Entry) *tuttiv1.LibraryEntry {
+	return &tuttiv1.LibraryEntry{Name: e.Name, Path: e.Path, Folder: e.Dir, Title: e.Info.Tags.Title, Artist: e.Info.Tags.Artist,
+		Album: e.Info.Tags.Album, DurationMs: duration(e.Info), SampleRate: int32(e.Info.SampleRate), BitDepth: int32(e.Info.BitDepth),
+		Channels: int32(e.Info.Channels), Error: e.Err}
+}
+
+func duration(i source.Info) int64 {
+	if i.Frames > 0 && i.SampleRate > 0 {
+		return timeline.Scale(i.Frames, 1000, int64(i.SampleRate))
+	}
+	return i.Tags.DurationMS
+}
+
+// Play resolves what a play command names: one medium, which must be playable, or a
+// folder.
+func (l *Library) Play(ctx context.Context, uri string) ([]playback.Item, error) {
+	if items, ok, err := l.folder(ctx, uri); ok {
+		return items, err
+	}
+	it, err := l.probe(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	return []playback.Item{it}, nil
+}
+
+// Enqueue resolves what is added to a queue. A medium that exists but cannot be decoded
+// is taken: it will be skipped when its turn comes, with the reason.
+func (l *Library) Enqueue(ctx context.Context, uris []string) ([]playback.Item, error) {
+	if len(uris) == 0 {
+		return nil, fault.New(fault.OutOfRange, "there is nothing to add: the list of uris is empty").WithField("body.uris", "is empty")
+	}
+	var out []playback.Item
+	for _, uri := range uris {
+		items, ok, err := l.folder(ctx, uri)
+		if !ok {
+			var it playback.Item
+			it, err = l.probe(ctx, uri)
+			if isLocal(uri) && fault.CodeOf(err) == fault.OutOfRange {
+				err = nil
+			}
+			items = []playback.Item{it}
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, items...)
+	}
+	return out, nil
+}
+
+// probe opens a medium to see that it can be played and what it is called.
+func (l *Library) probe(ctx context.Context, uri string) (playback.Item, error) {
+	it := playback.Item{ID: newID(), URI: uri}
+	if err := l.local(uri); err != nil {
+		return it, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	src, err := l.Open(ctx, uri)
+	if errors.Is(err, context.DeadlineExceeded) {
+		l.Log.Info("medium is slow to open; its tags come later", "item", uri, obs.KeyErr, err)
+		return it, nil
+	}
+	if err != nil {
+		return it, asFault(err)
+	}
+	defer src.Close() //nolint:errcheck // read only: nothing can be lost
+	i := src.Info()
+	it.Title, it.Artist, it.Album, it.AlbumArtist = i.Tags.Title, i.Tags.Artist, i.Tags.Album, i.Tags.AlbumArtist
+	it.Year, it.Track, it.DurationMS = i.Tags.Year, i.Tags.Track, duration(i)
+	return it, nil
+}
+
+// local says what is wrong with the music folder before a file in it is looked for.
+func (l *Library) local(uri string) error {
+	if !isLocal(uri) {
+		return nil
+	}
+	if l.MusicDir == "" {
+		return fault.New(fault.Conflict, "%s cannot be played: no music folder is set; start Tutti with --music DIR", uri)
+	}
+	return l.Check()
+}
+
+// isLocal reports whether uri names something below the music folder.
+func isLocal(uri string) bool {
+	scheme, _, ok := strings.Cut(uri, ":")
+	return uri != "" && (!ok || strings.EqualFold(scheme, "file"))
+}
+
+// folder resolves a folder below the music folder; ok is false when uri is none.
+func (l *Library) folder(ctx context.Context, uri string) (items []playback.Item, ok bool, err error) {
+	if l.MusicDir == "" || uri == "" || strings.Contains(uri, ":") {
+		return nil, false, nil
+	}
+	entries, err := source.List(ctx, l.MusicDir, uri)
+	if err != nil {
+		return nil, false, nil // a file, or nothing: probe says what is wrong
+	}
+	for _, e := range entries {
+		if e.Dir || e.Err != "" {
+			continue
+		}
+		if len(items) == maxFolder {
+			break
+		}
+		t := e.Info.Tags
+		items = append(items, playback.Item{ID: newID(), URI: e.Path, Title: t.Title, Artist: t.Artist, Album: t.Album, AlbumArtist: t.AlbumArtist,
+			Year: t.Year, Track: t.Track, DurationMS: duration(e.Info)})
+	}
+	if len(items) == 0 {
+		return nil, true, fault.New(fault.OutOfRange, "the folder %s holds nothing that can be played", uri)
+	}
+	return items, true, nil
+}
+
+// asFault gives an error of package source a code. Its text already names the medium,
+// the cause and the next step.
+func asFault(err error) error {
+	code := fault.OutOfRange
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		code = fault.NotFound
+	case errors.Is(err, source.ErrOutside):
+		code = fault.Forbidden
+	case errors.Is(err, context.Canceled):
+		code = fault.Unavailable
+	}
+	return &fault.Error{Code: code, Msg: err.Error()}
+}
+
+// newID names a queue entry; the same medium may be in a queue more than once.
+func newID() string {
+	var b [10]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic(fmt.Sprintf("no randomness: %v", err)) // cannot be on any system we run on
+	}
+	return "q" + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}

@@ -20,18 +20,15 @@ func (k *core) provisionals() int {
 }
 
 // admit decides whether a connection gets the client's one place, after its first
-// admissible server/activate. The one that loses is told and closed.
+// admissible server/activate. The one that loses is told and closed. Activations for
+// pairing do not get here: they are refused before.
 func (k *core) admit(s *session, activities []string) bool {
 	holder := k.holder
 	if holder != nil && s.arbitrate {
 		in := contender{serverID: s.serverID, activities: activities}
 		if !in.displaces(contender{serverID: holder.serverID, activities: holder.activities}, k.cfg.Store.LastPlayback()) {
 			k.cfg.Log.Info("connection refused, another server has this client", "server_id", s.serverID, "holder", holder.serverID)
-			if rank(activities) == rank([]string{wire.ActivityPairing}) {
-				s.abort(wire.AbortConcurrentAttempt)
-			} else {
-				s.bye(wire.GoodbyeConcurrentAttempt)
-			}
+			s.bye(wire.GoodbyeConcurrentAttempt)
 			return false
 		}
 		holder.bye(wire.GoodbyeAnotherServer)

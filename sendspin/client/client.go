@@ -149,6 +149,12 @@ func (c *Client) SetAvailable(available bool) error {
 	return c.do(func(k *core) { k.setAvailable(available) })
 }
 
+// SetUnpairedAccess admits servers without a pairing record, or stops admitting them:
+// connections that rely on it are then closed with client/goodbye pairing_required.
+func (c *Client) SetUnpairedAccess(enabled bool) error {
+	return c.do(func(k *core) { k.setUnpairedAccess(enabled) })
+}
+
 // SendCommand sends a controller command. The error is [ErrNotConnected] without an
 // active controller role; a command that the server does not list now is dropped and
 // logged.

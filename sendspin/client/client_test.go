@@ -481,3 +481,19 @@ func TestConfigurationFaults(t *testing.T) {
 		t.Errorf("a wall controller: %v", err)
 	}
 }
+
+func TestUnpairedAccessIsSwitchedOff(t *testing.T) {
+	r := newRig(t, sendspintest.ServerOptions{}, nil)
+	r.play(t, wire.RolePlayerV1)
+	if err := r.c.SetUnpairedAccess(false); err != nil {
+		t.Fatal(err)
+	}
+	wantGoodbye(t, r.srv, wire.GoodbyePairingRequired)
+	_ = r.end(t)
+	r.connect(t, sendspintest.ServerOptions{})
+	if h := r.srv.Greet(); h.UnpairedAccess.Enabled {
+		t.Error("the next hello still offers unpaired access")
+	}
+	r.srv.Activate(nil) // relies on nothing
+	r.settle(t)
+}

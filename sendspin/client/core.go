@@ -43,6 +43,7 @@ type core struct {
 	codec wire.Codec
 
 	available bool
+	unpaired  bool // unpaired access is enabled
 	player    settings
 	saveAt    int64 // when to store the settings, never without a change
 	holder    *session
@@ -78,7 +79,7 @@ const (
 )
 
 func newCore(cfg *Config, stats *counters) *core {
-	k := &core{cfg: cfg, stats: stats, codec: wire.Current(), available: true, saveAt: never}
+	k := &core{cfg: cfg, stats: stats, codec: wire.Current(), available: true, unpaired: cfg.UnpairedAccess, saveAt: never}
 	stored := cfg.Store.player()
 	k.player = settings{volume: 100, leadMS: cfg.RequiredLeadMS, bufferMS: cfg.MinBufferMS, delayMS: stored.OutputDelayMS}
 	for _, v := range []*int{cfg.Volume, stored.Volume} {
@@ -251,6 +252,19 @@ func (k *core) setAvailable(available bool) {
 	}
 }
 
+func (k *core) setUnpairedAccess(enabled bool) {
+	k.unpaired = enabled
+	if enabled {
+		return
+	}
+	for _, s := range slices.Clone(k.sessions) {
+		relies := len(s.roles) > 0 || slices.Contains(s.activities, wire.ActivityPlayback)
+		if relies && !paired(s.conn.Matched()) {
+			s.bye(wire.GoodbyePairingRequired)
+		}
+	}
+}
+
 func (k *core) sendCommand(m *wire.ClientCommand) {
 	s := k.holder
 	if s == nil || wire.ActiveFamily(s.roles, wire.RoleController) == "" {
@@ -275,7 +289,7 @@ func (k *core) hello() *wire.ClientHello {
 	h := &wire.ClientHello{
 		Name: k.cfg.Name, DeviceInfo: k.cfg.DeviceInfo, SupportedRoles: k.cfg.Roles,
 		PairMethods:    k.pairMethods(),
-		UnpairedAccess: wire.UnpairedAccess{Enabled: k.cfg.UnpairedAccess},
+		UnpairedAccess: wire.UnpairedAccess{Enabled: k.unpaired},
 	}
 	if slices.Contains(k.cfg.Roles, wire.RolePlayerV1) {
 		h.Player = &wire.PlayerSupport{Formats: k.cfg.Formats, BufferCapacity: k.cfg.BufferCapacity}

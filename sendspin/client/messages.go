@@ -111,7 +111,7 @@ func (s *session) activate(m *wire.ServerActivate, at int64) {
 	if s.referee != nil {
 		s.referee.activate(m, !s.activated)
 	}
-	a := activation{matched: s.conn.Matched(), unpaired: k.cfg.UnpairedAccess, offers: k.pairMethods(), msg: m, roles: m.ActiveRoles}
+	a := activation{matched: s.conn.Matched(), unpaired: k.unpaired, offers: k.pairMethods(), msg: m, roles: m.ActiveRoles}
 	first := !s.activated
 	s.activated = true
 	if s.phase == awaitActivate {

@@ -45,14 +45,15 @@ type referee struct {
 	hadState   map[string]bool  // families that had a server/state since they became active
 
 	accounting *player.Accounting
-	delays     []delayChange
+	timings    []reportedTiming // that the server may go by, oldest first
 	audio      audioTrack
 }
 
-// delayChange is an output delay that the server may not have heard of yet.
-type delayChange struct {
-	us int64
-	at int64 // reported
+// reportedTiming is what the client said about its timing, in µs. The server may not
+// have heard of it yet.
+type reportedTiming struct {
+	delay, buffer int64
+	at            int64 // client's clock
 }
 
 // audioTrack follows the timeline of the player stream.
@@ -158,26 +159,37 @@ func (r *referee) reported(m *wire.ClientState, now int64) {
 	if m.Player == nil {
 		return
 	}
-	us := int64(m.Player.OutputDelayMS) * 1000
-	if n := len(r.delays); n == 0 || r.delays[n-1].us != us {
-		r.delays = append(r.delays, delayChange{us: us, at: now})
+	t := reportedTiming{delay: int64(m.Player.OutputDelayMS) * 1000, buffer: int64(m.Player.MinBufferMS) * 1000, at: now}
+	if n := len(r.timings); n > 0 && r.timings[n-1].delay == t.delay && r.timings[n-1].buffer == t.buffer {
+		return
 	}
+	r.timings = append(r.timings, t)
 }
 
-// delay returns the output delay that allows the server most: any that it may still
-// go by.
-func (r *referee) delay(now int64, better func(a, b int64) int64) int64 {
-	for len(r.delays) > 1 && now > r.delays[1].at+crossing {
-		r.delays = r.delays[1:]
+// known drops the timings that the server cannot go by any more.
+func (r *referee) known(now int64) []reportedTiming {
+	for len(r.timings) > 1 && now > r.timings[1].at+crossing {
+		r.timings = r.timings[1:]
 	}
-	if len(r.delays) == 0 {
-		return 0
-	}
-	us := r.delays[0].us
-	for _, d := range r.delays[1:] {
-		us = better(us, d.us)
+	return r.timings
+}
+
+// longestDelay returns the largest output delay that the server may go by. It
+// completes chunks the earliest, so it allows the server most.
+func (r *referee) longestDelay(now int64) (us int64) {
+	for _, t := range r.known(now) {
+		us = max(us, t.delay)
 	}
 	return us
+}
+
+// leastLead returns the smallest start lead that the server may go by.
+func (r *referee) leastLead(now int64) int64 {
+	least := never
+	for _, t := range r.known(now) {
+		least = min(least, t.delay+t.buffer)
+	}
+	return least
 }
 
 // mayStart reports whether the server may go by available: true.
@@ -295,13 +307,9 @@ func (r *referee) timeline(timestamp, duration, at int64) {
 		return
 	}
 	t.needsLead = false
-	least := int64(r.s.core.player.bufferMS)*1000 + r.delay(at, minInt64)
-	lead := timestamp - t.trigger
+	lead, least := timestamp-t.trigger, r.leastLead(at)
 	r.check(lead >= least, rule, "the first chunk comes %d µs after its trigger, min_buffer_ms and output_delay_ms ask for %d", lead, least)
 }
-
-func minInt64(a, b int64) int64 { return min(a, b) }
-func maxInt64(a, b int64) int64 { return max(a, b) }
 
 // sendAhead checks that the transmit time is not after the arrival.
 func (r *referee) sendAhead(c wire.AudioChunk, at int64) {
@@ -330,7 +338,7 @@ func (r *referee) capacity(c wire.AudioChunk, duration, at int64) {
 		now = f.ServerTime(at)
 	}
 	// A longer delay completes chunks earlier, so the longest possible one is lenient.
-	r.accounting.SetOutputDelay(r.delay(at, maxInt64), now)
+	r.accounting.SetOutputDelay(r.longestDelay(at), now)
 	r.check(r.accounting.CanSend(size, now), "Player Buffer Accounting",
 		"a chunk of %d bytes on top of %d outstanding ones exceeds buffer_capacity %d", size, r.accounting.Count(now), r.accounting.Capacity())
 	r.accounting.Sent(c.Timestamp, duration, size, now)

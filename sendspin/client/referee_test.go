@@ -189,16 +189,20 @@ func TestRefereeAllowsForCrossingMessages(t *testing.T) {
 	if ref.mayStart(5) {
 		t.Error("before available: true")
 	}
-	ref.reported(&wire.ClientState{Available: true, Player: &wire.PlayerState{OutputDelayMS: 100}}, 10)
-	ref.reported(&wire.ClientState{Available: false, Player: &wire.PlayerState{OutputDelayMS: 50}}, 100)
+	ref.reported(&wire.ClientState{Available: true, Player: &wire.PlayerState{OutputDelayMS: 100, MinBufferMS: 20}}, 10)
+	ref.reported(&wire.ClientState{Available: false, Player: &wire.PlayerState{OutputDelayMS: 50, MinBufferMS: 40}}, 100)
 	if !ref.mayStart(100+crossing) || ref.mayStart(101+crossing) {
 		t.Error("available: false counts after the time that messages may cross")
 	}
-	if most, least := ref.delay(200, maxInt64), ref.delay(200, minInt64); most != 100_000 || least != 50_000 {
-		t.Errorf("delays %d and %d while messages may cross", most, least)
+	if delay, lead := ref.longestDelay(200), ref.leastLead(200); delay != 100_000 || lead != 90_000 {
+		t.Errorf("delay %d and lead %d while messages may cross", delay, lead)
 	}
-	if got := ref.delay(101+crossing, maxInt64); got != 50_000 {
-		t.Errorf("delay %d afterwards", got)
+	ref.reported(&wire.ClientState{Available: true, Player: &wire.PlayerState{OutputDelayMS: 10, MinBufferMS: 400}}, 200)
+	if delay, lead := ref.longestDelay(101+crossing), ref.leastLead(101+crossing); delay != 50_000 || lead != 90_000 {
+		t.Errorf("delay %d and lead %d after the first change", delay, lead)
+	}
+	if delay, lead := ref.longestDelay(201+crossing), ref.leastLead(201+crossing); delay != 10_000 || lead != 410_000 {
+		t.Errorf("delay %d and lead %d afterwards", delay, lead)
 	}
 }
 

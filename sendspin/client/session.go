@@ -196,13 +196,6 @@ func (s *session) bye(reason string) {
 	s.close(normalClosure)
 }
 
-// abort answers a pairing connection that is not admitted, and closes.
-func (s *session) abort(reason string) {
-	s.goodbyeReason = wire.GoodbyeConcurrentAttempt
-	s.send(&wire.PairAbort{Reason: reason})
-	s.close(normalClosure)
-}
-
 // fail closes silently after a fault, as the specification asks for protocol errors.
 func (s *session) fail(err error) {
 	if s.phase == over {

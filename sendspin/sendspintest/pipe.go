@@ -137,13 +137,15 @@ func (e *end) Close(code int, reason string) error {
 	return nil
 }
 
-// CloseNow implements [channel.Transport].
+// CloseNow implements [channel.Transport]. After Close it changes nothing: the close
+// frame is on its way.
 func (e *end) CloseNow() error {
-	e.in.breakOff()
 	select {
-	case <-e.out.closed: // Close came before: its close frame is on its way
+	case <-e.out.closed:
+		return nil
 	default:
-		e.out.breakOff()
 	}
+	e.in.breakOff()
+	e.out.breakOff()
 	return nil
 }

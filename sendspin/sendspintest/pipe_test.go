@@ -30,8 +30,11 @@ func TestPipe(t *testing.T) {
 	if _, _, err := a.Read(ctx); !errors.As(err, &closed) || closed.Code != 4001 {
 		t.Errorf("after Close: %v", err)
 	}
-	if err := a.Write(ctx, true, nil); !errors.Is(err, net.ErrClosed) {
+	if err := a.Write(ctx, true, nil); err != nil {
 		t.Errorf("write to a closed end: %v", err)
+	}
+	if _, _, err := b.Read(ctx); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("read on the closed end: %v", err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -30,9 +31,32 @@ const (
 // client speaks to the operator API.
 type client struct {
 	base   string
-	tokens []string // to be tried in order; the first that is known stays
-	source string   // where the token came from, for messages
+	source string // where the token came from, for messages
 	http   *http.Client
+
+	mu     sync.Mutex
+	tokens []string // to be tried in order; the first that the server knows stays
+}
+
+// token is the one to use now.
+func (c *client) token() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tokens[0]
+}
+
+// reject moves on from a token that the server does not know; false when there is
+// no other.
+func (c *client) reject(token string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tokens[0] == token {
+		if len(c.tokens) == 1 {
+			return false
+		}
+		c.tokens = c.tokens[1:]
+	}
+	return true
 }
 
 // connect prepares a client; it does not dial yet.
@@ -45,7 +69,9 @@ func connect(o options) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{base: base, tokens: tokens, source: source, http: &http.Client{}}, nil
+	// A transport of its own: its connections end with the command.
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	return &client{base: base, tokens: tokens, source: source, http: &http.Client{Transport: t}}, nil
 }
 
 // baseURL takes "host", "host:port" and full addresses.
@@ -168,7 +194,8 @@ func (c *client) send(ctx context.Context, method, path string, body any, header
 		}
 	}
 	for {
-		resp, err := c.once(ctx, method, path, content, header)
+		token := c.token()
+		resp, err := c.once(ctx, method, path, token, content, header)
 		if err != nil {
 			return nil, c.explain(err)
 		}
@@ -176,18 +203,17 @@ func (c *client) send(ctx context.Context, method, path string, body any, header
 			return resp, nil
 		}
 		p := readProblem(resp)
-		if p.Status == http.StatusUnauthorized && len(c.tokens) > 1 {
-			c.tokens = c.tokens[1:] // of another data directory, perhaps
-			continue
-		}
 		if p.Status == http.StatusUnauthorized {
+			if c.reject(token) {
+				continue // it was of another data directory, perhaps
+			}
 			return nil, fmt.Errorf("the server at %s does not know this token (from %s): name the right one with --token-file", c.base, c.source)
 		}
 		return nil, p
 	}
 }
 
-func (c *client) once(ctx context.Context, method, path string, content []byte, header http.Header) (*http.Response, error) {
+func (c *client) once(ctx context.Context, method, path, token string, content []byte, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, err
@@ -195,7 +221,7 @@ func (c *client) once(ctx context.Context, method, path string, content []byte, 
 	for k, v := range header {
 		req.Header[k] = v
 	}
-	req.Header.Set("Authorization", "Bearer "+c.tokens[0])
+	req.Header.Set("Authorization", "Bearer "+token)
 	if content != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

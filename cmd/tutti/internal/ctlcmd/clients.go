@@ -121,26 +121,25 @@ func buffer(c apiClient) string {
 
 // watchClients draws the list again after each change.
 func (r *run) watchClients() error {
-	events := make(chan feedEvent, 64)
-	failed := make(chan error, 1)
-	go func() { failed <- r.follow(events) }()
-	for {
-		if isTerminal(r.out) {
-			_, _ = fmt.Fprint(r.out, "\x1b[H\x1b[2J")
-		}
-		raw, err := r.printClients()
-		if err != nil {
-			return err
-		}
-		if r.json {
-			if err := r.done(raw, ""); err != nil {
+	return r.following(func(events <-chan feedEvent, failed <-chan error) error {
+		for {
+			if isTerminal(r.out) {
+				_, _ = fmt.Fprint(r.out, "\x1b[H\x1b[2J")
+			}
+			raw, err := r.printClients()
+			if err != nil {
+				return err
+			}
+			if r.json {
+				if err := r.done(raw, ""); err != nil {
+					return err
+				}
+			}
+			if err := waitForChange(r, events, failed); err != nil {
 				return err
 			}
 		}
-		if err := waitForChange(r, events, failed); err != nil {
-			return err
-		}
-	}
+	})
 }
 
 func waitForChange(r *run, events <-chan feedEvent, failed <-chan error) error {

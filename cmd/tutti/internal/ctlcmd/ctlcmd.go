@@ -55,11 +55,17 @@ func command(use, short, long, example string, args cobra.PositionalArgs, f func
 			if err != nil {
 				return err
 			}
+			defer api.http.CloseIdleConnections()
 			return f(&run{ctx: cmd.Context(), api: api, out: cmd.OutOrStdout(), json: o.json}, args)
 		},
 	}
 	o.bind(c)
+	c.SetFlagErrorFunc(badFlag)
 	return c
+}
+
+func badFlag(cmd *cobra.Command, err error) error {
+	return usagef("%w (see '%s --help')", err, cmd.CommandPath())
 }
 
 func (o *options) bind(c *cobra.Command) {
@@ -84,6 +90,7 @@ func parent(use, short string, children ...*cobra.Command) *cobra.Command {
 			return usagef("say what to do: %s %s (see '%s --help')", cmd.CommandPath(), strings.Join(names, "|"), cmd.CommandPath())
 		},
 	}
+	c.SetFlagErrorFunc(badFlag)
 	c.AddCommand(children...)
 	return c
 }

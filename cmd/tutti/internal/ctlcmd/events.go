@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,20 +32,32 @@ func eventsCommand() *cobra.Command {
 		`  tutti events
   tutti events --json | jq -r 'select(.event=="inbox.updated") | .data.waiting[].name'`,
 		cobra.NoArgs, func(r *run, _ []string) error {
-			events := make(chan feedEvent, 64)
-			failed := make(chan error, 1)
-			go func() { failed <- r.follow(events) }()
-			for {
-				select {
-				case e := <-events:
-					if err := r.printEvent(e); err != nil {
+			return r.following(func(events <-chan feedEvent, failed <-chan error) error {
+				for {
+					select {
+					case e := <-events:
+						if err := r.printEvent(e); err != nil {
+							return err
+						}
+					case err := <-failed:
 						return err
 					}
-				case err := <-failed:
-					return err
 				}
-			}
+			})
 		})
+}
+
+// following runs f beside a reader of the feed, and ends and awaits the reader
+// when f returns. failed tells why the reader ended before that.
+func (r *run) following(f func(events <-chan feedEvent, failed <-chan error) error) error {
+	ctx, cancel := context.WithCancel(r.ctx)
+	events := make(chan feedEvent, 64)
+	failed := make(chan error, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { failed <- (&run{ctx: ctx, api: r.api, out: r.out, json: r.json}).follow(events) })
+	return f(events, failed)
 }
 
 func (r *run) printEvent(e feedEvent) error {

@@ -107,7 +107,7 @@ func groupCandidates(groups []apiGroup) []candidate {
 	return out
 }
 
-// client finds a client by name, label, key or fingerprint.
+// client finds a device to be used by name, label, key or fingerprint.
 func (r *run) client(word string) (apiClient, error) {
 	list, _, err := get[apiClients](r, "/api/v1/clients")
 	if err != nil {
@@ -116,8 +116,14 @@ func (r *run) client(word string) (apiClient, error) {
 	return pickClient(list.Clients, word)
 }
 
+// pickClient looks among the devices that may play first: a stranger in the inbox
+// that calls itself like one of them must not even get in the way.
 func pickClient(clients []apiClient, word string) (apiClient, error) {
-	m, err := match("client", word, clientCandidates(clients), "'tutti clients' lists them")
+	const how = "'tutti clients' lists them"
+	m, err := match("device", word, clientCandidates(trusted(clients)), how)
+	if _, none := err.(notFound); none {
+		m, err = match("device", word, clientCandidates(clients), how)
+	}
 	if err != nil {
 		return apiClient{}, err
 	}
@@ -126,7 +132,17 @@ func pickClient(clients []apiClient, word string) (apiClient, error) {
 			return c, nil
 		}
 	}
-	return apiClient{}, fmt.Errorf("client %s vanished", m.id)
+	return apiClient{}, fmt.Errorf("device %s vanished; try again", m.id)
+}
+
+func trusted(clients []apiClient) []apiClient {
+	var out []apiClient
+	for _, c := range clients {
+		if c.Trust == "paired" || c.Trust == "approved" {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // group finds a group by name or id; the name of a device means the group it
@@ -140,29 +156,33 @@ func (r *run) group(word string) (apiGroup, error) {
 }
 
 func (r *run) groupIn(groups []apiGroup, word string) (apiGroup, error) {
-	id := ""
-	// Named groups come first: a group of one device bears the device's name.
 	m, err := match("group", word, groupCandidates(named(groups)), "'tutti groups' lists them")
-	if err == nil {
-		id = m.id
-	} else {
-		if _, none := err.(notFound); !none {
-			return apiGroup{}, err
-		}
-		if solo, serr := match("group", word, groupCandidates(groups), ""); serr == nil {
-			id = solo.id
-		} else if c, cerr := r.client(word); cerr == nil && c.GroupID != "" {
-			id = c.GroupID
-		} else {
-			return apiGroup{}, err
-		}
+	if _, none := err.(notFound); none {
+		m, err = r.groupOfDevice(groups, word, err)
+	}
+	if err != nil {
+		return apiGroup{}, err
 	}
 	for _, g := range groups {
-		if g.GroupID == id {
+		if g.GroupID == m.id {
 			return g, nil
 		}
 	}
-	return apiGroup{}, fmt.Errorf("group %s vanished; try again", id)
+	return apiGroup{}, fmt.Errorf("group %s vanished; try again", m.id)
+}
+
+// groupOfDevice is for a word that names no named group; none is the error then.
+func (r *run) groupOfDevice(groups []apiGroup, word string, none error) (candidate, error) {
+	for _, g := range groups {
+		if g.GroupID == word {
+			return candidate{id: g.GroupID}, nil
+		}
+	}
+	c, err := r.client(word)
+	if _, unknown := err.(notFound); unknown || err == nil && c.GroupID == "" {
+		return candidate{}, none
+	}
+	return candidate{id: c.GroupID}, err
 }
 
 func named(groups []apiGroup) []apiGroup {

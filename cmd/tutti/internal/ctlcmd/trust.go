@@ -66,7 +66,7 @@ func (r *run) waiting(word string) (apiClient, error) {
 	}
 	m, err := match("waiting device", word, all, "'tutti inbox' lists them")
 	if _, none := err.(notFound); none {
-		return r.client(word)
+		return r.anyClient(word)
 	}
 	if err != nil {
 		return apiClient{}, err
@@ -130,11 +130,30 @@ func denyCommand() *cobra.Command {
 		})
 }
 
+// anyClient finds a device among all of them, strangers too: what is forgotten
+// must be named without doubt.
+func (r *run) anyClient(word string) (apiClient, error) {
+	list, _, err := get[apiClients](r, "/api/v1/clients")
+	if err != nil {
+		return apiClient{}, err
+	}
+	m, err := match("device", word, clientCandidates(list.Clients), "'tutti clients' lists them")
+	if err != nil {
+		return apiClient{}, err
+	}
+	for _, c := range list.Clients {
+		if c.ClientID == m.id {
+			return c, nil
+		}
+	}
+	return apiClient{}, fmt.Errorf("device %s vanished; try again", m.id)
+}
+
 func forgetCommand() *cobra.Command {
 	return command("forget <name|id|fingerprint>", "Forget a device: unpair, revoke, remove",
 		"If the device comes back it is a stranger and waits in the inbox.",
 		"  tutti forget 'old kitchen speaker'", cobra.ExactArgs(1), func(r *run, args []string) error {
-			c, err := r.client(args[0])
+			c, err := r.anyClient(args[0])
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,339 @@
+package ctlcmd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestCommandsSendWhatTheySay(t *testing.T) {
+	const g = "/api/v1/groups/g1"
+	for line, want := range map[string]string{
+		"play Downstairs a.flac":               `POST ` + g + `/play {"uri":"a.flac"}`,
+		"play down":                            `POST ` + g + `/play`,
+		"play kitchen tone:440":                `POST ` + g + `/play {"uri":"tone:440"}`, // a device: the group it plays in
+		"play g1":                              `POST ` + g + `/play`,
+		"pause DOWNSTAIRS":                     `POST ` + g + `/pause`,
+		"next Downstairs":                      `POST ` + g + `/next`,
+		"previous Downstairs":                  `POST ` + g + `/previous`,
+		"stop Downstairs":                      `POST ` + g + `/stop`,
+		"seek Downstairs 1:30":                 `POST ` + g + `/seek {"position_ms":90000}`,
+		"seek Downstairs +30":                  `POST ` + g + `/seek {"position_ms":163000}`,
+		"seek Downstairs 1:02:03":              `POST ` + g + `/seek {"position_ms":3723000}`,
+		"volume Downstairs 30":                 `POST ` + g + `/volume {"volume":30}`,
+		"volume lobby 30":                      `PATCH /api/v1/clients/` + lobbyID + ` {"volume":30}`,
+		"volume client:lobbyB 30":              `PATCH /api/v1/clients/` + lobbyID + ` {"volume":30}`,
+		"mute Downstairs":                      `POST ` + g + `/mute {"muted":true}`,
+		"mute kitchenA off":                    `PATCH /api/v1/clients/` + kitchenID + ` {"muted":false}`,
+		"queue add Downstairs x.flac y.flac":   `POST ` + g + `/queue {"uris":["x.flac","y.flac"]}`,
+		"queue clear Downstairs":               `DELETE ` + g + `/queue`,
+		"groups create Up kitchen":             `POST /api/v1/groups {"members":["` + kitchenID + `"],"name":"Up"}`,
+		"groups create Empty":                  `POST /api/v1/groups {"members":[],"name":"Empty"}`,
+		"group add Downstairs away":            `PUT ` + g + `/members/` + awayID,
+		"group remove Downstairs sp-8271":      `DELETE ` + g + `/members/` + lobbyID,
+		"group rename Downstairs Below":        `PATCH ` + g + ` {"name":"Below"}`,
+		"group delete Downstairs":              `DELETE ` + g,
+		"approve wolf":                         `POST /api/v1/clients/` + newID + `/approve {}`,
+		"approve WolfTwo --label Bar --source": `POST /api/v1/clients/` + newID + `/approve {"label":"Bar","source":true}`,
+		"approve crow-six-fir":                 `POST /api/v1/clients/` + poserID + `/approve {}`,
+		"deny newDD":                           `POST /api/v1/clients/` + newID + `/deny`,
+		"approve kitchenAA":                    `POST /api/v1/clients/` + kitchenID + `/approve {}`, // one that does not wait (any more)
+		"forget away":                          `DELETE /api/v1/clients/` + awayID,
+		"add 192.0.2.7":                        `POST /api/v1/clients {"url":"ws://192.0.2.7"}`,
+		"tokens create porter --role viewer":   `POST /api/v1/tokens {"name":"porter","role":"viewer"}`,
+		"tokens delete night":                  `DELETE /api/v1/tokens/t1`,
+	} {
+		t.Run(line, func(t *testing.T) {
+			f := newFakeAPI(t)
+			out, err := f.run(t, strings.Fields(line)...)
+			if err != nil {
+				t.Fatalf("%v", err)
+			}
+			if got := f.sent(); len(got) != 1 || got[0] != want {
+				t.Errorf("sent %q, want %q", got, want)
+			}
+			if strings.TrimSpace(out) == "" && !strings.HasPrefix(line, "tokens") {
+				t.Error("said nothing")
+			}
+		})
+	}
+}
+
+func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
+	f := newFakeAPI(t)
+	for line, c := range map[string]struct {
+		code int
+		want string
+	}{
+		"play nowhere":            {1, "'tutti groups' lists them"},
+		"play":                    {2, "usage is 'tutti play <group> [uri]'"},
+		"group add Downstairs Ki": {2, "Kitchen (kitchenA), Kitchen radio (awayCCCC)"},
+		"approve nobody":          {1, "'tutti clients' lists them"},
+		"approve Lobby":           {1, "compare the fingerprint crow-six-fir"},
+		"approve l":               {1, "compare the fingerprint crow-six-fir"},
+		"approve crow":            {1, "compare the fingerprint crow-six-fir"}, // too little of it
+		"volume Downstairs 101":   {2, "0 to 100"},
+		"volume Downstairs loud":  {2, "0 to 100"},
+		"volume nothing 3":        {1, "'tutti groups' and 'tutti clients'"},
+		"seek Downstairs x":       {2, "1:30"},
+		"seek Downstairs 1:75":    {2, "1:30"},
+		"seek Bar +3":             {1, "tutti play"},
+		"stop":                    {2, "--all"},
+		"stop Bar --all":          {2, "not both"},
+		"group":                   {2, "group --help"},
+		"forget Lobby":            {2, "more than one device"},
+		"queue":                   {2, "usage is"},
+		"audit --limit 0":         {2, "1 to 1000"},
+		"library none":            {1, "there is nothing at"},
+	} {
+		_, err := f.run(t, strings.Fields(line)...)
+		if err == nil {
+			t.Errorf("%s: no error", line)
+			continue
+		}
+		code := 1
+		var coded interface{ ExitCode() int }
+		if errors.As(err, &coded) {
+			code = coded.ExitCode()
+		}
+		if code != c.code || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: status %d, %q; want %d with %q", line, code, err, c.code, c.want)
+		}
+	}
+	if got := f.sent(); len(got) > 0 {
+		t.Errorf("something was done: %q", got)
+	}
+}
+
+func TestTables(t *testing.T) {
+	f := newFakeAPI(t)
+	for name, want := range map[string][]string{
+		"clients": {"NAME ", "Lobby          lobbyBBB  connected", "pcm 48/24", "0.8 s, 3 late", "40 muted", "away, seen", "approved", "! name_reused_by_new_key", "Bad·[2J"},
+		"inbox":   {"wolf-two-elm", "crow-six-fir", "Bad·[2J", "poses as it"},
+		"groups":  {"Downstairs             g1     playing", "Take Five — Dave Brubeck", "Kitchen, Lobby", "Kitchen radio (alone)"},
+		"status": {
+			"Hotel (Tutti 1.0, embedded): 4 of 5 devices connected, 2 in the inbox",
+			"▶ Downstairs  Take Five — Dave Brubeck", "2:13 / 5:24", "volume ▮▮▮▮▯▯▯▯▯▯ 45", "buffer 4.2 s", "▶ Bar  tone:440", "Alone and silent: Kitchen radio",
+		},
+		"queue Downstairs": {"> ", "2", "http://h/b.mp3", "1:01"},
+		"library":          {"jazz/", "44.1 kHz/16", "cannot be played: is no FLAC file"},
+		"audit":            {"token:admin", "client.approved", "kitchenA"},
+		"tokens":           {"night manager", "operator"},
+	} {
+		out, err := f.run(t, strings.Fields(name)...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("%s lacks %q:\n%s", name, w, out)
+			}
+		}
+		if strings.Contains(out, "\x1b") {
+			t.Errorf("%s lets a device's name move the cursor:\n%q", name, out)
+		}
+	}
+}
+
+func TestJSONIsTheAPIs(t *testing.T) {
+	f := newFakeAPI(t)
+	for _, line := range []string{"clients", "inbox", "groups", "status", "queue Downstairs", "library", "audit", "tokens", "play Downstairs x.flac", "stop --all", "forget away"} {
+		out, err := f.run(t, append(strings.Fields(line), "--json")...)
+		if err != nil || !json.Valid([]byte(out)) {
+			t.Errorf("%s --json: %v\n%s", line, err, out)
+		}
+	}
+	out, _ := f.run(t, "clients", "--json")
+	if strings.TrimSpace(out) != strings.TrimSpace(f.get["/api/v1/clients"]) {
+		t.Error("clients --json is not what the API said")
+	}
+}
+
+// TestStopAllIsQuick: the night manager is in a hurry.
+func TestStopAllIsQuick(t *testing.T) {
+	f := newFakeAPI(t)
+	var groups []string
+	for i := range 30 {
+		groups = append(groups, fmt.Sprintf(`{"group_id":"g%d","name":"G%d","playback_state":"playing"}`, i, i))
+	}
+	groups = append(groups, `{"group_id":"quiet","name":"Quiet","playback_state":"stopped"}`)
+	f.get["/api/v1/groups"] = `{"groups":[` + strings.Join(groups, ",") + `]}`
+	f.slow = 200 * time.Millisecond
+	begun := time.Now()
+	out, err := f.run(t, "stop", "--all")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.sent(); len(got) != 30 || slices.Contains(got, "POST /api/v1/groups/quiet/stop") {
+		t.Errorf("%d groups were stopped: %q", len(got), got)
+	}
+	if took := time.Since(begun); took > 3*time.Second { // one after the other takes 6 s
+		t.Errorf("took %s", took)
+	}
+	if !strings.Contains(out, "stopped G0") {
+		t.Errorf("said %q", out)
+	}
+	// What fails does not keep the others from being stopped, and is told.
+	f.status["POST /api/v1/groups/g3/stop"] = 503
+	out, err = f.run(t, "stop", "--all")
+	if err == nil || !strings.Contains(err.Error(), "G3") || !strings.Contains(out, "G29") {
+		t.Errorf("out %q, err %v", out, err)
+	}
+	f.get["/api/v1/groups"] = `{"groups":[]}`
+	delete(f.status, "POST /api/v1/groups/g3/stop")
+	if out, err = f.run(t, "stop"); err != nil || !strings.Contains(out, "nothing plays") {
+		t.Errorf("out %q, err %v", out, err)
+	}
+}
+
+func TestWhereTheTokenComesFrom(t *testing.T) {
+	f := newFakeAPI(t)
+	home := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", home)
+	t.Setenv("TUTTI_ADMIN_TOKEN", "")
+	run := func(args ...string) error {
+		return tutti(t.Context(), &bytes.Buffer{}, append(append([]string{"inbox", "--server"}, f.URL), args...)...)
+	}
+	if err := run(); err == nil || !strings.Contains(err.Error(), filepath.Join(home, "tutti", "admin-token")) || !strings.Contains(err.Error(), "--token-file") {
+		t.Errorf("without a token: %v", err)
+	}
+	write := func(dir, token string) string {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "admin-token")
+		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write(filepath.Join(home, "tutti-demo"), "good")
+	if err := run(); err != nil {
+		t.Errorf("with the demo's token: %v", err)
+	}
+	write(filepath.Join(home, "tutti"), "stale")
+	if err := run(); err != nil {
+		t.Errorf("with a stale token and the demo's: %v", err)
+	}
+	write(filepath.Join(home, "tutti-demo"), "stale, too")
+	if err := run(); err == nil || !strings.Contains(err.Error(), "does not know this token") {
+		t.Errorf("with stale tokens: %v", err)
+	}
+	elsewhere := write(t.TempDir(), "good")
+	if err := run("--token-file", elsewhere); err != nil {
+		t.Errorf("--token-file: %v", err)
+	}
+	if err := run("--data-dir", filepath.Dir(elsewhere)); err != nil {
+		t.Errorf("--data-dir: %v", err)
+	}
+	t.Setenv("TUTTI_ADMIN_TOKEN", "good")
+	if err := run(); err != nil {
+		t.Errorf("TUTTI_ADMIN_TOKEN: %v", err)
+	}
+}
+
+func TestNoServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	err = tutti(t.Context(), &bytes.Buffer{}, "inbox", "--server", addr, "--token", "x")
+	if err == nil || !strings.Contains(err.Error(), "tutti serve") {
+		t.Errorf("err = %v", err)
+	}
+	if err = tutti(t.Context(), &bytes.Buffer{}, "inbox", "--server", "ftp://x", "--token", "x"); err == nil {
+		t.Error("ftp was taken")
+	}
+}
+
+// syncBuffer is written by a command and read by a test.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+func (s *syncBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
+
+func eventually(t *testing.T, out *syncBuffer, want string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !strings.Contains(out.String(), want) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%q did not come:\n%s", want, out.String())
+		}
+		time.Sleep(5 * time.Millisecond) // the pace of a poll, no synchronisation
+	}
+}
+
+func TestEventsResumeByThemselves(t *testing.T) {
+	f := newFakeAPI(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &syncBuffer{}
+	done := make(chan error, 1)
+	go func() { done <- tutti(ctx, out, "events", "--server", f.URL, "--token", "good") }()
+	f.feed <- "event: group.updated\nid: e-7\ndata: {\"name\":\"Bar\",\"playback_state\":\"playing\",\"source\":\"tone:440\"}\n\n"
+	eventually(t, out, "Bar: playing tone:440")
+	f.feed <- "cut"
+	f.feed <- ": alive\n\nevent: inbox.updated\nid: e-8\ndata: {\"waiting\":[{}]}\n\n"
+	eventually(t, out, "1 wait")
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestWatchDrawsAgain(t *testing.T) {
+	f := newFakeAPI(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &syncBuffer{}
+	done := make(chan error, 1)
+	go func() { done <- tutti(ctx, out, "clients", "--watch", "--server", f.URL, "--token", "good") }()
+	eventually(t, out, "Kitchen")
+	f.mu.Lock()
+	f.get["/api/v1/clients"] = strings.ReplaceAll(f.get["/api/v1/clients"], `"name":"Kitchen"`, `"name":"Galley"`)
+	f.mu.Unlock()
+	f.feed <- "event: client.updated\nid: e-1\ndata: {}\n\n"
+	eventually(t, out, "Galley")
+	cancel()
+	<-done
+}
+
+func TestParsePosition(t *testing.T) {
+	for s, want := range map[string]int64{"0": 0, "90": 90_000, "1:30": 90_000, "-10": -10_000, "+1:00": 60_000, "2:00:00": 7_200_000} {
+		ms, rel, err := parsePosition(s)
+		if err != nil || ms != want || rel != strings.ContainsAny(s, "+-") {
+			t.Errorf("parsePosition(%q) = %d, %v, %v", s, ms, rel, err)
+		}
+	}
+	for _, s := range []string{"", "x", "1:", ":1", "1:60", "1:2:3:4", "--1", "+-1", "1.5"} {
+		if _, _, err := parsePosition(s); err == nil {
+			t.Errorf("parsePosition(%q) was taken", s)
+		}
+	}
+}
+
+func TestEveryCommandHasHelpAndExample(t *testing.T) {
+	for _, c := range Commands() {
+		if c.Short == "" || c.Example == "" && !c.HasSubCommands() {
+			t.Errorf("%s lacks a short text or an example", c.Name())
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package ctlcmd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+const (
+	kitchenID = "kitchenAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	lobbyID   = "lobbyBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+	awayID    = "awayCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC"
+	newID     = "newDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD"
+	poserID   = "poserEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEE"
+)
+
+// fakeAPI answers GETs from a map and records everything else.
+type fakeAPI struct {
+	*httptest.Server
+	mu       sync.Mutex
+	get      map[string]string
+	requests []string // "METHOD path body" of what was not a GET
+	answers  map[string]string
+	status   map[string]int
+	slow     time.Duration
+	feed     chan string
+}
+
+func newFakeAPI(t *testing.T) *fakeAPI {
+	t.Helper()
+	f := &fakeAPI{answers: map[string]string{}, status: map[string]int{}, feed: make(chan string, 16), get: map[string]string{
+		"/api/v1/server": `{"server_id":"S","name":"Hotel","version":"1.0","mode":"embedded","instances":[]}`,
+		"/api/v1/clients": fmt.Sprintf(`{"clients":[
+		 {"client_id":%q,"name":"Kitchen","fingerprint":"tiger-nine-oak","connected":true,"trust":"approved","group_id":"g1","player":{"volume":50,"muted":false,"stream_format":{"codec":"flac","sample_rate":44100,"channels":2,"bit_depth":16},"buffered_ms":4200}},
+		 {"client_id":%q,"name":"sp-8271","label":"Lobby","connected":true,"trust":"paired","group_id":"g1","player":{"volume":40,"muted":true,"stream_format":{"codec":"pcm","sample_rate":48000,"channels":2,"bit_depth":24},"buffered_ms":800,"chunks_late":3}},
+		 {"client_id":%q,"name":"Kitchen radio","connected":false,"trust":"approved","group_id":"solo1","last_seen_at":"2020-01-01T00:00:00Z"},
+		 {"client_id":%q,"name":"Bad\u001b[2J","fingerprint":"wolf-two-elm","connected":true,"trust":"unapproved","waiting":"new"},
+		 {"client_id":%q,"name":"Lobby","fingerprint":"crow-six-fir","connected":true,"trust":"unapproved","waiting":"name_reused_by_new_key","warning":"name_reused_by_new_key"}]}`,
+			kitchenID, lobbyID, awayID, newID, poserID),
+		"/api/v1/groups": fmt.Sprintf(`{"groups":[
+		 {"group_id":"solo1","name":"Kitchen radio","solo":true,"members":[%q],"playback_state":"stopped","volume":30},
+		 {"group_id":"g1","name":"Downstairs","members":[%q,%q],"playback_state":"playing","volume":45,"now_playing":{"title":"Take Five","artist":"Dave Brubeck","duration_ms":324000,"position_ms":133000},"queue_length":2,"source":"jazz/take-five.flac"},
+		 {"group_id":"g2","name":"Bar","members":[],"playback_state":"playing","volume":10,"muted":true,"source":"tone:440"}]}`, awayID, kitchenID, lobbyID),
+		"/api/v1/inbox": fmt.Sprintf(`{"waiting":[
+		 {"client_id":%q,"name":"Bad\u001b[2J","address":"192.0.2.1:1","fingerprint":"wolf-two-elm","first_seen_at":"2020-01-01T00:00:00Z","reason":"new"},
+		 {"client_id":%q,"name":"Lobby","address":"192.0.2.2:1","fingerprint":"crow-six-fir","first_seen_at":"2020-01-01T00:00:00Z","reason":"name_reused_by_new_key","warning":"name_reused_by_new_key"}]}`, newID, poserID),
+		"/api/v1/groups/g1/queue":          `{"group_id":"g1","items":[{"uri":"a.flac","title":"A","artist":"X","duration_ms":61000},{"uri":"http://h/b.mp3"}],"index":1}`,
+		"/api/v1/library?path=":            `{}`,
+		"/api/v1/library":                  `{"path":"","entries":[{"name":"jazz","path":"jazz","folder":true},{"name":"a.flac","path":"a.flac","title":"A","duration_ms":61000,"sample_rate":44100,"bit_depth":16},{"name":"b.flac","path":"b.flac","error":"is no FLAC file"}]}`,
+		"/api/v1/audit?since=0&limit=1000": `{"events":[{"id":1,"at":"2026-01-02T03:04:05Z","actor":"token:admin","kind":"client.approved","client_id":"kitchenAAAA","detail":"Kitchen"}]}`,
+		"/api/v1/tokens":                   `{"tokens":[{"token_id":"t1","name":"night manager","role":"operator","created_at":"2020-01-01T00:00:00Z"}]}`,
+	}}
+	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
+	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })
+	return f
+}
+
+func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer good" {
+		problemTo(w, 401, "wrong token")
+		return
+	}
+	if r.URL.Path == "/api/v1/events" {
+		f.stream(w, r)
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := r.Method + " " + r.URL.Path
+	if s := f.status[key]; s != 0 {
+		problemTo(w, s, "because of "+r.URL.Path)
+		return
+	}
+	if r.Method == http.MethodGet {
+		b, ok := f.get[r.URL.RequestURI()]
+		if !ok {
+			problemTo(w, 404, "there is nothing at "+r.URL.RequestURI())
+			return
+		}
+		_, _ = io.WriteString(w, b)
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	f.requests = append(f.requests, strings.TrimSpace(key+" "+string(body)))
+	if f.slow > 0 {
+		f.mu.Unlock()
+		<-time.After(f.slow) // a service that takes its time
+		f.mu.Lock()
+	}
+	a := f.answers[key]
+	if a == "" {
+		a = `{"group_id":"g1","name":"Downstairs","client_id":"x","items":[]}`
+	}
+	_, _ = io.WriteString(w, a)
+}
+
+func (f *fakeAPI) stream(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = fmt.Fprintf(w, "id: e-%s\n\n", r.Header.Get("Last-Event-ID"))
+	_ = http.NewResponseController(w).Flush()
+	for {
+		select {
+		case s, ok := <-f.feed:
+			if !ok || s == "cut" {
+				return
+			}
+			_, _ = io.WriteString(w, s)
+			_ = http.NewResponseController(w).Flush()
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func problemTo(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": status, "title": http.StatusText(status), "detail": detail})
+}
+
+func (f *fakeAPI) sent() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string{}, f.requests...)
+}
+
+// tutti runs a command line as the program would.
+func tutti(ctx context.Context, out io.Writer, args ...string) error {
+	root := &cobra.Command{Use: "tutti", SilenceErrors: true, SilenceUsage: true}
+	root.AddCommand(Commands()...)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(io.Discard)
+	return root.ExecuteContext(ctx)
+}
+
+func (f *fakeAPI) run(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := tutti(t.Context(), &out, append(args, "--server", f.URL, "--token", "good")...)
+	return out.String(), err
+}

@@ -391,7 +391,7 @@ func (r *rig) pair(id string) noise.PSK {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	err = r.backstage().Update(context.Background(), func(tx desk.Tx) error {
+	err = r.backstage().Update(context.Background(), func(ctx context.Context, tx desk.Tx) error {
 		return tx.PutPairingRecord(context.Background(), id, sealed, time.Now())
 	})
 	if err != nil {

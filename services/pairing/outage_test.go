@@ -1,6 +1,7 @@
 package pairing
 
 import (
+
 	"context"
 	"errors"
 	"fmt"

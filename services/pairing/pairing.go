@@ -167,11 +167,10 @@ func (s *Service) staff(sup *actor.Supervisor, st desk.Store, vault desk.Vault, 
 // openStore reaches the database, however long that takes (Config.DatabaseWait).
 func (s *Service) openStore(ctx context.Context) (desk.Store, error) {
 	var st desk.Store
-	err := s.try(ctx, "open the database", s.cfg.DatabaseWait, func() (err error) {
-		if s.cfg.DatabaseURL == "" {
-			st, err = store.OpenSQLite(ctx, s.cfg.DataDir)
-		} else {
-			st, err = store.OpenPostgres(ctx, s.cfg.DatabaseURL)
+	err := s.try(ctx, "open the database", s.cfg.DatabaseWait, func() error {
+		opened, err := store.Open(ctx, s.cfg.DatabaseURL, s.cfg.DataDir)
+		if err == nil {
+			st = opened
 		}
 		return err
 	})

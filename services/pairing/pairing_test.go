@@ -237,7 +237,7 @@ func TestADamagedPairingRecordIsNeverAnsweredAsUnpaired(t *testing.T) {
 	r.admit(knock(b, "B"))
 	r.pair(a)
 	st := r.backstage()
-	err := st.Update(context.Background(), func(tx desk.Tx) error { // a record moved to another client
+	err := st.Update(context.Background(), func(ctx context.Context, tx desk.Tx) error { // a record moved to another client
 		rec, err := tx.PairingRecord(context.Background(), a)
 		if err != nil {
 			return err
@@ -267,7 +267,7 @@ func TestInboxFloodDropsTheLeastRecentUnapproved(t *testing.T) {
 		r.wantState(knock(last, fmt.Sprintf("Flood %d", i)), unapproved, false)
 	}
 	var ids []string
-	err := r.backstage().View(context.Background(), func(tx desk.Tx) (err error) {
+	err := r.backstage().View(context.Background(), func(ctx context.Context, tx desk.Tx) (err error) {
 		ids, err = tx.Clients(context.Background(), "", 1000)
 		return err
 	})

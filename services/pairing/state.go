@@ -94,12 +94,12 @@ type watchedStore struct {
 }
 
 // View implements desk.Store.
-func (w *watchedStore) View(ctx context.Context, fn func(desk.Tx) error) error {
+func (w *watchedStore) View(ctx context.Context, fn func(context.Context, desk.Tx) error) error {
 	return w.saw(ctx, w.Store.View(ctx, fn))
 }
 
 // Update implements desk.Store.
-func (w *watchedStore) Update(ctx context.Context, fn func(desk.Tx) error) error {
+func (w *watchedStore) Update(ctx context.Context, fn func(context.Context, desk.Tx) error) error {
 	return w.saw(ctx, w.Store.Update(ctx, fn))
 }
 

@@ -35,7 +35,7 @@ func (d *Desk) Admit(ctx context.Context, req *pb.AdmitRequest) (*pb.AdmitRespon
 	}
 	k, now := knockOf(req), d.now()
 	var a assessment
-	err := d.Store.View(ctx, func(tx Tx) (err error) {
+	err := d.Store.View(ctx, func(ctx context.Context, tx Tx) (err error) {
 		a, err = d.assess(ctx, tx, k, now)
 		return err
 	})
@@ -106,7 +106,7 @@ func (d *Desk) assess(ctx context.Context, tx Tx, k trust.Knock, now time.Time) 
 func (d *Desk) record(ctx context.Context, k trust.Knock, now time.Time, open bool) (assessment, error) {
 	for {
 		var a assessment
-		err := d.Store.Update(ctx, func(tx Tx) (err error) {
+		err := d.Store.Update(ctx, func(ctx context.Context, tx Tx) (err error) {
 			locks := []Lock{LockClient(k.ID)}
 			if open {
 				locks = []Lock{LockOpen, LockClient(k.ID)}
@@ -169,7 +169,7 @@ func (d *Desk) tell(ctx context.Context, a assessment) {
 // fails here is left to the sweep.
 func (d *Desk) trim(ctx context.Context) {
 	var ids []string
-	err := d.Store.View(ctx, func(tx Tx) (err error) {
+	err := d.Store.View(ctx, func(ctx context.Context, tx Tx) (err error) {
 		ids, err = tx.InboxOverflow(ctx, d.Limits.InboxLimit)
 		return err
 	})
@@ -191,7 +191,7 @@ func (d *Desk) trim(ctx context.Context) {
 // drop takes a device out of the inbox: a record that nobody decided about goes
 // altogether, any other only stops waiting. gone decides under the lock.
 func (d *Desk) drop(ctx context.Context, id string, gone func(trust.Client) bool, event bool) error {
-	return d.Store.Update(ctx, func(tx Tx) error {
+	return d.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
 		if err := tx.Lock(ctx, LockClient(id)); err != nil {
 			return err
 		}
@@ -228,7 +228,7 @@ func (d *Desk) Sweep(ctx context.Context) error {
 	const batch = 100
 	now := d.now()
 	var ids []string
-	err := d.Store.View(ctx, func(tx Tx) (err error) {
+	err := d.Store.View(ctx, func(ctx context.Context, tx Tx) (err error) {
 		ids, err = tx.InboxExpired(ctx, now, batch)
 		return err
 	})

@@ -31,7 +31,7 @@ func (d *Desk) AppendAudit(ctx context.Context, req *pb.AuditAppendRequest) (*pb
 		}
 	}
 	var e Event
-	err = d.Store.Update(ctx, func(tx Tx) (err error) {
+	err = d.Store.Update(ctx, func(ctx context.Context, tx Tx) (err error) {
 		e, err = d.append(ctx, tx, actor, req.GetKind(), req.GetClientId(), req.GetDetail())
 		return err
 	})
@@ -52,7 +52,7 @@ func (d *Desk) ListAudit(ctx context.Context, req *pb.AuditListRequest) (*pb.Aud
 		return nil, fault.New(fault.OutOfRange, "limit must be 1 to %d", maxAudit).WithField("limit", "too large")
 	}
 	var events []Event
-	err := d.Store.View(ctx, func(tx Tx) (err error) {
+	err := d.Store.View(ctx, func(ctx context.Context, tx Tx) (err error) {
 		events, err = tx.Audit(ctx, req.GetSince(), limit)
 		return err
 	})

@@ -156,7 +156,7 @@ func (d *Desk) Credential(ctx context.Context, req *pb.CredentialRequest) (*pb.C
 			WithField("recipient_key", "not usable")
 	}
 	var record []byte
-	err := d.Store.View(ctx, func(tx Tx) (err error) {
+	err := d.Store.View(ctx, func(ctx context.Context, tx Tx) (err error) {
 		record, err = tx.PairingRecord(ctx, id)
 		return err
 	})

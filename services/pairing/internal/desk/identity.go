@@ -46,7 +46,7 @@ func OpenVault(ctx context.Context, s Store, src secret.Source, now time.Time) (
 
 func openVault(ctx context.Context, s Store, src secret.Source) (Vault, error) {
 	var id Identity
-	err := s.View(ctx, func(tx Tx) (err error) {
+	err := s.View(ctx, func(ctx context.Context, tx Tx) (err error) {
 		id, err = tx.Identity(ctx)
 		return err
 	})
@@ -85,7 +85,7 @@ func unseal(id Identity, src secret.Source) (Vault, error) {
 // createVault runs under a lock; who comes second finds the identity there.
 func createVault(ctx context.Context, s Store, src secret.Source, now time.Time) (Vault, error) {
 	var v Vault
-	err := s.Update(ctx, func(tx Tx) error {
+	err := s.Update(ctx, func(ctx context.Context, tx Tx) error {
 		if err := tx.Lock(ctx, LockIdentity); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func (d *Desk) decide(ctx context.Context, id, actor string, rule func(trust.Cli
 		return nil, err
 	}
 	var r ruling
-	err = d.Store.Update(ctx, func(tx Tx) error {
+	err = d.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
 		if err := tx.Lock(ctx, LockClient(id)); err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (d *Desk) Forget(ctx context.Context, req *pb.ClientRequest) (*pb.Empty, er
 		return nil, err
 	}
 	var r ruling
-	err = d.Store.Update(ctx, func(tx Tx) error {
+	err = d.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
 		if err := tx.Lock(ctx, LockClient(id)); err != nil {
 			return err
 		}

@@ -113,7 +113,7 @@ func (s Settings) Check() (Settings, error) {
 // differs from what it said the last time. So a changed flag takes effect, and an
 // unchanged one does not undo what the operator set since.
 func Configure(ctx context.Context, st Store, cfg Settings, now time.Time) error {
-	return st.Update(ctx, func(tx Tx) error {
+	return st.Update(ctx, func(ctx context.Context, tx Tx) error {
 		if err := tx.Lock(ctx, LockIdentity); err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func (d *Desk) UpdateSettings(ctx context.Context, req *pb.UpdateSettingsRequest
 		return nil, err
 	}
 	var next Settings
-	err = d.Store.Update(ctx, func(tx Tx) error {
+	err = d.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
 		if err := tx.Lock(ctx, LockIdentity, LockOpen); err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ func (d *Desk) UpdateSettings(ctx context.Context, req *pb.UpdateSettingsRequest
 // Settings reads the settings.
 func (d *Desk) Settings(ctx context.Context) (*pb.ServerSettings, error) {
 	var s Settings
-	err := d.Store.View(ctx, func(tx Tx) (err error) {
+	err := d.Store.View(ctx, func(ctx context.Context, tx Tx) (err error) {
 		s, err = LoadSettings(ctx, tx)
 		return err
 	})

@@ -17,14 +17,15 @@ var ErrNotFound = errors.New("not found")
 //
 // Every error of View and Update that says the database could not be used is a
 // *fault.Error with code Unavailable, whose message a person understands; errors
-// of fn are returned as they are.
+// of fn are returned as they are. The context that fn is given also ends when the
+// store's own bound for one operation has passed.
 type Store interface {
 	// View reads. Each call of the Tx sees its own snapshot.
-	View(ctx context.Context, fn func(Tx) error) error
+	View(ctx context.Context, fn func(context.Context, Tx) error) error
 	// Update runs fn in one transaction, which commits when fn returns nil. fn may
 	// run more than once (after a serialization failure) and must not act on
 	// anything but the Tx.
-	Update(ctx context.Context, fn func(Tx) error) error
+	Update(ctx context.Context, fn func(context.Context, Tx) error) error
 	// Name is "PostgreSQL" or "SQLite".
 	Name() string
 	// Close waits for running transactions.

@@ -245,7 +245,7 @@ func (c *crier) note(ctx context.Context, err error) {
 func (c *crier) drain(ctx context.Context) error {
 	for {
 		var items []desk.Announcement
-		err := c.Store.View(ctx, func(tx desk.Tx) (err error) {
+		err := c.Store.View(ctx, func(ctx context.Context, tx desk.Tx) (err error) {
 			items, err = tx.Outbox(ctx, batch)
 			return err
 		})
@@ -254,7 +254,7 @@ func (c *crier) drain(ctx context.Context) error {
 		}
 		done, err := c.announceAll(ctx, items)
 		if len(done) > 0 {
-			err = errors.Join(err, c.Store.Update(ctx, func(tx desk.Tx) error { return tx.Announced(ctx, done...) }))
+			err = errors.Join(err, c.Store.Update(ctx, func(ctx context.Context, tx desk.Tx) error { return tx.Announced(ctx, done...) }))
 		}
 		if err != nil || len(items) < batch {
 			return err

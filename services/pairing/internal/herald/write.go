@@ -22,7 +22,7 @@ const page = 500
 func (c *crier) writeClient(ctx context.Context, id string) error {
 	return write(ctx, c.Buckets.Trust, id, func(ctx context.Context) (*pb.TrustRecord, error) {
 		var r *pb.TrustRecord
-		err := c.Store.View(ctx, func(tx desk.Tx) error {
+		err := c.Store.View(ctx, func(ctx context.Context, tx desk.Tx) error {
 			client, err := tx.Client(ctx, id)
 			if err != nil {
 				return err
@@ -40,7 +40,7 @@ func (c *crier) writeClient(ctx context.Context, id string) error {
 func (c *crier) writeSettings(ctx context.Context) error {
 	return write(ctx, c.Buckets.Settings, subject.SettingsKey, func(ctx context.Context) (*pb.ServerSettings, error) {
 		var s desk.Settings
-		err := c.Store.View(ctx, func(tx desk.Tx) (err error) {
+		err := c.Store.View(ctx, func(ctx context.Context, tx desk.Tx) (err error) {
 			s, err = desk.LoadSettings(ctx, tx)
 			return err
 		})
@@ -115,7 +115,7 @@ func (c *crier) compare(ctx context.Context) error {
 func (c *crier) writeAll(ctx context.Context, seen func(id string)) (n int, err error) {
 	for after := ""; ; {
 		var ids []string
-		err := c.Store.View(ctx, func(tx desk.Tx) (err error) {
+		err := c.Store.View(ctx, func(ctx context.Context, tx desk.Tx) (err error) {
 			ids, err = tx.Clients(ctx, after, page)
 			return err
 		})

@@ -134,17 +134,17 @@ func (p *Postgres) Name() string { return "PostgreSQL" }
 func (p *Postgres) Close() { p.pool.Close() }
 
 // View implements desk.Store.
-func (p *Postgres) View(ctx context.Context, fn func(desk.Tx) error) error {
+func (p *Postgres) View(ctx context.Context, fn func(context.Context, desk.Tx) error) error {
 	return bounded(ctx, p.who, func(ctx context.Context) error {
-		return p.explain(fn(tx{pgQ{p.pool, false}}))
+		return p.explain(fn(ctx, tx{pgQ{p.pool, false}}))
 	})
 }
 
 // Update implements desk.Store.
-func (p *Postgres) Update(ctx context.Context, fn func(desk.Tx) error) error {
+func (p *Postgres) Update(ctx context.Context, fn func(context.Context, desk.Tx) error) error {
 	return bounded(ctx, p.who, func(ctx context.Context) error {
 		for try := 1; ; try++ {
-			err := pgx.BeginFunc(ctx, p.pool, func(t pgx.Tx) error { return fn(tx{pgQ{t, true}}) })
+			err := pgx.BeginFunc(ctx, p.pool, func(t pgx.Tx) error { return fn(ctx, tx{pgQ{t, true}}) })
 			if err == nil || try == maxTries || !retryable(err) {
 				return p.explain(err)
 			}

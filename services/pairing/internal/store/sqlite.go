@@ -118,21 +118,21 @@ func (s *SQLite) Close() {
 }
 
 // View implements desk.Store.
-func (s *SQLite) View(ctx context.Context, fn func(desk.Tx) error) error {
+func (s *SQLite) View(ctx context.Context, fn func(context.Context, desk.Tx) error) error {
 	return bounded(ctx, s.who(), func(ctx context.Context) error {
-		return s.explain(fn(tx{sqliteQ{s.read}}))
+		return s.explain(fn(ctx, tx{sqliteQ{s.read}}))
 	})
 }
 
 // Update implements desk.Store.
-func (s *SQLite) Update(ctx context.Context, fn func(desk.Tx) error) error {
+func (s *SQLite) Update(ctx context.Context, fn func(context.Context, desk.Tx) error) error {
 	return bounded(ctx, s.who(), func(ctx context.Context) error {
 		t, err := s.write.BeginTx(ctx, nil)
 		if err != nil {
 			return s.explain(fmt.Errorf("begin: %w", err))
 		}
 		defer func() { _ = t.Rollback() }() // after a commit: no effect
-		if err := fn(tx{sqliteQ{t}}); err != nil {
+		if err := fn(ctx, tx{sqliteQ{t}}); err != nil {
 			return s.explain(err)
 		}
 		if err := t.Commit(); err != nil {

@@ -30,6 +30,22 @@ type RefusedError struct{ msg string }
 // Error is one sentence without the password.
 func (e *RefusedError) Error() string { return e.msg }
 
+// Open opens the PostgreSQL that url names, or SQLite in dataDir when url is empty.
+func Open(ctx context.Context, url, dataDir string) (desk.Store, error) {
+	if url == "" {
+		s, err := OpenSQLite(ctx, dataDir)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	p, err := OpenPostgres(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 func migrationsFor(dir string) fs.FS {
 	sub, err := fs.Sub(migrations, "migrations/"+dir)
 	if err != nil {

@@ -88,14 +88,14 @@ func must(t *testing.T, err error) {
 
 func update(t *testing.T, s desk.Store, fn func(ctx context.Context, tx desk.Tx) error) {
 	t.Helper()
-	must(t, s.Update(t.Context(), func(tx desk.Tx) error { return fn(t.Context(), tx) }))
+	must(t, s.Update(t.Context(), func(ctx context.Context, tx desk.Tx) error { return fn(t.Context(), tx) }))
 }
 
 // read returns what one call of a Tx says.
 func read[T any](t *testing.T, s desk.Store, fn func(ctx context.Context, tx desk.Tx) (T, error)) T {
 	t.Helper()
 	var v T
-	must(t, s.View(t.Context(), func(tx desk.Tx) (err error) {
+	must(t, s.View(t.Context(), func(ctx context.Context, tx desk.Tx) (err error) {
 		v, err = fn(t.Context(), tx)
 		return err
 	}))
@@ -121,7 +121,7 @@ func client(t *testing.T, s desk.Store, id string) trust.Client {
 
 func wantMissing(t *testing.T, s desk.Store, id string) {
 	t.Helper()
-	err := s.View(t.Context(), func(tx desk.Tx) error {
+	err := s.View(t.Context(), func(ctx context.Context, tx desk.Tx) error {
 		_, err := tx.Client(t.Context(), id)
 		return err
 	})
@@ -136,7 +136,7 @@ func identity(t *testing.T, b Backend) {
 	if !read(t, s, empty) {
 		t.Fatal("a new store is not empty")
 	}
-	err := s.View(t.Context(), func(tx desk.Tx) error {
+	err := s.View(t.Context(), func(ctx context.Context, tx desk.Tx) error {
 		_, err := tx.Identity(t.Context())
 		return err
 	})
@@ -152,7 +152,7 @@ func identity(t *testing.T, b Backend) {
 	if read(t, s, empty) {
 		t.Fatal("a store with an identity is empty")
 	}
-	err = s.Update(t.Context(), func(tx desk.Tx) error { return tx.CreateIdentity(t.Context(), want) })
+	err = s.Update(t.Context(), func(ctx context.Context, tx desk.Tx) error { return tx.CreateIdentity(t.Context(), want) })
 	if err == nil {
 		t.Fatal("a second identity was stored")
 	}
@@ -199,7 +199,7 @@ func recordKeepsClient(t *testing.T, b Backend) {
 	put := func(sealed string) func(ctx context.Context, tx desk.Tx) error {
 		return func(ctx context.Context, tx desk.Tx) error { return tx.PutPairingRecord(ctx, c.ID, []byte(sealed), at) }
 	}
-	if err := s.Update(t.Context(), func(tx desk.Tx) error { return put("x")(t.Context(), tx) }); err == nil {
+	if err := s.Update(t.Context(), func(ctx context.Context, tx desk.Tx) error { return put("x")(t.Context(), tx) }); err == nil {
 		t.Fatal("a pairing record without a client was stored")
 	}
 	save(t, s, c)
@@ -211,7 +211,7 @@ func recordKeepsClient(t *testing.T, b Backend) {
 	if !client(t, s, c.ID).Paired {
 		t.Fatal("a client with a record is not paired")
 	}
-	err := s.Update(t.Context(), func(tx desk.Tx) error { return tx.DeleteClient(t.Context(), c.ID) })
+	err := s.Update(t.Context(), func(ctx context.Context, tx desk.Tx) error { return tx.DeleteClient(t.Context(), c.ID) })
 	if err == nil {
 		t.Fatal("a client was deleted with its pairing record")
 	}
@@ -319,8 +319,7 @@ func pages(t *testing.T, b Backend) {
 func rollback(t *testing.T, b Backend) {
 	s := b.Open(t)
 	c, boom := Client(NewID()), errors.New("boom")
-	err := s.Update(t.Context(), func(tx desk.Tx) error {
-		ctx := t.Context()
+	err := s.Update(t.Context(), func(ctx context.Context, tx desk.Tx) error {
 		_, err := tx.AppendAudit(ctx, desk.Event{At: at, Actor: "a", Kind: "b.c"})
 		return errors.Join(err, tx.SaveClient(ctx, c), tx.Enqueue(ctx, desk.Announcement{Kind: "client", Key: c.ID}), boom)
 	})
@@ -354,7 +353,7 @@ func ledger(t *testing.T, b Backend) {
 	for w := range workers {
 		wg.Go(func() {
 			for i := range each {
-				err := s.Update(context.Background(), func(tx desk.Tx) error {
+				err := s.Update(context.Background(), func(ctx context.Context, tx desk.Tx) error {
 					_, err := tx.AppendAudit(context.Background(), desk.Event{
 						At: at.Add(time.Duration(i) * time.Millisecond), Actor: fmt.Sprint(w), Kind: "test.line", Detail: "ü"})
 					return err
@@ -449,7 +448,7 @@ func serialised(t *testing.T, b Backend) {
 		wg.Go(func() {
 			ctx := context.Background()
 			for range each {
-				err := stores[w%2].Update(ctx, func(tx desk.Tx) error {
+				err := stores[w%2].Update(ctx, func(ctx context.Context, tx desk.Tx) error {
 					if err := tx.Lock(ctx, desk.LockOpen, desk.LockClient(id)); err != nil {
 						return err
 					}
@@ -490,7 +489,7 @@ func openAtOnce(t *testing.T, b Backend) {
 	for i := range 3 {
 		wg.Go(func() {
 			s := b.Open(t)
-			err := s.Update(t.Context(), func(tx desk.Tx) error {
+			err := s.Update(t.Context(), func(ctx context.Context, tx desk.Tx) error {
 				return tx.PutSetting(t.Context(), fmt.Sprint(i), "here")
 			})
 			if err != nil {
@@ -509,7 +508,7 @@ func cancelled(t *testing.T, b Backend) {
 	s := b.Open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := s.Update(ctx, func(tx desk.Tx) error { return tx.PutSetting(ctx, "a", "b") })
+	err := s.Update(ctx, func(ctx context.Context, tx desk.Tx) error { return tx.PutSetting(ctx, "a", "b") })
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v, want the context's error", err)
 	}

@@ -31,7 +31,7 @@ func chunkSamples(f wire.AudioFormat, data []byte) (int, error) {
 // opusSamples returns the samples of an Opus packet at 48 kHz (RFC 6716, section 3).
 func opusSamples(p []byte) (int, error) {
 	if len(p) == 0 {
-		return 0, errors.New("empty Opus packet")
+		return 0, errors.New("an empty Opus packet")
 	}
 	config := p[0] >> 3
 	var frame int // samples at 48 kHz
@@ -50,11 +50,11 @@ func opusSamples(p []byte) (int, error) {
 		return 2 * frame, nil
 	}
 	if len(p) < 2 {
-		return 0, errors.New("Opus packet without its frame count")
+		return 0, errors.New("an Opus packet without its frame count")
 	}
 	count := int(p[1] & 63)
 	if count == 0 || count*frame > 5760 { // 120 ms
-		return 0, fmt.Errorf("Opus packet of %d frames", count)
+		return 0, fmt.Errorf("an Opus packet of %d frames", count)
 	}
 	return count * frame, nil
 }

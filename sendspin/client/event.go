@@ -9,7 +9,7 @@ import (
 // types of this file.
 type Event interface{ event() }
 
-// Connected: the handshake with a server is complete. It comes first for each
+// Connected tells that the handshake with a server is complete. It comes first for each
 // connection, and [Disconnected] last.
 type Connected struct {
 	ServerID string
@@ -19,13 +19,13 @@ type Connected struct {
 	Category noise.Category
 }
 
-// ServerInfo: server/hello arrived.
+// ServerInfo tells that server/hello arrived.
 type ServerInfo struct {
 	ServerID, Name string
 	Languages      []string
 }
 
-// Activated: a server/activate was applied.
+// Activated tells that a server/activate was applied.
 type Activated struct {
 	ServerID   string
 	Activities []string
@@ -33,11 +33,11 @@ type Activated struct {
 	Removed    []string // roles that were active before and are not any more
 }
 
-// PairingRefused: the server wanted to pair with a method that this client does not
+// PairingRefused tells that the server wanted to pair with a method that this client does not
 // carry out; it was answered with pair/abort method_not_supported.
 type PairingRefused struct{ ServerID, Method string }
 
-// Synced: the time filter took a measurement.
+// Synced tells that the time filter took a measurement.
 type Synced struct {
 	OffsetUS float64 // server clock minus client clock
 	DriftPPM float64 // as conversions apply it
@@ -46,7 +46,7 @@ type Synced struct {
 	Ready    bool  // playback can be scheduled
 }
 
-// PlayerChanged: a setting of the player changed, by the server or locally.
+// PlayerChanged tells that a setting of the player changed, by the server or locally.
 type PlayerChanged struct {
 	Volume        int
 	Muted         bool
@@ -54,7 +54,7 @@ type PlayerChanged struct {
 	ByServer      bool
 }
 
-// StreamStarted: the player stream started, or changed its format in place. Chunks
+// StreamStarted tells that the player stream started, or changed its format in place. Chunks
 // that follow are in this format; those before keep theirs.
 type StreamStarted struct {
 	Format            wire.AudioFormat
@@ -63,32 +63,33 @@ type StreamStarted struct {
 	InPlace           bool
 }
 
-// StreamCleared: drop all audio that is buffered and go on with the next chunk.
+// StreamCleared tells to drop all audio that is buffered and to go on with the next
+// chunk.
 type StreamCleared struct{ ServerTransmitted int64 }
 
-// StreamEnded: stop the output and drop what is buffered.
+// StreamEnded tells to stop the output and to drop what is buffered.
 type StreamEnded struct{}
 
-// MetadataChanged: the current metadata changed. Nil: there is none any more.
+// MetadataChanged tells that the current metadata changed. Nil: there is none any more.
 type MetadataChanged struct{ Metadata *wire.Metadata }
 
-// MetadataPending: the pending metadata changed. Nil: nothing is scheduled any more.
+// MetadataPending tells that the pending metadata changed. Nil: nothing is scheduled any more.
 type MetadataPending struct{ Metadata *wire.Metadata }
 
-// ColorChanged: the current colors changed. Nil: there are none any more.
+// ColorChanged tells that the current colors changed. Nil: there are none any more.
 type ColorChanged struct{ Color *wire.Color }
 
-// ColorPending: the pending colors changed. Nil: nothing is scheduled any more.
+// ColorPending tells that the pending colors changed. Nil: nothing is scheduled any more.
 type ColorPending struct{ Color *wire.Color }
 
-// ControllerChanged: the group's controller state changed. Nil: there is none any
-// more.
+// ControllerChanged tells that the group's controller state changed. Nil: there is
+// none any more.
 type ControllerChanged struct{ State *wire.ControllerState }
 
-// GroupChanged: the state of the client's group.
+// GroupChanged tells the state of the client's group.
 type GroupChanged struct{ Group wire.GroupUpdate }
 
-// Violation: the server broke a rule of the specification (Strict only).
+// Violation tells that the server broke a rule of the specification (Strict only).
 type Violation struct {
 	ServerID string
 	// Rule names the section, as in "Player Buffer Accounting".
@@ -100,7 +101,7 @@ type Violation struct {
 // String is rule and detail.
 func (v Violation) String() string { return v.Rule + ": " + v.Detail }
 
-// Disconnected: the connection is over.
+// Disconnected tells that the connection is over.
 type Disconnected struct {
 	ServerID string
 	// Goodbye is the reason of the client/goodbye that was sent, "" without one.

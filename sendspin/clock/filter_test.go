@@ -11,7 +11,6 @@ import (
 // It is the yardstick for the fast one.
 type slow struct {
 	offset, drift, poo, pod, pdd *big.Float
-	first                        bool
 	last                         int64
 	count                        int
 	useDrift                     bool

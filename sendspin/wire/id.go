@@ -5,9 +5,6 @@ import (
 	"errors"
 )
 
-// idLen is the length of 32 bytes in unpadded base64url.
-const idLen = 43
-
 var b64url = base64.RawURLEncoding.Strict()
 
 // ID returns the identifier of a static public key, as used for client_id and

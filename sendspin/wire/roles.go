@@ -95,14 +95,14 @@ func ActivateRoles(supported []string, hello *ClientHello, allow func(family str
 }
 
 // hasSupport reports whether the hello carries what the role version requires.
-func (h *ClientHello) hasSupport(role string) bool {
+func (m *ClientHello) hasSupport(role string) bool {
 	switch role {
 	case RolePlayerV1:
-		return h.Player != nil
+		return m.Player != nil
 	case RoleSourceV1:
-		return h.Source != nil
+		return m.Source != nil
 	case RoleVisualizerV1:
-		return h.Visualizer != nil
+		return m.Visualizer != nil
 	}
 	return true
 }

@@ -42,8 +42,10 @@ func (p *PairMethods) decode(o *obj) {
 	p.StaticCode = decodeSecretMethod(o, MethodStaticCode)
 	p.DynamicCode = decodeDynamicMethod(o)
 	for _, f := range o.fields {
-		if f.key != MethodPSK && f.key != MethodStaticCode && f.key != MethodDynamicCode {
-			o.d.ignore(o.path, f.key)
+		switch key := string(f.key); key {
+		case MethodPSK, MethodStaticCode, MethodDynamicCode:
+		default:
+			o.d.ignore(o.path, key)
 		}
 	}
 }

@@ -133,7 +133,7 @@ func FuzzScan(f *testing.F) {
 		o := obj{d: &dec{}, fields: members(trimSpace(b))}
 		seen := map[string]bool{}
 		for _, fl := range o.fields {
-			seen[fl.key] = true
+			seen[string(fl.key)] = true
 		}
 		if len(seen) != len(want) {
 			t.Fatalf("%d members, want %d", len(seen), len(want))

@@ -44,10 +44,10 @@ func (d *dec) ignore(field, value string) {
 	d.ignored = append(d.ignored, field+": "+value)
 }
 
-// field is one member of an object; raw is its value with no white space around.
+// field is one member of an object; raw is its value with no white space around. Both
+// alias the message, unless the key is spelled with escapes.
 type field struct {
-	key string
-	raw []byte
+	key, raw []byte
 }
 
 // obj is an object of the message and the path of its members.
@@ -71,7 +71,7 @@ func (o *obj) fail(key, problem string) { o.d.fail(o.name(key), problem) }
 // keys counts.
 func (o *obj) get(key string) []byte {
 	for i := len(o.fields) - 1; i >= 0; i-- {
-		if o.fields[i].key == key {
+		if string(o.fields[i].key) == key {
 			return o.fields[i].raw
 		}
 	}
@@ -307,13 +307,13 @@ func (o *obj) roleObj(family string, fn func(*obj)) bool {
 func (o *obj) app(allowed func(key string) bool) AppObjects {
 	var out AppObjects
 	for _, f := range o.fields {
-		if f.raw[0] != '{' || !allowed(f.key) {
+		if f.raw[0] != '{' || !allowed(string(f.key)) {
 			continue
 		}
 		if out == nil {
 			out = AppObjects{}
 		}
-		out[f.key] = json.RawMessage(slices.Clone(f.raw))
+		out[string(f.key)] = json.RawMessage(slices.Clone(f.raw))
 	}
 	return out
 }

@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // The functions of this file walk JSON that json.Valid has accepted. They rely on
 // that and look no further than they must.
@@ -30,10 +33,10 @@ func firstByte(b []byte) byte {
 
 // members returns the members of an object; raw starts with '{'.
 func members(raw []byte) []field {
-	out := make([]field, 0, 8)
+	out := make([]field, 0, 4)
 	for i := skipSpace(raw, 1); raw[i] != '}'; {
 		end := skipValue(raw, i)
-		key := unquote(raw[i:end])
+		key := unquoteBytes(raw[i:end])
 		i = skipSpace(raw, end) + 1 // past ':'
 		i = skipSpace(raw, i)
 		end = skipValue(raw, i)
@@ -110,15 +113,16 @@ func skipString(b []byte, i int) int {
 }
 
 // unquote returns the value of a JSON string with its quotes.
-func unquote(raw []byte) string {
-	for _, c := range raw[1 : len(raw)-1] {
-		if c == '\\' {
-			var s string
-			_ = json.Unmarshal(raw, &s) // cannot fail: the string is valid
-			return s
-		}
+func unquote(raw []byte) string { return string(unquoteBytes(raw)) }
+
+// unquoteBytes is unquote without a copy where none is needed.
+func unquoteBytes(raw []byte) []byte {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1]
 	}
-	return string(raw[1 : len(raw)-1])
+	var s string
+	_ = json.Unmarshal(raw, &s) // cannot fail: the string is valid
+	return []byte(s)
 }
 
 // isInteger reports whether a JSON value is an integer as this package reads it:

@@ -63,7 +63,10 @@ func (s *PlayerSupport) decode(o *obj) {
 	raw := o.need("supported_formats")
 	n := 0
 	o.list("supported_formats", raw, "want a list of objects", func(_ int, v []byte) {
-		n++
+		if n++; n > maxListed {
+			o.fail("supported_formats", "too many formats")
+			return
+		}
 		item := o.asObj("supported_formats", v)
 		if codec := item.str("codec"); codec != CodecOpus && codec != CodecFLAC && codec != CodecPCM {
 			o.d.ignore(item.name("codec"), codec)

@@ -90,6 +90,10 @@ func (m *ClientHello) decode(o *obj) {
 		}
 	}
 	m.SupportedRoles = o.strs("supported_roles")
+	if len(m.SupportedRoles) > maxListed {
+		o.fail("supported_roles", "too many roles")
+		return
+	}
 	m.decodeSupport(o)
 	m.App = o.app(func(key string) bool { return isAppSupportKey(key) && m.lists(strings.TrimSuffix(key, "_support")) })
 	m.PairMethods.decode(o.obj("supported_pair_methods"))

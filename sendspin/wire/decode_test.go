@@ -127,6 +127,22 @@ func TestFieldErrorsNameTheField(t *testing.T) {
 	}
 }
 
+func TestListsOfTheHelloAreBounded(t *testing.T) {
+	list := func(item string, n int) string { return strings.TrimSuffix(strings.Repeat(item+",", n), ",") }
+	for _, n := range []int{maxListed, maxListed + 1} {
+		roles := `{"name":"x","supported_roles":[` + list(`"_a@v1"`, n) + `],` + hello + `}`
+		formats := `{"name":"x","supported_roles":["player@v1"],"player@v1_support":{"buffer_capacity":1,"supported_formats":[` + list(`{"codec":"x"}`, n) + `]},` + hello + `}`
+		for payload, want := range map[string]string{roles: "supported_roles", formats: "player@v1_support.supported_formats"} {
+			if n <= maxListed {
+				want = ""
+			}
+			if field, problem := fault(t, true, "client/hello", payload); field != want {
+				t.Errorf("%d entries: fault in %q (%s), want %q", n, field, problem, want)
+			}
+		}
+	}
+}
+
 func TestEnvelopeErrors(t *testing.T) {
 	for in, field := range map[string]string{
 		``: "", `[]`: "", `"client/time"`: "", `{"type":"client/time","payload":{}} x`: "", "{\"type\":\"\xff\",\"payload\":{}}": "",

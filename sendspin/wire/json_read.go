@@ -17,6 +17,10 @@ const (
 	maxIgnoredLen = 64
 )
 
+// maxListed bounds the roles and the formats of a client/hello. The specification has
+// no limit; ours keeps a hostile client from making us search and keep long lists.
+const maxListed = 256
+
 // dec reads one message. It keeps the first fault and goes on with zero values, so
 // that the decoders of the messages read as plain lists of fields.
 type dec struct {

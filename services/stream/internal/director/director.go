@@ -123,7 +123,9 @@ func (d *Director) Begin(ctx context.Context) {
 			d.repair(ctx, g, "")
 		}
 	}
-	d.Tend(ctx)
+	for id := range d.Clients.All() {
+		d.Presence(ctx, id) // also remembers who is available
+	}
 }
 
 func (d *Director) repair(ctx context.Context, g *entry, client string) {

@@ -218,8 +218,12 @@ func (s *session) close(code int) {
 	s.core.closers.Go(func() { _ = s.conn.Close(code, "") })
 }
 
-// deadline is when tick next has something to do.
+// deadline is when tick next has something to do. Every deadline that has passed is
+// moved or dropped by tick, or the core would spin.
 func (s *session) deadline() int64 {
+	if s.phase == over {
+		return never
+	}
 	d := min(s.timing.next, s.timing.answerBy)
 	if !s.activated {
 		d = min(d, s.admitBy())

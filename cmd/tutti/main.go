@@ -82,7 +82,7 @@ func exitCode(err error) int {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "tutti: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintln(os.Stderr, "tutti: "+oneLine(err.Error()))
 	var coded interface{ ExitCode() int }
 	switch {
 	case errors.As(err, &coded):
@@ -92,6 +92,19 @@ func exitCode(err error) int {
 	default:
 		return 1
 	}
+}
+
+// oneLine folds the several faults of a joined error, and cobra's suggestions,
+// into one line.
+func oneLine(msg string) string {
+	var parts []string
+	for line := range strings.SplitSeq(msg, "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			parts = append(parts, line)
+		}
+	}
+	out := strings.Join(parts, "; ")
+	return strings.NewReplacer(":; ", ": ", "?; ", "? ", ";; ", "; ").Replace(out)
 }
 
 // isCobraUsage recognises what cobra itself reports: it has no typed errors

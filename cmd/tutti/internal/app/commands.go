@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,12 @@ func RunCommand(version string) *cobra.Command {
   tutti run session-gateway --nats nats://nats:4222 --sendspin :8927
   tutti run discovery --nats nats://nats:4222
   tutti run management --nats nats://nats:4222 --http :8080`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return Usage(fmt.Errorf("name a service: %s", strings.Join(Services(), ", ")))
+			}
+			return Usage(fmt.Errorf("there is no service %q: choose one of %s", args[0], strings.Join(Services(), ", ")))
+		},
 	}
 	short := map[string]string{
 		"pairing":         "identity, trust, approvals, audit",

@@ -31,7 +31,7 @@ type Config struct {
 	InternalHTTP string   `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
 	Resume       bool     `config:"resume" usage:"after a restart, go on playing what played"`
 	Demo         bool     `config:"demo" usage:"also start three virtual rooms and play music that Tutti makes up"`
-	LogLevel     string   `config:"log-level" usage:"debug, info, warn or error"`
+	LogLevel     string   `config:"log-level" usage:"debug, info, warn or error (default info; with --demo warn)"`
 	LogFormat    string   `config:"log-format" usage:"text or json"`
 	ConfigFile   string   `config:"config" usage:"YAML file with the same names as the flags"`
 	Version      string   `config:"-"`
@@ -47,7 +47,6 @@ func Defaults(version string) Config {
 		MDNS:         true,
 		InternalHTTP: ":9100",
 		Resume:       true,
-		LogLevel:     "info",
 		LogFormat:    "text",
 		Version:      version,
 	}
@@ -68,6 +67,12 @@ func (c *Config) Complete() error {
 		if c.Demo {
 			// Virtual rooms do not belong beside a person's real speakers.
 			c.DataDir = filepath.Join(dir, "tutti-demo")
+		}
+	}
+	if c.LogLevel == "" {
+		c.LogLevel = "info"
+		if c.Demo {
+			c.LogLevel = "warn" // a newcomer watches the rooms, not the log
 		}
 	}
 	var faults []error

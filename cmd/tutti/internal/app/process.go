@@ -84,6 +84,12 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 	if p.leases, err = lease.NewManager(conn, p.instance, lease.Options{Clock: clockwork.NewRealClock()}); err != nil {
 		return fmt.Errorf("leases: %w", err)
 	}
+	if p.cfg.Embedded() {
+		// The lock on the data directory says that nobody else is alive.
+		if err := p.leases.EvictAll(ctx); err != nil {
+			return err
+		}
+	}
 	return p.startHouseClock(ctx, leadClock)
 }
 

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// run executes the command line in this process.
+func run(args ...string) (stdout string, err error) {
+	c := root()
+	var out bytes.Buffer
+	c.SetOut(&out)
+	c.SetErr(&out)
+	c.SetArgs(args)
+	err = c.Execute()
+	return out.String(), err
+}
+
+// The process contract: 2 is wrong usage, and the error says what to do next.
+func TestWrongUsageIsStatusTwoAndSaysWhatToDo(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"serv"}, "unknown command"},
+		{[]string{"serve", "--htp", ":1"}, "see 'tutti serve --help'"},
+		{[]string{"serve", "extra"}, "unknown command"},
+		{[]string{"serve", "--http", "8080"}, "write host:port or :port"},
+		{[]string{"serve", "--policy", "maybe"}, "choose required"},
+		{[]string{"serve", "--music", "/nowhere/at/all"}, "is not a folder"},
+		{[]string{"serve", "--name", " "}, "give the server a name"},
+		{[]string{"run", "stream"}, "needs --nats"},
+		{[]string{"run", "jukebox"}, "choose one of pairing"},
+		{[]string{"run"}, "name a service"},
+	} {
+		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
+			_, err := run(tc.args...)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("got %v, want an error with %q", err, tc.want)
+			}
+			if code := exitCode(err); code != 2 {
+				t.Errorf("exit status %d, want 2", code)
+			}
+		})
+	}
+}
+
+func TestExitStatusOfOtherErrors(t *testing.T) {
+	if code := exitCode(nil); code != 0 {
+		t.Errorf("success is %d", code)
+	}
+	if code := exitCode(errors.New("the disk is full")); code != 1 {
+		t.Errorf("a failure at run time is %d, want 1", code)
+	}
+}
+
+// Every command explains itself: a sentence, and an example where there is
+// something to choose.
+func TestEveryCommandHasHelp(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Hidden || c.Name() == "help" || c.Name() == "completion" || c.HasParent() && c.Parent().Name() == "completion" {
+			return
+		}
+		if c.Short == "" {
+			t.Errorf("%s has no short help", c.CommandPath())
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root())
+}
+
+func TestVersionNamesItsPlatform(t *testing.T) {
+	out, err := run("version")
+	if err != nil || !strings.HasPrefix(out, fmt.Sprintf("tutti %s", version)) || !strings.Contains(out, "linux/") {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+// A secret's value must not be shown as a default, whatever the environment says.
+func TestHelpShowsNoSecret(t *testing.T) {
+	t.Setenv("TUTTI_ADMIN_TOKEN", "very-secret")
+	t.Setenv("TUTTI_DATABASE_URL", "postgres://u:very-secret@h/d")
+	out, err := run("serve", "--help")
+	if err != nil || strings.Contains(out, "very-secret") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

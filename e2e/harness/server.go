@@ -1,0 +1,203 @@
+// Package harness starts Tutti as a person or an orchestrator would, and
+// drives it through its API.
+package harness
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tutti-audio/tutti/services/pairing/pgtest"
+)
+
+const (
+	tuttiPkg = "github.com/tutti-audio/tutti/cmd/tutti"
+	natsPkg  = "github.com/nats-io/nats-server/v2"
+)
+
+// startLimit is generous: the machine may be busy compiling other tests.
+const startLimit = 60 * time.Second
+
+// Options of a deployment.
+type Options struct {
+	Music   string   // music folder
+	MDNS    bool     // browse and advertise
+	Devices []string // static device addresses
+	Args    []string // more flags for every process
+}
+
+// Server is one running deployment, embedded or distributed.
+type Server struct {
+	API
+	Sendspin string // ws://host:port/sendspin
+	DataDir  string
+	Mode     string // "embedded", "distributed"
+
+	bin   string
+	opts  Options
+	procs map[string]*Proc
+	// argv per process, for restarts with the same ports and stores.
+	argv map[string][]string
+	http string
+}
+
+// Modes are the two forms in which every end-to-end test runs.
+func Modes() []string { return []string{"embedded", "distributed"} }
+
+// StartServer starts a deployment of the given mode and waits until it is ready.
+func StartServer(t testing.TB, mode string, o Options) *Server {
+	t.Helper()
+	s := &Server{
+		Mode: mode, opts: o, bin: MustBuild(t, tuttiPkg), DataDir: t.TempDir(),
+		procs: map[string]*Proc{}, argv: map[string][]string{},
+	}
+	s.Token = "e2e-admin-token-0123456789abcdef"
+	s.http = FreeAddr(t)
+	sendspin := FreeAddr(t)
+	s.Base, s.Sendspin = "http://"+s.http, "ws://"+sendspin+"/sendspin"
+	if mode == "embedded" {
+		s.argv["serve"] = append([]string{"serve", "--data-dir", s.DataDir, "--http", s.http, "--sendspin", sendspin}, s.common()...)
+	} else {
+		s.planDistributed(t, sendspin)
+	}
+	s.Launch(t)
+	return s
+}
+
+// common are the flags that every process takes.
+func (s *Server) common() []string {
+	args := []string{"--name", "Tutti e2e", "--log-level", "debug", fmt.Sprintf("--mdns=%t", s.opts.MDNS)}
+	if s.opts.Music != "" {
+		args = append(args, "--music", s.opts.Music)
+	}
+	for _, d := range s.opts.Devices {
+		args = append(args, "--device", d)
+	}
+	return append(args, s.opts.Args...)
+}
+
+// planDistributed starts NATS and PostgreSQL and plans the five processes.
+func (s *Server) planDistributed(t testing.TB, sendspin string) {
+	t.Helper()
+	nats := FreeAddr(t)
+	host, port, _ := net.SplitHostPort(nats)
+	store := filepath.Join(s.DataDir, "nats")
+	s.argv["nats"] = []string{MustBuild(t, natsPkg), "--addr", host, "--port", port, "--jetstream", "--store_dir", store}
+	db := pgtest.Start(t)
+	for _, name := range []string{"pairing", "stream", "session-gateway", "discovery", "management"} {
+		dir := filepath.Join(s.DataDir, name)
+		args := []string{"run", name, "--data-dir", dir, "--nats", "nats://" + nats, "--internal-http", FreeAddr(t)}
+		switch name {
+		case "pairing":
+			args = append(args, "--database-url", db)
+		case "session-gateway":
+			args = append(args, "--sendspin", sendspin)
+		case "management":
+			args = append(args, "--http", s.http)
+		}
+		s.argv[name] = append(args, s.common()...)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Launch starts every planned process that does not run and waits for readiness.
+func (s *Server) Launch(t testing.TB) {
+	t.Helper()
+	if _, ok := s.argv["nats"]; ok {
+		s.launch(t, "nats")
+	}
+	for name := range s.argv {
+		s.launch(t, name)
+	}
+	Eventually(t, startLimit, "server ready", s.notReady)
+}
+
+func (s *Server) launch(t testing.TB, name string) {
+	t.Helper()
+	if p, ok := s.procs[name]; ok {
+		select {
+		case <-p.Done():
+		default:
+			return
+		}
+	}
+	argv := s.argv[name]
+	if name != "nats" {
+		argv = append([]string{s.bin}, argv...)
+	}
+	s.procs[name] = Start(t, name, nil, []string{"TUTTI_ADMIN_TOKEN=" + s.Token}, argv...)
+}
+
+// notReady says why the deployment is not ready; "" when it is. Every process
+// with an internal address is asked too.
+func (s *Server) notReady() string {
+	addrs := []string{s.http}
+	for _, argv := range s.argv {
+		for i, a := range argv {
+			if a == "--internal-http" {
+				addrs = append(addrs, argv[i+1])
+			}
+		}
+	}
+	for _, a := range addrs {
+		resp, err := http.Get("http://" + a + "/readyz")
+		if err != nil {
+			return err.Error()
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Sprintf("%s: %s: %s", a, resp.Status, strings.TrimSpace(string(body)))
+		}
+	}
+	for name, p := range s.procs {
+		select {
+		case <-p.Done():
+			return name + " has ended"
+		default:
+		}
+	}
+	return ""
+}
+
+// KillAll is the power cut: SIGKILL to every process, NATS included.
+func (s *Server) KillAll() {
+	for _, p := range s.procs {
+		p.Kill()
+	}
+}
+
+// Kill ends one process with SIGKILL.
+func (s *Server) Kill(name string) { s.procs[name].Kill() }
+
+// Proc is a process by name ("serve", or a service's name).
+func (s *Server) Proc(name string) *Proc { return s.procs[name] }
+
+// TerminateAll sends SIGTERM to Tutti's processes and checks the process contract.
+func (s *Server) TerminateAll(t testing.TB) {
+	t.Helper()
+	for name, p := range s.procs {
+		if name != "nats" {
+			p.Terminate(t, 12*time.Second)
+		}
+	}
+}
+
+// FreeAddr finds a free TCP address on loopback.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}

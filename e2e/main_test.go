@@ -1,0 +1,21 @@
+package e2e
+
+import (
+	"os"
+	"testing"
+
+	"github.com/tutti-audio/tutti/e2e/harness"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	harness.Cleanup()
+	os.Exit(code)
+}
+
+// eachMode runs a test on both forms of the product.
+func eachMode(t *testing.T, f func(t *testing.T, mode string)) {
+	for _, mode := range harness.Modes() {
+		t.Run(mode, func(t *testing.T) { f(t, mode) })
+	}
+}

@@ -79,7 +79,7 @@ func embedded(t *testing.T, change ...func(*Config)) *rig {
 // service runs an instance until the end of the test, or until stop.
 func (r *rig) service(c *bus.Conn, id string, change ...func(*Config)) (stop func()) {
 	r.t.Helper()
-	lm, err := lease.NewManager(c, id, lease.Options{TTL: time.Second})
+	lm, err := lease.NewManager(c, id, lease.Options{TTL: 3 * time.Second})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -372,6 +372,17 @@ func (d *device) kinds() (out []string) {
 		}
 	}
 	return out
+}
+
+// told waits until the session was told exactly this.
+func (d *device) told(want ...string) {
+	d.r.t.Helper()
+	until(d.r.t, func() string {
+		if got := d.kinds(); !slices.Equal(got, want) {
+			return fmt.Sprintf("the session was told\n %v, want\n %v", got, want)
+		}
+		return ""
+	})
 }
 
 func (d *device) now() (stream *tuttiv1.StreamStart, group *tuttiv1.GroupInfo, meta *tuttiv1.MetadataState, control *tuttiv1.ControllerState) {

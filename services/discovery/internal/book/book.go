@@ -61,7 +61,7 @@ type result struct {
 func Spawn(s *actor.Supervisor, o Options) (*Book, error) {
 	m := newMetrics(o.Registerer)
 	ref, err := actor.Spawn(s, actor.Options{Key: "book", Size: 256}, func(self *actor.Ref[any]) actor.Handler[any] {
-		return &handler{o: o, self: self, m: m, entries: map[string]*entry{}}
+		return &handler{o: o, self: self, m: m, entries: map[string]*entry{}, early: map[string]record.Observation{}}
 	})
 	if err != nil {
 		return nil, err
@@ -122,8 +122,9 @@ type handler struct {
 	stop    func() // ends the watch
 	untick  func() // stops the timer
 	synced  bool
-	static  bool // the configuration's addresses are in the bucket
-	refused int  // new devices refused since the last log line
+	early   map[string]record.Observation // heard before synced
+	static  bool                          // the configuration's addresses are in the bucket
+	refused int                           // new devices refused since the last log line
 }
 
 // Start implements actor.Lifecycle.
@@ -168,6 +169,10 @@ func (h *handler) Handle(ctx context.Context, m any) error {
 	case synced:
 		h.synced = true
 		h.putStatic(ctx)
+		for _, o := range h.early {
+			h.seen(ctx, o)
+		}
+		h.early = nil
 	case check:
 		h.check(ctx)
 		h.tick()
@@ -180,8 +185,11 @@ func (h *handler) Handle(ctx context.Context, m any) error {
 
 // seen hands an observation to its device's actor, new or not.
 func (h *handler) seen(ctx context.Context, o record.Observation) {
-	if !h.synced {
-		return // the device will be heard again; first we must know what is known
+	if !h.synced { // first we must know what is known
+		if len(h.early) < h.o.Max {
+			h.early[o.Key] = o
+		}
+		return
 	}
 	e := h.entries[o.Key]
 	if e == nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 
 	"github.com/grandcat/zeroconf"
@@ -121,7 +122,14 @@ func (Zeroconf) Advertise(link Link, a Advert) (func(), error) {
 	if err != nil {
 		return nil, fmt.Errorf("mdns: interface %s: %w", link.Name, err)
 	}
-	s, err := zeroconf.Register(a.Instance, ServerType, domain, a.Port, a.Text, []net.Interface{*ifi})
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("mdns: host name: %w", err)
+	}
+	// As a proxy without addresses, zeroconf says those of the interface on which a
+	// question came in. With Register it would say link's addresses on every
+	// interface of the host, because Linux lets every socket hear all of them.
+	s, err := zeroconf.RegisterProxy(a.Instance, ServerType, domain, a.Port, host, nil, a.Text, []net.Interface{*ifi})
 	if err != nil {
 		return nil, fmt.Errorf("mdns: advertise on %s: %w", link.Name, err)
 	}

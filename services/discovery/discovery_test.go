@@ -1,0 +1,365 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/bus/bustest"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+)
+
+// rig is a running service on a network in memory, with a clock that the test moves.
+type rig struct {
+	t     *testing.T
+	bus   *bus.Conn
+	net   *fakeNet
+	clock *clockwork.FakeClock
+	stop  func()
+}
+
+func start(t *testing.T, c *bus.Conn, n *fakeNet, edit func(*Config)) *rig {
+	t.Helper()
+	r := &rig{t: t, bus: c, net: n, clock: clockwork.NewFakeClock()}
+	cfg := Config{InstanceID: "d1", Version: "1.0.0", MDNS: true}
+	if edit != nil {
+		edit(&cfg)
+	}
+	s, err := New(cfg, Deps{Bus: c, Clock: r.clock, Registerer: prometheus.NewRegistry(), net: n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	stopped := false
+	r.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	}
+	t.Cleanup(r.stop)
+	r.until("the service is ready", s.Ready)
+	return r
+}
+
+func (r *rig) until(what string, fact func() error) {
+	r.t.Helper()
+	var last error
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if last = fact(); last == nil {
+			return
+		}
+	}
+	r.t.Fatalf("%s: %v", what, last)
+}
+
+func (r *rig) list() []*tuttiv1.Sighting {
+	r.t.Helper()
+	var resp tuttiv1.ListSightingsResponse
+	if err := r.bus.Request(context.Background(), subject.DiscoveryList, &tuttiv1.ListSightingsRequest{}, &resp); err != nil {
+		r.t.Fatal(err)
+	}
+	return resp.Sightings
+}
+
+// one is the only sighting with this name.
+func (r *rig) one(name string) *tuttiv1.Sighting {
+	for _, s := range r.list() {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// advance moves the clock in steps that let the timers in between run.
+func (r *rig) advance(d time.Duration) {
+	for ; d > 0; d -= time.Second {
+		r.clock.Advance(time.Second)
+		time.Sleep(2 * time.Millisecond) // gives way; the facts are polled for
+	}
+}
+
+// wantPresence advances until the device has this presence.
+func (r *rig) wantPresence(name string, present bool, appearances uint64) {
+	r.t.Helper()
+	r.until(fmt.Sprintf("%s has present=%v", name, present), func() error {
+		s := r.one(name)
+		if s == nil {
+			r.advance(5 * time.Second)
+			return fmt.Errorf("it is not in the list")
+		}
+		if s.Present != present || s.Appearances != appearances {
+			r.advance(5 * time.Second)
+			return fmt.Errorf("present=%v appearances=%d", s.Present, s.Appearances)
+		}
+		return nil
+	})
+}
+
+func TestADeviceFlaps(t *testing.T) {
+	n := newFakeNet("eth0 192.168.1.2/24")
+	n.announce(device("Kitchen", "192.168.1.20", "eth0"))
+	r := start(t, bustest.Embedded(t), n, nil)
+	r.wantPresence("Kitchen", true, 1)
+	s := r.one("Kitchen")
+	if s.Url != "ws://192.168.1.20:8928/sendspin" || s.Via != "mdns" || s.Interface != "eth0" || s.FirstSeen == nil {
+		t.Fatalf("sighting: %v", s)
+	}
+	n.silence("Kitchen")
+	r.wantPresence("Kitchen", false, 1)
+	n.announce(device("Kitchen", "192.168.1.99", "eth0")) // with a new lease
+	r.wantPresence("Kitchen", true, 2)
+	if back := r.one("Kitchen"); back.Key != s.Key || back.Url != "ws://192.168.1.99:8928/sendspin" || back.FirstSeen.AsTime() != s.FirstSeen.AsTime() {
+		t.Fatalf("came back as %v, was %v", back, s)
+	}
+	r.advance(3 * time.Minute) // it goes on answering
+	r.wantPresence("Kitchen", true, 2)
+}
+
+func TestInterfacesComeAndGo(t *testing.T) {
+	n := newFakeNet("eth0 192.168.1.2/24")
+	r := start(t, bustest.Embedded(t), n, nil)
+	n.announce(device("Attic", "10.0.0.5", "wlan0"))
+	n.setLinks("eth0 192.168.1.2/24", "wlan0 10.0.0.2/24")
+	r.wantPresence("Attic", true, 1)
+	n.setLinks("wlan0 10.0.0.2/24")
+	r.until("one interface is left", func() error {
+		if rounds, _ := n.running(); rounds != 1 {
+			r.advance(5 * time.Second)
+			return fmt.Errorf("%d browses run", rounds)
+		}
+		return nil
+	})
+	// What cannot be opened now is tried again.
+	n.mu.Lock()
+	n.broken = true
+	n.mu.Unlock()
+	n.setLinks("wlan0 10.0.0.2/24", "eth1 172.16.0.2/24")
+	n.announce(device("Cellar", "172.16.0.9", "eth1"))
+	r.advance(20 * time.Second)
+	n.mu.Lock()
+	n.broken = false
+	n.mu.Unlock()
+	r.wantPresence("Cellar", true, 1)
+}
+
+func TestOnlyNamedInterfaces(t *testing.T) {
+	n := newFakeNet("eth0 192.168.1.2/24", "docker0 172.17.0.1/16")
+	n.announce(device("Box", "172.17.0.5", "docker0"))
+	n.announce(device("Hall", "192.168.1.7", "eth0"))
+	r := start(t, bustest.Embedded(t), n, func(c *Config) { c.Interfaces = []string{"eth0"} })
+	r.wantPresence("Hall", true, 1)
+	if s := r.one("Box"); s != nil {
+		t.Fatalf("heard on an interface that was not named: %v", s)
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	c := bustest.Embedded(t)
+	n := newFakeNet()
+	r := start(t, c, n, func(c *Config) { c.MDNS = false; c.Static = []string{"ws://192.0.2.1"} })
+	add := func(url string) (*tuttiv1.Sighting, error) {
+		s := &tuttiv1.Sighting{}
+		return s, c.Request(t.Context(), subject.DiscoveryAdd, &tuttiv1.AddStaticRequest{Url: url}, s)
+	}
+	a, err := add("ws://Speaker.example:9000/x")
+	if err != nil || a.Url != "ws://speaker.example:9000/x" || a.Via != "api" || !a.Present {
+		t.Fatalf("add: %v %v", a, err)
+	}
+	if b, err := add("ws://speaker.example:9000/x"); err != nil || b.Key != a.Key {
+		t.Fatalf("add again: %v %v", b, err)
+	}
+	if _, err := add("http://x"); fault.CodeOf(err) != fault.OutOfRange {
+		t.Fatalf("bad address: %v", err)
+	}
+	r.until("both are listed", func() error {
+		if l := r.list(); len(l) != 2 {
+			return fmt.Errorf("%v", l)
+		}
+		return nil
+	})
+	r.stop()
+
+	// A restart keeps what the API added; the configuration decides about the rest.
+	r = start(t, c, n, func(c *Config) { c.MDNS = false; c.Static = []string{"ws://192.0.2.2"} })
+	r.until("the list follows the configuration", func() error {
+		var urls []string
+		for _, s := range r.list() {
+			urls = append(urls, s.Url+" "+s.Via)
+		}
+		if got := strings.Join(urls, ", "); !strings.Contains(got, "ws://192.0.2.2:8928/sendspin static") ||
+			!strings.Contains(got, "speaker.example:9000/x api") || len(urls) != 2 {
+			return fmt.Errorf("%s", got)
+		}
+		return nil
+	})
+	remove := func(req *tuttiv1.RemoveStaticRequest) error {
+		return c.Request(t.Context(), subject.DiscoveryRemove, req, nil)
+	}
+	for _, tc := range []struct {
+		req  *tuttiv1.RemoveStaticRequest
+		want fault.Code
+	}{
+		{&tuttiv1.RemoveStaticRequest{Url: "ws://192.0.2.2"}, fault.Conflict},
+		{&tuttiv1.RemoveStaticRequest{Url: "ws://192.0.2.77"}, fault.NotFound},
+		{&tuttiv1.RemoveStaticRequest{Key: "nothing"}, fault.NotFound},
+		{&tuttiv1.RemoveStaticRequest{}, fault.Invalid},
+		{&tuttiv1.RemoveStaticRequest{Key: a.Key}, ""},
+		{&tuttiv1.RemoveStaticRequest{Key: a.Key}, fault.NotFound},
+	} {
+		if err := remove(tc.req); fault.CodeOf(err) != tc.want {
+			t.Errorf("remove %v: got %v, want %q", tc.req, err, tc.want)
+		}
+	}
+}
+
+func TestStrangersCannotFillTheList(t *testing.T) {
+	n := newFakeNet("eth0 192.168.1.2/24")
+	c := bustest.Embedded(t)
+	r := start(t, c, n, func(c *Config) { c.MaxSightings = 5 })
+	n.announce(device("first", "192.168.1.10", "eth0"))
+	r.wantPresence("first", true, 1)
+	n.silence("first")
+	r.wantPresence("first", false, 1)
+	for i := range 20 {
+		n.announce(device(fmt.Sprint("flood-", i), "192.168.1.66", "eth0"))
+	}
+	r.until("the list is full", func() error {
+		if l := r.list(); len(l) != 5 {
+			return fmt.Errorf("%d sightings", len(l))
+		}
+		return nil
+	})
+	if r.one("first") != nil {
+		t.Error("the longest absent device is still there")
+	}
+	if r.one("flood-0") == nil {
+		t.Error("a present device had to go")
+	}
+	if _, err := New(Config{Static: []string{"ws://", "x"}}, Deps{Bus: c}); err == nil || strings.Count(err.Error(), "--device") != 2 {
+		t.Errorf("bad static addresses: %v", err)
+	}
+}
+
+func TestAdvertisesThisHostsGateways(t *testing.T) {
+	c := bustest.Embedded(t)
+	n := newFakeNet("eth0 192.168.1.2/24", "wlan0 10.0.0.2/24")
+	// A record that leads back to our own gateway is no device.
+	own := device("Self", "192.168.1.2", "eth0")
+	own.Port = 8927
+	r := start(t, c, n, nil)
+	instances, err := bus.OpenBucket[tuttiv1.Instance](t.Context(), c, subject.BucketInstances, bus.BucketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings, err := bus.OpenBucket[tuttiv1.ServerSettings](t.Context(), c, subject.BucketSettings, bus.BucketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(id, host string, port uint32) {
+		t.Helper()
+		if _, err := instances.Put(t.Context(), subject.InstanceKey("session-gateway", id), &tuttiv1.Instance{Service: "session-gateway",
+			InstanceId: id, Host: host, BootId: houseclock.BootID(), SendspinPort: port, SendspinPath: "/sendspin"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := func(n, policy string) {
+		t.Helper()
+		if _, err := settings.Put(t.Context(), subject.SettingsKey, &tuttiv1.ServerSettings{Name: n, PairingPolicy: policy}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantAdverts := func(want ...string) {
+		t.Helper()
+		r.until("advertisements", func() error {
+			_, got := n.running()
+			if len(got) != len(want) {
+				return fmt.Errorf("got %v", got)
+			}
+			text := fmt.Sprint(got)
+			for _, w := range want {
+				if !strings.Contains(text, w) {
+					return fmt.Errorf("got %v, want %s", got, w)
+				}
+			}
+			return nil
+		})
+	}
+	put("g1", host, 8927)
+	put("elsewhere", "another-host", 9999)
+	wantAdverts()
+	name("Grand Hôtel", "optional")
+	hint := hostHint(host)
+	wantAdverts("eth0 Grand-H-tel-"+hint+"-8927:8927 [path=/sendspin name=Grand Hôtel pair=optional]", "wlan0 Grand-H-tel-")
+	name("Tutti", "required")
+	wantAdverts("eth0 Tutti-"+hint+"-8927:8927 [path=/sendspin name=Tutti pair=required]", "wlan0 Tutti-")
+	put("g2", host, 8930)
+	wantAdverts("eth0 Tutti-"+hint+"-8927:8927", "wlan0 Tutti-"+hint+"-8927:8927", "eth0 Tutti-"+hint+"-8930:8930", "wlan0 Tutti-"+hint+"-8930:8930")
+	if err := instances.Delete(t.Context(), subject.InstanceKey("session-gateway", "g2")); err != nil {
+		t.Fatal(err)
+	}
+	wantAdverts("eth0 Tutti-"+hint+"-8927:8927", "wlan0 Tutti-"+hint+"-8927:8927")
+	n.announce(own)
+	n.announce(device("Other", "192.168.1.30", "eth0"))
+	r.wantPresence("Other", true, 1)
+	if s := r.one("Self"); s != nil {
+		t.Errorf("our own gateway is listed as a device: %v", s)
+	}
+	r.stop()
+	if rounds, adverts := n.running(); rounds != 0 || len(adverts) != 0 {
+		t.Errorf("after the end: %d browses, adverts %v", rounds, adverts)
+	}
+}
+
+// TestTwoInstances: a device is present as long as one instance hears it.
+func TestTwoInstances(t *testing.T) {
+	c := bustest.Embedded(t)
+	both, blind := newFakeNet("eth0 192.168.1.2/24"), newFakeNet("eth0 192.168.2.2/24")
+	both.announce(device("Kitchen", "192.168.1.20", "eth0"))
+	r := start(t, c, both, nil)
+	r.wantPresence("Kitchen", true, 1)
+	r2 := start(t, c, blind, func(c *Config) { c.InstanceID = "d2" })
+	for range 30 { // both clocks move on together
+		r.advance(5 * time.Second)
+		r2.advance(5 * time.Second)
+	}
+	r2.wantPresence("Kitchen", true, 1)
+}
+
+func TestInstanceIsAnnounced(t *testing.T) {
+	c := bustest.Embedded(t)
+	r := start(t, c, newFakeNet(), nil)
+	b, err := bus.OpenBucket[tuttiv1.Instance](t.Context(), c, subject.BucketInstances, bus.BucketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.until("the instance is announced", func() error {
+		_, _, err := b.Get(context.Background(), "discovery.d1")
+		return err
+	})
+	r.stop()
+	if _, _, err := b.Get(t.Context(), "discovery.d1"); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("after the end: %v", err)
+	}
+}

@@ -49,7 +49,7 @@ func TestClientThatStopsReadingIsClosedAlone(t *testing.T) {
 	sick := newDevice(r, roomy)
 	w := sick.joinDeaf(r)
 
-	begin := r.house.NowMicros() + 600_000
+	begin := r.soon()
 	rec := r.recorder("g1", "big", 1, begin)
 	rec.size = 60_000
 	rec.write(80)
@@ -124,7 +124,7 @@ func TestSessionsSurviveTheBus(t *testing.T) {
 	srv := bustest.StartServer(t)
 	r := newRigOn(t, bustest.Connect(t, srv))
 	d := r.ready(func(d *device) { d.hello.Player.BufferCapacity = 4 * (chunkLen + wire.AudioHeaderLen) })
-	begin := r.house.NowMicros() + 500_000
+	begin := r.soon()
 	r.recorder("g1", "a", 1, begin).write(25)
 	r.mustCommand(d.id(), startCmd("g1", "a", 1, begin))
 	d.waitChunks(6)

@@ -33,7 +33,7 @@ func (r *rig) waitPlayer(d *device) {
 func TestStreamFromStartToEnd(t *testing.T) {
 	r := newRig(t)
 	d := r.ready()
-	begin := r.house.NowMicros() + 800_000
+	begin := r.soon()
 	rec := r.recorder("g1", "pcm-8", 1, begin)
 	rec.write(30)
 	r.mustCommand(d.id(), groupCmd("g1", "playing"))
@@ -113,7 +113,7 @@ func TestCapacityIsNeverExceededAndLateJoinerStartsAtItsLead(t *testing.T) {
 func TestFormatChangeInPlace(t *testing.T) {
 	r := newRig(t)
 	d := r.ready()
-	begin := r.house.NowMicros() + 500_000
+	begin := r.soon()
 	a := r.recorder("g1", "a", 1, begin)
 	b := r.recorder("g1", "b", 1, begin)
 	a.write(12)
@@ -139,13 +139,13 @@ func TestFormatChangeInPlace(t *testing.T) {
 func TestClearBeginsANewEpoch(t *testing.T) {
 	r := newRig(t)
 	d := r.ready()
-	begin := r.house.NowMicros() + 500_000
+	begin := r.soon()
 	rec := r.recorder("g1", "a", 1, begin)
 	rec.write(20)
 	r.mustCommand(d.id(), startCmd("g1", "a", 1, begin))
 	d.waitChunks(20)
 	// The seek's chunks are on the tape before the command comes.
-	again := r.house.NowMicros() + 700_000
+	again := r.soon()
 	seek := r.recorder("g1", "a", 2, again)
 	seek.n = 100
 	seek.write(10)
@@ -167,7 +167,7 @@ func TestClearBeginsANewEpoch(t *testing.T) {
 func TestScheduledEndAndFencing(t *testing.T) {
 	r := newRig(t)
 	d := r.ready()
-	begin := r.house.NowMicros() + 400_000
+	begin := r.soon()
 	rec := r.recorder("g1", "a", 1, begin)
 	rec.write(4)
 	start := startCmd("g1", "a", 1, begin)

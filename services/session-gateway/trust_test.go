@@ -39,7 +39,7 @@ func TestUnapprovedThenApprovedThenRevoked(t *testing.T) {
 		t.Fatalf("approved: roles %v", a.ActiveRoles)
 	}
 	r.waitPlayer(d)
-	begin := r.house.NowMicros() + 400_000
+	begin := r.soon()
 	r.recorder("g1", "a", 1, begin).write(5)
 	r.mustCommand(d.id(), startCmd("g1", "a", 1, begin))
 	d.waitChunks(5)

@@ -51,6 +51,7 @@ type Board struct {
 	byURL  map[string]string // client id that was last dialled at an address
 	subs   map[string]map[chan struct{}]struct{}
 	closed bool
+	ended  chan struct{} // closed when Run is over: nothing is written any more
 }
 
 // New returns a board; nothing is written before Run.
@@ -58,7 +59,7 @@ func New(store Store, clock clockwork.Clock, log *slog.Logger) *Board {
 	b := &Board{
 		store: store, clock: clock, log: log,
 		live: map[string][]*Entry{}, seen: map[string]*tuttiv1.ClientPresence{},
-		byURL: map[string]string{}, subs: map[string]map[chan struct{}]struct{}{},
+		byURL: map[string]string{}, subs: map[string]map[chan struct{}]struct{}{}, ended: make(chan struct{}),
 	}
 	b.cond = sync.NewCond(&b.mu)
 	return b
@@ -141,6 +142,7 @@ func (e *Entry) Close(ctx context.Context, p *tuttiv1.ClientPresence) {
 	b.mu.Unlock()
 	select {
 	case <-e.idle:
+	case <-b.ended:
 	case <-ctx.Done():
 	}
 }
@@ -181,7 +183,7 @@ func (e *Entry) settle() {
 	}
 }
 
-// Run writes until ctx ends, then gives up what is not written.
+// Run writes until ctx ends, then gives up what is not written. Call it once.
 func (b *Board) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for range workers {
@@ -204,6 +206,7 @@ func (b *Board) Run(ctx context.Context) {
 	b.cond.Broadcast()
 	b.mu.Unlock()
 	wg.Wait()
+	close(b.ended)
 }
 
 func (b *Board) work(ctx context.Context) {

@@ -14,12 +14,16 @@ func (l *loop) event(e client.Event) error {
 		l.status.server = e.Name
 		return l.rep.event("server", fields{"server_id": e.ServerID, "name": e.Name, "languages": e.Languages})
 	case client.Activated:
+		l.warmUp()
 		return l.rep.event("activated", fields{"server_id": e.ServerID, "activities": e.Activities, "roles": e.Roles, "removed": e.Removed})
 	case client.Synced:
 		return l.sync(e)
 	case client.PlayerChanged:
 		l.delay = int64(e.OutputDelayMS) * 1000
 		l.status.volume, l.status.muted = e.Volume, e.Muted
+		if l.controls != nil {
+			l.controls.SetControls(e.Volume, e.Muted, l.delay)
+		}
 		return l.rep.event("state", fields{"volume": e.Volume, "muted": e.Muted, "output_delay_ms": e.OutputDelayMS, "by_server": e.ByServer})
 	case client.StreamStarted, client.StreamCleared, client.StreamEnded:
 		return l.stream(e)
@@ -38,6 +42,16 @@ func (l *loop) event(e client.Event) error {
 		return l.disconnected(e)
 	}
 	return nil
+}
+
+// warmUp reports the timing parameters of a player that is up. The client answers with
+// PlayerChanged, which carries the stored volume, mute and delay: outputs and the live
+// line wait for it.
+func (l *loop) warmUp() {
+	if l.warm {
+		return
+	}
+	l.warm = l.client().SetTiming(l.leadMS, l.bufferMS) == nil
 }
 
 // sync passes the clock's state on and reports when it becomes usable.

@@ -24,6 +24,11 @@ type chunk struct {
 	data []byte // a copy: the client's is valid during the call only
 }
 
+// controls is an output that volume, mute and output delay matter to.
+type controls interface {
+	SetControls(volume int, muted bool, delayUS int64)
+}
+
 // told is an event of the program itself.
 type told struct {
 	name string
@@ -40,9 +45,13 @@ type loop struct {
 	in   chan any // client.Event, chunk or told
 	done chan struct{}
 
+	controls         controls // of the output, nil if it has none
+	leadMS, bufferMS int      // timing parameters once the player is warm
+
 	// accessed by run only
 	streaming bool
 	synced    bool
+	warm      bool  // the timing parameters are reported
 	delay     int64 // output delay, µs
 	bad       int   // chunk errors since the last stats
 	status    status

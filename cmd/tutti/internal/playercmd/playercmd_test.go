@@ -31,8 +31,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// player is the command at work, and the events that it prints.
-type player struct {
+// command is the command at work, and the events that it prints.
+type command struct {
 	t      *testing.T
 	events chan map[string]any
 	stop   context.CancelFunc
@@ -40,11 +40,11 @@ type player struct {
 }
 
 // start runs the command with --json.
-func start(t *testing.T, args ...string) *player {
+func start(t *testing.T, args ...string) *command {
 	t.Helper()
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &player{t: t, events: make(chan map[string]any, 1000), stop: cancel, done: make(chan error, 1)}
+	p := &command{t: t, events: make(chan map[string]any, 1000), stop: cancel, done: make(chan error, 1)}
 	c := New()
 	c.SetArgs(append(args, "--json", "--identity", filepath.Join(t.TempDir(), "id.json"), "--name", "Test room"))
 	c.SetOut(w)
@@ -71,7 +71,7 @@ func start(t *testing.T, args ...string) *player {
 }
 
 // wait returns the next event of that name; others before it are skipped.
-func (p *player) wait(name string) map[string]any {
+func (p *command) wait(name string) map[string]any {
 	p.t.Helper()
 	var seen []string
 	for deadline := time.After(10 * time.Second); ; {
@@ -91,7 +91,7 @@ func (p *player) wait(name string) map[string]any {
 }
 
 // end stops the player and returns what the command returned.
-func (p *player) end() error {
+func (p *command) end() error {
 	p.stop()
 	for range p.events {
 	}
@@ -299,7 +299,6 @@ func TestFailuresAreOneAndSayTheNextStep(t *testing.T) {
 	for args, want := range map[string]string{
 		"--listen " + busy.Addr().String():      "choose another --listen",
 		"--output wav:/nonexistent/dir/x.wav":   "choose a path that can be written",
-		"--output alsa":                         "-tags alsa",
 		"--static-code 12345678":                "approve the player on the server",
 		"--identity /dev/null/x":                "identity",
 		"--listen 127.0.0.1:0 --identity " + id: "",

@@ -21,6 +21,7 @@ import (
 // Timing parameters that the player reports: chunks are decoded at once and files need
 // no warm-up; a sound card's buffer is added by its output.
 const (
+	coldLeadMS     = 300 // before the first activation
 	requiredLeadMS = 200
 	minBufferMS    = 200
 )
@@ -39,16 +40,19 @@ func run(ctx context.Context, p plan, stdout, stderr io.Writer) error {
 	defer rep.close()
 	var c *client.Client
 	l := newLoop(clockwork.NewRealClock(), rep, func() *client.Client { return c })
-	out, err := newOutput(p, l)
+	clock := func(server int64) (int64, bool) { return c.ClientTime(server) }
+	out, err := newOutput(p, l, clock)
 	if err != nil {
 		return err
 	}
-	l.deck = deck.New(out, p.Buffer, func(server int64) (int64, bool) { return c.ClientTime(server) })
+	l.deck = deck.New(out, p.Buffer, clock)
+	l.controls, _ = out.(controls)
 	lead := int(out.LeadUS() / 1000)
+	l.leadMS, l.bufferMS = requiredLeadMS+lead, minBufferMS+lead
 	c, err = client.New(client.Config{
 		Name: p.Name, DeviceInfo: &wire.DeviceInfo{ProductName: "Tutti player", Manufacturer: "Tutti"},
 		Store: store, Suite: p.suite, UnpairedAccess: p.UnpairedAccess, Formats: p.formats, BufferCapacity: p.Buffer,
-		RequiredLeadMS: requiredLeadMS + lead, MinBufferMS: minBufferMS + lead,
+		RequiredLeadMS: coldLeadMS + lead, MinBufferMS: l.bufferMS,
 		OnEvent: l.onEvent, OnChunk: l.onChunk, Strict: p.Strict, Log: log, Path: path,
 	})
 	if err != nil {
@@ -100,7 +104,7 @@ func newReporter(p plan, stdout io.Writer) reporter {
 
 // newOutput opens the output. What it reports goes through the loop's reporter, on the
 // loop's goroutine, which is the one that calls outputs.
-func newOutput(p plan, l *loop) (deck.Output, error) {
+func newOutput(p plan, l *loop, clock func(int64) (int64, bool)) (deck.Output, error) {
 	switch p.output {
 	case "wav":
 		return deck.NewWAV(p.target, func(file string, f pcm.Format, firstTS int64) {
@@ -109,7 +113,7 @@ func newOutput(p plan, l *loop) (deck.Output, error) {
 			})
 		})
 	case "alsa":
-		return newALSA(p.target)
+		return newALSA(p.target, func() int64 { return l.client().Now() }, clock)
 	}
 	return deck.Null{}, nil
 }

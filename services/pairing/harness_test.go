@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"flag"
 	"log/slog"
 	"slices"
 	"strings"
@@ -28,7 +29,13 @@ import (
 	"github.com/tutti-audio/tutti/services/pairing/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Walks of the model are slow on a real database; -rapid.checks=1000 asks for more.
+	if err := flag.Set("rapid.checks", "20"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long a test waits for a fact.
 const patience = 20 * time.Second

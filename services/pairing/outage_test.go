@@ -1,7 +1,6 @@
 package pairing
 
 import (
-
 	"context"
 	"errors"
 	"fmt"
@@ -161,8 +160,12 @@ func TestDatabaseAway(t *testing.T) {
 				"approve": func() error {
 					return r.request(subject.PairingApprove, &pb.ApproveRequest{ClientId: id, Source: true, Actor: "admin"}, &pb.TrustRecord{})
 				},
-				"settings": func() error { return r.request(subject.PairingSettings, &pb.UpdateSettingsRequest{}, &pb.ServerSettings{}) },
-				"audit":    func() error { return r.request(subject.PairingAuditList, &pb.AuditListRequest{}, &pb.AuditListResponse{}) },
+				"settings": func() error {
+					return r.request(subject.PairingSettings, &pb.UpdateSettingsRequest{}, &pb.ServerSettings{})
+				},
+				"audit": func() error {
+					return r.request(subject.PairingAuditList, &pb.AuditListRequest{}, &pb.AuditListResponse{})
+				},
 			}
 			var wg sync.WaitGroup
 			for what, ask := range requests {

@@ -131,7 +131,7 @@ func TestNeverANewIdentity(t *testing.T) {
 		put([]byte("garbage"))
 		refuses("unreadable key", "32 bytes")
 		put(key)
-		r.raw("UPDATE identity SET server_id = 'x' || substr(server_id, 2)")
+		r.raw("UPDATE identity SET server_id = '" + newClientID() + "'")
 		refuses("damaged identity", "damaged")
 		r.raw("DELETE FROM identity")
 		refuses("lost identity", "no server identity")

@@ -45,7 +45,7 @@ func TestSessionFromHelloToMusic(t *testing.T) {
 
 	now := r.srv.Now()
 	r.srv.Send(&wire.StreamStart{ServerTransmitted: now, Player: &wire.PlayerStream{Format: pcm}})
-	first := now + 500_000
+	first := now + 20_000_000
 	for i := range int64(5) {
 		r.srv.SendAudio(first+i*20_000, pcm20)
 	}
@@ -59,14 +59,14 @@ func TestSessionFromHelloToMusic(t *testing.T) {
 			t.Errorf("chunk %d: %+v", i, c.Timestamp)
 		}
 		back, ok := r.c.ServerTime(c.PlayAt)
-		if diff := back - c.Timestamp; !ok || diff > 2000 || diff < -2000 {
+		if diff := back - c.Timestamp; !ok || diff > 50_000 || diff < -50_000 {
 			t.Errorf("chunk %d: played %d µs off", i, diff)
 		}
 	}
 	r.srv.Send(&wire.StreamEnd{})
 	waitFor[StreamEnded](t, r.recorder)
 	s := r.c.Stats()
-	if s.Chunks != 5 || s.Bytes != 5*(13+3840) || s.Late != 0 || s.Outside != 0 || s.MinLeadUS > 500_000 || s.MinLeadUS < 100_000 {
+	if s.Chunks != 5 || s.Bytes != 5*(13+3840) || s.Late != 0 || s.Outside != 0 || s.MinLeadUS > 20_050_000 || s.MinLeadUS < 0 {
 		t.Errorf("stats %+v", s)
 	}
 	r.wantNoViolations(t)
@@ -279,7 +279,7 @@ func TestUnavailableClientDropsAudio(t *testing.T) {
 func TestStreamEpochs(t *testing.T) {
 	r := newRig(t, sendspintest.ServerOptions{}, nil)
 	r.play(t, wire.RolePlayerV1)
-	at := r.srv.Now() + 1_000_000
+	at := r.srv.Now() + 20_000_000
 	send := func(offset int64) uint64 {
 		t.Helper()
 		r.srv.SendAudio(at+offset, pcm20)

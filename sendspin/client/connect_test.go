@@ -291,7 +291,7 @@ func TestInadmissibleActivationDoesNotDisplace(t *testing.T) {
 }
 
 func TestProvisionalConnectionsEnd(t *testing.T) {
-	l := newListening(t, func(c *Config) { c.HandshakeTimeout = 300 * time.Millisecond })
+	l := newListening(t, func(c *Config) { c.HandshakeTimeout = time.Second })
 	srv, _ := l.server(t)
 	if err := srv.WaitClosed(); err == nil {
 		t.Error("no error")

@@ -35,7 +35,7 @@ func TestRefereeSeesViolations(t *testing.T) {
 	start := func(srv *sendspintest.Server) int64 {
 		now := srv.Now()
 		srv.Send(&wire.StreamStart{ServerTransmitted: now, Player: &wire.PlayerStream{Format: pcm}})
-		return now + 1_000_000
+		return now + 20_000_000
 	}
 	for name, c := range map[string]struct {
 		rule   string
@@ -60,7 +60,7 @@ func TestRefereeSeesViolations(t *testing.T) {
 		}},
 		"chunk too long": {"Server Audio Send Constraints", func(t *testing.T, r *rig) { r.srv.SendAudio(start(r.srv), make([]byte, 7201*4)) }},
 		"half a frame":   {"Codec framing", func(t *testing.T, r *rig) { r.srv.SendAudio(start(r.srv), pcm20[:39]) }},
-		"no lead":        {"Server Audio Send Constraints", func(t *testing.T, r *rig) { r.srv.SendAudio(start(r.srv)-950_000, pcm20) }},
+		"no lead":        {"Server Audio Send Constraints", func(t *testing.T, r *rig) { r.srv.SendAudio(start(r.srv)-19_950_000, pcm20) }},
 		"no lead after clear": {"Server Audio Send Constraints", func(t *testing.T, r *rig) {
 			r.srv.SendAudio(start(r.srv), pcm20)
 			now := r.srv.Now()

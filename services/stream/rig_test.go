@@ -83,7 +83,7 @@ func (r *rig) service(c *bus.Conn, id string, change ...func(*Config)) (stop fun
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	cfg := Config{InstanceID: id, MusicDir: r.music, ResumePlayback: true, MarginMS: 150}
+	cfg := Config{InstanceID: id, MusicDir: r.music, ResumePlayback: true, MarginMS: 600}
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -67,11 +67,32 @@ func OpenBucket[T any, PT interface {
 	proto.Message
 }](ctx context.Context, c *Conn, name string, o BucketOptions) (*Bucket[T, PT], error) {
 	k := &kv{c: c, name: name, stream: "KV_" + name, prefix: "$KV." + name + "."}
-	err := c.ensure(ctx, "bucket "+name+optionsKey(o), func(ctx context.Context) error { return k.make(ctx, o) })
+	err := c.ensure(ctx, "bucket "+name+optionsKey(o),
+		func(ctx context.Context) error { return k.make(ctx, o) },
+		func(ctx context.Context) error { return k.remake(ctx, o) })
 	if err != nil {
 		return nil, err
 	}
 	return &Bucket[T, PT]{kv: k}, nil
+}
+
+// ownerGrace is how long a reader lets the owner of a lost bucket make it again, with
+// the owner's options.
+const ownerGrace = 2 * time.Second
+
+// remake makes the bucket again after a reconnect, when the server lost it.
+func (k *kv) remake(ctx context.Context, o BucketOptions) error {
+	if o == (BucketOptions{}) {
+		for end := time.Now().Add(ownerGrace); time.Now().Before(end); {
+			if _, err := k.c.js.Stream(ctx, k.stream); !errors.Is(err, jetstream.ErrStreamNotFound) {
+				return err
+			}
+			if err := pause(ctx, 100*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	}
+	return k.make(ctx, o)
 }
 
 // optionsKey keeps an owner's entry apart from a reader's in the same process.

@@ -157,6 +157,8 @@ func (c *Conn) options() []nats.Option {
 		nats.ReconnectHandler(func(*nats.Conn) { c.cameUp(true) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.wentDown(err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.stillDown(err) }),
+		nats.IgnoreAuthErrorAbort(), // a wrong password may be put right without a restart
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) { c.asyncError(s, err) }),
 	}
 	if c.cfg.CredentialsFile != "" {
@@ -183,7 +185,7 @@ func (c *Conn) open(ctx context.Context, addr string, opts []nats.Option) error 
 		return fmt.Errorf("bus: %w", err)
 	}
 	if !nc.IsConnected() {
-		c.log.Warn("bus: waiting for the server", "addr", c.target)
+		c.log.Warn("bus: waiting for the server", "addr", c.target, "err", nc.LastError())
 	}
 	if err := c.awaitLink(ctx); err != nil {
 		return err

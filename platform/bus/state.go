@@ -24,6 +24,7 @@ type state struct {
 	isOK  bool
 	err   error     // why it is not ready
 	since time.Time // of the last change
+	told  string    // the last reason in the log
 }
 
 func (s *state) init() {
@@ -38,7 +39,7 @@ func (s *state) setUp() bool {
 	if s.isUp {
 		return false
 	}
-	s.isUp, s.since = true, time.Now()
+	s.isUp, s.since, s.told = true, time.Now(), ""
 	close(s.link)
 	return true
 }
@@ -55,6 +56,19 @@ func (s *state) setDown(err error) bool {
 	s.isUp, s.err, s.since = false, err, time.Now()
 	s.link = make(chan struct{})
 	return true
+}
+
+// setReason keeps why an attempt failed; it reports whether that is news.
+func (s *state) setReason(err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isUp {
+		return false
+	}
+	s.err = err
+	news := s.told != err.Error()
+	s.told = err.Error()
+	return news
 }
 
 // setReady marks the bus usable, or says why it is not, and wakes the consumers.
@@ -152,6 +166,13 @@ func (c *Conn) wentDown(err error) {
 	c.m.connected.Dec()
 	if c.ctx.Err() == nil {
 		c.log.Warn("bus: disconnected, trying again", "addr", c.target, "err", err)
+	}
+}
+
+// stillDown hears of each attempt that failed; the log gets each reason once.
+func (c *Conn) stillDown(err error) {
+	if err != nil && c.st.setReason(err) && c.ctx.Err() == nil {
+		c.log.Warn("bus: cannot connect, trying again", "addr", c.target, "err", err)
 	}
 }
 

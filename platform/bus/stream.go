@@ -3,6 +3,8 @@ package bus
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,14 +47,15 @@ func (c *Conn) EnsureStream(ctx context.Context, cfg StreamConfig) error {
 		sc.Storage = jetstream.MemoryStorage
 		sc.Replicas = 1
 	}
-	return c.ensure(ctx, "stream "+cfg.Name, func(ctx context.Context) error {
+	make := func(ctx context.Context) error {
 		_, err := c.js.CreateOrUpdateStream(ctx, sc)
 		return err
-	})
+	}
+	return c.ensure(ctx, "stream "+cfg.Name, make, make)
 }
 
 // ensure runs make now, and again after each reconnect.
-func (c *Conn) ensure(ctx context.Context, what string, make func(ctx context.Context) error) error {
+func (c *Conn) ensure(ctx context.Context, what string, make, again func(ctx context.Context) error) error {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	if err := c.awaitReady(ctx); err != nil {
@@ -61,7 +64,7 @@ func (c *Conn) ensure(ctx context.Context, what string, make func(ctx context.Co
 	if err := make(ctx); err != nil {
 		return c.toFault(ctx, err, "make %s", what)
 	}
-	c.kept.put(what, make)
+	c.kept.put(what, again)
 	return nil
 }
 
@@ -80,14 +83,22 @@ func (k *kept) put(what string, f func(ctx context.Context) error) {
 	k.m[what] = f
 }
 
-func (k *kept) all() map[string]func(ctx context.Context) error {
+// all is what is kept, in order of name.
+func (k *kept) all() []keptThing {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	out := make(map[string]func(ctx context.Context) error, len(k.m))
+	out := make([]keptThing, 0, len(k.m))
 	for what, f := range k.m {
-		out[what] = f
+		out = append(out, keptThing{what, f})
 	}
+	slices.SortFunc(out, func(a, b keptThing) int { return strings.Compare(a.what, b.what) })
 	return out
+}
+
+// keptThing is one stream or bucket.
+type keptThing struct {
+	what string
+	make func(ctx context.Context) error
 }
 
 // keep puts streams and buckets in place after each reconnect and then lets
@@ -113,15 +124,25 @@ func (c *Conn) keep() {
 	}
 }
 
+// remakeLimit bounds one attempt to put everything in place.
+const remakeLimit = 30 * time.Second
+
+// remake puts everything in place at once: a reader's wait for the owner of one lost
+// bucket must not add up over many.
 func (c *Conn) remake() error {
-	ctx, cancel := context.WithTimeout(c.ctx, RequestTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, remakeLimit)
 	defer cancel()
-	var errs []error
-	for what, f := range c.kept.all() {
-		if err := f(ctx); err != nil {
-			errs = append(errs, c.toFault(ctx, err, "make %s", what))
-		}
+	things := c.kept.all()
+	errs := make([]error, len(things))
+	var wg sync.WaitGroup
+	for i, t := range things {
+		wg.Go(func() {
+			if err := t.make(ctx); err != nil {
+				errs[i] = c.toFault(ctx, err, "make %s", t.what)
+			}
+		})
 	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
 
@@ -207,7 +228,9 @@ func (c *Conn) LastFor(ctx context.Context, stream, subject string) (RawMsg, err
 	return RawMsg{Subject: m.Subject, Data: m.Data, Seq: m.Sequence}, nil
 }
 
-// lastMsg asks the stream's leader, so it sees what was acknowledged before.
+// lastMsg reads by direct get. With one replica it sees what was acknowledged before;
+// with several it may be answered by one that lags by moments, which is why writers
+// compare revisions.
 func (c *Conn) lastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
 	s, err := c.streamHandle(ctx, stream)
 	if err != nil {

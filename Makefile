@@ -68,7 +68,7 @@ FUZZTIME ?= 30s
 fuzz: ## run every fuzz target for FUZZTIME (default 30s)
 	@for m in $(MODULES); do (cd $$m && for f in $$(grep -rlE '^func Fuzz' --include='*_test.go' . 2>/dev/null | xargs -r -n1 dirname | sort -u); do \
 		for fn in $$(grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' $$f/*_test.go | awk '{print $$2}'); do \
-			echo "== $$m/$$f $$fn"; go test -run '^$$' -fuzz "^$$fn$$" -fuzztime $(FUZZTIME) ./$$f; done; done); done
+			echo "== $$m/$$f $$fn"; go test -run '^$$' -fuzz "^$$fn$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$f; done; done); done
 
 .PHONY: bench
 bench: ## the numbers of bench/README.md on this machine

@@ -200,3 +200,10 @@ func Last[E client.Event](d *Device) (e E, ok bool) {
 	}
 	return e, false
 }
+
+// Events is everything the device was told, in order.
+func (d *Device) Events() []client.Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.events)
+}

@@ -96,7 +96,10 @@ func (s *Service) accept(w http.ResponseWriter, r *http.Request) {
 		}
 		leave()
 		s.enlist(sess)
-		s.run(sess)
+		// A goroutine of its own: this one's stack grew with the handshake.
+		if !s.conns.Go(func() { s.run(sess) }) {
+			s.run(sess)
+		}
 	})
 	if !started {
 		leave()
@@ -150,8 +153,8 @@ func (s *Service) opened(ctx context.Context, peer session.Peer, err error, resu
 	if failed.ClientID == "" {
 		return
 	}
-	known := s.board.Lookup(failed.ClientID)
-	if known == nil && peer.URL == "" || known.GetConnected() {
+	known, ok := s.board.Lookup(failed.ClientID)
+	if !ok && peer.URL == "" || known.Connected {
 		return
 	}
 	s.board.Note(ctx, &tuttiv1.ClientPresence{

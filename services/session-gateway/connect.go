@@ -57,12 +57,11 @@ type network struct{ s *Service }
 
 // ConnectedAs implements dial.Network.
 func (n network) ConnectedAs(url string) (clientID string, connected bool) {
-	p := n.s.board.ByURL(url)
-	if p == nil {
+	p, ok := n.s.board.ByURL(url)
+	if !ok {
 		return "", false
 	}
-	id := p.GetClientId()
-	return id, n.s.hub.Get(id) != nil || p.GetConnected() && n.s.alive.has(p.GetGatewayId())
+	return p.ClientID, n.s.hub.Get(p.ClientID) != nil || p.Connected && n.s.alive.has(p.GatewayID)
 }
 
 // Follow implements dial.Network.
@@ -91,7 +90,7 @@ func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.O
 	o, err := s.open(ctx, t, peer, func(clientID string) (err error) {
 		id = clientID
 		s.board.Learn(target, clientID)
-		if p := s.board.Lookup(clientID); p.GetConnected() && p.GetGatewayId() != s.cfg.InstanceID && s.alive.has(p.GetGatewayId()) {
+		if p, _ := s.board.Lookup(clientID); p.Connected && p.GatewayID != s.cfg.InstanceID && s.alive.has(p.GatewayID) {
 			return hub.ErrConnected
 		}
 		r, err := s.hub.Claim(clientID)

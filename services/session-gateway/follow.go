@@ -190,11 +190,11 @@ func (s *Service) watchInstances(ctx, base context.Context) (func(), error) {
 // sweep corrects records of sessions that nobody holds any more. At the start
 // those of this instance are left from its run before.
 func (s *Service) sweep(ctx context.Context, start bool) {
-	s.board.Sweep(ctx, func(p *tuttiv1.ClientPresence) bool {
-		if p.GetGatewayId() == s.cfg.InstanceID {
+	s.board.Sweep(ctx, func(gatewayID string) bool {
+		if gatewayID == s.cfg.InstanceID {
 			return start
 		}
-		return !s.alive.has(p.GetGatewayId())
+		return !s.alive.has(gatewayID)
 	})
 }
 

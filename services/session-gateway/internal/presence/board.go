@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/jonboulle/clockwork"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/fault"
@@ -47,7 +46,7 @@ type Board struct {
 	cond   *sync.Cond
 	queue  []*Entry
 	live   map[string][]*Entry // by client id; more than one only while one replaces another
-	seen   map[string]*tuttiv1.ClientPresence
+	seen   map[string]*Seen
 	byURL  map[string]string // client id that was last dialled at an address
 	subs   map[string]map[chan struct{}]struct{}
 	closed bool
@@ -58,7 +57,7 @@ type Board struct {
 func New(store Store, clock clockwork.Clock, log *slog.Logger) *Board {
 	b := &Board{
 		store: store, clock: clock, log: log,
-		live: map[string][]*Entry{}, seen: map[string]*tuttiv1.ClientPresence{},
+		live: map[string][]*Entry{}, seen: map[string]*Seen{},
 		byURL: map[string]string{}, subs: map[string]map[chan struct{}]struct{}{}, ended: make(chan struct{}),
 	}
 	b.cond = sync.NewCond(&b.mu)
@@ -83,14 +82,14 @@ type Entry struct {
 	idle    chan struct{} // closed when the final record is written
 	claimed bool          // the first write took the record over
 
-	// used by the one worker that is busy with it
+	// Used by the one worker that is busy with it; rev is written under b.mu.
 	rev        uint64 // of the last write
 	reconnects uint64
 }
 
 // Open begins a record for a new session with its first content, and takes the
-// record over from whoever wrote it before. replaced is called once, on a
-// goroutine of the board, when another session takes it over later.
+// record over from whoever wrote it before. replaced is called once when
+// another session takes it over later; it must not wait.
 func (b *Board) Open(p *tuttiv1.ClientPresence, replaced func()) *Entry {
 	e := &Entry{b: b, clientID: p.GetClientId(), session: p.GetSessionId(), replaced: replaced, idle: make(chan struct{})}
 	b.mu.Lock()
@@ -230,6 +229,9 @@ func (b *Board) work(ctx context.Context) {
 		replaced := false
 		switch {
 		case err == nil:
+			if !e.dirty {
+				e.want = nil // written: an idle session need not keep it
+			}
 			b.enqueue(e)
 		case fault.CodeOf(err) == fault.Conflict:
 			e.gone, replaced = true, !e.final
@@ -275,7 +277,7 @@ func (e *Entry) write(ctx context.Context, p *tuttiv1.ClientPresence) error {
 			if e.claimed && rev != 0 && old.GetSessionId() != e.session {
 				return fault.New(fault.Conflict, "client %s is on session %s now", e.clientID, old.GetSessionId())
 			}
-			e.rev = rev
+			e.setRev(rev)
 			if !e.claimed && old != nil && old.GetSessionId() != e.session {
 				e.reconnects = old.GetReconnects() + 1
 			}
@@ -283,17 +285,22 @@ func (e *Entry) write(ctx context.Context, p *tuttiv1.ClientPresence) error {
 		p.Reconnects = e.reconnects
 		rev, err := e.put(ctx, p)
 		if err == nil {
-			e.rev = rev
 			e.b.mu.Lock()
-			e.claimed = true
+			e.rev, e.claimed = rev, true
 			e.b.mu.Unlock()
 			return nil
 		}
 		if fault.CodeOf(err) != fault.Conflict {
 			return err
 		}
-		e.rev = 0 // somebody wrote in between: look who
+		e.setRev(0) // somebody wrote in between: look who
 	}
+}
+
+func (e *Entry) setRev(rev uint64) {
+	e.b.mu.Lock()
+	defer e.b.mu.Unlock()
+	e.rev = rev
 }
 
 func (e *Entry) put(ctx context.Context, p *tuttiv1.ClientPresence) (uint64, error) {
@@ -306,20 +313,20 @@ func (e *Entry) put(ctx context.Context, p *tuttiv1.ClientPresence) (uint64, err
 // Sweep marks records as disconnected whose session cannot exist any more: dead
 // says so of a gateway. It is called at start, and now and then for gateways that
 // died.
-func (b *Board) Sweep(ctx context.Context, dead func(p *tuttiv1.ClientPresence) bool) {
+func (b *Board) Sweep(ctx context.Context, dead func(gatewayID string) bool) {
 	for _, p := range b.connected() {
-		if !dead(p) {
+		if !dead(p.GatewayID) {
 			continue
 		}
-		cur, rev, err := b.store.Get(ctx, p.GetClientId())
-		if err != nil || cur.GetSessionId() != p.GetSessionId() || !cur.GetConnected() {
+		cur, rev, err := b.store.Get(ctx, p.ClientID)
+		if err != nil || cur.GetSessionId() != p.SessionID || !cur.GetConnected() {
 			continue
 		}
 		End(cur)
 		cur.LastError = "the gateway that held the session is gone"
 		// A Conflict means that somebody knows better.
-		if _, err := b.store.Update(ctx, p.GetClientId(), cur, rev); err != nil && fault.CodeOf(err) != fault.Conflict {
-			b.log.Warn("presence record of a dead session is not cleaned", obs.KeyClient, p.GetClientId(), obs.KeyErr, err)
+		if _, err := b.store.Update(ctx, p.ClientID, cur, rev); err != nil && fault.CodeOf(err) != fault.Conflict {
+			b.log.Warn("presence record of a dead session is not cleaned", obs.KeyClient, p.ClientID, obs.KeyErr, err)
 		}
 	}
 }
@@ -348,13 +355,13 @@ func End(p *tuttiv1.ClientPresence) {
 	p.RttUs = 0
 }
 
-func (b *Board) connected() []*tuttiv1.ClientPresence {
+func (b *Board) connected() []Seen {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var out []*tuttiv1.ClientPresence
+	var out []Seen
 	for _, p := range b.seen {
-		if p.GetConnected() {
-			out = append(out, proto.Clone(p).(*tuttiv1.ClientPresence))
+		if p.Connected {
+			out = append(out, *p)
 		}
 	}
 	return out

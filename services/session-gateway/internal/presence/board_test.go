@@ -144,7 +144,7 @@ func TestLaterSessionWins(t *testing.T) {
 	if _, err := s.Update(t.Context(), "c", cur, rev); err != nil {
 		t.Fatal(err)
 	}
-	s.watch(bus.Entry[*tuttiv1.ClientPresence]{Key: "c", Value: cur})
+	s.watch(bus.Entry[*tuttiv1.ClientPresence]{Key: "c", Value: cur, Rev: rev + 1})
 	select {
 	case <-gone:
 	case <-time.After(10 * time.Second):
@@ -193,11 +193,11 @@ func TestSweepAndNote(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.watch(bus.Entry[*tuttiv1.ClientPresence]{Key: "c", Value: p})
-	b.Sweep(t.Context(), func(*tuttiv1.ClientPresence) bool { return false })
+	b.Sweep(t.Context(), func(string) bool { return false })
 	if !s.get("c").GetConnected() {
 		t.Error("a living session was swept")
 	}
-	b.Sweep(t.Context(), func(p *tuttiv1.ClientPresence) bool { return p.GetGatewayId() == "gw" })
+	b.Sweep(t.Context(), func(id string) bool { return id == "gw" })
 	if got := s.get("c"); got.GetConnected() || len(got.GetActiveRoles()) != 0 || got.GetLastError() == "" {
 		t.Errorf("after the sweep: %v", got)
 	}
@@ -229,16 +229,16 @@ func TestFollowAndByURL(t *testing.T) {
 		t.Error("a token for a change that is none")
 	default:
 	}
-	if got := b.ByURL("ws://x"); got.GetClientId() != "c" {
+	if got, _ := b.ByURL("ws://x"); got.ClientID != "c" || !got.Connected {
 		t.Errorf("by address: %v", got)
 	}
 	b.Learn("ws://y", "c")
-	if got := b.ByURL("ws://y"); got.GetClientId() != "c" {
+	if got, _ := b.ByURL("ws://y"); got.ClientID != "c" {
 		t.Errorf("by learned address: %v", got)
 	}
 	stop()
 	s.watch(bus.Entry[*tuttiv1.ClientPresence]{Key: "c"})
-	if b.Lookup("c") != nil {
+	if _, ok := b.Lookup("c"); ok {
 		t.Error("a deleted record is still known")
 	}
 }

@@ -25,19 +25,37 @@ func (b *Board) Watch(ctx context.Context) (stop func(), err error) {
 	}
 }
 
+// Seen is what the board keeps of everybody's records: a gateway hears of every
+// client of the deployment, so this is small.
+type Seen struct {
+	ClientID, SessionID, GatewayID string
+	Connected                      bool
+}
+
 func (b *Board) take(e bus.Entry[*tuttiv1.ClientPresence]) {
+	for _, replaced := range b.learn(e) {
+		replaced()
+	}
+}
+
+// learn keeps what the record says, and returns whom to tell that they were
+// replaced.
+func (b *Board) learn(e bus.Entry[*tuttiv1.ClientPresence]) (tell []func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	was := b.seen[e.Key].GetConnected()
+	was := b.seen[e.Key]
 	if e.Value == nil {
 		delete(b.seen, e.Key)
 	} else {
-		b.seen[e.Key] = e.Value
+		b.seen[e.Key] = &Seen{
+			ClientID: e.Key, SessionID: e.Value.GetSessionId(), GatewayID: e.Value.GetGatewayId(),
+			Connected: e.Value.GetConnected(),
+		}
 		if u := e.Value.GetUrl(); u != "" {
 			b.byURL[u] = e.Key
 		}
 	}
-	if was != e.Value.GetConnected() {
+	if (was != nil && was.Connected) != e.Value.GetConnected() {
 		for ch := range b.subs[e.Key] {
 			select {
 			case ch <- struct{}{}:
@@ -45,30 +63,39 @@ func (b *Board) take(e bus.Entry[*tuttiv1.ClientPresence]) {
 			}
 		}
 	}
-	// A foreign session's record makes our own session's next write the test of
-	// who is the later one.
 	for _, own := range b.live[e.Key] {
-		if own.claimed && e.Value != nil && e.Value.GetSessionId() != own.session {
-			own.dirty = true
-			b.enqueue(own)
+		// A foreign session wrote after our last write: it is the later one. While a
+		// write of ours is on its way, its refusal tells the same.
+		if own.claimed && !own.busy && !own.gone && e.Value != nil &&
+			e.Value.GetSessionId() != own.session && e.Rev > own.rev {
+			own.gone = true
+			tell = append(tell, own.replaced)
 		}
 	}
+	return tell
 }
 
-// Lookup returns the record of a client as last heard; nil when there is none.
-// The caller must not change it.
-func (b *Board) Lookup(clientID string) *tuttiv1.ClientPresence {
+// Lookup returns the record of a client as last heard; ok is false when there is
+// none.
+func (b *Board) Lookup(clientID string) (p Seen, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.seen[clientID]
+	if p := b.seen[clientID]; p != nil {
+		return *p, true
+	}
+	return Seen{}, false
 }
 
 // ByURL returns the client that was last dialled at an address, by any gateway;
-// nil when nobody remembers. The caller must not change it.
-func (b *Board) ByURL(url string) *tuttiv1.ClientPresence {
+// ok is false when nobody remembers.
+func (b *Board) ByURL(url string) (p Seen, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.seen[b.byURL[url]]
+	id := b.byURL[url]
+	if p := b.seen[id]; p != nil {
+		return *p, true
+	}
+	return Seen{ClientID: id}, id != ""
 }
 
 // Learn remembers which client answers at an address.

@@ -27,6 +27,9 @@ const (
 	// The first burst, sent without a pause, is the player's lead within these
 	// limits, µs.
 	minBurstUS, maxBurstUS = 200_000, 2_000_000
+	// gatherUS is what a full player may lack before it gets more, so that short
+	// chunks go out a few per wake-up: at most this, and a tenth of what it holds.
+	gatherUS = 80_000
 )
 
 // Timing is what the player reports about its timing, in µs.
@@ -215,14 +218,24 @@ func (p *Pump) Next(now int64) Step {
 	if !p.acct.CanSend(c.Size, now) {
 		at, ok := p.acct.NextRelease(now)
 		if !ok {
-			at = 0
+			return Step{Kind: Wait}
 		}
-		return Step{Kind: Wait, Until: at}
+		return Step{Kind: Wait, Until: at + p.gather(c, now)}
 	}
 	if at := p.paced(now); at > now {
 		return Step{Kind: Wait, Until: at}
 	}
 	return Step{Kind: Send, Chunk: c}
+}
+
+// gather is how much longer to wait than until chunk c fits: long enough for the
+// chunks after it to fit as well, where they are short.
+func (p *Pump) gather(c *reel.Chunk, now int64) int64 {
+	if c.Duration <= 0 {
+		return 0
+	}
+	together := min(gatherUS, p.acct.Buffered(now)/10) / c.Duration
+	return max(together-1, 0) * c.Duration
 }
 
 // Sent records that the chunk of the last Send step goes out at now.

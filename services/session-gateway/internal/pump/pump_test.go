@@ -326,3 +326,39 @@ func TestMinLeadForgets(t *testing.T) {
 		t.Error("a minute later there is still a minimum")
 	}
 }
+
+// TestShortChunksGoTogether: a full player of 20 ms chunks is woken for a few at a
+// time, one of 100 ms chunks for each.
+func TestShortChunksGoTogether(t *testing.T) {
+	for dur, most := range map[int64]int{20 * ms: 30, 100 * ms: 21} {
+		r := ring()
+		for at := begin; at < begin+10_000*ms; at += dur {
+			c, err := reel.Parse(tape.Append(nil, &tape.Chunk{Epoch: 1, TimestampUS: at, DurationUS: uint32(dur), Data: make([]byte, 87)}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Append(c, 0)
+		}
+		p := New(100 * int(2_000*ms/dur)) // two seconds
+		now := begin - 1_000*ms
+		p.SetTiming(Timing{MinBuffer: 200 * ms}, now)
+		p.Begin(Start{Ring: r, Epoch: 1, NotBefore: begin}, now)
+		drive(t, p, &now, begin+1_000*ms)
+		wakes := 0
+		for last := now; now < begin+3_000*ms; {
+			switch s := p.Next(now); s.Kind {
+			case Send:
+				if now != last {
+					wakes++
+					last = now
+				}
+				p.Sent(s.Chunk, now)
+			case Wait:
+				now = s.Until
+			}
+		}
+		if wakes > most {
+			t.Errorf("chunks of %d ms: %d wake-ups in two seconds, want %d at most", dur/ms, wakes, most)
+		}
+	}
+}

@@ -139,7 +139,7 @@ func New(d *Deps, o *Opened, peer Peer) (*Session, error) {
 	s.writer = newWriter(o.Conn, capacity, d, s.tell)
 	s.brain = newBrain(s)
 	ref, err := actor.Spawn(d.Supervisor, actor.Options{
-		Key: "session/" + s.ClientID, Full: actor.Block, Restart: actor.Never, Log: s.log,
+		Key: "session/" + s.ClientID, Size: mailbox, Full: actor.Block, Restart: actor.Never, Log: s.log,
 	}, func(self *actor.Ref[input]) actor.Handler[input] {
 		s.brain.self = self
 		return s.brain
@@ -152,6 +152,9 @@ func New(d *Deps, o *Opened, peer Peer) (*Session, error) {
 	s.ref = ref
 	return s, nil
 }
+
+// mailbox is small: what fills it is the client, and it waits on its own socket.
+const mailbox = 16
 
 // newID is 96 random bits: unique over all gateways.
 func newID() string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -56,6 +57,7 @@ type writer struct {
 
 	wake chan struct{} // one token: something changed
 
+	urgent atomic.Bool // asks or ops may hold something: spares the hot path the lock
 	mu     sync.Mutex
 	asks   []timeAsk
 	ops    []machine.Effect
@@ -74,7 +76,7 @@ type writer struct {
 	drainAt   int64 // when what was sent before stream/end has played out; 0 none
 	drainGen  uint64
 	last      machine.Close // of finish
-	late      uint64        // of the pump's count, reported to the metrics already
+	counted   pump.Stats    // reported to the metrics already
 	statusAt  int64
 }
 
@@ -111,6 +113,7 @@ func (w *writer) askTime(transmitted, received int64) {
 	full := len(w.asks) >= maxClock
 	if !full {
 		w.asks = append(w.asks, timeAsk{transmitted, received})
+		w.urgent.Store(true)
 	}
 	w.mu.Unlock()
 	if full {
@@ -126,6 +129,7 @@ func (w *writer) push(op machine.Effect) bool {
 	ok := len(w.ops) < maxControl
 	if ok {
 		w.ops = append(w.ops, op)
+		w.urgent.Store(true)
 	}
 	w.mu.Unlock()
 	w.poke()
@@ -152,13 +156,13 @@ func (w *writer) run(ctx context.Context) error {
 	timer := w.clock.NewTimer(time.Hour)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		start := w.house.NowMicros()
-		until, worked, err := w.step(ctx)
+		now := w.house.NowMicros()
+		until, worked, err := w.step(ctx, now)
 		if err != nil {
 			// The connection's own error may be the reader's, which saw the socket
 			// close first; the time that passed tells the cause. The socket's deadline
 			// is exact to an eighth.
-			if took := w.house.NowMicros() - start; took >= w.stall {
+			if took := w.house.NowMicros() - now; took >= w.stall {
 				return errStalled
 			}
 			return err
@@ -168,7 +172,7 @@ func (w *writer) run(ctx context.Context) error {
 		}
 		var due <-chan time.Time
 		if until != 0 {
-			timer.Reset(time.Duration(max(until-w.house.NowMicros(), 1)) * time.Microsecond)
+			timer.Reset(time.Duration(max(until-now, 1)) * time.Microsecond)
 			due = timer.Chan()
 		}
 		select {
@@ -180,28 +184,16 @@ func (w *writer) run(ctx context.Context) error {
 	return nil
 }
 
-// step sends one thing, the most urgent there is. When there is nothing to send
-// it says when to look again; 0: when woken.
-func (w *writer) step(ctx context.Context) (until int64, worked bool, err error) {
-	if ask, ok := w.takeAsk(); ok {
-		return 0, true, w.sendTime(ctx, ask)
-	}
-	if op, ok := w.takeOp(); ok {
-		return 0, true, w.do(ctx, op)
-	}
-	now := w.house.NowMicros()
-	if w.endAt != 0 && now >= w.endAt {
-		gen := w.endGen
-		if err := w.end(ctx, false, gen); err != nil {
+// step sends one thing, the most urgent there is, at house time now. When there is
+// nothing to send it says when to look again; 0: when woken.
+func (w *writer) step(ctx context.Context, now int64) (until int64, worked bool, err error) {
+	if w.urgent.Load() {
+		if worked, err := w.express(ctx); worked {
 			return 0, true, err
 		}
-		w.tell(ctx, streamEnded{gen})
-		return 0, true, nil
 	}
-	if w.drainAt != 0 && now >= w.drainAt {
-		w.drainAt = 0
-		w.tell(ctx, drained{w.drainGen})
-		return 0, true, nil
+	if due, err := w.timed(ctx, now); due {
+		return 0, true, err
 	}
 	s := w.pump.Next(now)
 	if s.Kind == pump.Wait && (s.Until == 0 || w.nextTape != nil) {
@@ -225,6 +217,50 @@ func (w *writer) step(ctx context.Context) (until int64, worked bool, err error)
 	return until, false, nil
 }
 
+// express sends one item of the lanes before audio.
+func (w *writer) express(ctx context.Context) (worked bool, err error) {
+	w.mu.Lock()
+	ask, op := timeAsk{}, machine.Effect(nil)
+	switch {
+	case len(w.asks) > 0:
+		ask = w.asks[0]
+		w.asks = w.asks[:copy(w.asks, w.asks[1:])]
+	case len(w.ops) > 0:
+		op = w.ops[0]
+		w.ops[0] = nil
+		if w.ops = w.ops[1:]; len(w.ops) == 0 {
+			w.ops = nil // an idle session keeps no array
+		}
+	default:
+		w.urgent.Store(false)
+		w.mu.Unlock()
+		return false, nil
+	}
+	w.mu.Unlock()
+	if op != nil {
+		return true, w.do(ctx, op)
+	}
+	return true, w.sendTime(ctx, ask)
+}
+
+// timed does what is due by the clock, apart from audio.
+func (w *writer) timed(ctx context.Context, now int64) (due bool, err error) {
+	if w.endAt != 0 && now >= w.endAt {
+		gen := w.endGen
+		if err := w.end(ctx, false, gen); err != nil {
+			return true, err
+		}
+		w.tell(ctx, streamEnded{gen})
+		return true, nil
+	}
+	if w.drainAt != 0 && now >= w.drainAt {
+		w.drainAt = 0
+		w.tell(ctx, drained{w.drainGen})
+		return true, nil
+	}
+	return false, nil
+}
+
 // earliest is the smallest that is not 0.
 func earliest(times ...int64) int64 {
 	var out int64
@@ -234,31 +270,6 @@ func earliest(times ...int64) int64 {
 		}
 	}
 	return out
-}
-
-func (w *writer) takeAsk() (timeAsk, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.asks) == 0 {
-		return timeAsk{}, false
-	}
-	ask := w.asks[0]
-	w.asks = w.asks[:copy(w.asks, w.asks[1:])]
-	return ask, true
-}
-
-func (w *writer) takeOp() (machine.Effect, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.ops) == 0 {
-		return nil, false
-	}
-	op := w.ops[0]
-	w.ops[0] = nil
-	if w.ops = w.ops[1:]; len(w.ops) == 0 {
-		w.ops = nil // an idle session keeps no array
-	}
-	return op, true
 }
 
 // depth is the number of waiting control messages.
@@ -339,8 +350,6 @@ func (w *writer) sendChunk(ctx context.Context, c *reel.Chunk) error {
 		err = w.conn.WriteMessage(ctx, plain[0], plain[1:])
 	}
 	c.Return(p)
-	w.m.Chunks.Inc()
-	w.m.AudioBytes.Add(float64(c.Size))
 	w.refresh(now, false)
 	return err
 }
@@ -356,8 +365,11 @@ func (w *writer) refresh(now int64, always bool) {
 	w.statusAt = now
 	s := status{active: w.pump.Active(), stats: w.pump.Stats(now)}
 	s.bufferedUS, s.bufferedBytes = w.pump.Buffered(now)
-	w.m.ChunksLate.Add(float64(s.stats.Late - w.late))
-	w.late = s.stats.Late
+	// Counters are shared by all sessions: they are not touched per chunk.
+	w.m.Chunks.Add(float64(s.stats.Sent - w.counted.Sent))
+	w.m.ChunksLate.Add(float64(s.stats.Late - w.counted.Late))
+	w.m.AudioBytes.Add(float64(s.stats.Bytes - w.counted.Bytes))
+	w.counted = s.stats
 	w.mu.Lock()
 	w.status = s
 	w.mu.Unlock()

@@ -12,10 +12,10 @@ func (l *loop) event(e client.Event) error {
 		return l.rep.event("connected", fields{"server_id": e.ServerID, "paired": e.Paired, "category": string(e.Category)})
 	case client.ServerInfo:
 		l.status.server = e.Name
-		return l.rep.event("server", fields{"server_id": e.ServerID, "name": e.Name, "languages": e.Languages})
+		return l.rep.event("server", fields{"server_id": e.ServerID, "name": e.Name, "languages": list(e.Languages)})
 	case client.Activated:
 		l.warmUp()
-		return l.rep.event("activated", fields{"server_id": e.ServerID, "activities": e.Activities, "roles": e.Roles, "removed": e.Removed})
+		return l.rep.event("activated", fields{"server_id": e.ServerID, "activities": list(e.Activities), "roles": list(e.Roles), "removed": list(e.Removed)})
 	case client.Synced:
 		return l.sync(e)
 	case client.PlayerChanged:
@@ -31,7 +31,7 @@ func (l *loop) event(e client.Event) error {
 		l.status.title = title(e.Metadata)
 		return l.rep.event("metadata", metadata(e.Metadata))
 	case client.ControllerChanged:
-		return l.rep.event("controller", fields{"state": e.State})
+		return l.rep.event("controller", controller(e.State))
 	case client.GroupChanged:
 		return l.rep.event("group", fields{"group_id": e.Group.GroupID, "group_name": e.Group.GroupName, "playback_state": e.Group.PlaybackState})
 	case client.PairingRefused:
@@ -114,6 +114,23 @@ func title(m *wire.Metadata) string {
 		return m.Title + " — " + m.Artist
 	}
 	return m.Title + m.Artist
+}
+
+// list is never null in JSON.
+func list(l []string) []string { return append([]string{}, l...) }
+
+// controller is the object with the specification's names; empty when there is none.
+func controller(s *wire.ControllerState) fields {
+	f := fields{}
+	if s == nil {
+		return f
+	}
+	f["supported_commands"], f["volume"], f["muted"] = list(s.SupportedCommands), s.Volume, s.Muted
+	f["repeat"], f["shuffle"] = s.Repeat, s.Shuffle
+	if s.SeekMaxMS != nil {
+		f["seek_max_ms"] = *s.SeekMaxMS
+	}
+	return f
 }
 
 // metadata is the object with the specification's names; empty when there is none.

@@ -78,6 +78,7 @@ type Deck struct {
 	free      [][]int32 // sample buffers for reuse
 
 	open    bool // a segment is open
+	paused  bool // nothing was played since a Clear: what is missing was not expected
 	format  pcm.Format
 	origin  int64 // server time of the segment's first sample
 	written int64 // frames of the segment
@@ -89,11 +90,11 @@ type Deck struct {
 type Stats struct {
 	Chunks       int64 `json:"chunks"`        // received
 	Bytes        int64 `json:"bytes"`         // received, with 13-byte headers
-	Frames       int64 `json:"frames"`        // played
+	Frames       int64 `json:"frames"`        // played, without silence
 	Late         int64 `json:"late"`          // chunks dropped: received after their moment
 	Undecodable  int64 `json:"undecodable"`   // chunks dropped: not of the stream's codec
 	Overflow     int64 `json:"overflow"`      // chunks dropped: far beyond the capacity
-	Gaps         int64 `json:"gaps"`          // times that audio was missing
+	Gaps         int64 `json:"gaps"`          // times that audio was missing within a stream
 	GapFrames    int64 `json:"gap_frames"`    // frames that were missing
 	Overlaps     int64 `json:"overlaps"`      // times that audio came twice
 	MinLeadUS    int64 `json:"min_lead_us"`   // least time from arrival to the moment; 0 without chunks
@@ -173,7 +174,7 @@ func (d *Deck) buffer() []int32 {
 
 // Clear drops everything that was not played (stream/clear, and with End stream/end).
 func (d *Deck) Clear() error {
-	d.queue, d.bytes = nil, 0
+	d.queue, d.bytes, d.paused = nil, 0, true
 	return d.out.Clear()
 }
 
@@ -241,19 +242,24 @@ func (d *Deck) place(it item) error {
 	samples := it.samples
 	switch {
 	case gap > 0:
-		d.stats.Gaps++
-		d.stats.GapFrames += gap
+		if !d.paused {
+			d.stats.Gaps++
+			d.stats.GapFrames += gap
+		}
 		if err := d.out.Silence(gap); err != nil {
 			return err
 		}
 		d.written += gap
 	case gap < 0:
-		d.stats.Overlaps++
+		if !d.paused {
+			d.stats.Overlaps++
+		}
 		samples = samples[min(int64(len(samples)), -gap*int64(ch)):]
 	}
 	if err := d.out.Write(samples); err != nil {
 		return err
 	}
+	d.paused = d.paused && len(samples) == 0
 	d.written += int64(len(samples) / ch)
 	d.stats.Frames += int64(len(samples) / ch)
 	return nil

@@ -174,6 +174,9 @@ func TestClearAndSegments(t *testing.T) {
 	if !slices.Equal(out.samples, want) || !slices.Equal(out.segments, []int64{ts(0), ts(far)}) {
 		t.Errorf("%d samples, segments %v", len(out.samples), out.segments)
 	}
+	if s := d.TakeStats(); s.Gaps != 0 || s.GapFrames != 0 || s.Frames != 210 {
+		t.Errorf("a pause counts as missing audio: %+v", s)
+	}
 	add(t, d, chunk(0, 10)) // time goes back: another server
 	if err := d.Play(end); err != nil || len(out.segments) != 3 {
 		t.Errorf("segments %v", out.segments)

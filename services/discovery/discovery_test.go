@@ -363,3 +363,31 @@ func TestInstanceIsAnnounced(t *testing.T) {
 		t.Errorf("after the end: %v", err)
 	}
 }
+
+// TestBusAway: what is heard while the bus is away is written when it is back, and
+// requests fail with a code instead of hanging.
+func TestBusAway(t *testing.T) {
+	srv := bustest.StartServer(t)
+	c := bustest.Connect(t, srv)
+	n := newFakeNet("eth0 192.168.1.2/24")
+	r := start(t, c, n, nil)
+	n.announce(device("Before", "192.168.1.20", "eth0"))
+	r.wantPresence("Before", true, 1)
+	srv.Stop()
+	r.until("the bus is away", func() error {
+		if c.Healthy() == nil {
+			return fmt.Errorf("still healthy")
+		}
+		return nil
+	})
+	n.announce(device("During", "192.168.1.21", "eth0"))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := c.Request(ctx, subject.DiscoveryList, &tuttiv1.ListSightingsRequest{}, nil); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("list without a bus: %v", err)
+	}
+	srv.Start()
+	r.until("the bus is back", c.Healthy)
+	r.wantPresence("During", true, 1)
+	r.wantPresence("Before", true, 1)
+}

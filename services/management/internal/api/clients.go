@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/proto/subject"
@@ -114,6 +116,8 @@ func DeviceURL(s string) (string, error) {
 		return "", fmt.Errorf("has the scheme %q; Sendspin devices are reached by ws:// (the session inside is encrypted)", u.Scheme)
 	case u.Hostname() == "":
 		return "", fmt.Errorf("names no host")
+	case !hostName(u.Hostname()):
+		return "", fmt.Errorf("names the host %q, which is neither a name nor an IP address", u.Hostname())
 	case u.User != nil:
 		return "", fmt.Errorf("holds a user name or password, which Sendspin does not know")
 	case u.Fragment != "":
@@ -129,6 +133,21 @@ func DeviceURL(s string) (string, error) {
 		u.Path = defaultDevicePath
 	}
 	return u.String(), nil
+}
+
+// hostName takes IP addresses, with a zone too, and names of letters, digits, dots
+// and hyphens.
+func hostName(s string) bool {
+	if strings.Contains(s, ":") {
+		ip, err := netip.ParseAddr(s)
+		if err != nil {
+			return false
+		}
+		s = ip.Zone()
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '.' && r != '-' && r != '_'
+	})
 }
 
 // patchClient checks everything before it changes anything.

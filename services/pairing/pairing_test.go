@@ -325,6 +325,7 @@ func TestInboxEntriesExpireAndComeBack(t *testing.T) {
 	r.wantState(knock(fresh, "Fresh"), unapproved, false)
 	r.wantState(knock(no, "No"), denied, false)
 	r.eventually("both are in the inbox again", func() error {
+		r.clk.Advance(time.Second)
 		a, b := r.trustEntry(fresh).GetWaitingReason(), r.trustEntry(no).GetWaitingReason()
 		if a != "new" || b != "denied" {
 			return fmt.Errorf("reasons %q, %q", a, b)

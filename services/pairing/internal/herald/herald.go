@@ -38,6 +38,9 @@ const (
 	// made them, and a database that is away.
 	drainEvery = 2 * time.Second
 	sweepEvery = time.Minute
+	// settle is how long a Kick waits for more of them: many devices that come at
+	// once then cost one transaction of the outbox, not one each.
+	settle = 20 * time.Millisecond
 	// compareEvery repairs a bucket that lost entries while we ran.
 	compareEvery = 10 * time.Minute
 	// flushTimeout bounds how long an operator's request waits for announcements.
@@ -52,6 +55,7 @@ const (
 	taskDrain task = iota
 	taskSweep
 	taskCompare
+	taskSoon // a drain after settle
 )
 
 // every says how often the task comes back by itself.
@@ -147,7 +151,7 @@ func (h *Herald) Kick() {
 	ref := h.ref.Load()
 	if ref != nil && h.queued.CompareAndSwap(false, true) {
 		// Full or stopped: what waits in the outbox is found by the next drain.
-		_ = ref.Send(context.Background(), message{task: taskDrain})
+		_ = ref.Send(context.Background(), message{task: taskSoon})
 	}
 }
 
@@ -199,6 +203,10 @@ func (c *crier) after(t task, d time.Duration) {
 func (c *crier) Handle(ctx context.Context, m message) error {
 	if m.done != nil {
 		defer func() { m.done <- struct{}{} }()
+	}
+	if m.task == taskSoon {
+		c.timers[taskSoon] = actor.After(c.self, c.Clock, settle, message{task: taskDrain})
+		return nil
 	}
 	err := c.do(ctx, m.task)
 	wait := m.task.every()

@@ -234,7 +234,7 @@ func (p *Postgres) unavailable(err error) error {
 	case errors.As(err, &oe) && oe.Err != nil:
 		cause = oe.Err.Error()
 	case pgconn.Timeout(err):
-		cause = "no connection within " + connectTimeout.String()
+		cause = "nothing came back in time"
 	}
 	return &fault.Error{Code: fault.Unavailable, Msg: p.who + " does not answer: " + cause}
 }

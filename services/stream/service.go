@@ -126,6 +126,10 @@ func (s *state) get() error    { s.mu.Lock(); defer s.mu.Unlock(); return s.err 
 // that start late, and as the checkpoint of a group whose holder died.
 const tapePast = 60 * time.Second
 
+// tapeMinBytes is the least memory for tapes that is asked for: about half a minute of
+// a few groups.
+const tapeMinBytes = 16 << 20
+
 // Run serves until ctx ends, and returns within 10 s of that. Groups that play are
 // not stopped: another instance, or the next start, carries on.
 func (s *Service) Run(ctx context.Context) error {
@@ -187,10 +191,17 @@ type groupBucket = bus.Bucket[tuttiv1.Group, *tuttiv1.Group]
 
 // prepare makes what this service owns on the bus.
 func (s *Service) prepare(ctx context.Context) (*groupBucket, error) {
-	err := s.d.Bus.EnsureStream(ctx, bus.StreamConfig{Name: subject.StreamTape, Subjects: []string{subject.TapeAll}, Memory: true,
-		MaxAge: time.Duration(s.cfg.AheadMS)*time.Millisecond + tapePast, MaxBytes: s.cfg.TapeMaxBytes})
-	if err != nil {
-		return nil, err
+	for size := s.cfg.TapeMaxBytes; ; size /= 2 {
+		err := s.d.Bus.EnsureStream(ctx, bus.StreamConfig{Name: subject.StreamTape, Subjects: []string{subject.TapeAll}, Memory: true,
+			MaxAge: time.Duration(s.cfg.AheadMS)*time.Millisecond + tapePast, MaxBytes: size})
+		if err == nil {
+			break
+		}
+		// NATS reserves the whole size; a small machine may not have it.
+		if fault.CodeOf(err) != fault.Internal || size <= tapeMinBytes {
+			return nil, err
+		}
+		s.d.Log.Warn("NATS does not give the tapes this much memory", "bytes", size, obs.KeyErr, err)
 	}
 	return bus.OpenBucket[tuttiv1.Group](ctx, s.d.Bus, subject.BucketGroups, bus.BucketOptions{History: 1})
 }

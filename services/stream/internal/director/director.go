@@ -157,6 +157,12 @@ func (d *Director) sorted() []*entry {
 // when it was taken over by something else.
 func (d *Director) Presence(ctx context.Context, id string) {
 	p := d.Clients.Get(id)
+	if e := d.of(id); p == nil && e != nil && e.solo {
+		// Its record was removed: it was forgotten, and its solo group with it.
+		if err := d.drop(ctx, e); err != nil {
+			d.Log.Warn("solo group of a forgotten client stays", obs.KeyGroup, e.id, obs.KeyErr, err)
+		}
+	}
 	if !presence.Active(p) {
 		return
 	}

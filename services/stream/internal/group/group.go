@@ -137,7 +137,9 @@ func (g *Group) Handle(ctx context.Context, m Message) error {
 	case Command:
 		g.command(m)
 	case presenceChanged:
-		g.presence(m.clientID)
+		if !g.presence(m.clientID) {
+			return nil
+		}
 	case fromPipeline:
 		if g.run != nil && g.run.epoch == m.epoch {
 			g.report(m.event)

@@ -78,13 +78,17 @@ func (g *Group) watch() {
 	}
 }
 
-// presence takes news of a member.
-func (g *Group) presence(id string) {
+// presence takes news of a member. It is false when they change nothing here: gateways
+// write a player's buffer level often, and a group may have thousands of players.
+func (g *Group) presence(id string) bool {
 	m := g.members[id]
 	if m == nil {
-		return
+		return false
 	}
 	before := m.p
+	if same(before, g.Hub.Get(id)) {
+		return false
+	}
 	g.look(m)
 	// A player that has no other member beside it and is taken over by something else
 	// stops the music (specification, available: false).
@@ -93,6 +97,15 @@ func (g *Group) presence(id string) {
 		g.log.Info("playback stops: the only member is in use by something else", obs.KeyClient, id)
 		_ = g.apply(playback.Pause{})
 	}
+	return true
+}
+
+// same reports whether two presences of a client are the same to a group.
+func same(a, b *tuttiv1.ClientPresence) bool {
+	return a != nil && b != nil && a.GetSessionId() == b.GetSessionId() && a.GetConnected() == b.GetConnected() &&
+		a.GetAvailable() == b.GetAvailable() && (a.Available == nil) == (b.Available == nil) &&
+		slices.Equal(a.GetActiveRoles(), b.GetActiveRoles()) &&
+		proto.Equal(a.GetPlayer(), b.GetPlayer()) && proto.Equal(a.GetPlayerSupport(), b.GetPlayerSupport())
 }
 
 // look reads a member's presence and decides what it can be sent.

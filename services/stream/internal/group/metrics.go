@@ -1,6 +1,10 @@
 package group
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tutti-audio/tutti/services/stream/internal/promreg"
+)
 
 // Metrics counts the groups of an instance. A nil *Metrics counts nothing.
 type Metrics struct {
@@ -10,12 +14,12 @@ type Metrics struct {
 
 // NewMetrics registers the metrics with r.
 func NewMetrics(r prometheus.Registerer) *Metrics {
-	m := &Metrics{
-		groups:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "tutti_stream_groups", Help: "Groups that this instance holds."}),
-		playing: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tutti_stream_groups_playing", Help: "Groups of this instance that play."}),
+	return &Metrics{
+		groups: promreg.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tutti_stream_groups", Help: "Groups that this instance holds."})),
+		playing: promreg.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tutti_stream_groups_playing", Help: "Groups of this instance that play."})),
 	}
-	r.MustRegister(m.groups, m.playing)
-	return m
 }
 
 func (m *Metrics) held(n float64) {

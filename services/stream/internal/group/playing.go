@@ -46,6 +46,10 @@ type stream struct {
 	endUS  int64 // when not 0: it ends by itself then
 }
 
+// bufferMS is how much of a source must be there before it plays. A source that was
+// too slow gets more time, twice as much after each stall.
+const bufferMS = 500
+
 func perm(n int) []int { return rand.Perm(n) }
 
 // begin starts a new epoch. Epochs are house-clock times, so that they grow even
@@ -55,7 +59,8 @@ func (g *Group) begin(it playback.Item, ms int64) {
 	g.resuming = false
 	g.epoch = max(g.epoch+1, uint64(g.House.NowMicros()))
 	lead := g.lead()
-	g.launch(&run{epoch: g.epoch, first: it, beginMS: ms}, pipeline.Config{LeadUS: lead, First: pipeline.Start{Item: it, MS: ms}})
+	g.launch(&run{epoch: g.epoch, first: it, beginMS: ms}, pipeline.Config{LeadUS: lead, First: pipeline.Start{Item: it, MS: ms},
+		BufferMS: bufferMS << min(g.s.Stalls, 4)})
 	g.setPlaying(true)
 }
 

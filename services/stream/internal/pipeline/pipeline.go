@@ -36,6 +36,7 @@ type Config struct {
 	EpochID    uint64
 	ChunkMS    int
 	AheadMS    int
+	BufferMS   int   // source audio that must be there before T0 is fixed; 0: the first block
 	LeadUS     int64 // from the moment audio is there to T0; also how early the last chunk goes out
 	First      Start
 	Resume     *Resume // nil: a new epoch
@@ -129,6 +130,8 @@ type Pipeline struct {
 	started int64            // house time when the epoch's audio began to be made
 	head    int64            // source frames of the open segment
 	failed  map[string]bool  // renditions whose encoder cannot be made
+	early   []any            // what the feed gave before T0 was fixed
+	earlyMS int64            // how much audio that is
 	opened  int64            // items that the feed has opened, or failed to
 	read    int64            // items that it has read to their end
 	ended   bool             // the epoch is closed
@@ -195,6 +198,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 		p.store = rendition.NewStore(p.epoch)
 	}
 	p.want(p.cfg.Renditions)
+	defer func() { p.cfg.Metrics.renditions(-len(p.live)) }()
 	for ctx.Err() == nil {
 		now := p.cfg.House.NowMicros()
 		limit := now + p.ahead(now)
@@ -259,8 +263,34 @@ func (p *Pipeline) wait(ctx context.Context, f *feed, now, limit int64) {
 	}
 }
 
-// take handles one message of the feed.
+// take handles one message of the feed. Before an epoch begins, some audio is
+// collected, so that a source that is slow to get going does not stall at once.
 func (p *Pipeline) take(ctx context.Context, m any) {
+	if p.epoch == nil {
+		switch m := m.(type) {
+		case feedBegin:
+			p.early = append(p.early, m)
+			return
+		case feedBlock:
+			p.early = append(p.early, m)
+			if p.earlyMS += blockMS; p.earlyMS < int64(p.cfg.BufferMS) {
+				return
+			}
+		}
+		early := p.early
+		p.early = nil
+		for _, e := range early {
+			p.work(ctx, e)
+		}
+		if _, ok := m.(feedBlock); ok {
+			return
+		}
+	}
+	p.work(ctx, m)
+}
+
+// work handles one message of the feed.
+func (p *Pipeline) work(ctx context.Context, m any) {
 	switch m := m.(type) {
 	case feedBegin:
 		p.opened++
@@ -355,9 +385,15 @@ func (p *Pipeline) want(f []pcm.Format) {
 	for id, r := range p.live {
 		if !wanted[id] {
 			p.past[id] = r.Next()
-			delete(p.live, id)
+			p.lose(id)
 		}
 	}
+}
+
+// lose forgets a rendition.
+func (p *Pipeline) lose(id string) {
+	delete(p.live, id)
+	p.cfg.Metrics.renditions(-1)
 }
 
 // add makes a rendition from the chunk that sounds now, or from where its tape ends.
@@ -372,6 +408,7 @@ func (p *Pipeline) add(id string, f pcm.Format) {
 		return
 	}
 	p.live[id] = r
+	p.cfg.Metrics.renditions(1)
 }
 
 // produce makes and publishes one chunk: of the rendition that is furthest behind
@@ -395,7 +432,7 @@ func (p *Pipeline) chunk(ctx context.Context, r *rendition.Rendition, now int64)
 	case err != nil:
 		p.cfg.Log.Error("rendition failed", "rendition", r.ID, "err", err)
 		p.failed[r.ID] = true
-		delete(p.live, r.ID)
+		p.lose(r.ID)
 		return true
 	case st == rendition.Lost:
 		p.cfg.Metrics.underrun()

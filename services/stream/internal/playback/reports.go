@@ -85,10 +85,7 @@ func (m Stalled) handle(s State, _ Env) (State, []Effect, error) {
 	}
 	s.Stalls, s.StallMS = s.Stalls+1, m.MS
 	if s.Stalls < stallLimit {
-		stalls := s.Stalls
-		s, eff, err := s.begin(s.Index, m.MS)
-		s.Stalls = stalls
-		return s, eff, err
+		return s.begin(s.Index, m.MS)
 	}
 	s.Mode, s.PositionMS, s.Ahead, s.Waiting, s.Stalls = Paused, m.MS, nil, false, 0
 	s.LastError = fmt.Sprintf("%s arrives too slowly to be played: check the network or disk it comes from, then play again", it.URI)

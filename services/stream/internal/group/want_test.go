@@ -1,0 +1,176 @@
+package group
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"go.uber.org/goleak"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/houseclock"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// drive sends until nothing is missing and lists what was sent.
+func drive(t told, w want, now int64) (string, told) {
+	var out []string
+	for range 20 {
+		c, after := next(t, w, now)
+		if c == nil {
+			return strings.Join(out, " "), after
+		}
+		out = append(out, show(c))
+		t = after
+	}
+	return "endless: " + strings.Join(out, " "), t
+}
+
+func show(c *tuttiv1.SessionCommand) string {
+	switch k := c.GetCommand().(type) {
+	case *tuttiv1.SessionCommand_StreamStart:
+		return fmt.Sprintf("start(%s,%d)", k.StreamStart.GetRenditionId(), k.StreamStart.GetEpoch())
+	case *tuttiv1.SessionCommand_StreamClear:
+		return fmt.Sprintf("clear(%d)", k.StreamClear.GetEpoch())
+	case *tuttiv1.SessionCommand_StreamEnd:
+		return fmt.Sprintf("end(%d)", k.StreamEnd.GetAtUs())
+	case *tuttiv1.SessionCommand_Player:
+		return "player"
+	}
+	return name(c)
+}
+
+func TestNextSendsWhatIsMissing(t *testing.T) {
+	info := func(state string) *tuttiv1.GroupInfo { return &tuttiv1.GroupInfo{GroupId: "g", PlaybackState: state} }
+	start := func(r string, epoch uint64) *tuttiv1.StreamStart {
+		return &tuttiv1.StreamStart{RenditionId: r, Epoch: epoch}
+	}
+	meta := &tuttiv1.MetadataState{TimestampUs: 1}
+	control := &tuttiv1.ControllerState{Volume: 1}
+	here := func(s *tuttiv1.StreamStart) want {
+		return want{sessionID: "1", group: info("playing"), metadata: meta, controller: control, stream: s}
+	}
+	type step struct {
+		w    want
+		now  int64
+		sent string
+	}
+	ended := here(nil)
+	ended.endAt = 500
+	louder, other := here(nil), here(start("flac", 7))
+	louder.volume, louder.mute = order{3, 40}, order{4, 1}
+	other.sessionID = "2"
+	for name, steps := range map[string][]step{
+		"nobody there":             {{want{}, 0, ""}},
+		"a new session":            {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {here(start("flac", 7)), 0, ""}},
+		"a session that returns":   {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {other, 0, "group start(flac,7) state"}},
+		"a seek":                   {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {here(start("flac", 8)), 0, "clear(8)"}},
+		"another format":           {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {here(start("pcm", 7)), 0, "start(pcm,7)"}},
+		"a seek in another":        {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {here(start("pcm", 8)), 0, "clear(8) start(pcm,8)"}},
+		"a pause":                  {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {here(nil), 0, "end(0)"}, {here(nil), 0, ""}, {here(start("flac", 8)), 0, "start(flac,8)"}},
+		"the end of the queue":     {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {ended, 100, "end(500)"}, {ended, 400, ""}, {here(start("flac", 8)), 600, "start(flac,8)"}},
+		"a jump before the end":    {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {ended, 100, "end(500)"}, {here(start("flac", 8)), 400, "clear(8)"}, {here(start("flac", 8)), 600, ""}},
+		"a pause before the end":   {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {ended, 100, "end(500)"}, {here(nil), 400, "end(0)"}, {here(nil), 600, ""}},
+		"orders are sent once":     {{louder, 0, "group state player player"}, {louder, 0, ""}},
+		"leaving":                  {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {want{sessionID: "1", last: true}, 0, "end(0)"}},
+		"leaving without a stream": {{here(nil), 0, "group state"}, {want{sessionID: "1", last: true}, 0, ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var known told
+			for i, s := range steps {
+				var sent string
+				if sent, known = drive(known, s.w, s.now); sent != s.sent {
+					t.Fatalf("step %d: sent %q, want %q", i, sent, s.sent)
+				}
+			}
+		})
+	}
+}
+
+// session answers a courier.
+type session struct {
+	mu   sync.Mutex
+	got  []string
+	fail map[string][]error // by command: errors before it is taken
+}
+
+func (s *session) send(_ context.Context, _ string, c *tuttiv1.SessionCommand) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if errs := s.fail[name(c)]; len(errs) > 0 {
+		s.fail[name(c)] = errs[1:]
+		return errs[0]
+	}
+	s.got = append(s.got, show(c))
+	return nil
+}
+
+func (s *session) log() string { s.mu.Lock(); defer s.mu.Unlock(); return strings.Join(s.got, " ") }
+
+func until(t *testing.T, what func() string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for reason := what(); reason != ""; reason = what() {
+		if time.Now().After(deadline) {
+			t.Fatal(reason)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestCourierTriesAgain(t *testing.T) {
+	conflict, gone := fault.New(fault.Conflict, "no"), fault.New(fault.Unavailable, "nobody there")
+	clock := clockwork.NewFakeClock()
+	s := &session{fail: map[string][]error{"group": {gone, gone}, "stream_start": {conflict}, "stream_clear": {conflict}, "player": {conflict}}}
+	c := &courier{clientID: "c", groupID: "g", fence: 3, send: s.send, house: houseclock.NewManual(1), clock: clock,
+		log: slog.New(slog.DiscardHandler), wants: make(chan want, 1), done: make(chan struct{})}
+	go c.run(t.Context(), told{})
+	w := want{sessionID: "1", group: &tuttiv1.GroupInfo{GroupId: "g"}, metadata: &tuttiv1.MetadataState{}, controller: &tuttiv1.ControllerState{},
+		stream: &tuttiv1.StreamStart{RenditionId: "flac", Epoch: 7}, volume: order{1, 30}}
+	c.want(w)
+	const all = "group start(flac,7) state"
+	until(t, func() string {
+		clock.Advance(retryMax)
+		if got := s.log(); got != all {
+			return "it was sent " + got
+		}
+		return ""
+	})
+	// A clear that the session has no stream for becomes a start; a refused volume is
+	// not said again.
+	w.stream = &tuttiv1.StreamStart{RenditionId: "flac", Epoch: 8}
+	c.want(w)
+	until(t, func() string {
+		clock.Advance(retryMax)
+		if got := s.log(); got != all+" start(flac,8)" {
+			return "it was sent " + got
+		}
+		return ""
+	})
+	// An end that is refused is as good as one that was taken.
+	s.mu.Lock()
+	s.fail["stream_end"] = []error{conflict}
+	s.mu.Unlock()
+	c.want(want{sessionID: "1", last: true})
+	<-c.done
+	if got := s.log(); got != all+" start(flac,8)" {
+		t.Error(got)
+	}
+}
+
+// TestPartingDoesNotWaitForTheDead ends a courier whose session does not answer.
+func TestPartingDoesNotWaitForTheDead(t *testing.T) {
+	s := &session{fail: map[string][]error{"stream_end": {fault.New(fault.Unavailable, "nobody there")}}}
+	c := &courier{clientID: "c", groupID: "g", send: s.send, house: houseclock.NewManual(1), clock: clockwork.NewFakeClock(),
+		log: slog.New(slog.DiscardHandler), wants: make(chan want, 1), done: make(chan struct{})}
+	go c.run(t.Context(), told{sessionID: "1", stream: &tuttiv1.StreamStart{Epoch: 7}})
+	c.want(want{sessionID: "1", last: true})
+	<-c.done
+}

@@ -147,19 +147,19 @@ func refused(err error) error {
 // act puts an administrative act into the log and the audit ledger.
 func (a *API) act(ctx context.Context, kind, clientID, detail string) {
 	a.logAct(ctx, kind, clientID, detail)
-	a.d.Ledger.Append(ctx, ledger.Act{Actor: actor(ctx), Kind: kind, ClientID: clientID, Detail: detail})
+	a.d.Ledger.Append(ctx, ledger.Act{Actor: who(ctx), Kind: kind, ClientID: clientID, Detail: detail})
 }
 
 // logAct is act for what the owning service writes into the ledger itself.
 func (a *API) logAct(ctx context.Context, kind, clientID, detail string) {
-	args := []any{"actor", actor(ctx), "kind", kind, "detail", detail, obs.KeyTrace, bus.TraceID(ctx)}
+	args := []any{"actor", who(ctx), "kind", kind, "detail", detail, obs.KeyTrace, bus.TraceID(ctx)}
 	if clientID != "" {
 		args = append(args, obs.KeyClient, clientID)
 	}
 	a.d.Log.InfoContext(ctx, "operator act", args...)
 }
 
-func actor(ctx context.Context) string { return auth.PrincipalOf(ctx).Actor }
+func who(ctx context.Context) string { return auth.PrincipalOf(ctx).Actor }
 
 // await waits for the read model to show an effect, for a bounded time.
 func (a *API) await(ctx context.Context, cond func(*readmodel.Snapshot) bool) *readmodel.Snapshot {

@@ -95,7 +95,7 @@ func (a *API) addClient(ctx context.Context, in *addClient) (*added, error) {
 		return nil, badField("body.url", err.Error())
 	}
 	out := &pb.Sighting{}
-	if err := a.ask(ctx, "discovery", subject.DiscoveryAdd, &pb.AddStaticRequest{Url: u, Actor: actor(ctx)}, out); err != nil {
+	if err := a.ask(ctx, "discovery", subject.DiscoveryAdd, &pb.AddStaticRequest{Url: u, Actor: who(ctx)}, out); err != nil {
 		return nil, err
 	}
 	a.act(ctx, "client.added", "", "address "+u)
@@ -124,8 +124,7 @@ func DeviceURL(s string) (string, error) {
 		return "", fmt.Errorf("holds a fragment")
 	}
 	if p := u.Port(); p == "" {
-		u.Host += ":" + defaultDevicePort
-		u.Host = strings.Replace(u.Host, "::"+defaultDevicePort, ":"+defaultDevicePort, 1) // "host:" had an empty port
+		u.Host = strings.TrimSuffix(u.Host, ":") + ":" + defaultDevicePort
 	} else if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
 		return "", fmt.Errorf("port %q is not between 1 and 65535", p)
 	}
@@ -210,7 +209,7 @@ func (b patchClientBody) shownBy(c *model.Client) bool {
 
 func (a *API) setLabel(ctx context.Context, c *model.Client, label string) error {
 	err := a.ask(ctx, "pairing", subject.PairingLabel,
-		&pb.SetLabelRequest{ClientId: c.ClientID, Label: label, Actor: actor(ctx)}, &pb.TrustRecord{})
+		&pb.SetLabelRequest{ClientId: c.ClientID, Label: label, Actor: who(ctx)}, &pb.TrustRecord{})
 	if err != nil {
 		return err
 	}
@@ -240,14 +239,14 @@ func (a *API) forgetClient(ctx context.Context, in *ClientPath) (*struct{}, erro
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
 		return nil, err
 	}
-	req := &pb.ClientRequest{ClientId: in.ID, Actor: actor(ctx)}
+	req := &pb.ClientRequest{ClientId: in.ID, Actor: who(ctx)}
 	// Pairing first: whatever fails after it, the device has no rights any more.
 	if err := a.ask(ctx, "pairing", subject.PairingForget, req, &pb.Empty{}); err != nil && fault.CodeOf(err) != fault.NotFound {
 		return nil, err
 	}
 	a.logAct(ctx, "client.forgotten", in.ID, c.DisplayName())
 	err = a.ask(ctx, "stream", subject.StreamForgetClient,
-		&pb.ForgetClientRequest{ClientId: in.ID, Actor: actor(ctx)}, &pb.Empty{})
+		&pb.ForgetClientRequest{ClientId: in.ID, Actor: who(ctx)}, &pb.Empty{})
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
 		return nil, err
 	}

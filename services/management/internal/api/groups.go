@@ -112,7 +112,7 @@ func (a *API) createGroup(ctx context.Context, in *createGroup) (*created, error
 	}
 	reply := &pb.GroupReply{}
 	err := a.ask(ctx, "stream", subject.StreamCreateGroup,
-		&pb.CreateGroupRequest{Name: name, Members: members, Actor: actor(ctx)}, reply)
+		&pb.CreateGroupRequest{Name: name, Members: members, Actor: who(ctx)}, reply)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (a *API) deleteGroup(ctx context.Context, in *GroupPath) (*struct{}, error)
 	if g.GetSolo() {
 		return nil, fault.New(fault.Conflict, "group %q belongs to one client and goes when the client joins another; it cannot be deleted", g.GetName())
 	}
-	err = a.ask(ctx, "stream", subject.StreamDeleteGroup, &pb.GroupRequest{GroupId: in.ID, Actor: actor(ctx)}, &pb.Empty{})
+	err = a.ask(ctx, "stream", subject.StreamDeleteGroup, &pb.GroupRequest{GroupId: in.ID, Actor: who(ctx)}, &pb.Empty{})
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func (a *API) putMember(ctx context.Context, in *memberPath) (*body[model.Group]
 func (a *API) addMember(ctx context.Context, groupID string, c *model.Client) (*pb.Group, error) {
 	reply := &pb.GroupReply{}
 	err := a.ask(ctx, "stream", subject.StreamAddMember,
-		&pb.GroupMemberRequest{GroupId: groupID, ClientId: c.ClientID, Actor: actor(ctx)}, reply)
+		&pb.GroupMemberRequest{GroupId: groupID, ClientId: c.ClientID, Actor: who(ctx)}, reply)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (a *API) removeMember(ctx context.Context, groupID string, c *model.Client)
 		return nil
 	}
 	err := a.ask(ctx, "stream", subject.StreamRemoveMember,
-		&pb.GroupMemberRequest{GroupId: groupID, ClientId: c.ClientID, Actor: actor(ctx)}, &pb.GroupReply{})
+		&pb.GroupMemberRequest{GroupId: groupID, ClientId: c.ClientID, Actor: who(ctx)}, &pb.GroupReply{})
 	if err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func (a *API) removeMember(ctx context.Context, groupID string, c *model.Client)
 
 // command asks a group's actor and returns the group after it.
 func (a *API) command(ctx context.Context, groupID string, cmd *pb.GroupCommand) (*pb.Group, error) {
-	cmd.GroupId, cmd.Actor = groupID, actor(ctx)
+	cmd.GroupId, cmd.Actor = groupID, who(ctx)
 	reply := &pb.GroupReply{}
 	if err := a.ask(ctx, "stream", subject.StreamCommand, cmd, reply); err != nil {
 		return nil, err

@@ -71,7 +71,7 @@ func RenderServer(snap *readmodel.Snapshot, d Deps) model.Server {
 }
 
 func (a *API) patchServer(ctx context.Context, in *patchServer) (*body[model.Server], error) {
-	req := &pb.UpdateSettingsRequest{Name: in.Body.Name, Actor: actor(ctx)}
+	req := &pb.UpdateSettingsRequest{Name: in.Body.Name, Actor: who(ctx)}
 	if in.Body.Name != nil && strings.TrimSpace(*in.Body.Name) == "" {
 		return nil, badField("body.name", "is blank")
 	}

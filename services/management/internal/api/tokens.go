@@ -73,7 +73,7 @@ func (a *API) createToken(ctx context.Context, in *createToken) (*createdToken, 
 	if err := a.record(ctx, "token.created", detail); err != nil {
 		return nil, err
 	}
-	t, secret, err := a.d.Tokens.Create(ctx, id, name, role, actor(ctx), a.d.Clock.Now())
+	t, secret, err := a.d.Tokens.Create(ctx, id, name, role, who(ctx), a.d.Clock.Now())
 	if err != nil {
 		a.act(ctx, "token.create_failed", "", detail)
 		return nil, err
@@ -95,7 +95,7 @@ func (a *API) deleteToken(ctx context.Context, in *tokenPath) (*struct{}, error)
 
 // record is act for what must not happen without its line in the ledger.
 func (a *API) record(ctx context.Context, kind, detail string) error {
-	err := a.d.Ledger.Record(ctx, ledger.Act{Actor: actor(ctx), Kind: kind, Detail: detail})
+	err := a.d.Ledger.Record(ctx, ledger.Act{Actor: who(ctx), Kind: kind, Detail: detail})
 	if err != nil {
 		if c := fault.CodeOf(err); c == fault.Unavailable || c == fault.Timeout {
 			return fault.Wrap(c, err, "the audit ledger (pairing service) does not answer, and this must leave a trace; try again in a moment")

@@ -47,7 +47,7 @@ func (a *API) approve(ctx context.Context, in *approveClient) (*body[*model.Clie
 	if err != nil {
 		return nil, err
 	}
-	req := &pb.ApproveRequest{ClientId: in.ID, Actor: actor(ctx)}
+	req := &pb.ApproveRequest{ClientId: in.ID, Actor: who(ctx)}
 	if b := in.Body; b != nil {
 		req.Source = b.Source != nil && *b.Source
 		if b.Label != nil {
@@ -70,7 +70,7 @@ func (a *API) decide(kind, subj string) func(context.Context, *ClientPath) (*bod
 			return nil, err
 		}
 		t := &pb.TrustRecord{}
-		if err := a.ask(ctx, "pairing", subj, &pb.ClientRequest{ClientId: in.ID, Actor: actor(ctx)}, t); err != nil {
+		if err := a.ask(ctx, "pairing", subj, &pb.ClientRequest{ClientId: in.ID, Actor: who(ctx)}, t); err != nil {
 			return nil, err
 		}
 		a.logAct(ctx, kind, in.ID, c.DisplayName())

@@ -127,7 +127,8 @@ func (m *Machine) streamStart(group string, s *tuttiv1.StreamStart) ([]Effect, e
 	case !slices.ContainsFunc(m.cfg.Hello.Player.Formats, f.Same):
 		return nil, m.conflict("it does not list the format of rendition " + s.GetRenditionId())
 	}
-	if now := m.stream; now != nil && now.GroupID == group && now.Rendition == s.GetRenditionId() && now.Epoch == s.GetEpoch() {
+	if now := m.stream; now != nil && !m.ending &&
+		now.GroupID == group && now.Rendition == s.GetRenditionId() && now.Epoch == s.GetEpoch() {
 		return nil, nil // said again, for example by the next holder of the group
 	}
 	var out []Effect
@@ -136,7 +137,7 @@ func (m *Machine) streamStart(group string, s *tuttiv1.StreamStart) ([]Effect, e
 		out = append(out, m.endNow())
 	}
 	m.gen++
-	m.draining = false
+	m.ending, m.draining = false, false
 	m.stream = &StartStream{
 		Gen: m.gen, GroupID: group, Rendition: s.GetRenditionId(),
 		Player: wire.PlayerStream{Format: f, CodecHeader: s.GetCodecHeader()},
@@ -158,7 +159,7 @@ func (m *Machine) streamClear(group string, c *tuttiv1.StreamClear) ([]Effect, e
 	m.gen++
 	next := *m.stream
 	next.Gen, next.Epoch, next.NotBefore = m.gen, c.GetEpoch(), c.GetNotBeforeUs()
-	m.stream = &next
+	m.stream, m.ending = &next, false
 	return []Effect{ClearStream{next}, Changed{}}, nil
 }
 
@@ -168,6 +169,7 @@ func (m *Machine) streamEnd(group string, e *tuttiv1.StreamEnd) ([]Effect, error
 	}
 	if e.GetAtUs() > 0 {
 		m.gen++
+		m.ending = true
 		return []Effect{EndStream{Gen: m.gen, At: e.GetAtUs()}}, nil
 	}
 	end := m.endNow()

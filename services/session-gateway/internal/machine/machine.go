@@ -140,6 +140,7 @@ type Machine struct {
 
 	gen      uint64
 	stream   *StartStream
+	ending   bool // a stream/end is scheduled
 	draining bool // stream/end was sent, 'playback' goes when it has played out
 }
 
@@ -245,7 +246,7 @@ func (m *Machine) has(family string) bool { return wire.ActiveFamily(m.roles, fa
 // endNow ends the active stream.
 func (m *Machine) endNow() Effect {
 	m.gen++
-	m.stream = nil
+	m.stream, m.ending = nil, false
 	return EndStream{Gen: m.gen}
 }
 
@@ -262,7 +263,7 @@ func (m *Machine) StreamEnded(gen uint64) []Effect {
 	if gen != m.gen || m.stream == nil {
 		return nil
 	}
-	m.stream = nil
+	m.stream, m.ending = nil, false
 	return m.stopped()
 }
 

@@ -172,6 +172,8 @@ func TestStreamLife(t *testing.T) {
 	refuse(t, m, "clear back", clearTo("g", 3), fault.Conflict)
 	refuse(t, m, "another group's clear", clearTo("h", 9), fault.Conflict)
 	run(t, m, "scheduled end", end("g", 500, false), "end at 500 drain false")
+	run(t, m, "start takes it back", start("g", "q", 4), "start g/q epoch 4; presence")
+	run(t, m, "scheduled end", end("g", 600, false), "end at 600 drain false")
 	expect(t, "an earlier generation ended", m.StreamEnded(m.gen-1), "")
 	expect(t, "it ended", m.StreamEnded(m.gen), "activate []"+roles+"presence")
 	refuse(t, m, "end again", end("g", 0, false), fault.Conflict)

@@ -151,11 +151,14 @@ func (w *writer) Status() status {
 }
 
 // run sends until ctx ends or a write fails. It returns errFinished after a finish.
+// While there is something to send ctx is not looked at: whoever ends it also
+// closes the connection, and then the next write fails.
 func (w *writer) run(ctx context.Context) error {
 	defer w.letGo()
 	timer := w.clock.NewTimer(time.Hour)
 	defer timer.Stop()
-	for ctx.Err() == nil {
+	done := ctx.Done()
+	for {
 		now := w.house.NowMicros()
 		until, worked, err := w.step(ctx, now)
 		if err != nil {
@@ -176,12 +179,12 @@ func (w *writer) run(ctx context.Context) error {
 			due = timer.Chan()
 		}
 		select {
-		case <-ctx.Done():
+		case <-done:
+			return nil
 		case <-w.wake:
 		case <-due:
 		}
 	}
-	return nil
 }
 
 // step sends one thing, the most urgent there is, at house time now. When there is

@@ -225,8 +225,13 @@ func TestScheduledEndAndDrainAreTold(t *testing.T) {
 	w.push(start(1))
 	src.put(t, "tutti.v1.tape.g.r", 10_000_000, 2, 100)
 	until(t, "chunks", func() bool { return slices.Contains(conn.all(), "audio") })
+	w.push(machine.EndStream{Gen: 2, At: 9_900_000})
+	w.push(start(2)) // takes the end back
 	w.push(machine.EndStream{Gen: 2, At: 10_200_000})
-	house.Advance(1300 * time.Millisecond)
+	house.Advance(time.Second)
+	w.poke()
+	until(t, "all audio", func() bool { return len(conn.all()) == 3 })
+	house.Advance(300 * time.Millisecond)
 	w.poke()
 	if in := <-told; in != (streamEnded{2}) {
 		t.Errorf("told %#v", in)

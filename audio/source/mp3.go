@@ -75,9 +75,11 @@ func (s *mp3Source) first(start int64) error {
 	}
 	head, _ := s.feed.br.Peek(16)
 	shown := printable(head)
-	if h, err := parseMP3Head(head); errors.Is(err, errMP3Kind) {
+	h, err := parseMP3Head(head)
+	if errors.Is(err, errMP3Kind) {
 		return err
-	} else if err != nil || !s.feed.confirmed(h) {
+	}
+	if err != nil || !s.feed.confirmed(h) {
 		// Not at once: then only a frame that another one follows counts.
 		_, _ = s.feed.br.Discard(1)
 		s.feed.offset++
@@ -101,11 +103,11 @@ func (s *mp3Source) findFirst() ([]byte, mp3Head, int64, error) {
 		if err != nil {
 			return nil, h, 0, err
 		}
-		b, err := s.feed.br.Peek(4)
+		b, _ := s.feed.br.Peek(4)
 		if len(b) < 4 {
 			return frame, h, at, nil // a stream of one frame
 		}
-		if _, err = parseMP3Head(b); err == nil || string(b[:3]) == "TAG" {
+		if _, err := parseMP3Head(b); err == nil || string(b[:3]) == "TAG" {
 			return frame, h, at, nil
 		}
 	}

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"runtime/debug"
@@ -189,7 +190,14 @@ func (c *Conn) reply(ctx context.Context, in incoming, resp proto.Message, err e
 	if err != nil {
 		putFault(m.Header, c.public(ctx, in.subject, err))
 	}
-	if err := c.nc.PublishMsg(m); err != nil && c.ctx.Err() == nil {
+	err = c.nc.PublishMsg(m)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		c.log.Error("bus: answer too large", "subject", in.subject, "bytes", len(m.Data), "trace_id", TraceID(ctx))
+		m.Data = nil
+		putFault(m.Header, fault.New(fault.TooLarge, "the answer has more than the %d bytes that the bus carries", c.nc.MaxPayload()))
+		err = c.nc.PublishMsg(m)
+	}
+	if err != nil && c.ctx.Err() == nil {
 		c.log.Warn("bus: answer lost", "subject", in.subject, "trace_id", TraceID(ctx), "err", err)
 	}
 }

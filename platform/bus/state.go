@@ -90,15 +90,15 @@ func (s *state) channels() (link, ready, gen <-chan struct{}) {
 	return s.link, s.ready, s.gen
 }
 
-func (s *state) why() (ok bool, err error, since time.Time) {
+func (s *state) why() (ok bool, since time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.isUp && s.isOK, s.err, s.since
+	return s.isUp && s.isOK, s.since, s.err
 }
 
 // Healthy is nil while requests, streams and buckets can be used.
 func (c *Conn) Healthy() error {
-	ok, err, since := c.st.why()
+	ok, since, err := c.st.why()
 	if ok {
 		return nil
 	}
@@ -133,7 +133,7 @@ func (c *Conn) await(ctx context.Context, up <-chan struct{}) error {
 	case <-c.ctx.Done():
 		return fault.New(fault.Unavailable, "bus: closed")
 	case <-ctx.Done():
-		_, err, _ := c.st.why()
+		_, _, err := c.st.why()
 		if err == nil {
 			err = ctx.Err()
 		}

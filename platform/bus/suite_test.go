@@ -130,6 +130,8 @@ func requestErrors(t *testing.T, c *bus.Conn) {
 				WithField("body.volume", "must be 0 to 100\nü").WithRetryAfter(2 * time.Second)
 		case "panic":
 			panic("boom")
+		case "large":
+			return s(strings.Repeat("x", 2<<20)), nil
 		case "hang":
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -153,6 +155,8 @@ func requestErrors(t *testing.T, c *bus.Conn) {
 			t.Fatalf("the cause crossed the bus: %v", err)
 		}
 	}
+	wantCode(t, c.Request(t.Context(), "t.fail.do", s("large"), nil), fault.TooLarge)
+	wantCode(t, c.Request(t.Context(), "t.fail.do", s(strings.Repeat("x", 2<<20)), nil), fault.TooLarge)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	wantCode(t, c.Request(ctx, "t.fail.do", s("hang"), nil), fault.Timeout)

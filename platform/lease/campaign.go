@@ -18,10 +18,12 @@ const releaseTimeout = time.Second
 // run must then return. When run returns by itself the lease is released, and after
 // a third of the TTL the campaign goes on, so that another process may have it.
 func (m *Manager) Campaign(ctx context.Context, key string, run func(ctx context.Context, l *Lease)) {
+	w := waiting{m: m, key: key, free: make(chan struct{}, 1)}
+	defer w.close()
 	for ctx.Err() == nil {
 		l, err := m.Acquire(ctx, key)
 		if err != nil {
-			m.awaitFree(ctx, key)
+			w.wait(ctx)
 			continue
 		}
 		m.serve(ctx, l, run)
@@ -51,34 +53,49 @@ func (m *Manager) serve(ctx context.Context, l *Lease, run func(ctx context.Cont
 	run(rctx, l)
 }
 
-// awaitFree waits until the key is gone, and at most about a TTL: the watch is the
-// fast way, the look after a while the sure one.
-func (m *Manager) awaitFree(ctx context.Context, key string) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	free := make(chan struct{}, 1)
-	present := false
-	stop, err := m.b.Watch(ctx, key, func(e bus.Entry[*wrapperspb.StringValue]) {
-		present = e.Value != nil
-		if !present {
-			signal(free)
-		}
-	}, func() {
-		if !present {
-			signal(free)
-		}
-	})
-	if err == nil {
-		defer stop()
-	}
-	wait := m.ttl/2 + rand.N(m.ttl/2)
-	if err != nil {
-		wait = m.ttl / 6
+// waiting is a campaign's wait for a key to be free: a watch, opened when it is first
+// needed and kept, is the fast way; a look after about a TTL the sure one.
+type waiting struct {
+	m    *Manager
+	key  string
+	free chan struct{} // one slot: the key went
+	stop func()
+}
+
+func (w *waiting) wait(ctx context.Context) {
+	d := w.m.ttl/2 + rand.N(w.m.ttl/2)
+	if w.stop == nil && !w.watch(ctx) {
+		d = w.m.ttl / 6 // the bus is away, most likely
 	}
 	select {
-	case <-free:
-	case <-m.clock.After(wait):
+	case <-w.free:
+	case <-w.m.clock.After(d):
 	case <-ctx.Done():
+	}
+}
+
+// watch opens the watch; it reports whether that worked.
+func (w *waiting) watch(ctx context.Context) bool {
+	present := false
+	stop, err := w.m.b.Watch(ctx, w.key, func(e bus.Entry[*wrapperspb.StringValue]) {
+		if present = e.Value != nil; !present {
+			signal(w.free)
+		}
+	}, func() {
+		if !present { // it went before the watch was there
+			signal(w.free)
+		}
+	})
+	if err != nil {
+		return false
+	}
+	w.stop = stop
+	return true
+}
+
+func (w *waiting) close() {
+	if w.stop != nil {
+		w.stop()
 	}
 }
 

@@ -1,28 +1,31 @@
 package source
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
-	"github.com/mewkiz/flac/frame"
+	"github.com/tutti-audio/tutti/audio/internal/flacdec"
 )
 
 const (
 	flacBuffer = 64 << 10
 	// maxFLACFrame is more than any frame of the depths and channels that we accept;
 	// a search for a frame header looks this far.
-	maxFLACFrame = 1 << 20
+	maxFLACFrame = 2 << 20
 )
 
-// flacSource plays a FLAC stream. Frames are decoded by mewkiz/flac; finding them for a
-// seek is done here, because the library's own way decodes the whole file first.
+// flacSource plays a FLAC stream.
 type flacSource struct {
 	m     media
-	br    *bufio.Reader
+	win   []byte // what was read of m and is not consumed
+	room  []byte // the whole buffer that win lies in
+	ended bool   // m has no more
+	dec   *flacdec.Decoder
+	fixed flacdec.Stream // what every frame has in common
 	info  Info
 	head  flacHead
 	shift uint // from the stream's bit depth to ours
@@ -42,7 +45,7 @@ type flacHead struct {
 }
 
 func openFLAC(m media, start int64) (Source, error) {
-	s := &flacSource{m: m, br: bufio.NewReaderSize(m, flacBuffer)}
+	s := &flacSource{m: m, room: make([]byte, flacBuffer)}
 	if err := s.readHead(start); err != nil {
 		return nil, err
 	}
@@ -52,6 +55,11 @@ func openFLAC(m media, start int64) (Source, error) {
 		depth = 24
 	}
 	s.shift = uint(depth - h.depth)
+	s.fixed = flacdec.Stream{Rate: h.rate, Channels: h.channels, Depth: h.depth}
+	var err error
+	if s.dec, err = flacdec.New(s.fixed); err != nil {
+		return nil, err
+	}
 	s.info = Info{SampleRate: h.rate, Channels: h.channels, BitDepth: depth, Frames: h.total, Seekable: true, Codec: "flac", Tags: h.tags}
 	if h.total > 0 {
 		s.info.Tags.DurationMS = h.total * 1000 / int64(h.rate)
@@ -64,9 +72,42 @@ func (s *flacSource) restart(offset int64) error {
 	if _, err := s.m.Seek(offset, io.SeekStart); err != nil {
 		return fmt.Errorf("seek: %w", err)
 	}
-	s.br.Reset(s.m)
-	s.pending = nil
+	s.win, s.ended, s.pending = s.room[:0], false, nil
 	return nil
+}
+
+// more reads on behind win. It reports false at the end of the medium.
+func (s *flacSource) more() (bool, error) {
+	if s.ended {
+		return false, nil
+	}
+	if len(s.win) > len(s.room)/2 {
+		s.room = make([]byte, 2*len(s.room))
+	}
+	n := copy(s.room, s.win)
+	if n > maxFLACFrame {
+		return false, errors.New("a FLAC frame does not end")
+	}
+	k, err := io.ReadAtLeast(s.m, s.room[n:], 1)
+	s.win = s.room[:n+k]
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		s.ended, err = true, nil
+	}
+	return !s.ended, err
+}
+
+// take consumes n bytes of metadata and returns them, valid until the next call.
+func (s *flacSource) take(n int) ([]byte, error) {
+	for len(s.win) < n {
+		if ok, err := s.more(); err != nil {
+			return nil, err
+		} else if !ok {
+			return nil, io.ErrUnexpectedEOF
+		}
+	}
+	b := s.win[:n]
+	s.win = s.win[n:]
+	return b, nil
 }
 
 // readHead walks the metadata blocks (RFC 9639 section 8).
@@ -76,29 +117,29 @@ func (s *flacSource) readHead(start int64) error {
 	}
 	at := start + 4
 	for i := 0; ; i++ {
-		var h [4]byte
-		if _, err := io.ReadFull(s.br, h[:]); err != nil {
+		h, err := s.take(4)
+		if err != nil {
 			return fmt.Errorf("its FLAC metadata is cut off: %w", err)
 		}
+		last := h[0]&0x80 != 0
 		length := int(h[1])<<16 | int(h[2])<<8 | int(h[3])
 		kind := h[0] & 0x7F
 		if (i == 0) != (kind == 0) || i > 1000 {
 			return errors.New("its FLAC metadata is out of order")
 		}
 		at += 4 + int64(length)
-		var err error
 		switch {
 		case kind == 0:
 			err = s.readStreamInfo(length)
 		case kind == 4 && length <= 1<<20:
 			err = s.readComments(length)
-		default:
-			_, err = s.br.Discard(length)
+		default: // pictures, above all
+			err = s.restart(at)
 		}
 		if err != nil {
 			return fmt.Errorf("its FLAC metadata block %d: %w", kind, err)
 		}
-		if h[0]&0x80 != 0 {
+		if last {
 			s.head.data = at
 			return nil
 		}
@@ -109,8 +150,8 @@ func (s *flacSource) readStreamInfo(length int) error {
 	if length < 34 {
 		return fmt.Errorf("%d bytes, want 34", length)
 	}
-	b := make([]byte, length)
-	if _, err := io.ReadFull(s.br, b); err != nil {
+	b, err := s.take(length)
+	if err != nil {
 		return err
 	}
 	h := &s.head
@@ -130,8 +171,8 @@ func (s *flacSource) readStreamInfo(length int) error {
 
 // readComments reads a VORBIS_COMMENT block. What is malformed in it is left out.
 func (s *flacSource) readComments(length int) error {
-	b := make([]byte, length)
-	if _, err := io.ReadFull(s.br, b); err != nil {
+	b, err := s.take(length)
+	if err != nil {
 		return err
 	}
 	next := func() (string, bool) {
@@ -207,45 +248,39 @@ func (s *flacSource) Read(dst []int32) (int, error) {
 // decode makes the next FLAC frame pending and returns the number of its first sample,
 // as the stream counts.
 func (s *flacSource) decode() (first int64, err error) {
-	if b, err := s.br.Peek(3); err == io.EOF && len(b) == 0 || string(b) == "TAG" { // the end, or ID3v1
-		return 0, io.EOF
-	}
-	f, err := frame.New(s.br)
-	if err != nil {
-		return 0, s.bad(err)
-	}
-	if !s.fits(f) {
-		return 0, s.bad(errors.New("the format changes within the stream"))
-	}
-	f.BitsPerSample = uint8(s.head.depth)
-	if err := f.Parse(); err != nil {
-		return 0, s.bad(err)
-	}
-	s.buf = s.buf[:0]
-	for i := range int(f.BlockSize) {
-		for _, sub := range f.Subframes {
-			s.buf = append(s.buf, sub.Samples[i]<<s.shift)
+	for {
+		if len(s.win) == 0 && s.ended || bytes.HasPrefix(s.win, []byte("TAG")) { // the end, or ID3v1
+			return 0, io.EOF
 		}
+		h, err := flacdec.ParseHeader(s.win)
+		n := 0
+		if err == nil {
+			s.buf, n, err = s.dec.Frame(s.buf[:0], s.win, h)
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) && !s.ended {
+			if _, err := s.more(); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("broken FLAC frame at %.1f s: %w", float64(s.pos)/float64(s.head.rate), err)
+		}
+		s.win = s.win[n:]
+		if s.shift > 0 {
+			for i := range s.buf {
+				s.buf[i] <<= s.shift
+			}
+		}
+		s.pending = s.buf
+		return s.number(h), nil
 	}
-	s.pending = s.buf
-	return s.number(f), nil
-}
-
-func (s *flacSource) bad(err error) error {
-	return fmt.Errorf("broken FLAC frame at %.1f s: %w", float64(s.pos)/float64(s.head.rate), err)
-}
-
-// fits compares a frame header with STREAMINFO.
-func (s *flacSource) fits(f *frame.Frame) bool {
-	return f.BlockSize > 0 && f.Channels.Count() == s.head.channels &&
-		(f.SampleRate == 0 || int(f.SampleRate) == s.head.rate) &&
-		(f.BitsPerSample == 0 || int(f.BitsPerSample) == s.head.depth)
 }
 
 // number is the first sample of a frame.
-func (s *flacSource) number(f *frame.Frame) int64 {
-	if f.HasFixedBlockSize {
-		return int64(f.Num) * int64(s.head.maxBlock)
+func (s *flacSource) number(h flacdec.Header) int64 {
+	if h.Variable {
+		return int64(h.Number)
 	}
-	return int64(f.Num)
+	return int64(h.Number) * int64(s.head.maxBlock)
 }

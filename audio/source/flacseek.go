@@ -1,12 +1,11 @@
 package source
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 
-	"github.com/mewkiz/flac/frame"
+	"github.com/tutti-audio/tutti/audio/internal/flacdec"
 )
 
 // closeEnough is how near, in bytes, a search stops: decoding so much is cheaper than
@@ -98,8 +97,8 @@ func (s *flacSource) findFrame(from, to int64) (offset, sample int64, err error)
 		}
 		for i := 0; i+1 < len(b); i++ {
 			if b[i] == 0xFF && b[i+1]&0xFE == 0xF8 {
-				if f, err := frame.New(bytes.NewReader(b[i:])); err == nil && s.fits(f) && (s.head.total == 0 || s.number(f) < s.head.total) {
-					return at + int64(i), s.number(f), nil
+				if h, err := flacdec.ParseHeader(b[i:]); err == nil && h.Fits(s.fixed) == nil && (s.head.total == 0 || s.number(h) < s.head.total) {
+					return at + int64(i), s.number(h), nil
 				}
 			}
 		}

@@ -90,15 +90,21 @@ func (s *Service) accept(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return
 		}
+		if peer.Welcome, err = s.wait(opened, peer); err != nil {
+			_ = opened.Conn.Close(channel.CloseSilent, "")
+			return
+		}
 		sess, err := session.New(s.session, opened, peer)
 		if err != nil {
+			peer.Welcome()
 			return
 		}
 		leave()
 		s.enlist(sess)
+		run := func() { defer peer.Welcome(); s.run(sess) }
 		// A goroutine of its own: this one's stack grew with the handshake.
-		if !s.conns.Go(func() { s.run(sess) }) {
-			s.run(sess)
+		if !s.conns.Go(run) {
+			run()
 		}
 	})
 	if !started {
@@ -183,6 +189,21 @@ func handshakeResult(err error) string {
 		return metrics.ResultTimeout
 	}
 	return metrics.ResultFailed
+}
+
+// wait takes a place for a session that has no roles yet; welcome gives it back.
+func (s *Service) wait(o *session.Opened, peer session.Peer) (welcome func(), err error) {
+	if o.Admission != nil && len(o.Admission.Families) > 0 {
+		return func() {}, nil
+	}
+	welcome, err = s.lobby.Enter(peer.Address)
+	if err != nil {
+		s.m.Refused.WithLabelValues("waiting").Inc()
+		if s.quiet.ok() {
+			s.log.Warn("too many unapproved devices", obs.KeyAddr, peer.Address, obs.KeyClient, o.Conn.Peer())
+		}
+	}
+	return welcome, err
 }
 
 // enlist makes sess the client's live session. One that the client had before is

@@ -71,6 +71,11 @@ type Config struct {
 	MaxHalfOpen int
 	// MaxHalfOpenPerAddress is the same per IPv4 address or IPv6 /64 (default 16).
 	MaxHalfOpenPerAddress int
+	// MaxWaiting limits inbound sessions that wait for the operator's approval, in
+	// all (default 1,024): anybody can make up devices.
+	MaxWaiting int
+	// MaxWaitingPerAddress is the same per IPv4 address or IPv6 /64 (default 64).
+	MaxWaitingPerAddress int
 	// MaxMessage is the largest message a client may send, bytes (default 256 KiB).
 	MaxMessage int
 
@@ -96,6 +101,8 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxSessions, 20_000)
 	def(&c.MaxHalfOpen, 256)
 	def(&c.MaxHalfOpenPerAddress, 16)
+	def(&c.MaxWaiting, 1024)
+	def(&c.MaxWaitingPerAddress, 64)
 	def(&c.MaxMessage, 256<<10)
 	def(&c.HandshakeTimeout, 30*time.Second)
 	def(&c.WriteDeadline, 10*time.Second)
@@ -130,7 +137,8 @@ type Service struct {
 	log   *slog.Logger
 	m     *metrics.Metrics
 	trust *trust.Client
-	gate  *gate.Gate
+	gate  *gate.Gate // half-open connections
+	lobby *gate.Gate // inbound sessions without roles
 	hub   *hub.Hub
 	tapes *reel.Set
 	quiet *quieter
@@ -182,6 +190,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s := &Service{
 		cfg: cfg, d: d, log: log, m: metrics.New(d.Registerer), trust: tr,
 		gate: gate.New(cfg.MaxHalfOpen, cfg.MaxHalfOpenPerAddress), hub: hub.New(),
+		lobby: gate.New(cfg.MaxWaiting, cfg.MaxWaitingPerAddress),
 		quiet: &quieter{clock: d.Clock}, dialing: make(chan struct{}, maxDialing), state: errStarting,
 	}
 	s.tapes = reel.NewSet(reel.FromBus(d.Bus), d.House, d.Clock, log, func() { s.m.BadTapeChunks.Inc() })

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tutti-audio/tutti/sendspin/channel"
+	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
@@ -62,44 +64,60 @@ func TestInitFailuresSayWhy(t *testing.T) {
 	newDevice(r).join(r).clean()
 }
 
-// TestOddPrologue sends a client/init with odd white space and unknown fields: the
-// prologue is the bytes as they are.
+// TestOddPrologue sends a client/init with odd white space and unknown fields, and
+// goes through the whole handshake on it: the prologue is the bytes as they are.
 func TestOddPrologue(t *testing.T) {
 	r := newRig(t)
 	d := newDevice(r)
-	raw := rawDial(r)
 	odd := fmt.Sprintf("{ \"payload\"\n:{\"future\" : [1, {\"a\":null}],\t\"suite\":%q,\"client_id\":%q,\"version\":1 },\r\n\"type\":\"client/init\", \"x\":1}  ", d.suite, d.id())
-	if err := d.open(&rewriter{Transport: raw, first: []byte(odd)}); err == nil {
-		t.Fatal("a client that hashes other bytes than it sent must fail") // the device's own prologue is the plain one
+	conn := rawDial(r)
+	write := func(text bool, b []byte) {
+		t.Helper()
+		if err := conn.Write(t.Context(), text, b); err != nil {
+			t.Fatal(err)
+		}
 	}
-	// The same odd bytes on both sides: see channel's own tests for the matching
-	// client; here the server's part is that it parses them and answers.
-	raw = rawDial(r)
-	if err := raw.Write(t.Context(), true, []byte(odd)); err != nil {
-		t.Fatal(err)
+	read := func() []byte {
+		t.Helper()
+		_, b, err := conn.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Clone(b)
 	}
-	_, data, err := raw.Read(t.Context())
+	decode := func(b []byte) wire.Message {
+		t.Helper()
+		m, err := wire.Current().DecodeFromServer(b)
+		if err != nil {
+			t.Fatalf("%s: %v", b, err)
+		}
+		return m
+	}
+	write(true, []byte(odd))
+	serverInit := read()
+	server, err := noise.ParsePublicKey(decode(serverInit).(*wire.ServerInit).ServerID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := wire.Current().DecodeFromServer(data)
-	if _, ok := m.(*wire.ServerInit); !ok || err != nil {
-		t.Fatalf("got %s (%v), want server/init", data, err)
+	msg2, res, err := noise.Respond(noise.Config{
+		Suite: d.suite, Static: d.key, Peer: server, Prologue: append([]byte(odd), serverInit...), SentinelFallback: true,
+	}, func(string, noise.Category) (noise.PSK, bool, error) { return noise.PSK{}, false, nil },
+		decode(read()).(*wire.NoiseHandshake).Data)
+	if err != nil {
+		t.Fatal(err)
 	}
-	newDevice(r).join(r).clean()
-}
-
-// rewriter replaces the first message that is written.
-type rewriter struct {
-	channel.Transport
-	first []byte
-}
-
-func (w *rewriter) Write(ctx context.Context, text bool, data []byte) error {
-	if w.first != nil {
-		data, w.first = w.first, nil
+	body, err := wire.Current().Encode(&wire.NoiseHandshake{Data: msg2})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return w.Transport.Write(ctx, text, data)
+	write(true, body)
+	plain, err := res.Session.Open(nil, read())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, ok := decode(plain[1:]).(*wire.ServerHello); !ok || h.Name != "Tutti" {
+		t.Errorf("first encrypted message: %s", plain)
+	}
 }
 
 // tamper sits between a device and its socket and spoils one encrypted frame.
@@ -260,4 +278,23 @@ func TestWrongPathAndPlainHTTP(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// TestStrangersCannotTakeAllSessions: sessions that wait for approval are limited
+// per address; an approved one gives its place back.
+func TestStrangersCannotTakeAllSessions(t *testing.T) {
+	r := newRig(t, func(c *Config, _ *Deps) { c.MaxWaitingPerAddress = 2 })
+	r.pairing.unapprovedByDefault()
+	first := newDevice(r).join(r)
+	newDevice(r).join(r)
+	third := newDevice(r)
+	if err := third.dialIn(r); err == nil {
+		third.waitEnd()
+	}
+	for _, m := range third.messages() {
+		t.Errorf("the third stranger was sent a %s", m.Type())
+	}
+	r.pairing.decide(first.id(), approved, "approved", false, "player")
+	waitType[*wire.ServerActivate](first, 2)
+	newDevice(r).join(r)
 }

@@ -172,6 +172,9 @@ func (b *brain) note(e machine.Effect) {
 	case machine.Send:
 		if a, ok := e.Msg.(*wire.ServerActivate); ok {
 			b.s.log.Info("activated", "roles", a.ActiveRoles, "activities", a.Activities)
+			if len(a.ActiveRoles) > 0 && b.s.peer.Welcome != nil {
+				b.s.peer.Welcome()
+			}
 			b.lastActivities = a.Activities
 		}
 	case machine.StartStream:

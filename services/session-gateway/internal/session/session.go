@@ -79,6 +79,8 @@ type Peer struct {
 	Address string
 	// URL is what was dialled; "" for an inbound connection.
 	URL string
+	// Welcome, if set, is called when the client gets its first roles.
+	Welcome func()
 }
 
 // Ended is how a session ended.

@@ -23,7 +23,7 @@ func TestTakeOverFromTheTape(t *testing.T) {
 	want := r.file("music.flac", 40, 1)
 	doomed := bustest.Connect(t, srv)
 	stopOne := r.service(doomed, "one", func(c *Config) { c.AheadMS = 12_000 })
-	a, b := r.device("a", "flac:44100:16:2"), r.device("b", "flac:48000:24:2")
+	a, b := r.device("a", "flac:44100:16:2"), r.device("b", "pcm:44100:24:2")
 	g := r.make("House", a, b)
 	r.command(play(g, "music.flac"))
 	sa, sb := a.playing(0), b.playing(0)

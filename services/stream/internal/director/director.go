@@ -123,6 +123,9 @@ func (d *Director) Begin(ctx context.Context) {
 			d.repair(ctx, g, "")
 		}
 	}
+	for _, g := range d.sorted() { // what was in two groups
+		d.set(g, g.members)
+	}
 	for id := range d.Clients.All() {
 		d.Presence(ctx, id) // also remembers who is available
 	}

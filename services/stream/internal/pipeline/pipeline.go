@@ -105,6 +105,8 @@ const (
 	keepUS       = 3 * timeline.Micro // source audio kept behind now, for late renditions
 	finishUS     = 1_500_000          // the end is made so long before the players need it
 	lateUS       = 300_000            // a successor that is not open so long before the end comes after a gap
+	catchUpUS    = 3 * timeline.Micro // source audio in store that comes before encoding
+	behindUS     = timeline.Micro     // a rendition so far behind the clock gives up what is past
 	stallUS      = 100_000            // audio that would come later than this before its time is too late
 	rampUS       = 4 * timeline.Micro // what is made at once at a start; then the lead grows at rampFactor
 	rampFactor   = 8
@@ -200,6 +202,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 	p.want(p.cfg.Renditions)
 	defer func() { p.cfg.Metrics.renditions(-len(p.live)) }()
 	for ctx.Err() == nil {
+		p.catchUp(ctx, f)
 		now := p.cfg.House.NowMicros()
 		limit := now + p.ahead(now)
 		if p.stalled(ctx, now) {
@@ -225,6 +228,22 @@ func (p *Pipeline) ahead(now int64) int64 {
 		return full
 	}
 	return min(full, rampUS+rampFactor*max(now-p.started, 0)+max(p.epoch.T0-now, 0))
+}
+
+// catchUp takes what the feed has while little of it is in store, before any encoding:
+// so a stall is the source's fault and never that of a slow encoder.
+func (p *Pipeline) catchUp(ctx context.Context, f *feed) {
+	for range cap(f.out) {
+		if p.ended || p.epoch != nil && p.headUS() > p.cfg.House.NowMicros()+catchUpUS {
+			return
+		}
+		select {
+		case m := <-f.out:
+			p.take(ctx, m)
+		default:
+			return
+		}
+	}
 }
 
 // headUS is the house time where the audio that the feed has given ends.
@@ -427,6 +446,9 @@ func (p *Pipeline) produce(ctx context.Context, now, limit int64) bool {
 // chunk makes and publishes one chunk of r. It is false when r must wait.
 func (p *Pipeline) chunk(ctx context.Context, r *rendition.Rendition, now int64) bool {
 	begin := time.Now()
+	if r.Time() < now-behindUS {
+		p.skip(r, now)
+	}
 	data, c, st, err := r.Chunk(nil)
 	switch {
 	case err != nil:
@@ -435,10 +457,7 @@ func (p *Pipeline) chunk(ctx context.Context, r *rendition.Rendition, now int64)
 		p.lose(r.ID)
 		return true
 	case st == rendition.Lost:
-		p.cfg.Metrics.underrun()
-		frames := int64(rendition.ChunkFrames(r.Format, p.cfg.ChunkMS))
-		r.Jump((timeline.FrameAt(p.epoch.T0, now, r.Format.SampleRate)/frames + 1) * frames)
-		p.cfg.Log.Warn("tape has a hole: chunks could not be published in time", "rendition", r.ID)
+		p.skip(r, now)
 		return true
 	case st != rendition.Ready:
 		return false
@@ -452,6 +471,14 @@ func (p *Pipeline) chunk(ctx context.Context, r *rendition.Rendition, now int64)
 		}
 	}
 	return true
+}
+
+// skip leaves a hole on r's tape up to the next chunk that can still be heard.
+func (p *Pipeline) skip(r *rendition.Rendition, now int64) {
+	p.cfg.Metrics.underrun()
+	frames := int64(rendition.ChunkFrames(r.Format, p.cfg.ChunkMS))
+	r.Jump((timeline.FrameAt(p.epoch.T0, now, r.Format.SampleRate)/frames + 1) * frames)
+	p.cfg.Log.Warn("tape has a hole: its chunks could not be made or published in time", "rendition", r.ID)
 }
 
 // finish closes the epoch when nothing follows and the end draws near, or when what

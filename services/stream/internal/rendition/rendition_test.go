@@ -160,15 +160,15 @@ func TestResampledRenditionRunsOverItemJoins(t *testing.T) {
 
 func TestLateRenditionIsTheSame(t *testing.T) {
 	r := newReel()
-	r.item("a", cd, music(cd, 100_000, 3))
-	r.item("b", dat, music(dat, 100_000, 4))
-	r.item("c", hire, music(hire, 200_000, 5))
+	r.item("a", cd, music(cd, 30_000, 3))
+	r.item("b", dat, music(dat, 30_000, 4))
+	r.item("c", hire, music(hire, 40_000, 5))
 	r.close()
-	for _, format := range []string{"pcm:44100:24:2", "pcm:48000:24:2", "flac:96000:24:2", "pcm:22050:24:1", "pcm:32000:24:2"} {
+	for _, format := range []string{"pcm:44100:24:2", "pcm:48000:24:2", "flac:96000:24:2", "pcm:22050:24:1"} {
 		all, samples := play(t, rend(t, r, format, 0))
 		var frames int64
 		for i, c := range all {
-			if i%5 == 1 {
+			if i%6 == 2 {
 				chunks, late := play(t, rend(t, r, format, frames))
 				if len(chunks) != len(all)-i || chunks[0].TimestampUS != c.TimestampUS {
 					t.Fatalf("%s from chunk %d: %d chunks of %d", format, i, len(chunks), len(all))
@@ -180,7 +180,7 @@ func TestLateRenditionIsTheSame(t *testing.T) {
 			frames += int64(c.Frames)
 		}
 		f, _ := pcm.ParseFormat(format)
-		end := timeline.Zero().Add(100_000, 44100).Add(100_000, 48000).Add(200_000, 96000).Ceil(int64(f.SampleRate))
+		end := timeline.Zero().Add(30_000, 44100).Add(30_000, 48000).Add(40_000, 96000).Ceil(int64(f.SampleRate))
 		if frames != end {
 			t.Errorf("%s has %d frames, want %d", format, frames, end)
 		}

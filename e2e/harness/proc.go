@@ -188,3 +188,9 @@ func MustBuild(t testing.TB, pkg string) string {
 
 // ErrNotReady is the reason while a server does not answer /readyz.
 var ErrNotReady = errors.New("not ready")
+
+// Mentions tells whether the last line of a program's output contains want.
+func Mentions(output, want string) bool {
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	return strings.Contains(lines[len(lines)-1], want)
+}

@@ -38,14 +38,24 @@ func banner(ctx context.Context, p *process, b *built, out io.Writer) error {
 	line("identity", fingerprint(settings.GetServerId()))
 	line("admin token", tokenPlace(b))
 	line("data", p.cfg.DataDir)
-	if p.cfg.Music != "" {
-		line("music", p.cfg.Music)
-	} else {
-		line("music", "no folder (--music DIR); http addresses and tone:440 play")
-	}
+	line("music", musicText(p.cfg))
 	line("policy", policyText(settings.GetPairingPolicy()))
 	fmt.Fprintln(out)
+	if p.cfg.Demo {
+		return nil // the demo tells of its own rooms
+	}
 	return found(ctx, p, out)
+}
+
+func musicText(cfg Config) string {
+	switch {
+	case cfg.Music != "":
+		return cfg.Music
+	case cfg.Demo:
+		return "made up by Tutti (--music DIR plays yours)"
+	default:
+		return "no folder (--music DIR); http addresses and tone:440 play"
+	}
 }
 
 func tokenPlace(b *built) string {
@@ -96,8 +106,10 @@ func found(ctx context.Context, p *process, out io.Writer) error {
 	if len(lines) == 0 && p.cfg.MDNS {
 		lines = append(lines, "  found         no device yet; they appear by themselves (`tutti clients --watch`), `tutti doctor` tells why one does not")
 	}
-	fmt.Fprintln(out, strings.Join(lines, "\n"))
-	fmt.Fprintln(out)
+	if len(lines) > 0 {
+		fmt.Fprintln(out, strings.Join(lines, "\n"))
+		fmt.Fprintln(out)
+	}
 	return nil
 }
 

@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 // patience is how long a test waits for a fact.
 const patience = 20 * time.Second
 
+// requestTime is what a gateway gives a request.
+const requestTime = 3 * time.Second
+
 // forEachStore runs a test on both databases.
 func forEachStore(t *testing.T, run func(t *testing.T, cfg Config)) {
 	t.Run("sqlite", func(t *testing.T) { run(t, Config{DataDir: t.TempDir()}) })
@@ -167,7 +170,7 @@ func eventually(t testing.TB, what string, fact func() error) {
 }
 
 func (r *rig) request(subj string, req, resp proto.Message) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), requestTime)
 	defer cancel()
 	return r.bus.Request(ctx, subj, req, resp)
 }
@@ -240,12 +243,12 @@ func (r *rig) trustBucket() *bus.Bucket[pb.TrustRecord, *pb.TrustRecord] {
 	return b
 }
 
-func (r *rig) instances() *bus.Bucket[pb.Instance, *pb.Instance] {
+func (r *rig) instances() (b *bus.Bucket[pb.Instance, *pb.Instance]) {
 	r.t.Helper()
-	b, err := bus.OpenBucket[pb.Instance](context.Background(), r.bus, subject.BucketInstances, bus.BucketOptions{})
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	r.eventually("the bucket opens", func() (err error) { // its owner may be making it right now
+		b, err = bus.OpenBucket[pb.Instance](context.Background(), r.bus, subject.BucketInstances, bus.BucketOptions{})
+		return err
+	})
 	return b
 }
 

@@ -154,11 +154,15 @@ func (m *machine) Approve(t *rapid.T) {
 }
 
 func (m *machine) decide(t *rapid.T, f func(context.Context, *pb.ClientRequest) (*pb.TrustRecord, error), apply func(*modelClient)) {
-	id := m.pick()
+	id, before := m.pick(), m.ledger(t)
 	_, err := f(context.Background(), &pb.ClientRequest{ClientId: id, Actor: "admin"})
 	if m.tolerate(t, err, fault.NotFound, fault.Conflict) {
+		was := *m.of(id)
 		apply(m.of(id))
-		m.lines++
+		if was != *m.of(id) && m.ledger(t) != before+1 {
+			t.Fatalf("a decision left no line")
+		}
+		m.lines += m.ledger(t) - before
 	}
 }
 

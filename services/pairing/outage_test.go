@@ -265,7 +265,7 @@ func TestAnnouncementsSurviveTheBusAndTheProcess(t *testing.T) {
 			return nil
 		})
 		r.eventually("the event is there", func() error {
-			if ev := r.trustEvents(); len(ev) != 1 || ev[0].GetKind() != "approved" {
+			if ev := r.trustEvents(); len(ev) == 0 || ev[0].GetKind() != "approved" { // at least once
 				return fmt.Errorf("events %v", ev)
 			}
 			return nil
@@ -288,7 +288,8 @@ func TestAnnouncementsSurviveTheBusAndTheProcess(t *testing.T) {
 		r.serve()
 		r.eventually("the next process announces it", func() error {
 			ev := r.trustEvents()
-			if e := r.trustEntry(id); e.GetState() != denied || len(ev) != 2 || ev[1].GetKind() != "denied" || !ev[1].GetDisconnect() {
+			last := ev[len(ev)-1]
+			if e := r.trustEntry(id); e.GetState() != denied || last.GetKind() != "denied" || !last.GetDisconnect() {
 				return fmt.Errorf("entry %v, events %v", e, ev)
 			}
 			return nil

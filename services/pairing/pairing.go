@@ -130,7 +130,11 @@ func (s *Service) open(ctx context.Context, sup *actor.Supervisor, st desk.Store
 	}
 	var buckets herald.Buckets
 	err = s.try(ctx, "open the buckets", 0, func() (err error) {
-		buckets, err = herald.OpenBuckets(ctx, s.deps.Bus)
+		// Whatever is wrong with the bus is not for us to end over: another service
+		// may be opening the same bucket right now.
+		if buckets, err = herald.OpenBuckets(ctx, s.deps.Bus); err != nil {
+			err = fault.Wrap(fault.Unavailable, err, "the bus is not ready")
+		}
 		return err
 	})
 	if err != nil {

@@ -108,8 +108,11 @@ func (d *Desk) Deny(ctx context.Context, req *pb.ClientRequest) (*pb.TrustRecord
 // Revoke takes an approval back.
 func (d *Desk) Revoke(ctx context.Context, req *pb.ClientRequest) (*pb.TrustRecord, error) {
 	return d.decide(ctx, req.GetClientId(), req.GetActor(), func(c trust.Client) (ruling, error) {
-		next, err := c.Revoke(d.policy(false), d.now())
-		return ruling{next: next, audit: "client.revoked", detail: describe(c), event: "revoked"}, err
+		next, changed, err := c.Revoke(d.policy(false), d.now())
+		if err != nil || !changed {
+			return ruling{next: next}, err
+		}
+		return ruling{next: next, audit: "client.revoked", detail: describe(c), event: "revoked"}, nil
 	})
 }
 

@@ -18,10 +18,13 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// opTimeout bounds one view or transaction, waiting for a connection included.
-// It is shorter than the deadline of a bus request (5 s), so that the requester
-// hears the reason instead of a timeout.
-const opTimeout = 4 * time.Second
+const (
+	// opTimeout bounds one view or transaction, waiting for a connection included.
+	opTimeout = 4 * time.Second
+	// replyMargin is kept of a request's own deadline, so that the requester hears
+	// the reason instead of a timeout.
+	replyMargin = 300 * time.Millisecond
+)
 
 // RefusedError says that the database answered and will not let us in, or that
 // its URL cannot be used: trying again does not help.
@@ -57,7 +60,12 @@ func migrationsFor(dir string) fs.FS {
 // bounded gives an operation its deadline, and turns a deadline that passed into
 // the reason. The caller's own cancellation stays what it is.
 func bounded(ctx context.Context, who string, fn func(ctx context.Context) error) error {
-	opCtx, cancel := context.WithTimeout(ctx, opTimeout)
+	limit := opTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		limit = min(limit, max(left-replyMargin, left/2))
+	}
+	opCtx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := fn(opCtx)
 	if err == nil || errors.Is(err, desk.ErrNotFound) {
@@ -68,7 +76,7 @@ func bounded(ctx context.Context, who string, fn func(ctx context.Context) error
 		return err
 	}
 	if ctx.Err() == nil && errors.Is(opCtx.Err(), context.DeadlineExceeded) {
-		return fault.New(fault.Unavailable, "%s does not answer: nothing came back within %s", who, opTimeout)
+		return fault.New(fault.Unavailable, "%s does not answer: nothing came back within %s", who, limit.Round(time.Millisecond))
 	}
 	return err
 }

@@ -55,14 +55,18 @@ func (c Client) Deny(now time.Time) Client {
 	return n
 }
 
-// Revoke takes an approval back. Conflict when there is none.
-func (c Client) Revoke(p Policy, now time.Time) (Client, error) {
+// Revoke takes an approval back. changed is false when that was done already.
+// Conflict when there was none to take.
+func (c Client) Revoke(p Policy, now time.Time) (next Client, changed bool, err error) {
+	if c.Approval == nil && c.Decision == DecidedRevoked {
+		return c, false, nil
+	}
 	if c.Approval == nil {
-		return c, fault.New(fault.Conflict, "client %s has no approval to revoke: it is %s", c.ID, c.State())
+		return c, false, fault.New(fault.Conflict, "client %s has no approval to revoke: it is %s", c.ID, c.State())
 	}
 	n := c.clone()
 	n.Approval = nil
 	n.Decision, n.DecidedAt = DecidedRevoked, now
 	n.wait(p, now)
-	return n, nil
+	return n, true, nil
 }

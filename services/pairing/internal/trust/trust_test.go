@@ -117,12 +117,15 @@ func TestDecisionsHaveAWayOut(t *testing.T) {
 	if err != nil || changed || again.Label != "Kitchen" {
 		t.Fatalf("approve twice: changed %v, %v, label %q", changed, err, again.Label)
 	}
-	off, err := yes.Revoke(strict, t0)
-	if err != nil || off.State() != Unapproved || off.Waiting == nil || off.Waiting.Reason != WaitRevoked {
+	off, changed, err := yes.Revoke(strict, t0)
+	if err != nil || !changed || off.State() != Unapproved || off.Waiting == nil || off.Waiting.Reason != WaitRevoked {
 		t.Fatalf("revoke: %+v %v", off, err)
 	}
-	if _, err := off.Revoke(strict, t0); err == nil || !strings.Contains(err.Error(), "unapproved") {
-		t.Fatalf("revoke twice: %v, want a conflict that names the state", err)
+	if _, changed, err := off.Revoke(strict, t0); err != nil || changed {
+		t.Fatalf("revoke twice: changed %v, %v", changed, err)
+	}
+	if _, _, err := c.Revoke(strict, t0); err == nil || !strings.Contains(err.Error(), "unapproved") {
+		t.Fatalf("revoke of nothing: %v, want a conflict that names the state", err)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -293,6 +294,9 @@ func readCause(err error) machine.Close {
 	var closed *channel.CloseError
 	var network net.Error
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// Only writes have a deadline; the connection tells its reader as well.
+		return machine.Close{Reason: machine.ReasonWriteDeadline, Detail: "the client does not read what it is sent"}
 	case errors.As(err, &closed):
 		return machine.Close{Reason: machine.ReasonPeerClosed, Detail: closed.Error()}
 	case errors.As(err, &network), isEOF(err), errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):

@@ -223,6 +223,9 @@ func (a *API) moveClient(ctx context.Context, c *model.Client, groupID string) e
 	case c.GroupID:
 		return nil
 	case "":
+		if g := a.d.Projection.Snapshot().Group(c.GroupID); g == nil || g.GetSolo() {
+			return nil // it is alone already
+		}
 		return a.removeMember(ctx, c.GroupID, c)
 	}
 	_, err := a.addMember(ctx, groupID, c)

@@ -47,7 +47,7 @@ func (a *API) queueRoutes() {
 	}, a.clearQueue)
 	register(a, route{
 		id: "browse-library", method: http.MethodGet, path: "/api/v1/library", tag: tagLibrary, role: auth.RoleViewer,
-		summary: "Browse the music folder", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
+		summary: "Browse the music folder", errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, a.library)
 }
 

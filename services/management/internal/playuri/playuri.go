@@ -24,7 +24,9 @@ const (
 // operator. It cannot know whether the thing exists: that is the stream
 // service's answer.
 //
-// Allowed are a path below the music folder, file:, http:, https: and tone:.
+// Allowed are a path below the music folder (a folder, too), file:, http:, https:,
+// tone: and synth: (the demo's pieces). A word before a colon that is none of the
+// known schemes belongs to a path, as in "Mozart: Requiem.flac".
 func Check(uri string) error {
 	switch {
 	case uri == "":
@@ -47,10 +49,15 @@ func Check(uri string) error {
 		return checkFile(uri)
 	case "tone":
 		return checkTone(rest)
+	case "synth":
+		return checkSynth(rest)
 	case "pipe", "source":
 		return fmt.Errorf("%s: sources cannot be played yet; use a file, an http(s) address or tone:440", scheme)
 	}
-	return fmt.Errorf("scheme %q is none of file, http, https, tone; write ./%s for a file of that name", scheme, uri)
+	if strings.HasPrefix(rest, "//") {
+		return fmt.Errorf("scheme %q is none of file, http, https, tone", scheme)
+	}
+	return checkPath(uri)
 }
 
 // cutScheme splits off a scheme of RFC 3986. A colon after a slash belongs to a
@@ -80,9 +87,6 @@ func checkPath(p string) error {
 	clean := path.Clean(p)
 	if clean == ".." || strings.HasPrefix(clean, "../") {
 		return fmt.Errorf("leaves the music folder")
-	}
-	if clean == "." {
-		return fmt.Errorf("names the music folder itself: name a file in it")
 	}
 	return nil
 }
@@ -128,6 +132,15 @@ func checkTone(hz string) error {
 	f, err := strconv.ParseFloat(hz, 64)
 	if err != nil || !(f >= minTone && f <= maxTone) {
 		return fmt.Errorf("is a tone of %q Hz: give a number from %d to %d, such as tone:440", hz, minTone, maxTone)
+	}
+	return nil
+}
+
+func checkSynth(name string) error {
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	}) {
+		return fmt.Errorf("names no piece of the demo: 'tutti library' lists them")
 	}
 	return nil
 }

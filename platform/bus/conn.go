@@ -84,7 +84,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 		if cfg.URL != "" {
 			return nil, errors.New("bus: both an address and an embedded server are configured; choose one")
 		}
-		srv, err := startEmbedded(*cfg.Embedded)
+		srv, err := startEmbedded(*cfg.Embedded, c.log)
 		if err != nil {
 			return nil, err
 		}

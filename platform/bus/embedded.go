@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
@@ -32,11 +33,12 @@ type EmbeddedConfig struct {
 type embedded struct {
 	srv     *server.Server
 	tempDir string
+	unlock  func()
 }
 
 // startEmbedded starts a server and waits until it can be used.
-func startEmbedded(cfg EmbeddedConfig) (*embedded, error) {
-	e := &embedded{}
+func startEmbedded(cfg EmbeddedConfig, log *slog.Logger) (*embedded, error) {
+	e := &embedded{unlock: func() {}}
 	dir := cfg.StoreDir
 	if dir == "" {
 		tmp, err := os.MkdirTemp("", "tutti-bus-")
@@ -47,6 +49,12 @@ func startEmbedded(cfg EmbeddedConfig) (*embedded, error) {
 	} else if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("bus: make the store folder (set --data-dir to a writable folder): %w", err)
 	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		e.release()
+		return nil, err
+	}
+	e.unlock = unlock
 	opts := &server.Options{
 		ServerName: "tutti-embedded", JetStream: true, StoreDir: dir,
 		SyncInterval: syncInterval, DontListen: true,
@@ -55,22 +63,23 @@ func startEmbedded(cfg EmbeddedConfig) (*embedded, error) {
 	if cfg.Listen != "" {
 		host, port, err := splitListen(cfg.Listen)
 		if err != nil {
-			e.removeTemp()
+			e.release()
 			return nil, err
 		}
 		opts.DontListen, opts.Host, opts.Port = false, host, port
 	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
-		e.removeTemp()
+		e.release()
 		return nil, fmt.Errorf("bus: make the embedded server: %w", err)
 	}
 	e.srv = srv
+	srv.SetLoggerV2(serverLog{log}, false, false, false)
 	srv.Start()
 	if !srv.ReadyForConnections(embeddedStart) || !srv.JetStreamEnabled() {
 		e.stop(context.Background())
 		return nil, fmt.Errorf("bus: embedded server did not come up on store %s: "+
-			"is another tutti using it, or is the disk full?", dir)
+			"is the disk full, or a file damaged? The log has what the server said", dir)
 	}
 	return e, nil
 }
@@ -98,7 +107,7 @@ func (e *embedded) stop(ctx context.Context) {
 		defer close(done)
 		e.srv.Shutdown()
 		e.srv.WaitForShutdown()
-		e.removeTemp()
+		e.release()
 	}()
 	select {
 	case <-done:
@@ -106,8 +115,28 @@ func (e *embedded) stop(ctx context.Context) {
 	}
 }
 
-func (e *embedded) removeTemp() {
+// release gives back what the server used on disk.
+func (e *embedded) release() {
+	e.unlock()
 	if e.tempDir != "" {
 		_ = os.RemoveAll(e.tempDir)
 	}
 }
+
+// serverLog hands what the embedded server complains about to our log. Its notices
+// are about clients and streams, which this package reports itself.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Noticef(string, ...any) {}
+func (l serverLog) Debugf(string, ...any)  {}
+func (l serverLog) Tracef(string, ...any)  {}
+func (l serverLog) Warnf(format string, a ...any) {
+	l.log.Warn("bus: embedded server", "err", fmt.Sprintf(format, a...))
+}
+func (l serverLog) Errorf(format string, a ...any) {
+	l.log.Error("bus: embedded server", "err", fmt.Sprintf(format, a...))
+}
+
+// Fatalf does not end the process: the server shuts down by itself, and the owner of
+// the connection hears of it.
+func (l serverLog) Fatalf(format string, a ...any) { l.Errorf(format, a...) }

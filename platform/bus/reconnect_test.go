@@ -223,3 +223,24 @@ func writeAndWait(t *testing.T, dir string) {
 	fmt.Print("written")
 	select {} // until the parent kills us
 }
+
+func TestOneServerPerStore(t *testing.T) {
+	dir := t.TempDir()
+	cfg := bus.Config{Embedded: &bus.EmbeddedConfig{StoreDir: dir}}
+	c, err := bus.Connect(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bus.Connect(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "another process uses "+dir) {
+		t.Fatalf("second server: %v", err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = bus.Connect(t.Context(), cfg); err != nil {
+		t.Fatalf("after the first has ended: %v", err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

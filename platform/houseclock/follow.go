@@ -165,7 +165,8 @@ func (f *Follower) run(ctx context.Context) {
 func (f *Follower) local(s state) {
 	m := f.o.mono()
 	info := Info{Leader: s.Leader, Role: RoleLocal}
-	f.move(m, m+s.OffsetUS, 0, info)
+	// The leader's next heartbeat finds the difference gone, or less.
+	f.move(m, m+s.OffsetUS, 0, heartbeat, info)
 }
 
 // fitted moves towards the filter's estimate.
@@ -175,11 +176,12 @@ func (f *Follower) fitted(s state, filter Filter) {
 	// The filter's own rate over the coming interval, as ppb.
 	span := burstInterval.Microseconds()
 	rate := (filter.ServerTime(m+span) - target - span) * 1_000_000_000 / span
-	f.move(m, target, rate, Info{Leader: s.Leader, UncertaintyUS: int64(filter.StdDev() + 0.5), Role: RoleFitted})
+	f.move(m, target, rate, burstInterval, Info{Leader: s.Leader, UncertaintyUS: int64(filter.StdDev() + 0.5), Role: RoleFitted})
 }
 
-// move sets the first mapping, or slews the one there is.
-func (f *Follower) move(m, target, ratePPB int64, info Info) {
+// move sets the first mapping, or slews the one there is so that it meets target
+// after over, as far as the bound allows.
+func (f *Follower) move(m, target, ratePPB int64, over time.Duration, info Info) {
 	cur := f.p.Load()
 	if cur == nil {
 		f.p.Store(&mapping{mono0: m, house0: target, ppb: ratePPB, info: info})
@@ -190,7 +192,7 @@ func (f *Follower) move(m, target, ratePPB int64, info Info) {
 		f.p.Store(&mapping{mono0: m, house0: target, info: info})
 		return
 	}
-	f.p.Store(cur.slewTo(m, target, burstInterval, ratePPB, info))
+	f.p.Store(cur.slewTo(m, target, over, ratePPB, info))
 }
 
 // burst makes burstSize exchanges and feeds the best to the filter.

@@ -6,6 +6,7 @@
 //   - convert: channel mapping, resampling and bit depth in the right order
 //   - encode, decode: Sendspin codec units (pcm, flac) to and from samples
 //   - wav: a streaming RIFF/WAVE writer and a bounded reader
+//   - internal/flacenc, internal/flacdec: FLAC frames, one at a time, without allocations
 //   - synth: music that Tutti synthesises for the demo and for tests
 //
 // Everywhere samples are []int32, interleaved by channel and right-aligned at the

@@ -111,8 +111,8 @@ func TestReferenceEncoder(t *testing.T) {
 	dir := t.TempDir()
 	raw, out := filepath.Join(dir, "x.raw"), filepath.Join(dir, "x.flac")
 	for _, depth := range []int{8, 16, 24} {
-		for _, ch := range []int{1, 2, 5} {
-			x := signal(30000, ch, depth)
+		for _, ch := range []int{1, 2} {
+			x := signal(13000, ch, depth)
 			var b []byte
 			for _, v := range x {
 				for i := range depth / 8 {
@@ -122,7 +122,7 @@ func TestReferenceEncoder(t *testing.T) {
 			if err := os.WriteFile(raw, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			for _, opts := range []string{"-0", "-3", "-5", "-8", "-8 -e -p", "-l 32 --lax -b 16384", "-b 16 --lax", "-r 0,15 --lax -b 32768", "-q 15 -l 12", "-l 0", "-b 4410", "--disable-constant-subframes --disable-fixed-subframes", "--disable-fixed-subframes -l 1"} {
+			for _, opts := range []string{"-2", "-0", "-3", "-5", "-8", "-8 -e -p", "-l 32 --lax -b 16384", "-b 16 --lax", "-r 0,15 --lax -b 32768", "-q 15 -l 12", "-l 0", "-b 4410", "--disable-constant-subframes --disable-fixed-subframes", "--disable-fixed-subframes -l 1"} {
 				args := append(strings.Fields(opts), "-f", "-s", "--force-raw-format", "--endian=little", "--sign=signed", "-o", out,
 					fmt.Sprint("--channels=", ch), fmt.Sprint("--bps=", depth), "--sample-rate=44100", raw)
 				if msg, err := exec.Command(bin, args...).CombinedOutput(); err != nil {

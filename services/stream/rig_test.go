@@ -46,11 +46,14 @@ type rig struct {
 	presence *bus.Bucket[tuttiv1.ClientPresence, *tuttiv1.ClientPresence]
 	groups   *groupBucket
 	tapes    *tapes
+	// ttl of the leases. Long, because a busy machine must not make a group move where
+	// a test does not expect it.
+	ttl time.Duration
 }
 
 func newRig(t *testing.T, c *bus.Conn) *rig {
 	t.Helper()
-	r := &rig{t: t, bus: c, music: t.TempDir()}
+	r := &rig{t: t, bus: c, music: t.TempDir(), ttl: 15 * time.Second}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	var err error
@@ -79,7 +82,7 @@ func embedded(t *testing.T, change ...func(*Config)) *rig {
 // service runs an instance until the end of the test, or until stop.
 func (r *rig) service(c *bus.Conn, id string, change ...func(*Config)) (stop func()) {
 	r.t.Helper()
-	lm, err := lease.NewManager(c, id, lease.Options{TTL: 3 * time.Second})
+	lm, err := lease.NewManager(c, id, lease.Options{TTL: r.ttl})
 	if err != nil {
 		r.t.Fatal(err)
 	}

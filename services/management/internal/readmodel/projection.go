@@ -278,6 +278,7 @@ func (h *projector) doAwait(m awaitMsg) {
 		close(m.done)
 		return
 	}
+	h.wake(h.p.Snapshot()) // forgets those who left, so that the list is as long as the requests that run
 	h.waiters = append(h.waiters, m)
 }
 

@@ -31,7 +31,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// Walks of the model are slow on a real database; -rapid.checks=1000 asks for more.
-	if err := flag.Set("rapid.checks", "20"); err != nil {
+	if err := flag.Set("rapid.checks", "30"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)

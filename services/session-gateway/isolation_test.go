@@ -124,10 +124,15 @@ func TestSessionsSurviveTheBus(t *testing.T) {
 	srv := bustest.StartServer(t)
 	r := newRigOn(t, bustest.Connect(t, srv))
 	d := r.ready(func(d *device) { d.hello.Player.BufferCapacity = 4 * (chunkLen + wire.AudioHeaderLen) })
+	// A player with room for everything shares the ring: when it has all chunks, the
+	// ring has them.
+	full := r.ready()
 	begin := r.soon()
 	r.recorder("g1", "a", 1, begin).write(25)
 	r.mustCommand(d.id(), startCmd("g1", "a", 1, begin))
+	r.mustCommand(full.id(), startCmd("g1", "a", 1, begin))
 	d.waitChunks(6)
+	full.waitChunks(25)
 	srv.Stop()
 	chunks := d.waitChunks(25) // the player holds 4: the rest comes out of the ring
 	d.settle(r)                // clock replies need no bus

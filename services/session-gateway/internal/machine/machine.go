@@ -180,8 +180,11 @@ func (m *Machine) Admit(a Admission, now int64) []Effect {
 	m.setActivities()
 	out = append(out, m.activate())
 	out = append(out, m.bringUpToDate(before, now)...)
-	if m.group == nil && m.groupWant != nil {
+	switch {
+	case m.group == nil && m.groupWant != nil:
 		out = append(out, m.sendGroup()...)
+	case len(m.roles) == 0:
+		out = append(out, m.provisionalGroup()...) // nobody else will
 	}
 	return append(out, Changed{})
 }

@@ -135,12 +135,12 @@ func TestActivationFollowsTrust(t *testing.T) {
 		want string
 	}{
 		"approved":                      {Config{Hello: hello(), Category: "sn"}, all, "activate [] [player@v1 metadata@v1 controller@v1]; presence"},
-		"unapproved":                    {Config{Hello: hello(), Category: "sn"}, Admission{State: tuttiv1.TrustState_TRUST_STATE_UNAPPROVED}, "activate [] []; presence"},
+		"unapproved":                    {Config{Hello: hello(), Category: "sn"}, Admission{State: tuttiv1.TrustState_TRUST_STATE_UNAPPROVED}, "activate [] []; group solo- stopped; presence"},
 		"some roles":                    {Config{Hello: hello(), Category: "lt"}, Admission{Families: []string{"metadata"}}, "activate [] [metadata@v1]; presence"},
 		"paired, unpaired access off":   {Config{Hello: locked, Category: "lt"}, all, "activate [] [player@v1 metadata@v1 controller@v1]; presence"},
-		"unpaired, unpaired access off": {Config{Hello: locked, Category: "sn"}, all, "activate [] []; presence"},
+		"unpaired, unpaired access off": {Config{Hello: locked, Category: "sn"}, all, "activate [] []; group solo- stopped; presence"},
 		"mismatch": {Config{Hello: hello(), Category: "sn", Mismatch: true},
-			Admission{State: tuttiv1.TrustState_TRUST_STATE_CREDENTIAL_MISMATCH, Families: all.Families}, "activate [] []; presence"},
+			Admission{State: tuttiv1.TrustState_TRUST_STATE_CREDENTIAL_MISMATCH, Families: all.Families}, "activate [] []; group solo- stopped; presence"},
 	} {
 		expect(t, name, New(c.cfg).Admit(c.a, 0), c.want)
 	}
@@ -151,7 +151,7 @@ func TestRevocationEndsTheStreamFirst(t *testing.T) {
 	run(t, m, "start", start("g", "r", 1), "activate [playback] [player@v1 metadata@v1 controller@v1]; start g/r epoch 1; presence")
 	expect(t, "event", m.TrustChanged(&tuttiv1.TrustChanged{}), "machine.AskAdmission")
 	none := Admission{State: tuttiv1.TrustState_TRUST_STATE_UNAPPROVED}
-	expect(t, "revoked", m.Admit(none, 0), "end at 0 drain false; activate [] []; presence")
+	expect(t, "revoked", m.Admit(none, 0), "end at 0 drain false; activate [] []; group solo-c stopped; presence")
 	expect(t, "same again", m.Admit(none, 0), "")
 	refuse(t, m, "start", start("g", "r", 1), fault.Conflict)
 	// Back again: the old player state is stale until the client reports anew.

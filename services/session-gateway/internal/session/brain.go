@@ -39,6 +39,7 @@ type (
 	pingTick     struct{}
 	pong         struct{ rtt time.Duration }
 	forwarded    struct{}
+	overdueTick  struct{}
 	forceClose   struct{ machine.Close }
 )
 
@@ -52,6 +53,9 @@ const (
 	// seenEvery is after how many pings an otherwise quiet client's record is
 	// refreshed: last_seen_at, round trip, last clock exchange.
 	seenEvery = 4
+	// grace is how long the stream service has to tell a client of its group and of
+	// its roles' state before the session does.
+	grace = time.Second
 )
 
 // brain is the session's actor: it feeds the machine and carries out its effects.
@@ -68,7 +72,7 @@ type brain struct {
 	ticking          bool
 	lastActivities   []string
 
-	pingTimer, statusTimer, closeTimer func()
+	pingTimer, statusTimer, closeTimer, overdueTimer func()
 }
 
 func newBrain(s *Session) *brain {
@@ -100,6 +104,7 @@ func (b *brain) Handle(ctx context.Context, in input) error {
 	case admitted:
 		b.asking = false
 		b.do(b.m.Admit(in.a, now))
+		b.expect()
 		if b.askAgain {
 			b.askAgain = false
 			b.ask()
@@ -117,10 +122,20 @@ func (b *brain) Handle(ctx context.Context, in input) error {
 	case forwarded:
 		b.forwarding = false
 		b.forwardNext()
+	case overdueTick:
+		b.do(b.m.Overdue(now))
 	case forceClose:
 		s.Close(in.Close)
 	}
 	return nil
+}
+
+// expect gives the stream service its time to tell the client what it is owed.
+func (b *brain) expect() {
+	if b.overdueTimer != nil {
+		b.overdueTimer()
+	}
+	b.overdueTimer = b.later(grace, overdueTick{})
 }
 
 // begin sends the first server/activate, then makes the session known.
@@ -131,6 +146,7 @@ func (b *brain) begin(now int64) {
 		a = *s.o.Admission
 	}
 	b.do(b.m.Admit(a, now))
+	b.expect()
 	if s.o.Admission == nil {
 		b.ask()
 	}
@@ -211,7 +227,7 @@ func (b *brain) Start(context.Context) error { return nil }
 // that the session did not ask for is a crash, and the session ends with it.
 func (b *brain) Close(context.Context) {
 	b.s.Close(machine.Close{Reason: machine.ReasonInternal, Detail: "the session's actor crashed"})
-	for _, cancel := range []func(){b.pingTimer, b.statusTimer, b.closeTimer} {
+	for _, cancel := range []func(){b.pingTimer, b.statusTimer, b.closeTimer, b.overdueTimer} {
 		if cancel != nil {
 			cancel()
 		}

@@ -157,10 +157,23 @@ type problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
+	Errors []struct {
+		Location string `json:"location"`
+		Message  string `json:"message"`
+	} `json:"errors"`
 }
 
-// Error is the detail, which names the thing, the cause and the next step.
+// Error is the detail, which names the thing, the cause and the next step. Of
+// fields out of range it is the fields alone: who typed a command sees no body.
 func (p *problem) Error() string {
+	if p.Status == http.StatusUnprocessableEntity && len(p.Errors) > 0 {
+		parts := make([]string, 0, len(p.Errors))
+		for _, e := range p.Errors {
+			_, field, _ := strings.Cut(e.Location, ".")
+			parts = append(parts, strings.TrimSpace(field+" "+e.Message))
+		}
+		return strings.Join(parts, "; ")
+	}
 	if p.Detail != "" {
 		return p.Detail
 	}

@@ -3,7 +3,10 @@ module github.com/tutti-audio/tutti/e2e
 go 1.26.0
 
 require (
+	github.com/flynn/noise v1.1.0
+	github.com/mewkiz/flac v1.0.14
 	github.com/tutti-audio/tutti/audio v0.0.0
+	github.com/tutti-audio/tutti/platform v0.0.0
 	github.com/tutti-audio/tutti/sendspin v0.0.0
 	github.com/tutti-audio/tutti/services/pairing v0.0.0
 )
@@ -11,7 +14,6 @@ require (
 require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/dhowden/tag v0.0.0-20240417053706-3d75831295e8 // indirect
-	github.com/flynn/noise v1.1.0 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
 	github.com/hajimehoshi/go-mp3 v0.3.4 // indirect
 	github.com/icza/bitio v1.1.0 // indirect
@@ -20,7 +22,6 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0 // indirect
 	github.com/jonboulle/clockwork v0.5.0 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
-	github.com/mewkiz/flac v1.0.14 // indirect
 	github.com/mewkiz/pkg v0.0.0-20250417130911-3f050ff8c56d // indirect
 	github.com/mewpkg/term v0.0.0-20241026122259-37a80af23985 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect

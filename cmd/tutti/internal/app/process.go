@@ -51,6 +51,8 @@ func openProcess(ctx context.Context, cfg Config, logTo io.Writer, leadClock boo
 		return nil, err
 	}
 	p.log = log
+	// The mDNS library writes to the standard logger: let it end up in ours.
+	slog.SetDefault(log)
 	if err := p.connect(ctx, leadClock); err != nil {
 		p.close()
 		return nil, err

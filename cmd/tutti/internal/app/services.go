@@ -44,12 +44,16 @@ func build(p *process, names []string) (*built, error) {
 }
 
 func (b *built) add(p *process, name string) error {
-	log := p.log.With(obs.KeyService, name)
+	log := p.log
+	if name == "stream" || name == "management" { // the others name themselves
+		log = log.With(obs.KeyService, name)
+	}
 	switch name {
 	case "pairing":
 		s, err := pairing.New(pairing.Config{
 			InstanceID: p.instance, Version: p.cfg.Version, DatabaseURL: p.cfg.DatabaseURL, DataDir: p.cfg.DataDir,
-			DeploymentKeyFile: p.cfg.KeyFile, ServerName: p.cfg.Name, Languages: p.cfg.Languages, Policy: p.cfg.Policy,
+			DeploymentKeyFile: p.cfg.KeyFile, DeploymentKey: pairing.SecretText(p.cfg.Key), ServerName: p.cfg.Name,
+			Languages: p.cfg.Languages, Policy: p.cfg.Policy, ControllerPolicy: p.cfg.ControllerPolicy,
 		}, pairing.Deps{Bus: p.bus, Leases: p.leases, Log: log, Registerer: p.reg})
 		if err != nil {
 			return err
@@ -82,6 +86,7 @@ func (b *built) add(p *process, name string) error {
 		if err != nil {
 			return err
 		}
+		p.health.Add(name, s.Ready)
 		b.services = append(b.services, service{name, s.Run})
 	case "management":
 		s, err := management.New(management.Config{

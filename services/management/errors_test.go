@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tutti-audio/tutti/services/management"
+	"github.com/tutti-audio/tutti/services/management/internal/api"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
 )
 
@@ -132,9 +133,13 @@ func TestBodyLimit(t *testing.T) {
 }
 
 // TestDeadServiceIs503 holds "never a hang": a service that is gone is told of at
-// once, one that does not answer within 5 s.
+// once, one that does not answer within 5 s (here: its default is below that, and
+// what is configured counts).
 func TestDeadServiceIs503(t *testing.T) {
-	w := newWorld(t)
+	if api.DefaultRequestTimeout >= 5*time.Second {
+		t.Errorf("the default is %s", api.DefaultRequestTimeout)
+	}
+	w := newWorld(t, func(c *management.Config) { c.RequestTimeout = time.Second })
 	id := w.fakes.device("Kitchen")
 	stranger := w.fakes.device("Stranger", waiting("new"))
 	w.known(id, stranger)

@@ -38,7 +38,7 @@ type fakes struct {
 	nextID   int
 	services map[string]*bus.Service
 	onForget func()        // runs when a client was forgotten
-	hold     chan struct{} // when set, handlers wait for it or for their deadline
+	hold     chan struct{} // when set, handlers wait for it
 }
 
 func startFakes(t *testing.T, c *bus.Conn, house *houseclock.Manual) *fakes {
@@ -97,7 +97,7 @@ func (f *fakes) kill(name string) {
 	}
 }
 
-// hang makes every handler wait until the returned release is called.
+// hang makes every handler silent until the returned release is called.
 func (f *fakes) hang() (release func()) {
 	ch := make(chan struct{})
 	f.mu.Lock()
@@ -111,16 +111,12 @@ func (f *fakes) hang() (release func()) {
 	})
 }
 
-func (f *fakes) pass(ctx context.Context) {
+func (f *fakes) pass() {
 	f.mu.Lock()
 	hold := f.hold
 	f.mu.Unlock()
-	if hold == nil {
-		return
-	}
-	select {
-	case <-hold:
-	case <-ctx.Done():
+	if hold != nil {
+		<-hold
 	}
 }
 
@@ -132,7 +128,7 @@ func handle[Req, Resp any, PReq interface {
 	proto.Message
 }](f *fakes, s *bus.Service, subj string, h func(ctx context.Context, r PReq) (PResp, error)) {
 	err := bus.Handle(s, subj, func(ctx context.Context, r PReq) (PResp, error) {
-		f.pass(ctx)
+		f.pass()
 		return h(ctx, r)
 	})
 	if err != nil {
@@ -423,7 +419,7 @@ func (f *fakes) device(name string, change ...func(*pb.ClientPresence, *pb.Trust
 		return id
 	}
 	stop, err := bus.HandleExclusive(f.bus, subject.Session(id), func(ctx context.Context, r *pb.SessionCommand) (*pb.SessionReply, error) {
-		f.pass(ctx)
+		f.pass()
 		f.mu.Lock()
 		f.commands = append(f.commands, r)
 		f.mu.Unlock()

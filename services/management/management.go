@@ -114,7 +114,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		faults = append(faults, fmt.Errorf("http address %q is not host:port: write for example :8080", cfg.HTTP))
 	}
 	if deps.Bus == nil || deps.Log == nil {
-		faults = append(faults, errors.New("Bus and Log are required"))
+		faults = append(faults, errors.New("deps need a Bus and a Log"))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("management: %w", err)

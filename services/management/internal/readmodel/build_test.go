@@ -71,7 +71,7 @@ func TestStateMergesInAnyOrder(t *testing.T) {
 	now := time.Unix(1000, 0)
 	s := newState()
 	s.putGroup("g1", &pb.Group{GroupId: "g1", Members: []string{"c"}})
-	snap, changes := s.flush(&Snapshot{}, now)
+	snap, _ := s.flush(&Snapshot{}, now)
 	if snap.Client("c") != nil {
 		t.Error("a member that nobody knows became a client")
 	}
@@ -82,7 +82,7 @@ func TestStateMergesInAnyOrder(t *testing.T) {
 	}
 	s.putPresence("c", &pb.ClientPresence{Connected: true, Name: "N"})
 	before := snap
-	snap, changes = s.flush(snap, now)
+	snap, changes := s.flush(snap, now)
 	if c := snap.Client("c"); !c.Connected || c.Name != "N" || len(changes) != 1 || changes[0].kind != EventClientUpdated {
 		t.Errorf("client = %+v, changes %+v", c, changes)
 	}

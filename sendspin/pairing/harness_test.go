@@ -108,9 +108,13 @@ func (l *link) connect(index uint32, change ...func(*ServerConfig, *ClientConfig
 	l.ask, l.storing, l.toServer, l.toClient = nil, false, nil, nil
 }
 
-// doServer carries out the effects of the server's flow.
+// doServer carries out the effects of the server's flow. A connection that one side
+// closes is gone for the other.
 func (l *link) doServer(effects []Effect) {
 	l.t.Helper()
+	if len(effects) == 0 {
+		return
+	}
 	over := len(l.serverEnded) + len(l.serverClosed)
 	if l.server.over() {
 		l.ask = nil
@@ -135,13 +139,15 @@ func (l *link) doServer(effects []Effect) {
 			l.serverClosed = append(l.serverClosed, e.Err)
 			l.last(effects, i)
 			l.verified, l.storing = noise.PSK{}, false
+			l.toServer, l.toClient = nil, nil
+			l.doClient(l.client.Dropped())
 		case Discard:
 			l.discarded = append(l.discarded, e.Type)
 		default:
 			l.t.Fatalf("the server has %T", e)
 		}
 	}
-	if n := len(l.serverEnded) + len(l.serverClosed); n > over+1 || (n > over) != (len(effects) > 0 && l.server.over()) && !onlyDiscards(effects) {
+	if n := len(l.serverEnded) + len(l.serverClosed); n > over+1 || (n > over) != l.server.over() && !onlyDiscards(effects) {
 		l.t.Fatalf("state %s after %v", l.server.State(), effects)
 	}
 }
@@ -163,6 +169,10 @@ func (l *link) doClient(effects []Effect) {
 		case Close:
 			l.clientClosed = append(l.clientClosed, e.Err)
 			l.last(effects, i)
+			if e.Err != nil { // without a message before it
+				l.toServer, l.toClient = nil, nil
+				l.doServer(l.server.Leave())
+			}
 		case Discard:
 			l.discarded = append(l.discarded, e.Type)
 		default:

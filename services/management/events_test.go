@@ -199,12 +199,19 @@ func TestSlowReaderBlocksNobody(t *testing.T) {
 	_ = conn.(*net.TCPConn).SetReadBuffer(1024)
 	fmt.Fprintf(conn, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", adminToken)
 	l := w.listen("")
-	g := decode[model.Group](w.post("/api/v1/groups", `{"name":"G"}`).want(http.StatusCreated))
-	for i := range 200 {
-		// Large enough that the sleeper's socket is full soon.
-		name := fmt.Sprintf("%d %s", i, strings.Repeat("x", 90))
-		w.patch("/api/v1/groups/"+g.GroupID, map[string]string{"name": name}).want(http.StatusOK)
-		l.next("group.updated", fmt.Sprintf(`"name":"%d x`, i))
+	id := w.fakes.device("Kitchen")
+	p, _, err := w.fakes.presence.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 8 MB of events: far more than the sleeper's sockets hold.
+	p.UnknownRoles = []string{strings.Repeat("x", 80<<10)}
+	for i := range 100 {
+		p.Name = fmt.Sprintf("Kitchen %d", i)
+		if _, err := w.fakes.presence.Put(t.Context(), id, p); err != nil {
+			t.Fatal(err)
+		}
+		l.next("client.updated", fmt.Sprintf(`"name":"Kitchen %d"`, i))
 	}
 }
 

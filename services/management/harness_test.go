@@ -101,8 +101,15 @@ func (w *world) checkNoSecrets() {
 	}
 }
 
+// validators keeps one per document: to build one takes most of a second, and all
+// worlds serve the same document.
+var validators sync.Map
+
 func newValidator(t *testing.T, spec []byte) validator.Validator {
 	t.Helper()
+	if v, ok := validators.Load(string(spec)); ok {
+		return v.(validator.Validator)
+	}
 	doc, err := libopenapi.NewDocument(spec)
 	if err != nil {
 		t.Fatalf("the OpenAPI document cannot be read: %v", err)
@@ -111,6 +118,7 @@ func newValidator(t *testing.T, spec []byte) validator.Validator {
 	if len(errs) > 0 {
 		t.Fatalf("the OpenAPI document is not sound: %v", errs)
 	}
+	validators.Store(string(spec), v)
 	return v
 }
 

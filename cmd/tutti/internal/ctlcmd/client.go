@@ -90,23 +90,42 @@ func baseURL(s string) (string, error) {
 	return u.String(), nil
 }
 
-// findTokens looks for the token where it may be: the flag, the named file, the
-// environment, the data directories that a server of this user has.
+// findTokens looks for the token where it may be: the flags, the environment, the
+// data directories that a server of this user has. A flag beats the environment.
 func findTokens(o options) (tokens []string, source string, err error) {
-	switch {
-	case o.token != "":
-		return []string{strings.TrimSpace(o.token)}, "--token", nil
-	case o.tokenFile != "":
-		t, err := readToken(o.tokenFile)
+	one := func(token, source string) ([]string, string, error) {
+		return []string{strings.TrimSpace(token)}, source, nil
+	}
+	file := func(path string) ([]string, string, error) {
+		t, err := readToken(path)
 		if err != nil {
 			return nil, "", fmt.Errorf("the token file cannot be read: %w; name another with --token-file", err)
 		}
-		return []string{t}, o.tokenFile, nil
-	case os.Getenv("TUTTI_ADMIN_TOKEN") != "":
-		return []string{strings.TrimSpace(os.Getenv("TUTTI_ADMIN_TOKEN"))}, "TUTTI_ADMIN_TOKEN", nil
+		return []string{t}, path, nil
 	}
+	switch {
+	case o.token != "":
+		return one(o.token, "--token")
+	case o.tokenFile != "":
+		return file(o.tokenFile)
+	case o.dataDir != "":
+		return tokensIn([]string{o.dataDir})
+	}
+	for _, env := range []string{"TUTTI_TOKEN", "TUTTI_ADMIN_TOKEN"} {
+		if v := os.Getenv(env); v != "" {
+			return one(v, env)
+		}
+		if v := os.Getenv(env + "_FILE"); v != "" {
+			return file(v)
+		}
+	}
+	return tokensIn(dataDirs(os.Getenv("TUTTI_DATA_DIR")))
+}
+
+// tokensIn reads the admin tokens of data directories.
+func tokensIn(dirs []string) (tokens []string, source string, err error) {
 	var from, looked []string
-	for _, dir := range dataDirs(o.dataDir) {
+	for _, dir := range dirs {
 		path := filepath.Join(dir, tokenName)
 		looked = append(looked, path)
 		t, err := readToken(path)
@@ -118,7 +137,7 @@ func findTokens(o options) (tokens []string, source string, err error) {
 		}
 	}
 	if len(tokens) == 0 {
-		return nil, "", fmt.Errorf("no API token found (looked for %s): name one with --token-file or TUTTI_ADMIN_TOKEN; the server prints where its token is when it starts", strings.Join(looked, ", "))
+		return nil, "", fmt.Errorf("no API token found (looked for %s): name one with --token-file or TUTTI_TOKEN; the server prints where its token is when it starts", strings.Join(looked, ", "))
 	}
 	return tokens, strings.Join(from, ", "), nil
 }

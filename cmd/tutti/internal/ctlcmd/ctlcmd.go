@@ -71,9 +71,9 @@ func badFlag(cmd *cobra.Command, err error) error {
 func (o *options) bind(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.server, "server", envOr("TUTTI_SERVER", "http://127.0.0.1:8080"), "address of the server's API (env TUTTI_SERVER)")
-	f.StringVar(&o.token, "token", "", "API token; better is --token-file or the env TUTTI_ADMIN_TOKEN, which others on this machine cannot see")
-	f.StringVar(&o.tokenFile, "token-file", os.Getenv("TUTTI_ADMIN_TOKEN_FILE"), "file with the API token (default: admin-token in the server's data directory)")
-	f.StringVar(&o.dataDir, "data-dir", os.Getenv("TUTTI_DATA_DIR"), "the server's data directory, where the token is looked for (env TUTTI_DATA_DIR)")
+	f.StringVar(&o.token, "token", "", "API token; others on this machine can see it: better is --token-file (env TUTTI_TOKEN, else TUTTI_ADMIN_TOKEN)")
+	f.StringVar(&o.tokenFile, "token-file", "", "file with the API token (env TUTTI_TOKEN_FILE; default: admin-token in the server's data directory)")
+	f.StringVar(&o.dataDir, "data-dir", "", "the server's data directory, where the token is looked for (env TUTTI_DATA_DIR)")
 	f.BoolVar(&o.json, "json", false, "print the API's JSON")
 }
 

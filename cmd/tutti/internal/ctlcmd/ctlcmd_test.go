@@ -201,7 +201,9 @@ func TestWhereTheTokenComesFrom(t *testing.T) {
 	f := newFakeAPI(t)
 	home := t.TempDir()
 	t.Setenv("XDG_DATA_HOME", home)
-	t.Setenv("TUTTI_ADMIN_TOKEN", "")
+	for _, env := range []string{"TUTTI_TOKEN", "TUTTI_TOKEN_FILE", "TUTTI_ADMIN_TOKEN", "TUTTI_ADMIN_TOKEN_FILE", "TUTTI_DATA_DIR"} {
+		t.Setenv(env, "")
+	}
 	run := func(args ...string) error {
 		return tutti(t.Context(), &bytes.Buffer{}, append(append([]string{"inbox", "--server"}, f.URL), args...)...)
 	}
@@ -237,9 +239,16 @@ func TestWhereTheTokenComesFrom(t *testing.T) {
 	if err := run("--data-dir", filepath.Dir(elsewhere)); err != nil {
 		t.Errorf("--data-dir: %v", err)
 	}
-	t.Setenv("TUTTI_ADMIN_TOKEN", "good")
-	if err := run(); err != nil {
-		t.Errorf("TUTTI_ADMIN_TOKEN: %v", err)
+	for env, value := range map[string]string{"TUTTI_ADMIN_TOKEN": "good", "TUTTI_TOKEN": "good", "TUTTI_TOKEN_FILE": elsewhere, "TUTTI_DATA_DIR": filepath.Dir(elsewhere)} {
+		t.Setenv(env, value)
+		if err := run(); err != nil {
+			t.Errorf("%s: %v", env, err)
+		}
+		t.Setenv(env, "")
+	}
+	t.Setenv("TUTTI_TOKEN", "stale")
+	if err := run("--token-file", elsewhere); err != nil {
+		t.Errorf("the environment beat a flag: %v", err)
 	}
 }
 

@@ -403,3 +403,23 @@ func TestReflection(t *testing.T) {
 		t.Errorf("server %v", l.serverEnded)
 	}
 }
+
+// The order of section "Server verification": a wrong tag is a mismatch, whatever else
+// is wrong with the message.
+func TestTheTagIsCheckedFirst(t *testing.T) {
+	l := newLink(t, digits)
+	l.onWire = func(m wire.Message) wire.Message {
+		if m, ok := m.(*wire.ClientPairConfirm); ok {
+			m.ClientKC[0] ^= 1
+			m.WrappedNonce[0] ^= 1
+		}
+		return m
+	}
+	l.start().run().wantNothingStored()
+	if want := (Ended{AbortedHere, wire.AbortCodeMismatch}); !slices.Equal(l.serverEnded, []Ended{want}) || l.serverClosed != nil {
+		t.Errorf("server %v %v", l.serverEnded, l.serverClosed)
+	}
+	if !slices.Equal(l.discarded, []string{wire.TypeClientPairFinalize}) {
+		t.Errorf("discarded %v: client/pair-finalize is under way when the server aborts", l.discarded)
+	}
+}

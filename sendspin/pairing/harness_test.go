@@ -63,6 +63,7 @@ type link struct {
 	onWire func(m wire.Message) wire.Message
 
 	verified, paired         noise.PSK
+	drawn                    noise.PSK // a copy of the last PSK that the client made
 	serverEnded, clientEnded []Ended
 	serverClosed             []error
 	clientClosed             []error
@@ -155,6 +156,9 @@ func (l *link) doServer(effects []Effect) {
 // doClient carries out the effects of the client's flow.
 func (l *link) doClient(effects []Effect) {
 	l.t.Helper()
+	if b := l.client.psk.Bytes(); b != nil {
+		l.drawn, _ = noise.NewPSK(b)
+	}
 	for i, e := range effects {
 		switch e := e.(type) {
 		case Send:

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -138,19 +139,27 @@ func until(t *testing.T, what func() string) {
 	}
 }
 
+// files keeps what file has generated: synthesis is the dearest part of these tests.
+var files sync.Map
+
 // file writes seconds of music and returns its samples.
 func (r *rig) file(name string, seconds float64, seed int64) []int32 {
 	r.t.Helper()
-	f, err := os.Create(filepath.Join(r.music, name))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer f.Close() //nolint:errcheck // a test's own file
 	generate := synth.GenerateFLAC
 	if filepath.Ext(name) == ".wav" {
 		generate = synth.GenerateWAV
 	}
-	if err := generate(f, seconds, seed); err != nil {
+	key := fmt.Sprint(filepath.Ext(name), seconds, seed)
+	data, ok := files.Load(key)
+	if !ok {
+		var b bytes.Buffer
+		if err := generate(&b, seconds, seed); err != nil {
+			r.t.Fatal(err)
+		}
+		data = b.Bytes()
+		files.Store(key, data)
+	}
+	if err := os.WriteFile(filepath.Join(r.music, name), data.([]byte), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
 	return r.samples(name)
@@ -307,7 +316,7 @@ func (d *device) take(c *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error) 
 			return refuse("no stream")
 		}
 		d.stream = proto.CloneOf(d.stream)
-		d.stream.Epoch = k.StreamClear.GetEpoch()
+		d.stream.Epoch, d.stream.NotBeforeUs = k.StreamClear.GetEpoch(), k.StreamClear.GetNotBeforeUs()
 	case *tuttiv1.SessionCommand_StreamEnd:
 		if d.stream == nil {
 			return refuse("no stream")

@@ -50,7 +50,7 @@ func (g *Group) Start(ctx context.Context) error {
 }
 
 // Close ends what this life started. Sessions are told nothing.
-func (g *Group) Close(context.Context) {
+func (g *Group) Close(ctx context.Context) {
 	if g.cancel == nil {
 		return
 	}
@@ -62,7 +62,13 @@ func (g *Group) Close(context.Context) {
 		g.keep(g.House.NowMicros())
 	}
 	g.cancel()
-	g.wg.Wait()
+	done := make(chan struct{})
+	go func() { defer close(done); g.wg.Wait() }()
+	select {
+	case <-done:
+	case <-ctx.Done(): // a read from a dead disk cannot be interrupted
+		g.log.Error("group's goroutines did not end: a source does not answer")
+	}
 	g.Metrics.held(-1)
 }
 

@@ -3,7 +3,6 @@ package group
 import (
 	"slices"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -134,7 +133,8 @@ func (m *member) level(now int64) int {
 	return int(min(max(m.p.GetPlayer().GetVolume(), 0), 100))
 }
 
-// record is the group as it is kept and shown.
+// record is the group as it is kept and shown. What it shares with the actor's state is
+// never changed in place.
 func (g *Group) record(now int64) *tuttiv1.Group {
 	r := &tuttiv1.Group{GroupId: g.id, Name: g.rec.GetName(), Solo: g.rec.GetSolo(), Members: g.rec.GetMembers(),
 		PreviousGroupId: g.rec.GetPreviousGroupId(), Epoch: g.epoch, Fence: g.fence, InstanceId: g.InstanceID,
@@ -185,5 +185,5 @@ func (g *Group) keep(now int64) {
 		return
 	}
 	g.touched, g.keptUS = false, now
-	g.keeper.keep(proto.CloneOf(g.record(now)))
+	g.keeper.keep(g.record(now))
 }

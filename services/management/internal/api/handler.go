@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -29,8 +30,10 @@ func (a *API) Handler(mux *http.ServeMux) http.Handler {
 		rec := &statusWriter{ResponseWriter: w}
 		setHeaders(rec.Header(), trace)
 		defer a.finish(rec, r, begun)
+		whole := r.Body
+		r.Body = keepOpen{whole}
+		defer drain(rec, r, whole)
 		if r.ContentLength > MaxBody {
-			w.Header().Set("Connection", "close") // the body will not be read
 			WriteProblem(rec, model.NewProblem(http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB"))
 			return
 		}
@@ -42,6 +45,24 @@ func (a *API) Handler(mux *http.ServeMux) http.Handler {
 		mux.ServeHTTP(rec, r)
 	})
 }
+
+// drainLimit is how much of a body that is too large is read and thrown away. A
+// connection that is closed while its peer still sends is reset, and the peer would
+// see that instead of the 413. Who sends more than this has to live with it.
+const drainLimit = 16 << 20
+
+func drain(w *statusWriter, r *http.Request, body io.Reader) {
+	if w.status != http.StatusRequestEntityTooLarge || r.Header.Get("Expect") != "" {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, body, drainLimit) // it ends early where it ends
+}
+
+// keepOpen lets nobody but the server close a body.
+type keepOpen struct{ io.Reader }
+
+// Close does nothing.
+func (keepOpen) Close() error { return nil }
 
 func setHeaders(h http.Header, trace string) {
 	h.Set(traceHeader, trace)

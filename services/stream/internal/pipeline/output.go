@@ -1,0 +1,160 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tutti-audio/tutti/audio/pcm"
+	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
+	"github.com/tutti-audio/tutti/services/stream/internal/timeline"
+)
+
+// want makes the set of renditions f.
+func (p *Pipeline) want(f []pcm.Format) {
+	p.cfg.Renditions = f
+	if p.epoch == nil {
+		return
+	}
+	wanted := map[string]bool{}
+	for _, format := range f {
+		id := rendition.ID(format)
+		wanted[id] = true
+		if p.live[id] == nil && !p.failed[id] {
+			p.add(id, format)
+		}
+	}
+	for id, r := range p.live {
+		if !wanted[id] {
+			p.past[id] = r.Next()
+			p.lose(id)
+		}
+	}
+}
+
+// lose forgets a rendition.
+func (p *Pipeline) lose(id string) {
+	delete(p.live, id)
+	p.cfg.Metrics.renditions(-1)
+}
+
+// add makes a rendition from the chunk that sounds now, or from where its tape ends.
+func (p *Pipeline) add(id string, f pcm.Format) {
+	frames := int64(rendition.ChunkFrames(f, p.cfg.ChunkMS))
+	from := timeline.FrameAt(p.epoch.T0, p.cfg.House.NowMicros(), f.SampleRate) / frames * frames
+	from = max(from, p.past[id])
+	r, err := rendition.New(f, p.epoch, p.store, int(frames), from)
+	if err != nil {
+		p.failed[id] = true
+		p.cfg.Log.Error("rendition cannot be made", "rendition", id, "err", err)
+		return
+	}
+	p.live[id] = r
+	p.cfg.Metrics.renditions(1)
+}
+
+// produce makes and publishes one chunk: of the rendition that is furthest behind
+// among those that have what they need. It is false when none can go on now.
+func (p *Pipeline) produce(ctx context.Context, now, limit int64) bool {
+	var due []*rendition.Rendition
+	for _, r := range p.live {
+		if r.Pending() || !r.Done() && r.Time() < limit {
+			due = append(due, r)
+		}
+	}
+	slices.SortFunc(due, func(a, b *rendition.Rendition) int { return cmp.Compare(a.Time(), b.Time()) })
+	return slices.ContainsFunc(due, func(r *rendition.Rendition) bool { return p.chunk(ctx, r, now) })
+}
+
+// chunk makes and publishes one chunk of r. It is false when r must wait.
+func (p *Pipeline) chunk(ctx context.Context, r *rendition.Rendition, now int64) bool {
+	begin := time.Now()
+	if r.Time() < now-behindUS {
+		p.skip(r, now)
+	}
+	data, c, st, err := r.Chunk(nil)
+	switch {
+	case err != nil:
+		p.cfg.Log.Error("rendition failed", "rendition", r.ID, "err", err)
+		p.failed[r.ID] = true
+		p.lose(r.ID)
+		return true
+	case st == rendition.Lost:
+		p.skip(r, now)
+		return true
+	case st != rendition.Ready:
+		return false
+	}
+	p.cfg.Metrics.chunk(r.Format.Codec, time.Since(begin), c.TimestampUS-now)
+	for p.cfg.Publish(ctx, r.ID, data) != nil && p.cfg.House.NowMicros() < c.TimestampUS {
+		select { // the bus is away; keep the chunk while it can still be heard
+		case <-p.cfg.Clock.After(publishRetry):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// skip leaves a hole on r's tape up to the next chunk that can still be heard.
+func (p *Pipeline) skip(r *rendition.Rendition, now int64) {
+	p.cfg.Metrics.underrun()
+	frames := int64(rendition.ChunkFrames(r.Format, p.cfg.ChunkMS))
+	r.Jump((timeline.FrameAt(p.epoch.T0, now, r.Format.SampleRate)/frames + 1) * frames)
+	p.cfg.Log.Warn("tape has a hole: its chunks could not be made or published in time", "rendition", r.ID)
+}
+
+// finish closes the epoch when nothing follows and the end draws near, or when what
+// follows does not open in time.
+func (p *Pipeline) finish(ctx context.Context, now int64) {
+	if p.drained || !p.ended && !p.over(now) {
+		return
+	}
+	head := p.headUS()
+	if !p.ended {
+		p.ended = true
+		if p.epoch != nil {
+			p.epoch.Close(p.head)
+		}
+	}
+	for _, r := range p.live {
+		if !r.Done() {
+			return
+		}
+	}
+	p.drained = true
+	p.cfg.Events(ctx, Drained{EndUS: head})
+}
+
+// over says that the open segment is the last one.
+func (p *Pipeline) over(now int64) bool {
+	given := 1 + p.handed.Load()
+	idle, opening := p.read == given, p.opened < given
+	switch {
+	case idle && p.none.Load():
+		return p.epoch == nil || p.headUS()-now <= p.cfg.LeadUS+finishUS
+	case idle || opening:
+		return p.epoch != nil && p.headUS()-now <= lateUS
+	}
+	return false
+}
+
+// stalled gives up when the feed's audio would come too late to be heard.
+func (p *Pipeline) stalled(ctx context.Context, now int64) bool {
+	given := 1 + p.handed.Load()
+	reading := p.opened == given && p.read < given
+	if p.epoch == nil || p.ended || !reading || p.headUS() > now+stallUS {
+		return false
+	}
+	p.cfg.Metrics.underrun()
+	e := Stalled{}
+	if s := p.epoch.Segment(p.epoch.Last()); s != nil {
+		m := s.Mark(p.head)
+		e.ItemID = m.ItemID
+		e.MS = timeline.Scale(m.MediaFrame+p.head-m.Frame, 1000, int64(s.Format.SampleRate))
+	}
+	p.cfg.Log.Warn("source is too slow", "item_id", e.ItemID, "position_ms", e.MS)
+	p.cfg.Events(ctx, e)
+	return true
+}

@@ -1,0 +1,45 @@
+package independent
+
+import (
+	"testing"
+
+	"github.com/tutti-audio/tutti/e2e/harness"
+)
+
+// TestConformance asks one running server everything. The parts wait far more
+// than they work, so they run at once.
+func TestConformance(t *testing.T) {
+	dir := t.TempDir()
+	music := makeMusic(t, dir)
+	s := harness.StartServer(t, "embedded", harness.Options{Music: dir})
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *harness.Server)
+	}{
+		{"opening", testOpening},
+		{"init failures", testInitFailures},
+		{"odd inits", testOddInits},
+		{"silent failures", testSilentFailures},
+		{"before activation", testBeforeActivation},
+		{"transport", testTransport},
+		{"fragments", testFragments},
+		{"ignored", testIgnored},
+		{"time", testTime},
+		{"liveness", testLiveness},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
+	}
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *harness.Server, library)
+	}{
+		{"group plays", testGroupPlays},
+		{"transitions", testTransitions},
+		{"seeking", testSeeking},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, s, music)
+		})
+	}
+}

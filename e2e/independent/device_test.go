@@ -1,0 +1,444 @@
+package independent
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/flynn/noise"
+
+	"github.com/tutti-audio/tutti/e2e/harness"
+)
+
+// object of JSON, as sent.
+type obj = map[string]any
+
+// options of a device; the zero value is a stereo PCM speaker.
+type options struct {
+	name     string
+	suite    string      // default ChaCha
+	key      noise.DHKey // default: a new one
+	roles    []string    // default player, controller, metadata
+	formats  []obj       // default PCM 44.1 kHz/16
+	buffer   int         // default 1 MiB
+	lead     int         // required_lead_time_ms
+	minBuf   int         // min_buffer_ms
+	delay    int         // output_delay_ms
+	volume   int         // default 50
+	commands []string    // default volume, mute, set_output_delay; []string{} for none
+	unpaired bool        // unpaired_access.enabled is true unless noUnpaired
+	noAccess bool
+}
+
+func format(codec string, rate, bits int) obj {
+	return obj{"codec": codec, "channels": 2, "sample_rate": rate, "bit_depth": bits}
+}
+
+func (o *options) fill(t testing.TB) {
+	if o.suite == "" {
+		o.suite = suiteChaCha
+	}
+	if o.key.Private == nil {
+		o.key = newKey(t)
+	}
+	if o.roles == nil {
+		o.roles = []string{"player@v1", "controller@v1", "metadata@v1"}
+	}
+	if o.formats == nil {
+		o.formats = []obj{format("pcm", 44100, 16)}
+	}
+	if o.buffer == 0 {
+		o.buffer = 1 << 20
+	}
+	if o.volume == 0 {
+		o.volume = 50
+	}
+	if o.commands == nil {
+		o.commands = []string{"volume", "mute", "set_output_delay"}
+	}
+	if o.name == "" {
+		o.name = "Independent " + idOf(o.key)[:6]
+	}
+}
+
+func (o *options) hello() obj {
+	h := obj{
+		"name": o.name, "supported_roles": o.roles,
+		"supported_pair_methods": obj{"pairing_psk": obj{"locations": []string{"device", "an unknown place"}}, "an_unknown_method": 7},
+		"unpaired_access":        obj{"enabled": !o.noAccess},
+	}
+	if slices.Contains(o.roles, "player@v1") {
+		h["player@v1_support"] = obj{"supported_formats": o.formats, "buffer_capacity": o.buffer}
+	}
+	return h
+}
+
+// msg is one message of the server.
+type msg struct {
+	at      int64 // arrival, our clock, µs
+	id      byte
+	typ     string // of JSON
+	payload obj
+	chunk   *chunk
+}
+
+func (m msg) String() string {
+	if m.id != 0 {
+		return fmt.Sprintf("binary %d", m.id)
+	}
+	b, _ := json.Marshal(m.payload)
+	return m.typ + " " + string(b)
+}
+
+// device is one connection of a device.
+type device struct {
+	t        testing.TB
+	o        options
+	id       string
+	w        *ws
+	serverID string
+
+	sendMu sync.Mutex
+	enc    *noise.CipherState
+	dec    *noise.CipherState
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced on every message
+	msgs    []msg
+	closed  error
+	ref     referee
+	player  obj // the player object that we report
+	done    chan struct{}
+}
+
+// The clock of our devices begins somewhere arbitrary.
+var clockStart = time.Now()
+
+func now() int64 { return time.Since(clockStart).Microseconds() + 7_000_000_123 }
+
+// handshake connects and secures, and starts the reader; nothing is sent after
+// Noise message 2.
+func handshake(t testing.TB, addr string, o options) *device {
+	t.Helper()
+	o.fill(t)
+	return secure(t, dialWS(t, addr), o)
+}
+
+func secure(t testing.TB, w *ws, o options) *device {
+	t.Helper()
+	init := clientInit(idOf(o.key), o.suite)
+	op := open(t, w, o.key, o.suite, init)
+	data, enc, dec := op.message2(t, "{}")
+	if err := w.text(handshakeJSON(data)); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, w, op.serverID, o, enc, dec)
+}
+
+func start(t testing.TB, w *ws, serverID string, o options, enc, dec *noise.CipherState) *device {
+	d := &device{
+		t: t, o: o, id: idOf(o.key), w: w, serverID: serverID, enc: enc, dec: dec,
+		changed: make(chan struct{}), done: make(chan struct{}),
+		ref: newReferee(o),
+		player: obj{"output_delay_ms": o.delay, "required_lead_time_ms": o.lead, "min_buffer_ms": o.minBuf,
+			"supported_commands": o.commands, "volume": o.volume, "muted": false},
+	}
+	go d.read()
+	t.Cleanup(func() {
+		_ = w.c.Close()
+		<-d.done
+		for i, v := range d.faults() {
+			if i < 5 {
+				t.Errorf("%s: %s", o.name, v)
+			}
+		}
+	})
+	return d
+}
+
+// connect goes on to the first server/activate.
+func connect(t testing.TB, addr string, o options) *device {
+	t.Helper()
+	d := handshake(t, addr, o)
+	d.await("server/hello", 0, isType("server/hello"))
+	d.send("client/hello", d.o.hello())
+	d.await("first server/activate", 0, isType("server/activate"))
+	return d
+}
+
+// ready connects a device that the operator approved, with its clock and state told.
+func ready(t testing.TB, s *harness.Server, o options) *device {
+	t.Helper()
+	d := connect(t, s.Sendspin, o)
+	d.approve(s)
+	d.sync(4)
+	d.state(true)
+	return d
+}
+
+func (d *device) approve(s *harness.Server) {
+	d.t.Helper()
+	harness.Eventually(d.t, patience, "approve "+d.o.name, func() string {
+		if err := s.Do("POST", "/api/v1/clients/"+d.id+"/approve", obj{}, nil); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	d.await("server/activate with roles", 0, func(m msg) bool {
+		roles, _ := m.payload["active_roles"].([]any)
+		return m.typ == "server/activate" && len(roles) > 0
+	})
+}
+
+// read is the reader: it owns dec and the referee's view of the wire.
+func (d *device) read() {
+	defer close(d.done)
+	var frag []byte
+	inFlight := false
+	for {
+		op, data, err := d.w.read()
+		at := now()
+		var plain []byte
+		if err == nil && op != opBinary {
+			err = fmt.Errorf("opcode %d in transport mode", op)
+		}
+		if err == nil {
+			plain, err = d.dec.Decrypt(nil, nil, data)
+		}
+		if err == nil && (len(plain) == 0 || len(data) > 65535) {
+			err = fmt.Errorf("Noise message of %d bytes", len(data))
+		}
+		if err == nil && plain[0] == 1 {
+			frag, inFlight, err = d.fragment(plain, frag, inFlight)
+			if inFlight || err != nil {
+				plain = nil
+			} else {
+				plain = frag
+			}
+		} else if err == nil && inFlight {
+			err = errors.New("a message within a fragmented one")
+		}
+		d.deliver(at, plain, err)
+		if err != nil {
+			_ = d.w.c.Close()
+			return
+		}
+	}
+}
+
+// fragment puts fragments together; frag begins with orig_type.
+func (d *device) fragment(plain, frag []byte, inFlight bool) ([]byte, bool, error) {
+	first := len(plain) > 1 && plain[1]&2 != 0
+	switch {
+	case len(plain) < 2 || plain[1]&^3 != 0 || first == inFlight || first && (len(plain) < 3 || plain[2] == 1):
+		return nil, false, fmt.Errorf("malformed fragment % x", plain[:min(len(plain), 8)])
+	case first:
+		frag = slices.Clone(plain[2:])
+	default:
+		frag = append(frag, plain[2:]...)
+	}
+	return frag, plain[1]&1 == 0, nil
+}
+
+// deliver hands one message to the referee and to those who wait.
+func (d *device) deliver(at int64, plain []byte, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var c *closedError
+	if err != nil {
+		if !errors.As(err, &c) {
+			d.ref.fault("%v", err)
+		}
+		d.closed = err
+	}
+	if plain != nil {
+		m := msg{at: at, id: plain[0]}
+		if m.id == 0 {
+			var fault string
+			if m.typ, m.payload, fault = parse(plain[1:]); fault != "" {
+				d.ref.fault("%s", fault)
+			}
+		} else {
+			m.chunk = d.ref.audio(at, plain)
+		}
+		if m.id == 0 {
+			d.ref.received(m)
+		}
+		d.msgs = append(d.msgs, m)
+	}
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// sealed encrypts one plaintext; the caller writes it in order.
+func (d *device) sealed(plain []byte) []byte {
+	b, err := d.enc.Encrypt(nil, nil, plain)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return b
+}
+
+// sendPlain sends one binary message by its plaintext.
+func (d *device) sendPlain(plain []byte) {
+	d.sendMu.Lock()
+	defer d.sendMu.Unlock()
+	_ = d.w.binary(d.sealed(plain)) // a closed connection shows in the reader
+}
+
+func (d *device) send(typ string, payload obj) {
+	body, err := json.Marshal(obj{"type": typ, "payload": payload})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.sendMu.Lock()
+	defer d.sendMu.Unlock()
+	d.mu.Lock()
+	d.ref.sent(typ, payload)
+	d.mu.Unlock()
+	_ = d.w.binary(d.sealed(append([]byte{0}, body...)))
+}
+
+// sendRaw sends a JSON body as it stands.
+func (d *device) sendRaw(body string) { d.sendPlain(append([]byte{0}, body...)) }
+
+// state reports our state; change (if any) edits the player object first.
+func (d *device) state(available bool, change ...func(player obj)) {
+	for _, f := range change {
+		f(d.player)
+	}
+	p := obj{"available": available}
+	if slices.Contains(d.o.roles, "player@v1") {
+		p["player"] = maps.Clone(d.player)
+	}
+	d.send("client/state", p)
+}
+
+// command sends a controller command.
+func (d *device) command(name string, more ...any) {
+	c := obj{"command": name}
+	for i := 0; i < len(more); i += 2 {
+		c[more[i].(string)] = more[i+1]
+	}
+	d.send("client/command", obj{"controller": c})
+}
+
+// sync makes n time exchanges, one after the other. The answer to the last one
+// also proves that all that was sent before has been received.
+func (d *device) sync(n int) {
+	d.t.Helper()
+	for range n {
+		t1 := now()<<8 | rand.Int64N(256) // unique, and far from any clock
+		mark := d.mark()
+		d.send("client/time", obj{"client_transmitted": t1})
+		d.await("server/time", mark, func(m msg) bool {
+			return m.typ == "server/time" && num(m.payload["client_transmitted"]) == t1
+		})
+	}
+}
+
+// mark is the position after everything received so far.
+func (d *device) mark() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.msgs)
+}
+
+func (d *device) since(mark int) []msg {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.msgs[mark:])
+}
+
+func (d *device) faults() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.ref.faults)
+}
+
+// await waits for a message at or after mark and returns it with the position after it.
+func (d *device) await(what string, mark int, is func(msg) bool) (msg, int) {
+	d.t.Helper()
+	deadline := time.After(patience)
+	for {
+		d.mu.Lock()
+		changed, closed, msgs := d.changed, d.closed, d.msgs
+		d.mu.Unlock()
+		for ; mark < len(msgs); mark++ {
+			if is(msgs[mark]) {
+				return msgs[mark], mark + 1
+			}
+		}
+		if closed != nil {
+			d.t.Fatalf("%s: waiting for %s: %v; %s", d.o.name, what, closed, d.tail())
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			d.t.Fatalf("%s: no %s; %s", d.o.name, what, d.tail())
+		}
+	}
+}
+
+// tail describes the last JSON messages, for failures.
+func (d *device) tail() string {
+	s := "last received:"
+	msgs := d.since(0)
+	shown := 0
+	for _, m := range slices.Backward(msgs) {
+		if m.id == 0 && m.typ != "server/time" && shown < 8 {
+			s += "\n  " + m.String()
+			shown++
+		}
+	}
+	return s + fmt.Sprintf("\n  (%d messages in all)", len(msgs))
+}
+
+// awaitClosed waits for the server to end the connection.
+func (d *device) awaitClosed(why string) {
+	d.t.Helper()
+	select {
+	case <-d.done:
+	case <-time.After(patience):
+		d.t.Fatalf("%s: the server keeps the connection open after %s; %s", d.o.name, why, d.tail())
+	}
+}
+
+// closedNow tells whether the connection has ended.
+func (d *device) closedNow() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.closed
+}
+
+func isType(typ string) func(msg) bool { return func(m msg) bool { return m.id == 0 && m.typ == typ } }
+func isAudio(m msg) bool               { return m.chunk != nil }
+
+func num(v any) int64 {
+	n, _ := v.(json.Number)
+	i, _ := n.Int64()
+	return i
+}
+
+func sub(m obj, name string) obj { o, _ := m[name].(obj); return o }
+
+func be64(b []byte) int64  { return int64(binary.BigEndian.Uint64(b)) }
+func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
+
+func jsonInt(i int64) json.Number { return json.Number(fmt.Sprint(i)) }
+
+func mustJSON(t testing.TB, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,361 @@
+package independent
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/tutti-audio/tutti/e2e/harness"
+)
+
+// The music of the tests: 44.1 kHz/16-bit, file name to interleaved samples.
+type library map[string][]int32
+
+func makeMusic(t *testing.T, dir string) library {
+	l := library{}
+	for name, seconds := range map[string]float64{"long.flac": 60, "short.flac": 2.3, "next.flac": 1.7} {
+		l[name] = harness.MusicFile(t, dir, name, seconds, int64(len(l)+1))
+	}
+	return l
+}
+
+// group puts devices into a new group and returns its id.
+func group(t testing.TB, s *harness.Server, name string, devices ...*device) string {
+	t.Helper()
+	ids := []string{}
+	for _, d := range devices {
+		ids = append(ids, d.id)
+	}
+	var g harness.Group
+	s.Must(t, "POST", "/api/v1/groups", obj{"name": name, "members": ids}, &g)
+	for _, d := range devices {
+		d.await("group/update for "+name, 0, func(m msg) bool {
+			return m.typ == "group/update" && m.payload["group_id"] == g.GroupID && m.payload["group_name"] == name
+		})
+	}
+	return g.GroupID
+}
+
+func play(t testing.TB, s *harness.Server, group, uri string) {
+	t.Helper()
+	s.Must(t, "POST", "/api/v1/groups/"+group+"/play", obj{"uri": uri}, nil)
+}
+
+// chunks of one trigger (stream/start from empty or stream/clear).
+func (d *device) chunks(epoch int) []*chunk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []*chunk
+	for _, c := range d.ref.chunks {
+		if c.epoch == epoch {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (d *device) epoch() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ref.epoch
+}
+
+// awaitAudio waits until seconds of audio came in this epoch.
+func (d *device) awaitAudio(epoch int, seconds float64) []*chunk {
+	d.t.Helper()
+	harness.Eventually(d.t, 2*patience, fmt.Sprintf("%s: %.1f s of audio in epoch %d", d.o.name, seconds, epoch), func() string {
+		have := 0.0
+		for _, c := range d.chunks(epoch) {
+			have += float64(c.frames) / float64(c.rate)
+		}
+		if have < seconds {
+			return fmt.Sprintf("%.2f s so far, closed: %v; %s", have, d.closedNow(), d.tail())
+		}
+		return ""
+	})
+	return d.chunks(epoch)
+}
+
+// continuous checks that chunks join within a µs of exact arithmetic.
+func continuous(t testing.TB, name string, chunks []*chunk) {
+	t.Helper()
+	for i, c := range chunks {
+		if abs(c.gap) > 1 {
+			t.Errorf("%s: chunk %d of %d at %d is %d µs off", name, i, len(chunks), c.ts, c.gap)
+			return
+		}
+	}
+}
+
+// sane checks what a chunk must be and should be: 15 to 150 ms.
+func sane(t testing.TB, name string, chunks []*chunk) {
+	t.Helper()
+	for i, c := range chunks {
+		us := c.frames * 1_000_000 / c.rate
+		last := i == len(chunks)-1 || chunks[i+1].inPlace != c.inPlace
+		if us > 150_000 || us < 15_000 && !last {
+			t.Errorf("%s: chunk %d of %d lasts %d µs", name, i, len(chunks), us)
+		}
+		if _, ok := c.sentAt(); !ok {
+			t.Errorf("%s: chunk %d of %d was sent too late: send_ahead %d", name, i, len(chunks), c.ahead)
+		}
+	}
+}
+
+func samplesOf(chunks []*chunk) (out []int32) {
+	for _, c := range chunks {
+		out = append(out, c.samples...)
+	}
+	return out
+}
+
+// position finds the frame of file where samples begin, exactly; -1 if nowhere.
+func position(file, samples []int32, frames int) int {
+	n := min(len(samples), 2*frames)
+	for i := 0; i+n <= len(file); i += 2 {
+		if file[i] == samples[0] && slices.Equal(file[i:i+n], samples[:n]) {
+			return i / 2
+		}
+	}
+	return -1
+}
+
+// exact checks that chunks are the file from frame on.
+func exact(t testing.TB, name string, chunks []*chunk, file []int32, frame int) {
+	t.Helper()
+	got := samplesOf(chunks)
+	want := file[min(2*frame, len(file)):]
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			t.Errorf("%s: sample %d is %d, the file from frame %d has %d", name, i, got[i], frame, want[i])
+			return
+		}
+	}
+}
+
+// testGroupPlays: four unlike players play one file to its end: bit-exact where
+// nothing is converted, aligned, within their buffers, and stream/end does not cut.
+func testGroupPlays(t *testing.T, s *harness.Server, music library) {
+	file := music["short.flac"]
+	plain := ready(t, s, options{lead: 300, minBuf: 100})
+	flac := ready(t, s, options{suite: suiteAES, formats: []obj{format("flac", 44100, 16), format("pcm", 44100, 16)}})
+	small := ready(t, s, options{buffer: 40_000, delay: 150})
+	fine := ready(t, s, options{formats: []obj{format("opus", 48000, 16), format("pcm", 48000, 24)}, lead: 1200})
+	all := []*device{plain, flac, small, fine}
+	g := group(t, s, "Unlike", all...)
+	play(t, s, g, "short.flac")
+	for _, d := range all {
+		end, _ := d.await("stream/end", 0, isType("stream/end"))
+		d.sync(3)
+		chunks := d.chunks(1)
+		continuous(t, d.o.name, chunks)
+		sane(t, d.o.name, chunks)
+		last := chunks[len(chunks)-1]
+		if at := end.at + d.ref.best.offset + d.ref.best.maxErr; at < last.end()-int64(d.o.delay)*1000 {
+			t.Errorf("%s: stream/end comes %d µs before its audio has played", d.o.name, last.end()-at)
+		}
+		if chunks[0].ts != plain.chunks(1)[0].ts {
+			t.Errorf("%s begins at %d, another at %d", d.o.name, chunks[0].ts, plain.chunks(1)[0].ts)
+		}
+		d.await("activities without playback", 0, func(m msg) bool {
+			l, _ := m.payload["activities"].([]any)
+			return m.typ == "server/activate" && m.at >= end.at && !slices.Contains(l, any("playback"))
+		})
+		d.await("group/update stopped", 0, func(m msg) bool {
+			return m.typ == "group/update" && m.at > chunks[0].at && m.payload["playback_state"] == "stopped"
+		})
+		if d != fine {
+			exact(t, d.o.name, chunks, file, 0)
+			if got := len(samplesOf(chunks)); got != len(file) {
+				t.Errorf("%s: %d samples, the file has %d", d.o.name, got, len(file))
+			}
+		} else if lag := harness.BestLag(file, 44100, scaled(chunks), 48000); lag < -1 || lag > 1 {
+			t.Errorf("the resampled player is %d samples off", lag)
+		}
+	}
+	judgeActivities(t, all)
+}
+
+// scaled brings 24-bit samples to 16 bits.
+func scaled(chunks []*chunk) []int32 {
+	out := samplesOf(chunks)
+	for i := range out {
+		out[i] >>= 8
+	}
+	return out
+}
+
+// judgeActivities: playback is declared while a stream runs.
+func judgeActivities(t testing.TB, devices []*device) {
+	t.Helper()
+	for _, d := range devices {
+		playback := false
+		for _, m := range d.since(0) {
+			if m.typ == "server/activate" {
+				playback = slices.Contains(m.payload["activities"].([]any), any("playback"))
+			}
+			if m.chunk != nil && !playback {
+				t.Errorf("%s: audio while 'playback' is not declared", d.o.name)
+				break
+			}
+		}
+	}
+}
+
+// testTransitions: a queue is one stream; its titles join without a gap and
+// without a stream command, and metadata says so at the audible moment.
+func testTransitions(t *testing.T, s *harness.Server, music library) {
+	d := ready(t, s, options{})
+	g := group(t, s, "Gapless", d)
+	s.Must(t, "POST", "/api/v1/groups/"+g+"/queue", obj{"uris": []string{"short.flac", "next.flac"}}, nil)
+	s.Must(t, "POST", "/api/v1/groups/"+g+"/play", obj{}, nil)
+	d.await("stream/end", 0, isType("stream/end"))
+	chunks := d.chunks(1)
+	continuous(t, "queue", chunks)
+	exact(t, "queue", chunks, slices.Concat(music["short.flac"], music["next.flac"]), 0)
+	for _, m := range d.since(0) {
+		if m.typ == "stream/clear" {
+			t.Errorf("%s within a natural transition", m)
+		}
+	}
+	boundary := chunks[0].ts + int64(len(music["short.flac"])/2)*1_000_000/44100
+	titles := 0
+	for _, m := range d.since(0) {
+		md := sub(m.payload, "metadata")
+		p := sub(md, "progress")
+		if m.typ != "server/state" || p == nil || num(p["playback_speed"]) == 0 {
+			continue
+		}
+		begin := chunks[0].ts
+		if num(p["track_duration"]) < 2000 {
+			begin = boundary
+			titles++
+		}
+		if off := num(md["timestamp"]) - num(p["track_progress"])*1000 - begin; abs(off) > 5_000 {
+			t.Errorf("%s puts the track's start %d µs from where it is heard", m, off)
+		}
+	}
+	if titles == 0 {
+		t.Errorf("no metadata for the second title; %s", d.tail())
+	}
+}
+
+// testTransport of the controller: seek and next clear, pause ends, play goes on
+// where it stopped; metadata and audio agree throughout.
+func testSeeking(t *testing.T, s *harness.Server, music library) {
+	file := music["long.flac"]
+	d := ready(t, s, options{lead: 200, minBuf: 100, buffer: 300_000})
+	g := group(t, s, "Seeking", d)
+	s.Must(t, "POST", "/api/v1/groups/"+g+"/queue", obj{"uris": []string{"long.flac", "next.flac"}}, nil)
+	s.Must(t, "POST", "/api/v1/groups/"+g+"/play", obj{}, nil)
+	d.awaitAudio(1, 2)
+	d.offers("seek", "seek_relative", "pause", "next")
+
+	mark := d.mark()
+	d.command("seek", "position_ms", 20_000)
+	d.await("stream/clear", mark, isType("stream/clear"))
+	chunks := d.awaitAudio(2, 1)
+	d.progress(mark, chunks, file, 20_000, 0)
+
+	// Positions out of range and commands that are not offered are ignored.
+	mark = d.mark()
+	for _, p := range []any{-1, 60_001, 1 << 60} {
+		d.command("seek", "position_ms", p)
+	}
+	d.command("fly")
+	d.command("previous_", "volume", 5)
+	d.sync(2)
+	d.quiet(s, g, mark, "stream/clear", "stream/end", "stream/start")
+
+	// Relative ones are clamped: to the beginning here.
+	mark = d.mark()
+	d.command("seek_relative", "offset_ms", -3_600_000)
+	d.await("stream/clear", mark, isType("stream/clear"))
+	d.progress(mark, d.awaitAudio(3, 1), file, 0, 0)
+	mark = d.mark()
+	d.command("seek_relative", "offset_ms", 10_000)
+	d.await("stream/clear", mark, isType("stream/clear"))
+	d.progress(mark, d.awaitAudio(4, 1), file, 12_000, 2_500)
+
+	mark = d.mark()
+	d.command("pause")
+	d.await("stream/end", mark, isType("stream/end"))
+	m, _ := d.await("metadata of the pause", mark, func(m msg) bool {
+		p := sub(sub(m.payload, "metadata"), "progress")
+		return p != nil && num(p["playback_speed"]) == 0
+	})
+	paused := num(sub(sub(m.payload, "metadata"), "progress")["track_progress"])
+	d.await("group/update stopped", mark, func(m msg) bool { return m.typ == "group/update" && m.payload["playback_state"] == "stopped" })
+	mark = d.mark()
+	d.command("play")
+	d.await("stream/start", mark, isType("stream/start"))
+	d.progress(mark, d.awaitAudio(5, 1), file, paused, 50)
+
+	mark = d.mark()
+	d.command("next")
+	d.await("stream/clear", mark, isType("stream/clear"))
+	exact(t, "next", d.awaitAudio(6, 1), music["next.flac"], 0)
+	d.quiet(s, g, mark, "stream/end", "stream/start")
+
+	mark = d.mark()
+	d.command("stop")
+	d.await("stream/end", mark, isType("stream/end"))
+	d.await("metadata of the stop", mark, func(m msg) bool {
+		p := sub(sub(m.payload, "metadata"), "progress")
+		return p != nil && num(p["playback_speed"]) == 0 && num(p["track_progress"]) == 0
+	})
+	for e := 1; e <= 6; e++ {
+		continuous(t, fmt.Sprint("epoch ", e), d.chunks(e))
+		sane(t, fmt.Sprint("epoch ", e), d.chunks(e))
+	}
+	judgeActivities(t, []*device{d})
+}
+
+// offers waits until the controller state lists commands.
+func (d *device) offers(commands ...string) {
+	d.t.Helper()
+	d.await(fmt.Sprint("controller commands ", commands), 0, func(m msg) bool {
+		l, _ := sub(m.payload, "controller")["supported_commands"].([]any)
+		return l != nil && !slices.ContainsFunc(commands, func(c string) bool { return !slices.Contains(l, any(c)) })
+	})
+}
+
+// quiet fails when one of the types came since mark. Commands go through the
+// group, so that an answer of the API for the same group is the proof that they
+// were handled.
+func (d *device) quiet(s *harness.Server, group string, mark int, types ...string) {
+	d.t.Helper()
+	s.Must(d.t, "POST", "/api/v1/groups/"+group+"/repeat", obj{"mode": "one"}, nil)
+	d.await("repeat one", mark, func(m msg) bool { return sub(m.payload, "controller")["repeat"] == "one" })
+	s.Must(d.t, "POST", "/api/v1/groups/"+group+"/repeat", obj{"mode": "off"}, nil)
+	_, end := d.await("repeat off", mark, func(m msg) bool { return sub(m.payload, "controller")["repeat"] == "off" })
+	for _, m := range d.since(mark)[:end-mark] {
+		if slices.Contains(types, m.typ) {
+			d.t.Errorf("unexpected %s", m)
+		}
+	}
+}
+
+// progress checks that the audio after a trigger begins at wantMS (within slack)
+// of the file, and that the metadata after mark says what is heard when.
+func (d *device) progress(mark int, chunks []*chunk, file []int32, wantMS, slackMS int64) {
+	d.t.Helper()
+	at := position(file, samplesOf(chunks), 2000)
+	if at < 0 {
+		d.t.Errorf("the audio is nowhere in the file")
+		return
+	}
+	if ms := int64(at) * 1000 / 44100; abs(ms-wantMS) > slackMS+1 {
+		d.t.Errorf("the audio begins at %d ms of the file, want %d", ms, wantMS)
+	}
+	exact(d.t, "after the trigger", chunks, file, at)
+	m, _ := d.await("metadata with progress", mark, func(m msg) bool {
+		p := sub(sub(m.payload, "metadata"), "progress")
+		return p != nil && num(p["playback_speed"]) == 1000 && num(sub(m.payload, "metadata")["timestamp"]) >= chunks[0].ts-50_000
+	})
+	md := sub(m.payload, "metadata")
+	origin := num(md["timestamp"]) - num(sub(md, "progress")["track_progress"])*1000
+	if off := origin - (chunks[0].ts - int64(at)*1_000_000/44100); abs(off) > 5_000 {
+		d.t.Errorf("%s is %d µs from what is heard", m, off)
+	}
+}

@@ -59,7 +59,8 @@ type ClientConfig struct {
 	Method, Format string
 	// Offers are the methods that the client offers now.
 	Offers wire.PairMethods
-	// StaticCode is the device's code, needed when the static method is offered.
+	// StaticCode is the device's code ([ParseDigits]), needed when the static method
+	// is offered. It stays the driver's.
 	StaticCode Code
 	// Rounds is the device's count, needed when the dynamic method is offered.
 	Rounds *Rounds

@@ -63,6 +63,8 @@ type settings struct {
 	Policy       string   `config:"policy"`
 	Devices      []string `config:"device"`
 	KeyFile      string   `config:"deployment-key-file"`
+	Key          string   `config:"deployment-key" secret:"true"`
+	Controllers  string   `config:"controller-policy"`
 	AdminToken   string   `config:"admin-token" secret:"true"`
 	InternalHTTP string   `config:"internal-http"`
 	Resume       bool     `config:"resume"`
@@ -73,7 +75,7 @@ type settings struct {
 
 // notLookedAt are flags that the doctor takes and does not show.
 func notLookedAt() []string {
-	return []string{"name", "languages", "policy", "device", "deployment-key-file", "admin-token", "admin-token-file",
+	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "admin-token", "admin-token-file",
 		"internal-http", "resume", "demo", "log-level", "log-format"}
 }
 

@@ -41,7 +41,7 @@ const (
 	DefaultRequestTimeout = 4500 * time.Millisecond
 	// awaitEffect is how long an answer waits for the read model to show what was
 	// done. It is a courtesy: the command itself is done by then.
-	awaitEffect = time.Second
+	awaitEffect = 2 * time.Second
 )
 
 // Bus is what the API asks of the bus.

@@ -243,5 +243,17 @@ func (a *API) command(ctx context.Context, groupID string, cmd *pb.GroupCommand)
 	if reply.GetGroup() == nil {
 		return nil, fault.New(fault.Internal, "stream answered a command to group %s without the group", groupID)
 	}
-	return reply.GetGroup(), nil
+	want := reply.GetGroup()
+	a.await(ctx, func(s *readmodel.Snapshot) bool { return sameState(s.Group(groupID), want) })
+	return want, nil
+}
+
+// sameState tells whether the read model shows what a command's answer says, as
+// far as the command itself decided it. Volumes follow when the players report.
+func sameState(have, want *pb.Group) bool {
+	return have != nil && have.GetName() == want.GetName() &&
+		have.GetPlaybackState() == want.GetPlaybackState() && have.GetPaused() == want.GetPaused() &&
+		have.GetRepeat() == want.GetRepeat() && have.GetShuffle() == want.GetShuffle() &&
+		have.GetEpoch() == want.GetEpoch() && have.GetQueueIndex() == want.GetQueueIndex() &&
+		slices.EqualFunc(have.GetQueue(), want.GetQueue(), func(x, y *pb.QueueItem) bool { return x.GetId() == y.GetId() })
 }

@@ -49,6 +49,11 @@ func (s *Service) command(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv
 	if err := checkID(c.GetGroupId()); err != nil {
 		return nil, err
 	}
+	// Here, where a slow server holds up nobody else. The group takes one command after
+	// the other, so it trusts the address and learns of the tags when it plays.
+	if err := s.lib.CheckRemote(ctx, append([]string{c.GetPlay().GetUri()}, c.GetEnqueue().GetUris()...)...); err != nil {
+		return nil, err
+	}
 	g, err := s.ask(ctx, c)
 	if err != nil {
 		return nil, err

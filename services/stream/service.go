@@ -152,7 +152,9 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	}
 	defer stopHub()
-	s.reg = group.NewRegistry(run, s.groupDeps(groups), s.d.Bus, s.d.Leases, s.lib)
+	resolver := *s.lib
+	resolver.Trusting = true
+	s.reg = group.NewRegistry(run, s.groupDeps(groups), s.d.Bus, s.d.Leases, &resolver)
 	defer s.reg.Stop()
 	endpoints, err := s.serve()
 	if err != nil {

@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -291,5 +293,51 @@ func TestMP3AndWAVPlay(t *testing.T) {
 	s := a.playing(0)
 	if got := r.complete(g, s, len(mp3)+len(wav)); !slices.Equal(got, slices.Concat(mp3, wav)) {
 		t.Errorf("%d samples are not the two files' %d", len(got), len(mp3)+len(wav))
+	}
+}
+
+// TestHTTPPlaysAndASlowServerHoldsUpNobody plays an address whose server takes its time, while the
+// group goes on taking commands.
+func TestHTTPPlaysAndASlowServerHoldsUpNobody(t *testing.T) {
+	r := embedded(t)
+	want := r.file("music.flac", 2.5, 1)
+	release, asked := make(chan struct{}), make(chan struct{}, 8)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		switch q.URL.Path {
+		case "/music.flac":
+			http.ServeFile(w, q, filepath.Join(r.music, "music.flac"))
+		case "/slow.flac":
+			asked <- struct{}{}
+			select {
+			case <-release:
+			case <-q.Context().Done():
+			}
+			fallthrough
+		default:
+			http.NotFound(w, q)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	a := r.device("a", "flac:44100:16:2")
+	g := r.make("House", a)
+	r.command(play(g, srv.URL+"/music.flac"))
+	if got := r.complete(g, a.playing(0), len(want)); !slices.Equal(got, want) {
+		t.Error("the address does not sound like the file")
+	}
+	if x := r.get(g); x.GetQueue()[0].GetDurationMs() != 2500 {
+		t.Errorf("the queue has not learned of the tags: %v", x.GetQueue())
+	}
+	slow := make(chan error, 1)
+	go func() { slow <- try(r, subject.StreamCommand, play(g, srv.URL+"/slow.flac"), &tuttiv1.GroupReply{}) }()
+	<-asked
+	r.command(simple(g, "stop")) // it is answered while the server is not
+	select {
+	case err := <-slow:
+		t.Errorf("play of the slow address was answered first: %v", err)
+	default:
+	}
+	close(release)
+	if err := <-slow; err == nil {
+		t.Error("an address that is not there plays")
 	}
 }

@@ -112,7 +112,7 @@ func (g *Group) report(e pipeline.Event) {
 		g.run.t0 = e.T0
 		g.stream = &stream{epoch: g.run.epoch, t0: e.T0, leadUS: g.run.p.LeadUS()}
 		g.shared.starts = nil
-		g.log.Info("stream starts", "epoch", g.run.epoch, "item", g.run.first.URI, "position_ms", g.run.beginMS,
+		g.log.Info("stream starts", "epoch", g.run.epoch, "item", g.run.first.Label(), "position_ms", g.run.beginMS,
 			"lead_ms", g.run.p.LeadUS()/1000)
 	case pipeline.Begun:
 		g.run.marks = append(g.run.marks, mark{item: e.Item, startUS: e.StartUS, mediaMS: e.MediaMS})
@@ -120,12 +120,12 @@ func (g *Group) report(e pipeline.Event) {
 		g.learn(e.Item)
 		_ = g.apply(playback.Begun{ID: e.Item.ID})
 	case pipeline.Failed:
-		reason := fmt.Sprintf("%s cannot be played: %v", e.Item.URI, e.Err)
+		reason := fmt.Sprintf("%s cannot be played: %v", e.Item.Label(), e.Err)
 		if e.Partial {
-			reason = fmt.Sprintf("%s breaks off: %v", e.Item.URI, e.Err)
+			reason = fmt.Sprintf("%s breaks off: %v", e.Item.Label(), e.Err)
 		}
 		reason += ". It was skipped; check the file or address, or remove it from the queue"
-		g.log.Warn("title skipped", "item", e.Item.URI, "partial", e.Partial, obs.KeyErr, e.Err)
+		g.log.Warn("title skipped", "item", e.Item.Label(), "partial", e.Partial, obs.KeyErr, e.Err)
 		_ = g.apply(playback.Failed{ID: e.Item.ID, Reason: reason, Partial: e.Partial})
 	case pipeline.NeedNext:
 		_ = g.apply(playback.NeedNext{})
@@ -163,7 +163,7 @@ func (g *Group) hear(now int64) {
 			return
 		}
 		_ = g.apply(playback.Audible{ID: r.marks[0].item.ID})
-		g.log.Info("title is audible", "item", r.marks[0].item.URI, "title", r.marks[0].item.Title)
+		g.log.Info("title is audible", "item", r.marks[0].item.Label(), "title", r.marks[0].item.Title)
 	}
 }
 

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"path"
 	"slices"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -79,13 +80,11 @@ func titleOf(it playback.Item) string {
 	if it.Title != "" {
 		return it.Title
 	}
-	name := it.URI
-	for i := len(name) - 1; i >= 0; i-- {
-		if name[i] == '/' && i < len(name)-1 {
-			return name[i+1:]
-		}
+	label := it.Label()
+	if name := path.Base(label); name != "." && name != "/" {
+		return name
 	}
-	return name
+	return label
 }
 
 // controller is the controller object of server/state.

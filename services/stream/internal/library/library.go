@@ -39,6 +39,28 @@ type Library struct {
 	HTTPClient *http.Client
 	Demo       bool // list the synthesised pieces, too
 	Log        *slog.Logger
+	// Trusting takes http addresses as they are, without asking their servers: for
+	// callers that may not wait, of addresses that CheckRemote has seen.
+	Trusting bool
+}
+
+// CheckRemote asks the servers of the http addresses among uris whether they hold
+// something that can be played.
+func (l *Library) CheckRemote(ctx context.Context, uris ...string) error {
+	for _, uri := range uris {
+		if !isRemote(uri) {
+			continue
+		}
+		if _, err := l.probe(ctx, uri); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isRemote(uri string) bool {
+	scheme, _, _ := strings.Cut(uri, ":")
+	return strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")
 }
 
 // Open opens one medium.
@@ -149,11 +171,14 @@ func (l *Library) probe(ctx context.Context, uri string) (playback.Item, error) 
 	if err := l.local(uri); err != nil {
 		return it, err
 	}
+	if l.Trusting && isRemote(uri) {
+		return it, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	src, err := l.Open(ctx, uri)
 	if errors.Is(err, context.DeadlineExceeded) {
-		l.Log.Info("medium is slow to open; its tags come later", "item", uri, obs.KeyErr, err)
+		l.Log.Info("medium is slow to open; its tags come later", "item", it.Label(), obs.KeyErr, err)
 		return it, nil
 	}
 	if err != nil {

@@ -69,7 +69,7 @@ func (p *Pipeline) begin(ctx context.Context, m feedBegin) {
 			p.report(ctx, m, r.Seg, r.Frame)
 			return
 		}
-		p.cfg.Log.Warn("medium changed its format since playback began", "item", m.start.Item.URI)
+		p.cfg.Log.Warn("medium changed its format since playback began", "item", m.start.Item.Label())
 	}
 	seg, at, _ := p.epoch.Begin(m.start.Item.ID, format(m.info), m.media, p.head)
 	p.head = at

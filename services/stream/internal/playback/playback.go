@@ -12,7 +12,9 @@
 package playback
 
 import (
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/tutti-audio/tutti/platform/fault"
 )
@@ -40,6 +42,20 @@ type Item struct {
 	AlbumArtist                   string
 	Year, Track                   int
 	DurationMS                    int64 // 0 unknown
+}
+
+// Label is the item's address as it may be shown and logged: without the user, password
+// and query that an http address can hold.
+func (it Item) Label() string {
+	u, err := url.Parse(it.URI)
+	switch {
+	case !strings.HasPrefix(strings.ToLower(it.URI), "http"):
+		return it.URI
+	case err != nil:
+		return "an http address"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
 }
 
 // State is what a group plays. Its slices are never changed in place: a State that

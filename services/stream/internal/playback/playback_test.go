@@ -201,3 +201,17 @@ func check(t *testing.T, s State, eff []Effect, m Message) {
 		}
 	}
 }
+
+func TestLabelHidesSecrets(t *testing.T) {
+	for uri, want := range map[string]string{
+		"Blue/one.flac": "Blue/one.flac",
+		"tone:440":      "tone:440",
+		"http://user:secret@host:80/a/b.flac?key=123": "http://host:80/a/b.flac",
+		"HTTPS://host/x#y":                            "https://host/x",
+		"http://[bad":                                 "an http address",
+	} {
+		if got := (Item{URI: uri}).Label(); got != want {
+			t.Errorf("Label(%s) = %s, want %s", uri, got, want)
+		}
+	}
+}

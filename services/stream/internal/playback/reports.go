@@ -88,7 +88,7 @@ func (m Stalled) handle(s State, _ Env) (State, []Effect, error) {
 		return s.begin(s.Index, m.MS)
 	}
 	s.Mode, s.PositionMS, s.Ahead, s.Waiting, s.Stalls = Paused, m.MS, nil, false, 0
-	s.LastError = fmt.Sprintf("%s arrives too slowly to be played: check the network or disk it comes from, then play again", it.URI)
+	s.LastError = fmt.Sprintf("%s arrives too slowly to be played: check the network or disk it comes from, then play again", it.Label())
 	return s, []Effect{Halt{}}, nil
 }
 

@@ -26,8 +26,9 @@ const nsEnv = "TUTTI_E2E_OTHER_NAMESPACE"
 // over the API, and play the same file bit by bit at the same server times.
 // Loopback carries no multicast, hence the namespaces and the veth link.
 func TestAPlayerFoundByMDNSPlaysInStepWithOneThatDialsIn(t *testing.T) {
-	if os.Getenv(nsEnv) != "" {
-		t.Skip("this is the copy inside the namespace")
+	if other := os.Getenv(nsEnv); other != "" {
+		eachMode(t, func(t *testing.T, mode string) { playAcrossNamespaces(t, mode, other) })
+		return
 	}
 	pair := nettest.CreatePair(t)
 	self, err := os.Executable()
@@ -36,7 +37,7 @@ func TestAPlayerFoundByMDNSPlaysInStepWithOneThatDialsIn(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
-	cmd := nettest.Command(ctx, pair.A, self, "-test.run", "^TestInsideTheNamespace$", "-test.v", "-test.timeout", "7m")
+	cmd := nettest.Command(ctx, pair.A, self, "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "7m")
 	for _, kv := range os.Environ() {
 		// A PostgreSQL on the host's loopback is out of reach in there; the copy starts its own.
 		if !strings.HasPrefix(kv, "TUTTI_TEST_POSTGRES_URL=") {
@@ -45,53 +46,48 @@ func TestAPlayerFoundByMDNSPlaysInStepWithOneThatDialsIn(t *testing.T) {
 	}
 	cmd.Env = append(cmd.Env, nsEnv+"="+pair.B)
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestInsideTheNamespace") {
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+"/distributed") {
 		t.Fatalf("inside the namespace: %v\n%s", err, out)
 	}
 }
 
-// TestInsideTheNamespace is the part that runs in namespace A.
-func TestInsideTheNamespace(t *testing.T) {
-	other := os.Getenv(nsEnv)
-	if other == "" {
-		t.Skip("runs inside a namespace: see TestAPlayerFoundByMDNSPlaysInStepWithOneThatDialsIn")
+// playAcrossNamespaces is the part that runs in namespace A.
+func playAcrossNamespaces(t *testing.T, mode, other string) {
+	t.Helper()
+	music := t.TempDir()
+	want := harness.MusicFile(t, music, "song.flac", 4.2, 11)
+	s := harness.StartServer(t, mode, harness.Options{Music: music, MDNS: true})
+	found := startPlayer(t, other)
+	dialled := harness.NewDevice(t, "Dials in", harness.PCM44, harness.DeviceOptions{})
+	dialled.Connect(t, s.Sendspin)
+	ids := []string{approve(t, s, "Found by mDNS"), approve(t, s, "Dials in")}
+	if c, _ := s.ClientNamed(t, "Found by mDNS"); c.Connection != "outbound" {
+		t.Errorf("the server did not dial the advertised player: connection is %q", c.Connection)
 	}
-	eachMode(t, func(t *testing.T, mode string) {
-		music := t.TempDir()
-		want := harness.MusicFile(t, music, "song.flac", 4.2, 11)
-		s := harness.StartServer(t, mode, harness.Options{Music: music, MDNS: true})
-		found := startPlayer(t, other)
-		dialled := harness.NewDevice(t, "Dials in", harness.PCM44, harness.DeviceOptions{})
-		dialled.Connect(t, s.Sendspin)
-		ids := []string{approve(t, s, "Found by mDNS"), approve(t, s, "Dials in")}
-		if c, _ := s.ClientNamed(t, "Found by mDNS"); c.Connection != "outbound" {
-			t.Errorf("the server did not dial the advertised player: connection is %q", c.Connection)
-		}
-		g := group(t, s, "Hall", ids...)
-		s.Must(t, "POST", "/api/v1/groups/"+g+"/play", map[string]any{"uri": "song.flac"}, nil)
-		for _, name := range []string{"recording", "stream_end"} {
-			harness.Eventually(t, patience, name+" on the player found by mDNS", func() string {
-				if found.last(name) == nil {
-					return "no such event"
-				}
-				return ""
-			})
-		}
-		harness.Eventually(t, patience, "the dialled-in player heard all", func() string {
-			if dialled.Ended() == 0 {
-				return "no stream/end"
+	g := group(t, s, "Hall", ids...)
+	s.Must(t, "POST", "/api/v1/groups/"+g+"/play", map[string]any{"uri": "song.flac"}, nil)
+	for _, name := range []string{"recording", "stream_end"} {
+		harness.Eventually(t, patience, name+" on the player found by mDNS", func() string {
+			if found.last(name) == nil {
+				return "no such event"
 			}
 			return ""
 		})
-		t0, samples, err := harness.Joined(dialled.Spans(), 44100, 2)
-		if err != nil {
-			t.Fatal(err)
+	}
+	harness.Eventually(t, patience, "the dialled-in player heard all", func() string {
+		if dialled.Ended() == 0 {
+			return "no stream/end"
 		}
-		if i := harness.FirstDifference(samples, want); i >= 0 || len(samples) != len(want) {
-			t.Errorf("the player that dialled in: %d of %d samples, first difference at %d", len(samples), len(want), i)
-		}
-		found.compare(t, t0, want)
+		return ""
 	})
+	t0, samples, err := harness.Joined(dialled.Spans(), 44100, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := harness.FirstDifference(samples, want); i >= 0 || len(samples) != len(want) {
+		t.Errorf("the player that dialled in: %d of %d samples, first difference at %d", len(samples), len(want), i)
+	}
+	found.compare(t, t0, want)
 }
 
 // cliPlayer is `tutti player` in the other namespace.

@@ -26,6 +26,9 @@ func TestConformance(t *testing.T) {
 		{"ignored", testIgnored},
 		{"time", testTime},
 		{"liveness", testLiveness},
+		{"goodbye", testGoodbye},
+		{"support object", testSupportObject},
+		{"half open", testHalfOpen},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
 	}
@@ -36,6 +39,16 @@ func TestConformance(t *testing.T) {
 		{"group plays", testGroupPlays},
 		{"transitions", testTransitions},
 		{"seeking", testSeeking},
+		{"format change", testFormatChange},
+		{"small buffers", testSmallBuffers},
+		{"odd players", testOddPlayers},
+		{"unapproved", testUnapproved},
+		{"revoked", testRevoked},
+		{"leaving", testLeaving},
+		{"replaced", testReplaced},
+		{"volume", testVolume},
+		{"controller", testController},
+		{"dialled", testDialled},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

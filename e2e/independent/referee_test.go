@@ -344,7 +344,7 @@ func (r *referee) audio(at int64, plain []byte) *chunk {
 		at: at, ts: be64(plain[1:]), ahead: be32(plain[9:]), size: len(plain), rate: num(r.format["sample_rate"]),
 		stream: r.streams, epoch: r.epoch, inPlace: r.inPlace, codec: r.format["codec"].(string), confirmed: r.confirmed,
 	}
-	if err := c.decode(plain[13:], int(num(r.format["bit_depth"]))); err != nil {
+	if err := c.decode(plain[13:], int(num(r.format["bit_depth"])), int(num(r.format["channels"]))); err != nil {
 		r.fault("chunk at %d: %v", c.ts, err)
 		return nil
 	}
@@ -408,12 +408,12 @@ func (r *referee) account(c *chunk) {
 }
 
 // decode reads whole codec units.
-func (c *chunk) decode(b []byte, bits int) error {
+func (c *chunk) decode(b []byte, bits, channels int) error {
 	if c.codec == "flac" {
 		return c.decodeFLAC(b)
 	}
 	width := bits / 8
-	if len(b)%(2*width) != 0 {
+	if len(b)%(channels*width) != 0 {
 		return fmt.Errorf("%d bytes are no whole number of frames", len(b))
 	}
 	for i := 0; i < len(b); i += width {
@@ -423,7 +423,7 @@ func (c *chunk) decode(b []byte, bits int) error {
 		}
 		c.samples = append(c.samples, v>>(32-bits))
 	}
-	c.frames = int64(len(b) / (2 * width))
+	c.frames = int64(len(b) / (channels * width))
 	return nil
 }
 

@@ -1,0 +1,147 @@
+package independent
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tutti-audio/tutti/e2e/harness"
+)
+
+// testGoodbye: every reason ends with the server's disconnect, before and after roles.
+func testGoodbye(t *testing.T, s *harness.Server) {
+	for _, reason := range []string{"another_server", "shutdown", "restart", "user_request", "unauthorized", "pairing_required", "concurrent_attempt", "unpaired"} {
+		d := connect(t, s.Sendspin, options{})
+		d.send("client/goodbye", obj{"reason": reason})
+		d.awaitClosed("client/goodbye " + reason)
+	}
+	d := ready(t, s, options{})
+	d.send("client/goodbye", obj{"reason": "user_request"})
+	d.awaitClosed("client/goodbye")
+	harness.Eventually(t, patience, "shown as disconnected", func() string {
+		if c, _ := s.ClientNamed(t, d.o.name); c.Connected {
+			return "connected"
+		}
+		return ""
+	})
+}
+
+// listener is a device that waits for servers, as one that advertises
+// _sendspin._tcp does.
+type listener struct {
+	url   string
+	conns chan *ws
+}
+
+func listen(t testing.TB) *listener {
+	l := &listener{conns: make(chan *ws, 16)}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/odd/path" || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || r.Header.Get("Sec-WebSocket-Version") != "13" {
+			t.Errorf("the server asks for %s %s %v", r.Method, r.URL, r.Header)
+			http.NotFound(w, r)
+			return
+		}
+		c, err := acceptWS(w, r)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		l.conns <- c
+	}))
+	t.Cleanup(srv.Close)
+	l.url = "ws" + strings.TrimPrefix(srv.URL, "http") + "/odd/path"
+	return l
+}
+
+func (l *listener) next(t testing.TB) *ws {
+	t.Helper()
+	select {
+	case w := <-l.conns:
+		t.Cleanup(func() { _ = w.c.Close() })
+		return w
+	case <-time.After(patience):
+		t.Fatal("the server does not dial")
+		return nil
+	}
+}
+
+// testDialled: a server that dials is the Noise initiator all the same; it comes
+// back after a lost connection and after restart, and not after another_server.
+func testDialled(t *testing.T, s *harness.Server, _ library) {
+	l := listen(t)
+	s.Must(t, "POST", "/api/v1/clients", obj{"url": l.url}, nil)
+	o := options{}
+	o.fill(t)
+	meet := func() *device {
+		d := secure(t, l.next(t), o)
+		d.await("server/hello", 0, isType("server/hello"))
+		d.send("client/hello", d.o.hello())
+		d.await("server/activate", 0, isType("server/activate"))
+		return d
+	}
+	d := meet()
+	d.sync(2)
+	d.approve(s)
+	d.sync(4)
+	d.state(true)
+	info, _ := s.ClientNamed(t, o.name)
+	play(t, s, info.GroupID, "long.flac")
+	sane(t, "dialled", d.awaitAudio(1, 0.5))
+	_ = d.w.c.Close() // lost
+
+	d = meet()
+	d.sync(2)
+	d.send("client/goodbye", obj{"reason": "restart"})
+	d.awaitClosed("restart")
+
+	d = meet()
+	d.sync(2)
+	d.send("client/goodbye", obj{"reason": "another_server"})
+	d.awaitClosed("another_server")
+	select {
+	case w := <-l.conns:
+		_ = w.c.Close()
+		t.Error("the server dials again after another_server")
+	case <-time.After(3 * time.Second):
+	}
+}
+
+// testHalfOpen: connections that never say anything keep nobody out: not the
+// sessions that live, and no new one once they are gone.
+func testHalfOpen(t *testing.T, s *harness.Server) {
+	d := connect(t, s.Sendspin, options{})
+	u, err := url.Parse(s.Sendspin)
+	check(t, err)
+	var open []net.Conn
+	for i := range 40 {
+		c, err := net.Dial("tcp", u.Host)
+		check(t, err)
+		open = append(open, c)
+		if i%2 == 0 {
+			_, _ = c.Write([]byte("GET " + u.Path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"))
+		}
+	}
+	d.sync(4)
+	for _, c := range open {
+		_ = c.Close()
+	}
+	harness.Eventually(t, patience, "a fresh device connects", func() string {
+		c, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			return err.Error()
+		}
+		defer func() { _ = c.Close() }()
+		_, _ = c.Write([]byte("GET " + u.Path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"))
+		_ = c.SetReadDeadline(time.Now().Add(patience))
+		b := make([]byte, 12)
+		if _, err := c.Read(b); err != nil || string(b) != "HTTP/1.1 101" {
+			return string(b)
+		}
+		return ""
+	})
+	connect(t, s.Sendspin, options{}).sync(1)
+}

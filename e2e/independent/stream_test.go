@@ -1,0 +1,157 @@
+package independent
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/tutti-audio/tutti/e2e/harness"
+)
+
+// testFormatChange: another preferred format changes the stream in place, on the
+// same timeline, with nothing sent twice.
+func testFormatChange(t *testing.T, s *harness.Server, music library) {
+	d := ready(t, s, options{formats: []obj{format("pcm", 44100, 16), format("flac", 44100, 16), format("pcm", 48000, 24)}, buffer: 200_000})
+	other := ready(t, s, options{formats: []obj{format("flac", 44100, 16)}})
+	g := group(t, s, "Formats", d, other)
+	play(t, s, g, "long.flac")
+	d.awaitAudio(1, 1.5)
+	for i, want := range []obj{format("flac", 44100, 16), format("pcm", 48000, 24), nil} {
+		mark := d.mark()
+		d.state(true, func(p obj) {
+			if p["format"] = want; want == nil {
+				delete(p, "format")
+			}
+		})
+		if want == nil {
+			want = d.o.formats[0]
+		}
+		m, mark := d.await(fmt.Sprint("in-place stream/start to ", want), mark, isType("stream/start"))
+		if f := sub(m.payload, "player"); f["codec"] != want["codec"] || num(f["sample_rate"]) != int64(want["sample_rate"].(int)) {
+			t.Fatalf("%s, want %v", m, want)
+		}
+		for range 8 {
+			var c msg
+			c, mark = d.await("audio in the new format", mark, isAudio)
+			if c.chunk.inPlace != i+1 {
+				t.Fatalf("chunk of configuration %d, want %d", c.chunk.inPlace, i+1)
+			}
+		}
+	}
+	// The same preference again, and one that is not listed, change nothing.
+	mark := d.mark()
+	d.state(true, func(p obj) { p["format"] = d.o.formats[0] })
+	d.state(true, func(p obj) { p["format"] = format("pcm", 96000, 16) })
+	d.sync(2)
+	for range 10 {
+		_, mark = d.await("audio", mark, isAudio)
+	}
+	d.state(true, func(p obj) { delete(p, "format") })
+	s.Must(t, "POST", "/api/v1/groups/"+g+"/stop", obj{}, nil)
+	d.await("stream/end", 0, isType("stream/end"))
+	starts := 0
+	for _, m := range d.since(0) {
+		if m.typ == "stream/start" {
+			starts++
+		}
+		if m.typ == "stream/clear" {
+			t.Errorf("%s for a format change", m)
+		}
+	}
+	if starts != 4 {
+		t.Errorf("%d stream/start, want the first and three changes", starts)
+	}
+	chunks := d.chunks(1)
+	continuous(t, "format changes", chunks)
+	sane(t, "format changes", chunks)
+	continuous(t, "the other player", other.chunks(1))
+	// What is not resampled is still the file, at its place.
+	for _, c := range chunks {
+		if c.rate == 44100 {
+			at := int((c.ts - chunks[0].ts) * 441 / 10_000)
+			if p := position(music["long.flac"][2*max(at-64, 0):], c.samples, 500); p < 0 || p > 130 {
+				t.Errorf("chunk of configuration %d at frame %d is not the file there", c.inPlace, at)
+				break
+			}
+		}
+	}
+}
+
+// testSmallBuffers: buffer_capacity is never exceeded, whatever output_delay_ms
+// does, and a joiner gets future audio of the same timeline.
+func testSmallBuffers(t *testing.T, s *harness.Server, music library) {
+	small := ready(t, s, options{name: "small PCM", buffer: 40_000, minBuf: 2000, lead: 500})
+	flac := ready(t, s, options{name: "small FLAC", buffer: 30_000, formats: []obj{format("flac", 44100, 16)}, delay: 400})
+	g := group(t, s, "Small", small, flac)
+	play(t, s, g, "long.flac")
+	small.awaitAudio(1, 1)
+	for _, delay := range []int{500, 0, 5000, 100} {
+		small.state(true, func(p obj) { p["output_delay_ms"] = delay })
+		small.sync(3)
+		mark := small.mark()
+		for range 5 {
+			_, mark = small.await(fmt.Sprintf("audio with a delay of %d ms", delay), mark, isAudio)
+		}
+	}
+	flac.awaitAudio(1, 4)
+
+	late := ready(t, s, options{})
+	s.Must(t, "PUT", "/api/v1/groups/"+g+"/members/"+late.id, nil, nil)
+	joined := late.awaitAudio(1, 1)
+	sane(t, "late joiner", joined)
+	continuous(t, "late joiner", joined)
+	first := flac.chunks(1)[0]
+	at := int((joined[0].ts - first.ts) * 441 / 10_000)
+	if p := position(music["long.flac"][2*max(at-2, 0):], samplesOf(joined), 2000); p < 0 || p > 4 {
+		t.Errorf("the joiner's first sample, %d frames on, is not that of the others", at)
+	}
+	continuous(t, "small FLAC", flac.chunks(1))
+	for _, c := range small.chunks(1) {
+		if c.gap < -1 { // forwards it may skip: more delay makes audio too late
+			t.Errorf("small PCM: audio at %d was sent twice", c.ts)
+		}
+	}
+	for _, d := range []*device{small, flac} {
+		if n := d.epoch(); n != 1 {
+			t.Errorf("%s noticed the joiner: %d starts", d.o.name, n)
+		}
+	}
+}
+
+// testOddPlayers: a server serves every player that lists flac or pcm.
+func testOddPlayers(t *testing.T, s *harness.Server, _ library) {
+	mono := func(codec string, rate, bits int) obj {
+		return obj{"codec": codec, "channels": 1, "sample_rate": rate, "bit_depth": bits}
+	}
+	devices := []*device{
+		ready(t, s, options{name: "16 kHz mono", formats: []obj{mono("pcm", 16000, 16)}}),
+		ready(t, s, options{name: "24-bit mono", formats: []obj{mono("flac", 44100, 24)}, suite: suiteAES}),
+		ready(t, s, options{name: "96 kHz", formats: []obj{{"codec": "opus", "channels": 2, "sample_rate": 48000, "bit_depth": 0}, format("flac", 96000, 24)}}),
+		ready(t, s, options{name: "roles of tomorrow", roles: []string{"player@v2", "_x_y@v1", "player@v1", "future@v3", "metadata@v9", "color@v7"}}),
+	}
+	g := group(t, s, "Odd", devices...)
+	play(t, s, g, "long.flac")
+	for _, d := range devices {
+		chunks := d.awaitAudio(1, 1)
+		continuous(t, d.o.name, chunks)
+		sane(t, d.o.name, chunks)
+	}
+}
+
+// testSupportObject: player@v1 without its support object is not activated, the
+// other roles are.
+func testSupportObject(t *testing.T, s *harness.Server) {
+	d := handshake(t, s.Sendspin, options{})
+	d.await("server/hello", 0, isType("server/hello"))
+	hello := d.o.hello()
+	delete(hello, "player@v1_support")
+	d.send("client/hello", hello)
+	d.await("server/activate", 0, isType("server/activate"))
+	d.approve(s)
+	d.await("metadata", 0, func(m msg) bool { return sub(m.payload, "metadata") != nil })
+	for _, m := range d.since(0) {
+		if l, _ := m.payload["active_roles"].([]any); slices.Contains(l, any("player@v1")) {
+			t.Errorf("%s without player@v1_support", m)
+		}
+	}
+}

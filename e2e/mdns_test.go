@@ -59,8 +59,10 @@ func playAcrossNamespaces(t *testing.T, mode, other string) {
 	s := harness.StartServer(t, mode, harness.Options{Music: music, MDNS: true})
 	found := startPlayer(t, other)
 	dialled := harness.NewDevice(t, "Dials in", harness.PCM44, harness.DeviceOptions{})
+	studio := harness.NewDevice(t, "Studio", harness.PCM48, harness.DeviceOptions{})
 	dialled.Connect(t, s.Sendspin)
-	ids := []string{approve(t, s, "Found by mDNS"), approve(t, s, "Dials in")}
+	studio.Connect(t, s.Sendspin)
+	ids := []string{approve(t, s, "Found by mDNS"), approve(t, s, "Dials in"), approve(t, s, "Studio")}
 	if c, _ := s.ClientNamed(t, "Found by mDNS"); c.Connection != "outbound" {
 		t.Errorf("the server did not dial the advertised player: connection is %q", c.Connection)
 	}
@@ -74,8 +76,8 @@ func playAcrossNamespaces(t *testing.T, mode, other string) {
 			return ""
 		})
 	}
-	harness.Eventually(t, patience, "the dialled-in player heard all", func() string {
-		if dialled.Ended() == 0 {
+	harness.Eventually(t, patience, "the players that dialled in heard all", func() string {
+		if dialled.Ended() == 0 || studio.Ended() == 0 {
 			return "no stream/end"
 		}
 		return ""
@@ -87,6 +89,7 @@ func playAcrossNamespaces(t *testing.T, mode, other string) {
 	if i := harness.FirstDifference(samples, want); i >= 0 || len(samples) != len(want) {
 		t.Errorf("the player that dialled in: %d of %d samples, first difference at %d", len(samples), len(want), i)
 	}
+	checkResampled(t, studio, t0, want)
 	found.compare(t, t0, want)
 }
 

@@ -4,23 +4,19 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tutti-audio/tutti/platform/bus"
-	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/lease"
 	"github.com/tutti-audio/tutti/platform/obs"
-	"github.com/tutti-audio/tutti/sendspin/clock"
 )
 
 // closeLimit bounds what happens after the services have stopped.
@@ -36,16 +32,15 @@ type process struct {
 	health   *obs.Health
 	bus      *bus.Conn
 	leases   *lease.Manager
-	house    houseclock.Clock
-	fitted   atomic.Pointer[houseclock.Follower] // house, for the goroutine that may lead
+	house    *lateClock
 
 	closers []func()
 }
 
 // openProcess connects to the bus. leadClock says that this process may lead
-// the house clock (it runs the stream service).
+// the house clock (it runs the stream service). Who reads the clock calls follow.
 func openProcess(ctx context.Context, cfg Config, logTo io.Writer, leadClock bool) (*process, error) {
-	p := &process{cfg: cfg, instance: newInstanceID(), health: obs.NewHealth(), reg: obs.NewRegistry(cfg.Version)}
+	p := &process{cfg: cfg, instance: newInstanceID(), health: obs.NewHealth(), reg: obs.NewRegistry(cfg.Version), house: &lateClock{}}
 	log, err := obs.NewLogger(logTo, cfg.LogLevel, cfg.LogFormat)
 	if err != nil {
 		return nil, err
@@ -92,53 +87,12 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 			return err
 		}
 	}
-	return p.startHouseClock(ctx, leadClock)
-}
-
-// startHouseClock campaigns for the clock's lease where this process may lead,
-// and waits for the first reading.
-func (p *process) startHouseClock(ctx context.Context, lead bool) error {
-	if lead {
-		leadCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			// The copy is read under the lease only, long after Follow has set it.
-			o := houseclock.LeadOptions{Log: p.log, Copy: func() houseclock.Clock { return p.houseCopy() }}
-			if err := houseclock.Lead(leadCtx, p.bus, p.leases, p.instance, o); err != nil && !errors.Is(err, context.Canceled) {
-				p.log.Error("house clock: cannot lead", obs.KeyErr, err)
-			}
-		}()
-		p.closers = append(p.closers, func() { stop(); <-done })
-	}
-	first, cancel := context.WithTimeout(ctx, firstReadingLimit)
-	defer cancel()
-	house, err := houseclock.Follow(first, p.bus, houseclock.FollowOptions{
-		Log: p.log, Filter: func() houseclock.Filter { return clock.New() },
-	})
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("house clock: no reading (%w): is a stream service running on this NATS server?", err)
-	}
-	p.closers = append(p.closers, house.Stop)
-	p.house = house
-	p.fitted.Store(house)
-	return nil
-}
-
-// houseCopy is this process's own reading; nil before the first.
-func (p *process) houseCopy() houseclock.Clock {
-	if f := p.fitted.Load(); f != nil {
-		return f
+	p.closers = append(p.closers, p.house.stop)
+	if leadClock {
+		p.leadHouseClock(ctx)
 	}
 	return nil
 }
-
-// firstReadingLimit is how long a process waits for the house clock before it
-// gives up and lets its supervisor start it again.
-const firstReadingLimit = 60 * time.Second
 
 // close releases everything in reverse order of opening.
 func (p *process) close() {

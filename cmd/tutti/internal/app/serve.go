@@ -25,6 +25,9 @@ func Serve(ctx context.Context, cfg Config, out, logTo io.Writer) error {
 		return err
 	}
 	defer p.close()
+	if err := p.follow(ctx, firstReadingLimit); err != nil {
+		return err
+	}
 	b, err := build(p, Services())
 	if err != nil {
 		return err
@@ -54,15 +57,44 @@ func RunService(ctx context.Context, name string, cfg Config, logTo io.Writer) e
 		return err
 	}
 	defer p.close()
-	b, err := build(p, []string{name})
-	if err != nil {
+	p.log.Info("starting", obs.KeyService, name, obs.KeyInstance, p.instance, "version", cfg.Version, "internal_http", cfg.InternalHTTP)
+	return runAll(ctx, p, serviceParts(p, name))
+}
+
+// serviceParts are the parts of a process that runs one service.
+func serviceParts(p *process, name string) []service {
+	p.health.Add(name, func() error { return errors.New("starting") })
+	parts := []service{
+		// First of all: whoever asks is told that the process is up, and what it waits for.
+		{"internal-http", func(ctx context.Context) error {
+			return obs.InternalHTTP(ctx, p.cfg.InternalHTTP, p.health, p.reg)
+		}},
+		{name, func(ctx context.Context) error { return p.runOne(ctx, name) }},
+	}
+	if name == "management" {
+		// It shows the clock, and serves without it.
+		parts = append(parts, service{"house clock", func(ctx context.Context) error { return p.follow(ctx, 0) }})
+	}
+	return parts
+}
+
+// needsClock names the services whose work is in house time. The others run
+// whether or not there is a clock.
+func needsClock(name string) bool { return name == "stream" || name == "session-gateway" }
+
+// runOne builds the named service, when what it needs is there, and runs it.
+func (p *process) runOne(ctx context.Context, name string) error {
+	if needsClock(name) {
+		p.health.Add("house clock", p.house.ready)
+		if err := p.follow(ctx, 0); err != nil {
+			return err
+		}
+	}
+	b := &built{}
+	if err := b.add(p, name); err != nil {
 		return err
 	}
-	parts := append(b.services, service{"internal-http", func(ctx context.Context) error {
-		return obs.InternalHTTP(ctx, cfg.InternalHTTP, p.health, p.reg)
-	}})
-	p.log.Info("starting", obs.KeyService, name, obs.KeyInstance, p.instance, "version", cfg.Version, "internal_http", cfg.InternalHTTP)
-	return runAll(ctx, p, parts)
+	return b.services[0].run(ctx)
 }
 
 // runAll runs parts until ctx ends or one of them fails; then it stops the

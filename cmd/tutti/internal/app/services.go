@@ -96,6 +96,7 @@ func (b *built) add(p *process, name string) error {
 		if err != nil {
 			return err
 		}
+		p.health.Add(name, s.Ready)
 		b.management = s
 		b.services = append(b.services, service{name, s.Run})
 	default:

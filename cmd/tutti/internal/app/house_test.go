@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/platform/lease"
+)
+
+// testProcess is a process on an embedded bus of its own that leads no clock.
+func testProcess(t *testing.T) *process {
+	t.Helper()
+	cfg := Defaults("test")
+	cfg.DataDir, cfg.LogLevel = t.TempDir(), "error"
+	p, err := openProcess(t.Context(), cfg, io.Discard, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	return p
+}
+
+// leadAs leads the house clock as another instance until the returned func.
+func leadAs(t *testing.T, p *process, name string) (stop func()) {
+	t.Helper()
+	leases, err := lease.NewManager(p.bus, name, lease.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := houseclock.Lead(ctx, p.bus, leases, name, houseclock.LeadOptions{}); err != nil && ctx.Err() == nil {
+			t.Errorf("lead: %v", err)
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// What follows the clock outlives the limit of the first reading: it sees the
+// next leader.
+func TestTheClockIsFollowedAfterItsFirstReading(t *testing.T) {
+	p := testProcess(t)
+	stop := leadAs(t, p, "one")
+	if err := p.follow(t.Context(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.house.Info().Leader; got != "one" {
+		t.Fatalf("the first reading names the leader %q", got)
+	}
+	stop()
+	defer leadAs(t, p, "two")()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if waitFor(ctx, func() bool { return p.house.Info().Leader == "two" }) != nil {
+		t.Errorf("the leader changed, and the follower still names %q", p.house.Info().Leader)
+	}
+}
+
+func TestWithoutALeaderThereIsNoReading(t *testing.T) {
+	p := testProcess(t)
+	if p.house.NowMicros() != 0 || p.house.ready() == nil || p.houseCopy() != nil {
+		t.Error("a clock without a reading tells a time")
+	}
+	err := p.follow(t.Context(), 10*time.Millisecond)
+	if err == nil || !strings.Contains(err.Error(), "stream service") {
+		t.Errorf("past the limit: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.follow(ctx, 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped while it waited: %v", err)
+	}
+}
+
+// A service whose neighbours are missing is up and says what it waits for; the
+// API answers.
+func TestAServiceAloneAnswersItsProbes(t *testing.T) {
+	for name, want := range map[string]int{"session-gateway": http.StatusServiceUnavailable, "management": http.StatusOK} {
+		t.Run(name, func(t *testing.T) {
+			p := testProcess(t)
+			p.cfg.InternalHTTP, p.cfg.HTTP, p.cfg.Sendspin = freeAddr(t), freeAddr(t), freeAddr(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- runAll(ctx, p, serviceParts(p, name)) }()
+			base := "http://" + p.cfg.InternalHTTP
+			poll, end := context.WithTimeout(ctx, 20*time.Second)
+			defer end()
+			last := 0
+			if waitFor(poll, func() bool {
+				last = status(base + "/readyz")
+				return last == want && status(base+"/healthz") == http.StatusOK
+			}) != nil {
+				t.Errorf("/readyz answers %d, want %d", last, want)
+			}
+			if name == "management" {
+				if got := status("http://" + p.cfg.HTTP + "/healthz"); got != http.StatusOK {
+					t.Errorf("the API's /healthz answers %d", got)
+				}
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Errorf("end: %v", err)
+			}
+		})
+	}
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// status is 0 when nobody answers.
+func status(url string) int {
+	resp, err := http.Get(url)
+	if err != nil {
+		return 0
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tutti-audio/tutti/audio/source"
 	"github.com/tutti-audio/tutti/audio/synth"
@@ -109,15 +110,26 @@ func (l *Library) List(ctx context.Context, path string) (*tuttiv1.LibraryRespon
 		return nil, asFault(err)
 	}
 	for _, e := range entries {
-		out.Entries = append(out.Entries, entry(e))
+		if utf8.ValidString(e.Path) { // no address of the API could name another
+			out.Entries = append(out.Entries, entry(e))
+		}
 	}
 	return out, nil
 }
 
 func entry(e source.Entry) *tuttiv1.LibraryEntry {
-	return &tuttiv1.LibraryEntry{Name: e.Name, Path: e.Path, Folder: e.Dir, Title: e.Info.Tags.Title, Artist: e.Info.Tags.Artist,
-		Album: e.Info.Tags.Album, DurationMs: duration(e.Info), SampleRate: int32(e.Info.SampleRate), BitDepth: int32(e.Info.BitDepth),
-		Channels: int32(e.Info.Channels), Error: e.Err}
+	it := described(playback.Item{}, e.Info)
+	return &tuttiv1.LibraryEntry{Name: e.Name, Path: e.Path, Folder: e.Dir, Title: it.Title, Artist: it.Artist,
+		Album: it.Album, DurationMs: it.DurationMS, SampleRate: int32(e.Info.SampleRate), BitDepth: int32(e.Info.BitDepth),
+		Channels: int32(e.Info.Channels), Error: strings.ToValidUTF8(e.Err, "?")}
+}
+
+// described adds to an item what its medium says about itself.
+func described(it playback.Item, i source.Info) playback.Item {
+	it.Title, it.Artist, it.Album, it.AlbumArtist = i.Tags.Title, i.Tags.Artist, i.Tags.Album, i.Tags.AlbumArtist
+	it.Year, it.Track, it.DurationMS = i.Tags.Year, i.Tags.Track, duration(i)
+	it.Tidy()
+	return it
 }
 
 func duration(i source.Info) int64 {
@@ -185,10 +197,7 @@ func (l *Library) probe(ctx context.Context, uri string) (playback.Item, error) 
 		return it, asFault(err)
 	}
 	defer src.Close() //nolint:errcheck // read only: nothing can be lost
-	i := src.Info()
-	it.Title, it.Artist, it.Album, it.AlbumArtist = i.Tags.Title, i.Tags.Artist, i.Tags.Album, i.Tags.AlbumArtist
-	it.Year, it.Track, it.DurationMS = i.Tags.Year, i.Tags.Track, duration(i)
-	return it, nil
+	return described(it, src.Info()), nil
 }
 
 // local says what is wrong with the music folder before a file in it is looked for.
@@ -218,15 +227,13 @@ func (l *Library) folder(ctx context.Context, uri string) (items []playback.Item
 		return nil, false, nil // a file, or nothing: probe says what is wrong
 	}
 	for _, e := range entries {
-		if e.Dir || e.Err != "" {
+		if e.Dir || e.Err != "" || !utf8.ValidString(e.Path) {
 			continue
 		}
 		if len(items) == maxFolder {
 			break
 		}
-		t := e.Info.Tags
-		items = append(items, playback.Item{ID: newID(), URI: e.Path, Title: t.Title, Artist: t.Artist, Album: t.Album, AlbumArtist: t.AlbumArtist,
-			Year: t.Year, Track: t.Track, DurationMS: duration(e.Info)})
+		items = append(items, described(playback.Item{ID: newID(), URI: e.Path}, e.Info))
 	}
 	if len(items) == 0 {
 		return nil, true, fault.New(fault.OutOfRange, "the folder %s holds nothing that can be played", uri)

@@ -111,5 +111,6 @@ func tagged(it playback.Item, i source.Info) playback.Item {
 			it.DurationMS = timeline.Scale(i.Frames, 1000, int64(i.SampleRate))
 		}
 	}
+	it.Tidy()
 	return it
 }

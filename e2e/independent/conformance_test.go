@@ -49,6 +49,11 @@ func TestConformance(t *testing.T) {
 		{"volume", testVolume},
 		{"controller", testController},
 		{"dialled", testDialled},
+		{"odd tags", testOddTags},
+		{"impostors", testImpostors},
+		{"many at once", testManyAtOnce},
+		{"server pings", testServerPings},
+		{"leads", testLeads},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package independent
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -144,4 +145,77 @@ func testHalfOpen(t *testing.T, s *harness.Server) {
 		return ""
 	})
 	connect(t, s.Sendspin, options{}).sync(1)
+}
+
+// testImpostors: whoever knows a client's id, which is public, but not its key
+// can neither end its session nor keep it from coming back.
+func testImpostors(t *testing.T, s *harness.Server, _ library) {
+	d := ready(t, s, options{})
+	play(t, s, group(t, s, "Impostors", d), "long.flac")
+	d.awaitAudio(1, 0.2)
+	for i := range 6 {
+		w := dialWS(t, s.Sendspin)
+		check(t, w.text(clientInit(d.id, suiteChaCha)))
+		judgeJSON(t, w.mustText(t), "server/init")
+		judgeJSON(t, w.mustText(t), "noise/handshake")
+		if i%2 == 0 { // the others stay silent
+			check(t, w.text(handshakeJSON(make([]byte, 50))))
+			w.mustClose(t)
+		}
+	}
+	mark := d.mark()
+	d.sync(2)
+	d.await("more audio", mark, isAudio)
+	again := connect(t, s.Sendspin, d.o)
+	again.sync(1)
+	again.state(true)
+	again.awaitAudio(1, 0.2)
+}
+
+// testManyAtOnce: of many connections of one client at the same time one lives.
+func testManyAtOnce(t *testing.T, s *harness.Server, _ library) {
+	o := options{}
+	o.fill(t)
+	devices := make(chan *device, 6)
+	for range cap(devices) {
+		go func() {
+			d := handshake(t, s.Sendspin, o)
+			d.send("client/hello", d.o.hello())
+			devices <- d
+		}()
+	}
+	var all []*device
+	for range cap(devices) {
+		all = append(all, <-devices)
+	}
+	harness.Eventually(t, patience, "one connection", func() string {
+		alive := 0
+		for _, d := range all {
+			if d.closedNow() == nil {
+				alive++
+			}
+		}
+		if alive != 1 {
+			return fmt.Sprint(alive, " are alive")
+		}
+		return ""
+	})
+	for _, d := range all {
+		if d.closedNow() == nil {
+			d.sync(2)
+			d.approve(s)
+		}
+	}
+}
+
+// testServerPings: the server looks after idle connections.
+func testServerPings(t *testing.T, s *harness.Server, _ library) {
+	d := connect(t, s.Sendspin, options{})
+	harness.Eventually(t, 3*patience, "a ping of the server", func() string {
+		if d.w.pings.Load() == 0 {
+			return "none"
+		}
+		return ""
+	})
+	d.sync(1)
 }

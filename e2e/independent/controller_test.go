@@ -213,7 +213,7 @@ func testController(t *testing.T, s *harness.Server, music library) {
 	mark = d.mark()
 	d.command("next")
 	d.await("stream/clear", mark, isType("stream/clear"))
-	exact(t, "next", d.awaitAudio(2, 0.5), music["long.flac"], 0)
+	exact(t, "next", d.awaitAudio(2, 0.5), music.files["long.flac"], 0)
 	d.offers("previous")
 	mark = d.mark()
 	d.command("previous")

@@ -8,13 +8,16 @@ import (
 	"github.com/tutti-audio/tutti/e2e/harness"
 )
 
-// The music of the tests: 44.1 kHz/16-bit, file name to interleaved samples.
-type library map[string][]int32
+// library is the music of the tests: 44.1 kHz/16-bit.
+type library struct {
+	dir   string
+	files map[string][]int32 // interleaved samples
+}
 
 func makeMusic(t *testing.T, dir string) library {
-	l := library{}
+	l := library{dir, map[string][]int32{}}
 	for name, seconds := range map[string]float64{"long.flac": 60, "short.flac": 2.3, "next.flac": 1.7} {
-		l[name] = harness.MusicFile(t, dir, name, seconds, int64(len(l)+1))
+		l.files[name] = harness.MusicFile(t, dir, name, seconds, int64(len(l.files)+1))
 	}
 	return l
 }
@@ -136,7 +139,7 @@ func exact(t testing.TB, name string, chunks []*chunk, file []int32, frame int) 
 // testGroupPlays: four unlike players play one file to its end: bit-exact where
 // nothing is converted, aligned, within their buffers, and stream/end does not cut.
 func testGroupPlays(t *testing.T, s *harness.Server, music library) {
-	file := music["short.flac"]
+	file := music.files["short.flac"]
 	plain := ready(t, s, options{lead: 300, minBuf: 100})
 	flac := ready(t, s, options{suite: suiteAES, formats: []obj{format("flac", 44100, 16), format("pcm", 44100, 16)}})
 	small := ready(t, s, options{buffer: 40_000, delay: 150})
@@ -212,13 +215,13 @@ func testTransitions(t *testing.T, s *harness.Server, music library) {
 	d.await("stream/end", 0, isType("stream/end"))
 	chunks := d.chunks(1)
 	continuous(t, "queue", chunks)
-	exact(t, "queue", chunks, slices.Concat(music["short.flac"], music["next.flac"]), 0)
+	exact(t, "queue", chunks, slices.Concat(music.files["short.flac"], music.files["next.flac"]), 0)
 	for _, m := range d.since(0) {
 		if m.typ == "stream/clear" {
 			t.Errorf("%s within a natural transition", m)
 		}
 	}
-	boundary := chunks[0].ts + int64(len(music["short.flac"])/2)*1_000_000/44100
+	boundary := chunks[0].ts + int64(len(music.files["short.flac"])/2)*1_000_000/44100
 	titles := 0
 	for _, m := range d.since(0) {
 		md := sub(m.payload, "metadata")
@@ -243,7 +246,7 @@ func testTransitions(t *testing.T, s *harness.Server, music library) {
 // testTransport of the controller: seek and next clear, pause ends, play goes on
 // where it stopped; metadata and audio agree throughout.
 func testSeeking(t *testing.T, s *harness.Server, music library) {
-	file := music["long.flac"]
+	file := music.files["long.flac"]
 	d := ready(t, s, options{lead: 200, minBuf: 100, buffer: 300_000})
 	g := group(t, s, "Seeking", d)
 	s.Must(t, "POST", "/api/v1/groups/"+g+"/queue", obj{"uris": []string{"long.flac", "next.flac"}}, nil)
@@ -294,7 +297,7 @@ func testSeeking(t *testing.T, s *harness.Server, music library) {
 	mark = d.mark()
 	d.command("next")
 	d.await("stream/clear", mark, isType("stream/clear"))
-	exact(t, "next", d.awaitAudio(6, 1), music["next.flac"], 0)
+	exact(t, "next", d.awaitAudio(6, 1), music.files["next.flac"], 0)
 	d.quiet(s, g, mark, "stream/end", "stream/start")
 
 	mark = d.mark()

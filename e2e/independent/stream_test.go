@@ -69,7 +69,7 @@ func testFormatChange(t *testing.T, s *harness.Server, music library) {
 	for _, c := range chunks {
 		if c.rate == 44100 {
 			at := int((c.ts - chunks[0].ts) * 441 / 10_000)
-			if p := position(music["long.flac"][2*max(at-64, 0):], c.samples, 500); p < 0 || p > 130 {
+			if p := position(music.files["long.flac"][2*max(at-64, 0):], c.samples, 500); p < 0 || p > 130 {
 				t.Errorf("chunk of configuration %d at frame %d is not the file there", c.inPlace, at)
 				break
 			}
@@ -102,7 +102,7 @@ func testSmallBuffers(t *testing.T, s *harness.Server, music library) {
 	continuous(t, "late joiner", joined)
 	first := flac.chunks(1)[0]
 	at := int((joined[0].ts - first.ts) * 441 / 10_000)
-	if p := position(music["long.flac"][2*max(at-2, 0):], samplesOf(joined), 2000); p < 0 || p > 4 {
+	if p := position(music.files["long.flac"][2*max(at-2, 0):], samplesOf(joined), 2000); p < 0 || p > 4 {
 		t.Errorf("the joiner's first sample, %d frames on, is not that of the others", at)
 	}
 	continuous(t, "small FLAC", flac.chunks(1))
@@ -153,5 +153,36 @@ func testSupportObject(t *testing.T, s *harness.Server) {
 		if l, _ := m.payload["active_roles"].([]any); slices.Contains(l, any("player@v1")) {
 			t.Errorf("%s without player@v1_support", m)
 		}
+	}
+}
+
+// testLeads: the lead that a player asks for holds for starts, for restarts with
+// what it reported since, and for who joins late. The referee measures each.
+func testLeads(t *testing.T, s *harness.Server, _ library) {
+	d := ready(t, s, options{lead: 700, minBuf: 300, delay: 200})
+	g := group(t, s, "Leads", d)
+	play(t, s, g, "long.flac")
+	d.awaitAudio(1, 0.5)
+	d.state(true, func(p obj) { p["required_lead_time_ms"], p["min_buffer_ms"], p["output_delay_ms"] = 1500, 900, 1000 })
+	d.sync(3)
+	harness.Eventually(t, patience, "the API has the new values", func() string {
+		var c struct {
+			Player struct {
+				Lead int `json:"required_lead_time_ms"`
+			}
+		}
+		if s.Must(t, "GET", "/api/v1/clients/"+d.id, nil, &c); c.Player.Lead != 1500 {
+			return fmt.Sprint("still ", c.Player.Lead)
+		}
+		return ""
+	})
+	s.Must(t, "POST", "/api/v1/groups/"+g+"/seek", obj{"position_ms": 10_000}, nil)
+	d.awaitAudio(2, 0.5)
+	late := ready(t, s, options{lead: 2500, minBuf: 1000, delay: 800})
+	s.Must(t, "PUT", "/api/v1/groups/"+g+"/members/"+late.id, nil, nil)
+	continuous(t, "late", late.awaitAudio(1, 0.5))
+	continuous(t, "first", d.awaitAudio(2, 2))
+	if d.epoch() != 2 {
+		t.Error("the joiner restarted the others")
 	}
 }

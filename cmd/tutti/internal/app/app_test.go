@@ -58,12 +58,12 @@ func TestDefaultDataDirectoryFollowsXDGAndKeepsTheDemoApart(t *testing.T) {
 }
 
 func TestEveryConfigurationFaultIsTold(t *testing.T) {
-	cfg := Config{DataDir: "/x", HTTP: "8080", Sendspin: ":8927", InternalHTTP: ":1", Policy: "sometimes", Music: "/nowhere", LogLevel: "info"}
+	cfg := Config{DataDir: "/x", HTTP: "8080", Sendspin: ":8927", InternalHTTP: ":1", Policy: "sometimes", Music: "/nowhere", LogLevel: "loud"}
 	err := cfg.Complete()
 	if err == nil {
 		t.Fatal("want faults")
 	}
-	for _, want := range []string{"--http", "--policy", "--name", "--music"} {
+	for _, want := range []string{"--http", "--policy", "--name", "--music", "--log-level"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not named in %v", want, err)
 		}

@@ -5,10 +5,13 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/tutti-audio/tutti/platform/obs"
 )
 
 // Config is what `tutti serve` and `tutti run` take from flags, environment
@@ -79,6 +82,9 @@ func (c *Config) Complete() error {
 		}
 	}
 	var faults []error
+	if _, err := obs.NewLogger(io.Discard, c.LogLevel, c.LogFormat); err != nil {
+		faults = append(faults, err)
+	}
 	if c.ControllerPolicy != "" && c.ControllerPolicy != "approved" && c.ControllerPolicy != "paired_only" {
 		faults = append(faults, fmt.Errorf("--controller-policy %q: choose approved or paired_only", c.ControllerPolicy))
 	}

@@ -70,7 +70,7 @@ func (p *process) leadHouseClock(ctx context.Context) {
 			p.log.Error("house clock: cannot lead", obs.KeyErr, err)
 		}
 	}()
-	p.closers = append(p.closers, func() { stop(); <-done })
+	p.onClose(func() { stop(); <-done })
 }
 
 // houseCopy is this process's own reading; nil before the first.

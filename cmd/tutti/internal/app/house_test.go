@@ -14,16 +14,26 @@ import (
 	"github.com/tutti-audio/tutti/platform/lease"
 )
 
-// testProcess is a process on an embedded bus of its own that leads no clock.
+// testProcess is a process that is not connected yet; its bus is embedded.
 func testProcess(t *testing.T) *process {
 	t.Helper()
 	cfg := Defaults("test")
 	cfg.DataDir, cfg.LogLevel = t.TempDir(), "error"
-	p, err := openProcess(t.Context(), cfg, io.Discard, false)
+	p, err := newProcess(cfg, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.close)
+	return p
+}
+
+// connected is a process on a bus of its own that leads no clock.
+func connected(t *testing.T) *process {
+	t.Helper()
+	p := testProcess(t)
+	if err := p.connect(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 
@@ -48,7 +58,7 @@ func leadAs(t *testing.T, p *process, name string) (stop func()) {
 // What follows the clock outlives the limit of the first reading: it sees the
 // next leader.
 func TestTheClockIsFollowedAfterItsFirstReading(t *testing.T) {
-	p := testProcess(t)
+	p := connected(t)
 	stop := leadAs(t, p, "one")
 	if err := p.follow(t.Context(), time.Minute); err != nil {
 		t.Fatal(err)
@@ -66,7 +76,7 @@ func TestTheClockIsFollowedAfterItsFirstReading(t *testing.T) {
 }
 
 func TestWithoutALeaderThereIsNoReading(t *testing.T) {
-	p := testProcess(t)
+	p := connected(t)
 	if p.house.NowMicros() != 0 || p.house.ready() == nil || p.houseCopy() != nil {
 		t.Error("a clock without a reading tells a time")
 	}
@@ -132,4 +142,25 @@ func status(url string) int {
 	}
 	_ = resp.Body.Close()
 	return resp.StatusCode
+}
+
+// Who is told to stop while it waits for its bus has not failed.
+func TestStoppedBeforeThereIsABus(t *testing.T) {
+	p := testProcess(t)
+	p.cfg.NATS, p.cfg.InternalHTTP = "nats://"+freeAddr(t), freeAddr(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- runAll(ctx, p, serviceParts(p, "discovery")) }()
+	poll, end := context.WithTimeout(ctx, 20*time.Second)
+	defer end()
+	if waitFor(poll, func() bool { return status("http://"+p.cfg.InternalHTTP+"/healthz") == http.StatusOK }) != nil {
+		t.Error("/healthz does not answer while the bus is away")
+	}
+	if got := status("http://" + p.cfg.InternalHTTP + "/readyz"); got != http.StatusServiceUnavailable {
+		t.Errorf("/readyz answers %d", got)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("got %v", err)
+	}
 }

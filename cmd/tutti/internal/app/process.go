@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -34,27 +36,26 @@ type process struct {
 	leases   *lease.Manager
 	house    *lateClock
 
+	mu      sync.Mutex // guards closers: a part may connect while another runs
 	closers []func()
 }
 
-// openProcess connects to the bus. leadClock says that this process may lead
-// the house clock (it runs the stream service). Who reads the clock calls follow.
-func openProcess(ctx context.Context, cfg Config, logTo io.Writer, leadClock bool) (*process, error) {
-	p := &process{cfg: cfg, instance: newInstanceID(), health: obs.NewHealth(), reg: obs.NewRegistry(cfg.Version), house: &lateClock{}}
+// newProcess makes a process that is not connected yet.
+func newProcess(cfg Config, logTo io.Writer) (*process, error) {
 	log, err := obs.NewLogger(logTo, cfg.LogLevel, cfg.LogFormat)
 	if err != nil {
 		return nil, err
 	}
-	p.log = log
+	p := &process{cfg: cfg, instance: newInstanceID(), log: log,
+		health: obs.NewHealth(), reg: obs.NewRegistry(cfg.Version), house: &lateClock{}}
+	p.health.Add("bus", func() error { return errors.New("not connected yet") })
 	// The mDNS library writes to the standard logger: let it end up in ours.
 	slog.SetDefault(log)
-	if err := p.connect(ctx, leadClock); err != nil {
-		p.close()
-		return nil, err
-	}
 	return p, nil
 }
 
+// connect waits for the bus. leadClock says that this process may lead the house
+// clock (it runs the stream service). Who reads the clock calls follow.
 func (p *process) connect(ctx context.Context, leadClock bool) error {
 	bc := bus.Config{URL: p.cfg.NATS, Name: "tutti-" + p.instance, Log: p.log, Registerer: p.reg}
 	if p.cfg.Embedded() {
@@ -62,7 +63,7 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 		if err != nil {
 			return err
 		}
-		p.closers = append(p.closers, release)
+		p.onClose(release)
 		bc.Embedded = &bus.EmbeddedConfig{StoreDir: filepath.Join(p.cfg.DataDir, "bus")}
 	}
 	conn, err := bus.Connect(ctx, bc)
@@ -70,7 +71,7 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 		return err
 	}
 	p.bus = conn
-	p.closers = append(p.closers, func() {
+	p.onClose(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 		defer cancel()
 		if err := conn.Close(ctx); err != nil {
@@ -87,15 +88,24 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 			return err
 		}
 	}
-	p.closers = append(p.closers, p.house.stop)
+	p.onClose(p.house.stop)
 	if leadClock {
 		p.leadHouseClock(ctx)
 	}
 	return nil
 }
 
+// onClose remembers what close has to do.
+func (p *process) onClose(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closers = append(p.closers, f)
+}
+
 // close releases everything in reverse order of opening.
 func (p *process) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for i := len(p.closers) - 1; i >= 0; i-- {
 		p.closers[i]()
 	}

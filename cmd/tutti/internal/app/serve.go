@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,13 +21,17 @@ func Serve(ctx context.Context, cfg Config, out, logTo io.Writer) error {
 	if err := cfg.Complete(); err != nil {
 		return usageError{err}
 	}
-	p, err := openProcess(ctx, cfg, logTo, true)
+	p, err := newProcess(cfg, logTo)
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	if err := p.follow(ctx, firstReadingLimit); err != nil {
-		return err
+	err = p.connect(ctx, true)
+	if err == nil {
+		err = p.follow(ctx, firstReadingLimit)
+	}
+	if err != nil {
+		return unlessAsked(ctx, err)
 	}
 	b, err := build(p, Services())
 	if err != nil {
@@ -52,7 +57,7 @@ func RunService(ctx context.Context, name string, cfg Config, logTo io.Writer) e
 	if err := cfg.Complete(); err != nil {
 		return usageError{err}
 	}
-	p, err := openProcess(ctx, cfg, logTo, name == "stream")
+	p, err := newProcess(cfg, logTo)
 	if err != nil {
 		return err
 	}
@@ -61,40 +66,60 @@ func RunService(ctx context.Context, name string, cfg Config, logTo io.Writer) e
 	return runAll(ctx, p, serviceParts(p, name))
 }
 
-// serviceParts are the parts of a process that runs one service.
+// serviceParts are the parts of a process that runs one service. The probes come
+// first of all: whoever asks is told that the process is up, and what it waits for.
 func serviceParts(p *process, name string) []service {
 	p.health.Add(name, func() error { return errors.New("starting") })
-	parts := []service{
-		// First of all: whoever asks is told that the process is up, and what it waits for.
+	return []service{
 		{"internal-http", func(ctx context.Context) error {
 			return obs.InternalHTTP(ctx, p.cfg.InternalHTTP, p.health, p.reg)
 		}},
 		{name, func(ctx context.Context) error { return p.runOne(ctx, name) }},
 	}
-	if name == "management" {
-		// It shows the clock, and serves without it.
-		parts = append(parts, service{"house clock", func(ctx context.Context) error { return p.follow(ctx, 0) }})
-	}
-	return parts
 }
 
 // needsClock names the services whose work is in house time. The others run
 // whether or not there is a clock.
 func needsClock(name string) bool { return name == "stream" || name == "session-gateway" }
 
-// runOne builds the named service, when what it needs is there, and runs it.
+// runOne connects, builds the named service when what it needs is there, and runs it.
 func (p *process) runOne(ctx context.Context, name string) error {
 	if needsClock(name) {
 		p.health.Add("house clock", p.house.ready)
+	}
+	if err := p.connect(ctx, name == "stream"); err != nil {
+		return unlessAsked(ctx, err)
+	}
+	switch {
+	case needsClock(name):
 		if err := p.follow(ctx, 0); err != nil {
-			return err
+			return unlessAsked(ctx, err)
 		}
+	case name == "management": // it shows the clock, and serves without it
+		ctx, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if err := p.follow(ctx, 0); err != nil && ctx.Err() == nil {
+				p.log.Error("house clock: not followed", obs.KeyErr, err)
+			}
+		}()
+		defer func() { cancel(); <-done }()
 	}
 	b := &built{}
 	if err := b.add(p, name); err != nil {
 		return err
 	}
 	return b.services[0].run(ctx)
+}
+
+// unlessAsked drops the error of a start that was broken off because the process
+// was asked to stop.
+func unlessAsked(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // runAll runs parts until ctx ends or one of them fails; then it stops the
@@ -108,7 +133,7 @@ func runAll(ctx context.Context, p *process, parts []service) error {
 		wg.Go(func() {
 			err := part.run(ctx)
 			if err != nil && !errors.Is(err, context.Canceled) {
-				errs <- fmt.Errorf("%s: %w", part.name, err)
+				errs <- named(part.name, err)
 				cancel()
 			}
 		})
@@ -125,6 +150,14 @@ func runAll(ctx context.Context, p *process, parts []service) error {
 	close(errs)
 	p.log.Info("stopped", obs.KeyInstance, p.instance)
 	return <-errs
+}
+
+// named says which part failed, unless err does.
+func named(part string, err error) error {
+	if strings.HasPrefix(err.Error(), part+":") {
+		return err
+	}
+	return fmt.Errorf("%s: %w", part, err)
 }
 
 // ctxDone is closed when ctx ends or every part has returned.

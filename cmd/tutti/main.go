@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -82,16 +83,19 @@ func exitCode(err error) int {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "tutti: "+oneLine(err.Error()))
+	status, msg := 1, oneLine(err.Error())
 	var coded interface{ ExitCode() int }
 	switch {
 	case errors.As(err, &coded):
-		return coded.ExitCode()
+		status = coded.ExitCode()
 	case app.IsUsage(err), isCobraUsage(err):
-		return 2
-	default:
-		return 1
+		status = 2
 	}
+	if isCobraUsage(err) && !strings.Contains(msg, "--help") {
+		msg += " (see 'tutti --help')"
+	}
+	fmt.Fprintln(os.Stderr, "tutti: "+msg)
+	return status
 }
 
 // oneLine folds the several faults of a joined error, and cobra's suggestions,
@@ -104,7 +108,25 @@ func oneLine(msg string) string {
 		}
 	}
 	out := strings.Join(parts, "; ")
-	return strings.NewReplacer(":; ", ": ", "?; ", "? ", ";; ", "; ").Replace(out)
+	return printable(strings.NewReplacer(":; ", ": ", "?; ", "? ", ";; ", "; ").Replace(out))
+}
+
+// longestError is how many characters of an error are shown.
+const longestError = 1000
+
+// printable takes out what could move the cursor or colour the screen: errors
+// name devices, and a device may state any name.
+func printable(s string) string {
+	r := []rune(s)
+	if len(r) > longestError {
+		r = append(r[:longestError-1], '…')
+	}
+	for i, c := range r {
+		if unicode.IsControl(c) || unicode.Is(unicode.Cf, c) {
+			r[i] = '·'
+		}
+	}
+	return string(r)
 }
 
 // isCobraUsage recognises what cobra itself reports: it has no typed errors

@@ -59,6 +59,14 @@ func TestExitStatusOfOtherErrors(t *testing.T) {
 	}
 }
 
+// Errors name devices, and a device may call itself anything.
+func TestAnErrorCannotDriveTheTerminal(t *testing.T) {
+	got := oneLine("\x1b[31mEvil\x1b]0;title\a\r\nfoo is not connected;\n  " + strings.Repeat("A", 10_000))
+	if strings.ContainsAny(got, "\x1b\a\r\n") || !strings.Contains(got, "foo is not connected; A") || len(got) > 4*longestError {
+		t.Errorf("got %d bytes: %.80q", len(got), got)
+	}
+}
+
 // Every command explains itself: a sentence, and an example where there is
 // something to choose.
 func TestEveryCommandHasHelp(t *testing.T) {
@@ -69,6 +77,9 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		}
 		if c.Short == "" {
 			t.Errorf("%s has no short help", c.CommandPath())
+		}
+		if c.Example == "" && c.Name() != "version" {
+			t.Errorf("%s has no example", c.CommandPath())
 		}
 		for _, sub := range c.Commands() {
 			walk(sub)

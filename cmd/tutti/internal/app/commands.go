@@ -7,10 +7,12 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tutti-audio/tutti/platform/config"
 )
@@ -65,32 +67,58 @@ func RunCommand(version string) *cobra.Command {
 			return Usage(fmt.Errorf("there is no service %q: choose one of %s", args[0], strings.Join(Services(), ", ")))
 		},
 	}
-	short := map[string]string{
-		"pairing":         "identity, trust, approvals, audit",
-		"stream":          "groups, queues, decoding, encoding, house clock",
-		"session-gateway": "device connections and delivery on time",
-		"discovery":       "mDNS and static device addresses",
-		"management":      "operator API",
-	}
-	for _, name := range Services() {
-		c.AddCommand(runServiceCommand(name, short[name], version))
+	for _, about := range serviceHelp() {
+		c.AddCommand(runServiceCommand(about, version))
 	}
 	return c
 }
 
-func runServiceCommand(name, short, version string) *cobra.Command {
+// help of one `tutti run` command. Flags are those that the service reads beside
+// the common ones; it takes the others, too, so that one environment or one file
+// serves all five.
+type help struct{ name, short, long, example, flags string }
+
+func serviceHelp() []help {
+	return []help{
+		{"pairing", "Identity, trust, approvals, audit",
+			"Keeps the server's identity and who is trusted, in PostgreSQL or SQLite. Back its database and its deployment key up together.",
+			`  tutti run pairing --nats nats://nats:4222 --database-url postgres://tutti@db/tutti --internal-http :9103
+  TUTTI_DATABASE_URL_FILE=/run/secrets/db TUTTI_DEPLOYMENT_KEY_FILE=/run/secrets/key tutti run pairing --nats nats://nats:4222`,
+			"data-dir database-url deployment-key name languages policy controller-policy"},
+		{"stream", "Groups, queues, decoding, encoding, house clock",
+			"Plays: holds the groups and their queues, decodes, encodes, and leads the house clock.",
+			"  tutti run stream --nats nats://nats:4222 --music /srv/music", "music resume"},
+		{"session-gateway", "Device connections and delivery on time",
+			"Holds the devices' encrypted sessions and sends them audio on time. It waits until a stream service leads the house clock.",
+			"  tutti run session-gateway --nats nats://nats:4222 --sendspin :8927", "sendspin"},
+		{"discovery", "mDNS and static device addresses",
+			"Finds devices and advertises the server by mDNS; needs the network that the devices are in.",
+			`  tutti run discovery --nats nats://nats:4222
+  tutti run discovery --nats nats://nats:4222 --mdns=false --device ws://10.0.8.20:8928/sendspin`, "mdns device"},
+		{"management", "Operator API",
+			"Serves the operator's HTTP API. The other services may come later: what needs them is answered 503 until then.",
+			"  tutti run management --nats nats://nats:4222 --http :8080 --data-dir /var/lib/tutti", "data-dir http admin-token"},
+	}
+}
+
+const commonFlags = "config nats internal-http log-level log-format help"
+
+func runServiceCommand(about help, version string) *cobra.Command {
 	cfg := Defaults(version)
 	c := &cobra.Command{
-		Use: name, Short: short, Args: cobra.NoArgs,
+		Use: about.name, Short: about.short, Long: about.long, Example: about.example, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := config.Load(cmd.Flags(), &cfg); err != nil {
 				return Usage(err)
 			}
-			return RunService(cmd.Context(), name, cfg, os.Stderr)
+			return RunService(cmd.Context(), about.name, cfg, os.Stderr)
 		},
 	}
 	config.MustBind(c.Flags(), &cfg)
-	hide(c, "demo")
+	reads := strings.Fields(about.flags + " " + commonFlags)
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		f.Hidden = f.Hidden || !slices.Contains(reads, strings.TrimSuffix(f.Name, "-file"))
+	})
 	return c
 }
 

@@ -56,7 +56,7 @@ func (r *run) printClients() (json.RawMessage, error) {
 	names := map[string]string{}
 	for _, g := range groups.Groups {
 		if !g.Solo {
-			names[g.GroupID] = g.Name
+			names[g.GroupID] = g.display()
 		}
 	}
 	slices.SortFunc(list.Clients, func(a, b apiClient) int {

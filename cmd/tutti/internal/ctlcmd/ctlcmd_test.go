@@ -346,3 +346,17 @@ func TestEveryCommandHasHelpAndExample(t *testing.T) {
 		}
 	}
 }
+
+// One device with a long name must not push the others off the screen.
+func TestLongNamesAreCut(t *testing.T) {
+	long := apiClient{ClientID: "k", Name: strings.Repeat("Ä", 10_000)}
+	if n := len([]rune(long.display())); n != longestName {
+		t.Errorf("%d characters are shown", n)
+	}
+	if got := (apiClient{ClientID: "k", Name: "Kitchen"}).display(); got != "Kitchen" {
+		t.Errorf("got %q", got)
+	}
+	if n := len([]rune(apiGroup{Name: long.Name}.display())); n != longestName {
+		t.Errorf("%d characters of a group's name are shown", n)
+	}
+}

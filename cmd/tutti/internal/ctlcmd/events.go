@@ -89,7 +89,7 @@ func summary(e feedEvent) string {
 	case "group.updated":
 		var g apiGroup
 		if json.Unmarshal(data, &g) == nil {
-			return fmt.Sprintf("%s: %s %s", g.Name, playState(g), title(g))
+			return fmt.Sprintf("%s: %s %s", g.display(), playState(g), title(g))
 		}
 	case "inbox.updated":
 		var in apiInbox

@@ -42,7 +42,7 @@ func groupsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return r.done(raw, "made group %s (%s) of %s", clean(g.Name), g.GroupID, clean(dash(strings.Join(names, ", "))))
+			return r.done(raw, "made group %s (%s) of %s", clean(g.display()), g.GroupID, clean(dash(strings.Join(names, ", "))))
 		}))
 	return c
 }
@@ -64,7 +64,7 @@ func (r *run) printGroups(groups []apiGroup) error {
 		for _, id := range g.Members {
 			members = append(members, names(id))
 		}
-		name := g.Name
+		name := g.display()
 		if g.Solo {
 			name += " (alone)"
 		}
@@ -133,7 +133,7 @@ func groupCommand() *cobra.Command {
 		return command(verb+" <group> <client...>", short, "", "  tutti group "+verb+" Downstairs kitchen",
 			cobra.MinimumNArgs(2), func(r *run, args []string) error { return r.members(method, said, args[0], args[1:]) })
 	}
-	return parent("group", "Change a group",
+	c := parent("group", "Change a group",
 		member("add", http.MethodPut, "Put devices into a group", "added to"),
 		member("remove", http.MethodDelete, "Take devices out of a group", "removed from"),
 		command("rename <group> <new-name>", "Rename a group", "", "  tutti group rename Downstairs 'Ground floor'",
@@ -146,7 +146,7 @@ func groupCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return r.done(raw, "%s is now %s", clean(g.Name), clean(v.Name))
+				return r.done(raw, "%s is now %s", clean(g.display()), clean(v.display()))
 			}),
 		command("delete <group>", "Delete a group", "Its members play alone from then on.", "  tutti group delete Downstairs",
 			cobra.ExactArgs(1), func(r *run, args []string) error {
@@ -158,9 +158,14 @@ func groupCommand() *cobra.Command {
 					return err
 				}
 				raw, _ := json.Marshal(map[string]string{"group_id": g.GroupID})
-				return r.done(raw, "deleted %s", clean(g.Name))
+				return r.done(raw, "deleted %s", clean(g.display()))
 			}),
 	)
+	c.Example = `  tutti group add Downstairs kitchen lobby
+  tutti group remove Downstairs lobby
+  tutti group rename Downstairs 'Ground floor'
+  tutti group delete Downstairs`
+	return c
 }
 
 // members puts clients into a group or takes them out, one after the other.
@@ -189,7 +194,7 @@ func (r *run) members(method, said, group string, words []string) error {
 		}
 		names = append(names, c.display())
 	}
-	return r.done(raw, "%s %s %s", clean(strings.Join(names, ", ")), said, clean(g.Name))
+	return r.done(raw, "%s %s %s", clean(strings.Join(names, ", ")), said, clean(g.display()))
 }
 
 func groupPath(g apiGroup) string { return "/api/v1/groups/" + url.PathEscape(g.GroupID) }

@@ -28,23 +28,23 @@ func playCommand() *cobra.Command {
 			}
 			return r.control(args[0], "play", body, func(g apiGroup) string {
 				if t := title(g); t != "" {
-					return fmt.Sprintf("%s plays %s", g.Name, t)
+					return fmt.Sprintf("%s plays %s", g.display(), t)
 				}
-				return g.Name + " plays"
+				return g.display() + " plays"
 			})
 		})
 }
 
 func pauseCommand() *cobra.Command {
-	return simple("pause", "Pause a group", func(g apiGroup) string { return g.Name + " is paused" })
+	return simple("pause", "Pause a group", func(g apiGroup) string { return g.display() + " is paused" })
 }
 
 func nextCommand() *cobra.Command {
-	return simple("next", "Go to the next title of the queue", func(g apiGroup) string { return g.Name + " plays " + dash(title(g)) })
+	return simple("next", "Go to the next title of the queue", func(g apiGroup) string { return g.display() + " plays " + dash(title(g)) })
 }
 
 func previousCommand() *cobra.Command {
-	return simple("previous", "Go to the title before", func(g apiGroup) string { return g.Name + " plays " + dash(title(g)) })
+	return simple("previous", "Go to the title before", func(g apiGroup) string { return g.display() + " plays " + dash(title(g)) })
 }
 
 func simple(verb, short string, says func(apiGroup) string) *cobra.Command {
@@ -109,7 +109,7 @@ func playing(groups []apiGroup) []apiGroup {
 func groupNames(groups []apiGroup) string {
 	names := make([]string, 0, len(groups))
 	for _, g := range groups {
-		names = append(names, g.Name)
+		names = append(names, g.display())
 	}
 	return clean(strings.Join(names, ", "))
 }
@@ -129,7 +129,7 @@ func (r *run) stop(groups []apiGroup, raw json.RawMessage) error {
 			defer func() { <-slots }()
 			answers[i], errs[i] = r.api.do(r.ctx, http.MethodPost, groupPath(g)+"/stop", nil)
 			if errs[i] != nil {
-				errs[i] = fmt.Errorf("%s: %w", clean(g.Name), errs[i])
+				errs[i] = fmt.Errorf("%s: %w", clean(g.display()), errs[i])
 			}
 		})
 	}
@@ -166,7 +166,7 @@ func seekCommand() *cobra.Command {
 			}
 			if relative {
 				if g.NowPlaying == nil {
-					return fmt.Errorf("%s plays nothing that one could seek in; start something with 'tutti play'", clean(g.Name))
+					return fmt.Errorf("%s plays nothing that one could seek in; start something with 'tutti play'", clean(g.display()))
 				}
 				ms = max(g.NowPlaying.PositionMS+ms, 0)
 			}
@@ -174,7 +174,7 @@ func seekCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return r.done(raw, "%s is at %s", clean(v.Name), clock(ms))
+			return r.done(raw, "%s is at %s", clean(v.display()), clock(ms))
 		})
 }
 
@@ -215,7 +215,7 @@ func volumeCommand() *cobra.Command {
 			return r.eitherOr(args[0],
 				func(g apiGroup) (json.RawMessage, string, error) {
 					raw, err := r.api.do(r.ctx, http.MethodPost, groupPath(g)+"/volume", map[string]int{"volume": n})
-					return raw, fmt.Sprintf("%s is at volume %d", g.Name, n), err
+					return raw, fmt.Sprintf("%s is at volume %d", g.display(), n), err
 				},
 				func(c apiClient) (json.RawMessage, string, error) {
 					raw, err := r.api.do(r.ctx, http.MethodPatch, "/api/v1/clients/"+c.ClientID, map[string]int{"volume": n})
@@ -243,7 +243,7 @@ func muteCommand() *cobra.Command {
 			return r.eitherOr(args[0],
 				func(g apiGroup) (json.RawMessage, string, error) {
 					raw, err := r.api.do(r.ctx, http.MethodPost, groupPath(g)+"/mute", map[string]bool{"muted": on})
-					return raw, g.Name + " " + said, err
+					return raw, g.display() + " " + said, err
 				},
 				func(c apiClient) (json.RawMessage, string, error) {
 					raw, err := r.api.do(r.ctx, http.MethodPatch, "/api/v1/clients/"+c.ClientID, map[string]bool{"muted": on})
@@ -266,7 +266,7 @@ func (r *run) eitherOr(word string, group func(apiGroup) (json.RawMessage, strin
 	case err != nil:
 		return err
 	case isGroup && isClient:
-		return usagef("%q names the group %s and the device %s: write group:%s or client:%s", name, clean(g.Name), clean(c.display()), name, name)
+		return usagef("%q names the group %s and the device %s: write group:%s or client:%s", name, clean(g.display()), clean(c.display()), name, name)
 	case isGroup:
 		raw, says, err = group(g)
 	case isClient:

@@ -35,7 +35,7 @@ func queueCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return r.done(raw, "the queue of %s has %d titles", clean(g.Name), len(q.Items))
+				return r.done(raw, "the queue of %s has %d titles", clean(g.display()), len(q.Items))
 			}),
 		command("clear <group>", "Empty the queue", "", "  tutti queue clear Downstairs",
 			cobra.ExactArgs(1), func(r *run, args []string) error {
@@ -47,7 +47,7 @@ func queueCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return r.done(raw, "the queue of %s is empty", clean(g.Name))
+				return r.done(raw, "the queue of %s is empty", clean(g.display()))
 			}),
 	)
 	return c
@@ -55,7 +55,7 @@ func queueCommand() *cobra.Command {
 
 func (r *run) printQueue(g apiGroup, q apiQueue) error {
 	if len(q.Items) == 0 {
-		_, err := fmt.Fprintf(r.out, "the queue of %s is empty: 'tutti play %q uri' plays something\n", clean(g.Name), g.Name)
+		_, err := fmt.Fprintf(r.out, "the queue of %s is empty: 'tutti play %q uri' plays something\n", clean(g.display()), g.display())
 		return err
 	}
 	t := newTable(" ", "#", "TITLE", "ARTIST", "LENGTH", "URI")

@@ -101,7 +101,7 @@ func groupCandidates(groups []apiGroup) []candidate {
 	for _, g := range groups {
 		out = append(out, candidate{
 			id: g.GroupID, names: []string{g.Name}, keys: []string{g.GroupID},
-			says: fmt.Sprintf("%s (%s)", g.Name, g.GroupID),
+			says: fmt.Sprintf("%s (%s)", g.display(), g.GroupID),
 		})
 	}
 	return out

@@ -70,7 +70,7 @@ func picture(s apiServer, clients []apiClient, groups []apiGroup, waiting []apiW
 	var idle []string
 	for _, g := range groups {
 		if g.Solo && playState(g) == "stopped" && g.LastError == "" {
-			idle = append(idle, g.Name)
+			idle = append(idle, g.display())
 			continue
 		}
 		b.WriteString("\n" + pictureGroup(g, byID))
@@ -84,7 +84,7 @@ func picture(s apiServer, clients []apiClient, groups []apiGroup, waiting []apiW
 func pictureGroup(g apiGroup, byID map[string]apiClient) string {
 	var b strings.Builder
 	sign := map[string]string{"playing": "▶", "paused": "⏸", "stopped": "■"}[playState(g)]
-	fmt.Fprintf(&b, "%s %s", sign, clean(g.Name))
+	fmt.Fprintf(&b, "%s %s", sign, clean(g.display()))
 	if t := title(g); t != "" && playState(g) != "stopped" {
 		fmt.Fprintf(&b, "  %s", clean(t))
 	}

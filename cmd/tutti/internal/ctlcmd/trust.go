@@ -34,7 +34,7 @@ func (r *run) printInbox(in apiInbox) error {
 			reason += " (! " + w.Warning + ")"
 			warned = w.Fingerprint
 		}
-		t.add(w.Name, dash(w.Fingerprint), short(w.ClientID), dash(w.Address), ago(w.FirstSeenAt, time.Now()), reason)
+		t.add(clip(w.Name), dash(w.Fingerprint), short(w.ClientID), dash(w.Address), ago(w.FirstSeenAt, time.Now()), reason)
 	}
 	if err := t.print(r.out); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (r *run) waiting(word string) (apiClient, error) {
 	for _, w := range in.Waiting {
 		all = append(all, candidate{
 			id: w.ClientID, names: []string{w.Name}, keys: []string{w.ClientID, w.Fingerprint},
-			says: fmt.Sprintf("%s (fingerprint %s)", w.Name, dash(w.Fingerprint)),
+			says: fmt.Sprintf("%s (fingerprint %s)", clip(w.Name), dash(w.Fingerprint)),
 		})
 	}
 	m, err := match("waiting device", word, all, "'tutti inbox' lists them")
@@ -77,7 +77,7 @@ func (r *run) waiting(word string) (apiClient, error) {
 		}
 		if w.Warning != "" && (len(plain(word)) < enoughOfKey || !has(m.keys, word, begins)) {
 			return apiClient{}, fmt.Errorf("%s waits with the warning %q: it may pose as a device you know; compare the fingerprint %s with the device, and then name it by that",
-				w.Name, w.Warning, w.Fingerprint)
+				clip(w.Name), w.Warning, w.Fingerprint)
 		}
 		return apiClient{ClientID: w.ClientID, Name: w.Name, Fingerprint: w.Fingerprint}, nil
 	}

@@ -149,11 +149,25 @@ type apiToken struct {
 func (c apiClient) display() string {
 	switch {
 	case c.Label != "":
-		return c.Label
+		return clip(c.Label)
 	case c.Name != "":
-		return c.Name
+		return clip(c.Name)
 	}
 	return short(c.ClientID)
+}
+
+// display is what a person calls the group. A group of one device has its name.
+func (g apiGroup) display() string { return clip(g.Name) }
+
+// longestName is how many characters of a name are shown: a device may state one
+// of many kilobytes, and must not push everybody else off the screen.
+const longestName = 48
+
+func clip(name string) string {
+	if r := []rune(name); len(r) > longestName {
+		return string(r[:longestName-1]) + "…"
+	}
+	return name
 }
 
 // short is the start of a key, enough to name it in a home.

@@ -178,10 +178,11 @@ func (g *Group) setVolume(v int) error {
 		return fault.New(fault.Conflict, "no connected player of this group lets its volume be set")
 	}
 	g.orders++
+	g.hopeUS = now + hopeTime
 	for i, x := range volume.Set(levels, v) {
 		m := players[i]
 		m.volume = order{seq: g.orders, value: int32(x)}
-		m.hope, m.hopeUS = x, now+hopeTime
+		m.hope, m.hopeUS = x, g.hopeUS
 		g.dirty[m.id] = true
 	}
 	return nil

@@ -112,6 +112,7 @@ type Group struct {
 
 	members map[string]*member
 	orders  uint64 // sequence of player commands
+	hopeUS  int64  // when the last volume that was asked for counts no more
 	shared  shared // what all members are told
 	dirty   map[string]bool
 

@@ -209,6 +209,9 @@ func (g *Group) arm(now int64) {
 		}
 		sooner(g.keptUS + saveEveryUS)
 	}
+	if g.hopeUS > now { // a player that did something else is shown as it is
+		sooner(g.hopeUS)
+	}
 	if at == 0 {
 		g.disarm = func() {}
 		return

@@ -117,6 +117,43 @@ func TestConnectIsOneConnection(t *testing.T) {
 	}
 }
 
+// Who dials in vain is told so: nothing else would say it.
+func TestDialTellsThatItTriesAgain(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "ws://" + ln.Addr().String() + "/sendspin"
+	ln.Close()
+	told := make(chan Retrying, 16)
+	cfg := newRecorder().config("in vain")
+	cfg.BackoffMin, cfg.BackoffMax = time.Millisecond, 2*time.Millisecond
+	cfg.OnEvent = func(e Event) {
+		if r, ok := e.(Retrying); ok {
+			select {
+			case told <- r:
+			default: // two are enough
+			}
+		}
+	}
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Dial(ctx, url) }()
+	for range 2 {
+		if r := <-told; r.URL != url || r.Err == nil || r.In <= 0 {
+			t.Errorf("told %+v", r)
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("Dial ended with %v", err)
+	}
+}
+
 func TestRefusedInit(t *testing.T) {
 	a, b := sendspintest.Pipe()
 	rec := newRecorder()

@@ -34,6 +34,12 @@ func (c *Client) Dial(ctx context.Context, url string) error {
 			}
 			wait := pause.next()
 			c.cfg.Log.Info("connecting again", "url", url, "in", wait, "error", o.err)
+			again := Retrying{URL: url, Err: o.err, In: wait}
+			select {
+			case c.core.calls <- func(k *core) { k.emit(again) }:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 			select {
 			case <-c.cfg.Clock.After(wait):
 			case <-ctx.Done():

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"time"
+
 	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
@@ -110,6 +112,15 @@ type Disconnected struct {
 	Err error
 }
 
+// Retrying tells that [Client.Dial] has no connection and waits before its next attempt:
+// the server cannot be reached, refused the handshake, or ended the connection.
+type Retrying struct {
+	URL string
+	// Err is what the last attempt or connection ended with.
+	Err error
+	In  time.Duration
+}
+
 func (Connected) event()         {}
 func (ServerInfo) event()        {}
 func (Activated) event()         {}
@@ -127,6 +138,7 @@ func (ControllerChanged) event() {}
 func (GroupChanged) event()      {}
 func (Violation) event()         {}
 func (Disconnected) event()      {}
+func (Retrying) event()          {}
 
 // Chunk is one audio chunk, as told to [Config.OnChunk].
 type Chunk struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/grandcat/zeroconf"
@@ -25,6 +26,9 @@ func serverURL(s string) (string, error) {
 	}
 	if u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), serverPort)
+	}
+	if n, err := strconv.Atoi(u.Port()); err != nil || n < 1 || n > 65535 {
+		return "", usage("--connect %q: port %s is not between 1 and 65535", s, u.Port())
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = path

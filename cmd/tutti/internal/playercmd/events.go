@@ -1,6 +1,8 @@
 package playercmd
 
 import (
+	"fmt"
+
 	"github.com/tutti-audio/tutti/sendspin/client"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
@@ -40,6 +42,8 @@ func (l *loop) event(e client.Event) error {
 		return l.rep.event("violation", fields{"server_id": e.ServerID, "rule": e.Rule, "detail": e.Detail})
 	case client.Disconnected:
 		return l.disconnected(e)
+	case client.Retrying:
+		return l.rep.event("retrying", fields{"url": e.URL, "in_ms": e.In.Milliseconds(), "error": fmt.Sprint(e.Err)})
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ package playercmd
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,8 +83,8 @@ Outputs:
 With --json each line on stdout is an event: identity, connecting, listening,
 connected, server, synced, activated, group, state, stream_start, stream_clear,
 stream_end, recording, stats (every second of a stream), metadata, controller,
-goodbye, disconnected, chunk_error, violation. Every flag can be given as an
-environment variable (--output is TUTTI_OUTPUT).`
+goodbye, disconnected, retrying, chunk_error, violation. Every flag can be given as
+an environment variable (--output is TUTTI_OUTPUT).`
 
 const examples = `  tutti player --connect kitchen-nas.local --name "Desk"
   tutti player --listen :8928 --name "Lobby left" --output alsa:default
@@ -137,6 +138,8 @@ func (s settings) plan() (plan, error) {
 		}
 	} else if s.Listen == "" {
 		p.Listen = ":" + playerPort
+	} else if _, _, err := net.SplitHostPort(s.Listen); err != nil {
+		return p, usage("--listen %q is not an address: write host:port or :port", s.Listen)
 	}
 	if strings.TrimSpace(s.Name) == "" {
 		return p, usage("--name is empty: give the player a name")

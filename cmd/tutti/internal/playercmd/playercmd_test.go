@@ -239,6 +239,38 @@ func TestListensAndSaysGoodbye(t *testing.T) {
 	}
 }
 
+func TestTellsThatNoServerAnswers(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close()
+	p := start(t, "--connect", "ws://"+ln.Addr().String()+path)
+	if e := p.wait("retrying"); !strings.Contains(e["error"].(string), "connection refused") || e["in_ms"] == nil {
+		t.Errorf("%v", e)
+	}
+	p.stop()
+	if err := p.end(); err != nil {
+		t.Errorf("stopped: %v", err)
+	}
+}
+
+// A person is told once why there is no connection, and again when the reason changes.
+func TestTheSameVainAttemptIsOneLine(t *testing.T) {
+	var out bytes.Buffer
+	r := &textReporter{w: &out}
+	for _, step := range []struct{ name, err string }{
+		{"retrying", "refused"}, {"retrying", "refused"}, {"retrying", "no route"}, {"connected", ""}, {"retrying", "no route"},
+	} {
+		if err := r.event(step.name, fields{"error": step.err}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := out.String(); strings.Count(got, "refused") != 1 || strings.Count(got, "no route") != 2 {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 func TestUnpairedAccessOffEndsWithAReason(t *testing.T) {
 	url, accepted := server(t)
 	p := start(t, "--connect", url, "--unpaired-access=false")
@@ -267,6 +299,8 @@ func exitCode(err error) int {
 func TestWrongUsageIsTwoAndNamesTheFlag(t *testing.T) {
 	for args, want := range map[string]string{
 		"--connect a --listen b":    "exclude each other",
+		"--connect x:99999":         "port 99999",
+		"--listen x":                "--listen",
 		"--connect http://x":        "want ws://HOST:PORT/sendspin",
 		"--formats pcm:1:16:2":      "--formats: format \"pcm:1:16:2\": sample rate",
 		"--formats opus:48000:0:2":  "no opus decoder",

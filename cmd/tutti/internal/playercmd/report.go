@@ -73,6 +73,7 @@ type textReporter struct {
 	w    io.Writer
 	live bool
 	line string
+	vain string // why the last attempt to connect failed: told once, not with each
 }
 
 // isTerminal reports whether w is a terminal that a line can be redrawn on.
@@ -89,6 +90,14 @@ const clearLine = "\r\x1b[K"
 
 func (r *textReporter) event(name string, f fields) error {
 	text := sentence(name, f)
+	if name == "retrying" {
+		if text == r.vain {
+			return nil
+		}
+		r.vain = text
+	} else if name == "connected" {
+		r.vain = ""
+	}
 	if text == "" {
 		return nil
 	}
@@ -167,6 +176,8 @@ func sentence(name string, f fields) string {
 		s = fmt.Sprintf("%v, fingerprint %v (%v)", f["name"], f["fingerprint"], f["client_id"])
 	case "connecting":
 		s = fmt.Sprintf("connecting to %v", f["url"])
+	case "retrying":
+		s = fmt.Sprintf("no connection (%v); trying on", f["error"])
 	case "listening":
 		s = fmt.Sprintf("listening on %v", f["address"])
 	case "server":

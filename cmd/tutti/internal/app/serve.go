@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/platform/run"
 )
 
 // stopLimit is the process contract: SIGTERM ends a process within 10 s.
@@ -122,55 +121,23 @@ func unlessAsked(ctx context.Context, err error) error {
 	return err
 }
 
-// runAll runs parts until ctx ends or one of them fails; then it stops the
-// rest and waits, stopLimit at most. A part that returns nil early is done.
+// runAll runs parts until ctx ends or one of them fails; then it stops the rest
+// and waits, so long that closing still fits into stopLimit. A part that is done
+// early, such as the banner, ends nothing.
 func runAll(ctx context.Context, p *process, parts []service) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	errs := make(chan error, len(parts))
-	var wg sync.WaitGroup
+	g := run.Group{Log: p.log, Limit: stopLimit - closeLimit}
 	for _, part := range parts {
-		wg.Go(func() {
-			err := part.run(ctx)
-			if err != nil && !errors.Is(err, context.Canceled) {
-				errs <- named(part.name, err)
-				cancel()
+		g.Add(part.name, func(ctx context.Context) error {
+			if err := part.run(ctx); err != nil {
+				return err
 			}
-		})
+			<-ctx.Done()
+			return nil
+		}, nil)
 	}
-	done := make(chan struct{})
-	go func() { wg.Wait(); close(done) }()
-	<-ctxDone(ctx, done)
-	p.log.Info("stopping", obs.KeyInstance, p.instance)
-	select {
-	case <-done:
-	case <-time.After(stopLimit - closeLimit):
-		return errors.New("a service did not stop in time: see the log for the last one that is missing")
-	}
-	close(errs)
+	err := g.Run(ctx)
 	p.log.Info("stopped", obs.KeyInstance, p.instance)
-	return <-errs
-}
-
-// named says which part failed, unless err does.
-func named(part string, err error) error {
-	if strings.HasPrefix(err.Error(), part+":") {
-		return err
-	}
-	return fmt.Errorf("%s: %w", part, err)
-}
-
-// ctxDone is closed when ctx ends or every part has returned.
-func ctxDone(ctx context.Context, done <-chan struct{}) <-chan struct{} {
-	either := make(chan struct{})
-	go func() {
-		defer close(either)
-		select {
-		case <-ctx.Done():
-		case <-done:
-		}
-	}()
-	return either
+	return err
 }
 
 // usageError is a fault of the command line or configuration: exit status 2.

@@ -198,6 +198,8 @@ func TestMessagesOutOfPlaceClose(t *testing.T) {
 		"end of what is not open":        `{"type":"client-stream/end","payload":{}}`,
 		"abort of what never began":      `{"type":"pair/abort","payload":{"reason":"user_cancelled"}}`,
 		"a command that nobody offered":  `{"type":"client/command","payload":{"controller":{"command":"play"}}}`,
+		"seek beyond all numbers":        `{"type":"client/command","payload":{"controller":{"command":"seek","position_ms":100000000000000000000}}}`,
+		"a command without its argument": `{"type":"client/command","payload":{"controller":{"command":"seek"}}}`,
 		"command object of another kind": `{"type":"client/command","payload":{"_vendor":{"x":1}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {

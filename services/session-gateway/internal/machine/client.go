@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -14,6 +15,9 @@ import (
 func (m *Machine) Message(msg wire.Message, err error) []Effect {
 	// Objects of inactive roles never close a session (specification, server/activate).
 	if err = wire.ActiveFault(err, m.has); err != nil {
+		if onlyCommand(msg, err) {
+			return nil
+		}
 		return protocolError(err.Error())
 	}
 	switch msg := msg.(type) {
@@ -46,6 +50,16 @@ func (m *Machine) Message(msg wire.Message, err error) []Effect {
 	return protocolError(fmt.Sprintf("%s is out of sequence", msg.Type()))
 }
 
+// onlyCommand reports whether a message is at fault only in the argument of a
+// controller command. Such a command is not carried out and does no other harm:
+// arguments out of range, however far, and commands that are not offered are to be
+// ignored (specification, Controller messages).
+func onlyCommand(msg wire.Message, err error) bool {
+	_, isCommand := msg.(*wire.ClientCommand)
+	var fault *wire.FieldError
+	return isCommand && errors.As(err, &fault) && fault.Role != ""
+}
+
 // Binary handles a binary message that is not JSON.
 func (m *Machine) Binary(id byte) []Effect {
 	switch id {
@@ -74,12 +88,13 @@ func (m *Machine) clientState(s *wire.ClientState) []Effect {
 	return out
 }
 
+// maxTimingMS is a day: what a player asks for beyond that is no timing, and must not
+// overflow.
+const maxTimingMS = 24 * 60 * 60 * 1000
+
 func timing(p *wire.PlayerState) pump.Timing {
-	return pump.Timing{
-		OutputDelay:  int64(p.OutputDelayMS) * 1000,
-		RequiredLead: int64(p.RequiredLeadMS) * 1000,
-		MinBuffer:    int64(p.MinBufferMS) * 1000,
-	}
+	us := func(ms int) int64 { return int64(min(ms, maxTimingMS)) * 1000 }
+	return pump.Timing{OutputDelay: us(p.OutputDelayMS), RequiredLead: us(p.RequiredLeadMS), MinBuffer: us(p.MinBufferMS)}
 }
 
 func (m *Machine) clientCommand(c *wire.ClientCommand) []Effect {

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -283,6 +284,7 @@ func TestFaultsOfInactiveRolesAreIgnored(t *testing.T) {
 		t.Errorf("inactive role: %s", got)
 	}
 	expect(t, "active role", m.Message(state(true), bad("player")), "close protocol_error")
+	expect(t, "a command's argument", m.Message(&wire.ClientCommand{}, bad("controller")), "")
 	// An object of a role that is not active does not count as reported.
 	n := New(Config{Hello: hello(), Category: "sn"})
 	n.Admit(Admission{Families: []string{"metadata"}}, 0)
@@ -291,6 +293,13 @@ func TestFaultsOfInactiveRolesAreIgnored(t *testing.T) {
 	n.Fill(&p)
 	if p.Player != nil || !p.GetAvailable() {
 		t.Errorf("presence %v", &p)
+	}
+}
+
+func TestAbsurdTimingDoesNotOverflow(t *testing.T) {
+	got := timing(&wire.PlayerState{OutputDelayMS: 5000, RequiredLeadMS: math.MaxInt, MinBufferMS: math.MaxInt/1000 + 1})
+	if got.RequiredLead != got.MinBuffer || got.MinBuffer < 1_000_000_000 || got.OutputDelay != 5_000_000 {
+		t.Errorf("timing %+v", got)
 	}
 }
 

@@ -191,6 +191,15 @@ func TestLanesAreBounded(t *testing.T) {
 	if w.push(machine.EndStream{}) {
 		t.Error("the control lane has no end")
 	}
+	w.ops = nil
+	for i := range 10 * maxControl {
+		if !w.push(machine.Report{Timing: pump.Timing{MinBuffer: int64(i)}}) {
+			t.Fatalf("reports filled the lane at %d", i)
+		}
+	}
+	if last := w.ops[0].(machine.Report); len(w.ops) != 1 || last.Timing.MinBuffer != 10*maxControl-1 {
+		t.Errorf("%d reports wait, first %+v", len(w.ops), last)
+	}
 	for range 10 * maxClock {
 		w.askTime(1, 1)
 	}

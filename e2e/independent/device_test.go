@@ -33,7 +33,6 @@ type options struct {
 	delay    int         // output_delay_ms
 	volume   int         // default 50
 	commands []string    // default volume, mute, set_output_delay; []string{} for none
-	unpaired bool        // unpaired_access.enabled is true unless noUnpaired
 	noAccess bool
 }
 

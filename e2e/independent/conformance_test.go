@@ -54,6 +54,7 @@ func TestConformance(t *testing.T) {
 		{"many at once", testManyAtOnce},
 		{"server pings", testServerPings},
 		{"leads", testLeads},
+		{"monkey", testMonkey},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package independent
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -89,6 +90,14 @@ func testVolume(t *testing.T, s *harness.Server, _ library) {
 	if sub(m.payload, "player")["command"] != "volume" {
 		t.Errorf("volume: %s", m)
 	}
+	// What players report counts in the end, whatever they were told.
+	sum := 0
+	for i, d := range all {
+		v := 40 + 10*i
+		d.state(true, func(p obj) { p["volume"] = v })
+		sum += v
+	}
+	a.awaitVolume(sum / len(all))
 	// Who can no longer be set is no longer counted, and the commands follow.
 	mark = a.mark()
 	for _, d := range all {
@@ -192,6 +201,10 @@ func testController(t *testing.T, s *harness.Server, music library) {
 	}
 	d.command("seek", "position_ms", 0)
 	d.command("seek_relative", "offset_ms", 5)
+	for _, c := range []string{"seek", "seek_relative", "volume"} {
+		d.command(c) // without the argument
+	}
+	d.command("seek", "position_ms", json.Number("100000000000000000000"))
 	mere.command("repeat_all")
 	mere.sync(2)
 	d.sync(2)

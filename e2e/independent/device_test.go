@@ -356,6 +356,17 @@ func (d *device) since(mark int) []msg {
 	return slices.Clone(d.msgs[mark:])
 }
 
+// unhinted fails when the server did what it should not but may: the tests that
+// leave it no excuse ask for that.
+func (d *device) unhinted() {
+	d.t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, h := range d.ref.hints {
+		d.t.Errorf("%s: %s", d.o.name, h)
+	}
+}
+
 func (d *device) faults() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

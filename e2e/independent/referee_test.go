@@ -47,6 +47,7 @@ type exchange struct{ offset, maxErr int64 }
 type referee struct {
 	o      options
 	faults []string
+	hints  []string // what should not be, but may
 
 	hello, helloSent, activated bool
 	activations                 int
@@ -365,11 +366,14 @@ func (r *referee) timeline(c *chunk) {
 	if r.fresh {
 		r.fresh = false
 		lead := (c.ts - r.startedAt) / 1000
-		if !r.someState(func(s obj) bool {
-			p := sub(s, "player")
-			return lead >= int64(p["min_buffer_ms"].(int)+p["output_delay_ms"].(int)) && lead >= int64(p["required_lead_time_ms"].(int))
-		}) {
-			r.fault("the first chunk has %d ms of lead, less than min_buffer_ms + output_delay_ms or required_lead_time_ms", lead)
+		atLeast := func(want func(player obj) int) bool {
+			return r.someState(func(s obj) bool { return lead >= int64(want(sub(s, "player"))) })
+		}
+		if !atLeast(func(p obj) int { return p["min_buffer_ms"].(int) + p["output_delay_ms"].(int) }) {
+			r.fault("the first chunk has %d ms of lead, less than min_buffer_ms + output_delay_ms", lead)
+		}
+		if !atLeast(func(p obj) int { return p["required_lead_time_ms"].(int) }) {
+			r.hints = append(r.hints, fmt.Sprintf("the first chunk has %d ms of lead, less than required_lead_time_ms", lead))
 		}
 		r.anchor, r.played, r.rate = c.ts, 0, c.rate
 	} else {

@@ -185,4 +185,6 @@ func testLeads(t *testing.T, s *harness.Server, _ library) {
 	if d.epoch() != 2 {
 		t.Error("the joiner restarted the others")
 	}
+	d.unhinted()
+	late.unhinted()
 }

@@ -156,6 +156,12 @@ func TestAddClientByAddress(t *testing.T) {
 		}
 		return nil
 	})
+	key := decode[model.Sightings](w.get("/api/v1/sightings")).Sightings[0].Key
+	w.delete("/api/v1/sightings/" + key).want(http.StatusNoContent)
+	if s := decode[model.Sightings](w.get("/api/v1/sightings")); len(s.Sightings) != 0 {
+		t.Errorf("after DELETE: %+v", s)
+	}
+	w.delete("/api/v1/sightings/" + key).problem(http.StatusNotFound)
 	for _, bad := range []string{"http://h/x", "ws://", "192.0.2.1:8928", "ws://u:p@h/", "ws://h:0/", "ws://h:99999"} {
 		p := w.post("/api/v1/clients", map[string]string{"url": bad}).problem(http.StatusUnprocessableEntity)
 		if len(p.Errors) != 1 || p.Errors[0].Location != "body.url" {
@@ -217,6 +223,10 @@ func TestGroupsAndPlayback(t *testing.T) {
 	}
 	if g = decode[model.Group](w.put(base + "/members/" + b).want(http.StatusOK)); !slices.Equal(g.Members, []string{a, b}) {
 		t.Errorf("members = %v", g.Members)
+	}
+	w.put(base + "/members/" + b).want(http.StatusOK) // nothing happens, so there is nothing to audit
+	if n := strings.Count(strings.Join(w.fakes.audited(), "\n"), "group.member_added"); n > 1 {
+		t.Errorf("%d lines in the ledger for one member", n)
 	}
 	w.put(base + "/members/" + clientID("nobody")).problem(http.StatusNotFound)
 
@@ -311,6 +321,31 @@ func TestPlayChecksTheURI(t *testing.T) {
 	w.post(base+"/play", `{"uri":"missing.flac"}`).problem(http.StatusNotFound)
 }
 
+// The answer to a mute is the group as its players then are.
+func TestMuteAnswersWhatThePlayersSay(t *testing.T) {
+	w := newWorld(t)
+	id := w.fakes.device("A", func(p *pb.ClientPresence, _ *pb.TrustRecord) { p.Player.SupportedCommands = []string{"mute"} })
+	w.known(id)
+	g := decode[model.Group](w.post("/api/v1/groups", map[string]any{"name": slowPlayers, "members": []string{id}}).want(http.StatusCreated))
+	for _, muted := range []bool{true, false} {
+		got := decode[model.Group](w.post("/api/v1/groups/"+g.GroupID+"/mute", map[string]bool{"muted": muted}).want(http.StatusOK))
+		if got.Muted != muted {
+			t.Errorf("mute %t answered %t", muted, got.Muted)
+		}
+	}
+}
+
+// What a device calls itself is in sentences, which people read in terminals.
+func TestSentencesCutHostileNames(t *testing.T) {
+	w := newWorld(t)
+	id := w.fakes.device("\x1b[31mEvil\r\n"+strings.Repeat("A", 5000), waiting("new"))
+	w.known(id)
+	p := w.patch("/api/v1/clients/"+id, `{"volume":10}`).problem(http.StatusConflict)
+	if len(p.Detail) > 300 || strings.ContainsAny(p.Detail, "\x1b\r\n") {
+		t.Errorf("detail = %.200q", p.Detail)
+	}
+}
+
 func TestLibraryAndAudit(t *testing.T) {
 	w := newWorld(t)
 	l := decode[model.Library](w.get("/api/v1/library").want(http.StatusOK))
@@ -318,7 +353,12 @@ func TestLibraryAndAudit(t *testing.T) {
 		t.Errorf("library = %+v", l)
 	}
 	w.get("/api/v1/library?path=Blue").want(http.StatusOK)
+	w.get("/api/v1/library?path=/Blue/").want(http.StatusOK)
 	w.get("/api/v1/library?path=none").problem(http.StatusNotFound)
+	// 403 is about roles alone.
+	if p := w.get("/api/v1/library?path=../x").problem(http.StatusUnprocessableEntity); len(p.Errors) != 1 || p.Errors[0].Location != "query.path" {
+		t.Errorf("outside: %+v", p)
+	}
 
 	w.post("/api/v1/groups", `{"name":"1"}`).want(http.StatusCreated)
 	w.post("/api/v1/groups", `{"name":"2"}`).want(http.StatusCreated)

@@ -37,13 +37,18 @@ type fakes struct {
 	commands []*pb.SessionCommand
 	nextID   int
 	services map[string]*bus.Service
-	onForget func()        // runs when a client was forgotten
+	onForget func() // runs when a client was forgotten
+	later    sync.WaitGroup
 	hold     chan struct{} // when set, handlers wait for it
 }
+
+// slowPlayers is a group whose players report a while after a command.
+const slowPlayers = "Slow players"
 
 func startFakes(t *testing.T, c *bus.Conn, house *houseclock.Manual) *fakes {
 	t.Helper()
 	f := &fakes{t: t, bus: c, house: house, services: map[string]*bus.Service{}}
+	t.Cleanup(f.later.Wait)
 	ctx := t.Context()
 	var err error
 	must := func(e error) {
@@ -236,8 +241,18 @@ func (f *fakes) startDiscovery() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	handle(f, s, subject.DiscoveryRemove, func(ctx context.Context, r *pb.RemoveStaticRequest) (*pb.Empty, error) {
+		v, _, err := sightings.Get(ctx, r.GetKey())
+		switch {
+		case err != nil:
+			return nil, err
+		case v.GetVia() != "api":
+			return nil, fault.New(fault.Conflict, "the address %s is in the configuration: take it out there", v.GetUrl())
+		}
+		return &pb.Empty{}, sightings.Delete(ctx, r.GetKey())
+	})
 	handle(f, s, subject.DiscoveryAdd, func(ctx context.Context, r *pb.AddStaticRequest) (*pb.Sighting, error) {
-		v := &pb.Sighting{Key: "static:" + r.GetUrl(), Url: r.GetUrl(), Via: "api", Present: true, FirstSeen: timestamppb.Now()}
+		v := &pb.Sighting{Key: "addr-" + clientID(r.GetUrl())[:20], Url: r.GetUrl(), Via: "api", Present: true, FirstSeen: timestamppb.Now()}
 		_, err := sightings.Put(ctx, v.GetKey(), v)
 		return v, err
 	})
@@ -281,6 +296,9 @@ func (f *fakes) startStream() {
 		return &pb.Empty{}, f.leave(ctx, r.GetClientId())
 	})
 	handle(f, s, subject.StreamLibrary, func(_ context.Context, r *pb.LibraryRequest) (*pb.LibraryResponse, error) {
+		if strings.HasPrefix(r.GetPath(), "..") {
+			return nil, fault.New(fault.Forbidden, "%s: outside the music folder", r.GetPath())
+		}
 		if r.GetPath() != "" && r.GetPath() != "Blue" {
 			return nil, fault.New(fault.NotFound, "there is no folder %q in the music folder", r.GetPath())
 		}
@@ -321,6 +339,12 @@ func (f *fakes) command(ctx context.Context, r *pb.GroupCommand) (*pb.GroupReply
 		case *pb.GroupCommand_Volume:
 			g.Volume = c.Volume
 		case *pb.GroupCommand_Mute:
+			if g.GetName() == slowPlayers { // the group is muted when its players say so
+				f.later.Go(func() {
+					_, _ = f.changeGroup(context.WithoutCancel(ctx), r.GetGroupId(), func(g *pb.Group) error { g.Muted = c.Mute; return nil })
+				})
+				return nil
+			}
 			g.Muted = c.Mute
 		case *pb.GroupCommand_Repeat:
 			g.Repeat = c.Repeat

@@ -120,10 +120,25 @@ func (a *API) ask(ctx context.Context, service, subject string, req, resp proto.
 		return fault.Wrap(fault.Unavailable, err, "the %s service cannot be reached; is it running? try again in a moment", service)
 	case fault.Timeout:
 		return fault.Wrap(fault.Timeout, err, "the %s service did not answer in time; whether it was done is not known", service)
-	case fault.Invalid, fault.OutOfRange:
+	case fault.Invalid, fault.OutOfRange, fault.Forbidden:
+		// Forbidden, too: the caller's role was checked here, so it is about what the
+		// request names (a path outside of the music folder), and 403 would mislead.
 		return refused(err)
 	}
 	return err
+}
+
+// blame says which field a refusal is about that names none.
+func blame(err error, location string) error {
+	if err == nil || fault.CodeOf(err) != fault.OutOfRange {
+		return err
+	}
+	f := *fault.From(err)
+	if len(f.Fields) != 1 || f.Fields[0].Location != "body" {
+		return err
+	}
+	f.Fields = []fault.Field{{Location: location, Message: f.Fields[0].Message}}
+	return &f
 }
 
 // refused turns a service's "not like this" into the API's terms: the body was

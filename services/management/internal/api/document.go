@@ -74,7 +74,7 @@ func ownProblem(_ huma.Context, _ string, v any) (any, error) {
 	}
 	p := model.NewProblem(e.Status, e.Detail)
 	for _, f := range e.Errors {
-		p.Errors = append(p.Errors, model.ProblemField{Location: f.Location, Message: f.Message})
+		p.Errors = append(p.Errors, field(f))
 	}
 	switch e.Status {
 	case http.StatusBadRequest:
@@ -88,6 +88,17 @@ func ownProblem(_ huma.Context, _ string, v any) (any, error) {
 		p.Detail = "the body is larger than 1 MiB"
 	}
 	return p, nil
+}
+
+// field is one bad field. A property that is missing is the bad field itself, and
+// not the object that lacks it.
+func field(f *huma.ErrorDetail) model.ProblemField {
+	out := model.ProblemField{Location: f.Location, Message: f.Message}
+	rest, missing := strings.CutPrefix(f.Message, "expected required property ")
+	if name, ok := strings.CutSuffix(rest, " to be present"); missing && ok {
+		out.Location, out.Message = f.Location+"."+name, "is required"
+	}
+	return out
 }
 
 func sentence(fields []model.ProblemField) string {

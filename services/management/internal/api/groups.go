@@ -157,28 +157,30 @@ func (a *API) deleteGroup(ctx context.Context, in *GroupPath) (*struct{}, error)
 		return nil, err
 	}
 	if g.GetSolo() {
-		return nil, fault.New(fault.Conflict, "group %q belongs to one client and goes when the client joins another; it cannot be deleted", g.GetName())
+		return nil, fault.New(fault.Conflict, "group %q belongs to one client and goes when the client joins another; it cannot be deleted", clip(g.GetName()))
 	}
 	err = a.ask(ctx, "stream", subject.StreamDeleteGroup, &pb.GroupRequest{GroupId: in.ID, Actor: who(ctx)}, &pb.Empty{})
 	if err != nil {
 		return nil, err
 	}
-	a.act(ctx, "group.deleted", "", fmt.Sprintf("group %q (%s)", g.GetName(), in.ID))
+	a.act(ctx, "group.deleted", "", fmt.Sprintf("group %q (%s)", clip(g.GetName()), in.ID))
 	a.await(ctx, func(s *readmodel.Snapshot) bool { return s.Group(in.ID) == nil })
 	return nil, nil
 }
 
 func (a *API) putMember(ctx context.Context, in *memberPath) (*body[model.Group], error) {
-	if _, err := a.group(in.ID); err != nil {
+	g, err := a.group(in.ID)
+	if err != nil {
 		return nil, err
 	}
 	c, err := a.client(in.ClientID)
 	if err != nil {
 		return nil, err
 	}
-	g, err := a.addMember(ctx, in.ID, c)
-	if err != nil {
-		return nil, err
+	if !slices.Contains(g.GetMembers(), in.ClientID) { // else it is as asked for already
+		if g, err = a.addMember(ctx, in.ID, c); err != nil {
+			return nil, err
+		}
 	}
 	return answer(a.render(g)), nil
 }
@@ -191,7 +193,7 @@ func (a *API) addMember(ctx context.Context, groupID string, c *model.Client) (*
 		return nil, err
 	}
 	g := reply.GetGroup()
-	a.act(ctx, "group.member_added", c.ClientID, fmt.Sprintf("%s joined group %q (%s)", c.DisplayName(), g.GetName(), groupID))
+	a.act(ctx, "group.member_added", c.ClientID, fmt.Sprintf("%s joined group %q (%s)", c.DisplayName(), clip(g.GetName()), groupID))
 	a.await(ctx, func(s *readmodel.Snapshot) bool { return hold(s, g, []string{c.ClientID}) })
 	return g, nil
 }

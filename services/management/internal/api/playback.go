@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
 	"github.com/tutti-audio/tutti/services/management/internal/playuri"
+	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
 )
 
 type playGroup struct {
@@ -62,7 +64,8 @@ func (a *API) playbackRoutes() {
 					return nil, badField("body.uri", playuri.Check(uri).Error())
 				}
 			}
-			return a.control(ctx, in.ID, "play", uri, &pb.GroupCommand{Command: &pb.GroupCommand_Play{Play: &pb.Play{Uri: uri}}})
+			out, err := a.control(ctx, in.ID, "play", uri, &pb.GroupCommand{Command: &pb.GroupCommand_Play{Play: &pb.Play{Uri: uri}}})
+			return out, blame(err, "body.uri")
 		})
 	plain := func(verb, summary, doc string, cmd func() *pb.GroupCommand) {
 		register(a, a.playback(verb, summary, doc, false),
@@ -84,10 +87,7 @@ func (a *API) playbackRoutes() {
 		func(ctx context.Context, in *volumeGroup) (*body[model.Group], error) {
 			return a.control(ctx, in.ID, "volume", fmt.Sprint(in.Body.Volume), &pb.GroupCommand{Command: &pb.GroupCommand_Volume{Volume: in.Body.Volume}})
 		})
-	register(a, a.playback("mute", "Mute or unmute", "", true),
-		func(ctx context.Context, in *muteGroup) (*body[model.Group], error) {
-			return a.control(ctx, in.ID, "mute", fmt.Sprint(in.Body.Muted), &pb.GroupCommand{Command: &pb.GroupCommand_Mute{Mute: in.Body.Muted}})
-		})
+	register(a, a.playback("mute", "Mute or unmute", "", true), a.mute)
 	register(a, a.playback("repeat", "Set the repeat mode", "", true),
 		func(ctx context.Context, in *repeatGroup) (*body[model.Group], error) {
 			return a.control(ctx, in.ID, "repeat", in.Body.Mode, &pb.GroupCommand{Command: &pb.GroupCommand_Repeat{Repeat: in.Body.Mode}})
@@ -124,7 +124,7 @@ func (a *API) control(ctx context.Context, groupID, verb, detail string, cmd *pb
 	if err != nil {
 		return nil, err
 	}
-	says := fmt.Sprintf("group %q (%s)", g.GetName(), groupID)
+	says := fmt.Sprintf("group %q (%s)", clip(g.GetName()), groupID)
 	if detail != "" {
 		says += ": " + detail
 	}
@@ -135,6 +135,32 @@ func (a *API) control(ctx context.Context, groupID, verb, detail string, cmd *pb
 		a.logAct(ctx, "group."+verb, "", says)
 	}
 	return answer(a.render(g)), nil
+}
+
+// mute waits a moment for the players' own word: a group is muted when they are.
+func (a *API) mute(ctx context.Context, in *muteGroup) (*body[model.Group], error) {
+	want := in.Body.Muted
+	out, err := a.control(ctx, in.ID, "mute", fmt.Sprint(want), &pb.GroupCommand{Command: &pb.GroupCommand_Mute{Mute: want}})
+	if err != nil || out.Body.Muted == want || !a.mutes(out.Body.Members) {
+		return out, err
+	}
+	snap := a.await(ctx, func(s *readmodel.Snapshot) bool {
+		g := s.Group(in.ID)
+		return g == nil || g.GetMuted() == want
+	})
+	if g := snap.Group(in.ID); g != nil {
+		out = answer(a.render(g))
+	}
+	return out, nil
+}
+
+// mutes tells whether any of the clients can be muted now.
+func (a *API) mutes(clients []string) bool {
+	snap := a.d.Projection.Snapshot()
+	return slices.ContainsFunc(clients, func(id string) bool {
+		c := snap.Client(id)
+		return c != nil && playerRefusal(c, commandMute, "mute state") == nil
+	})
 }
 
 // maxGroupID is longer than any group id; it keeps nonsense off the bus.

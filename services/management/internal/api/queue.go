@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -62,9 +63,9 @@ func (a *API) enqueue(ctx context.Context, in *enqueue) (*body[model.Queue], err
 	}
 	g, err := a.command(ctx, in.ID, &pb.GroupCommand{Command: &pb.GroupCommand_Enqueue{Enqueue: &pb.Enqueue{Uris: in.Body.URIs}}})
 	if err != nil {
-		return nil, err
+		return nil, blame(err, "body.uris")
 	}
-	a.logAct(ctx, "group.enqueue", "", fmt.Sprintf("group %q (%s): %d titles", g.GetName(), in.ID, len(in.Body.URIs)))
+	a.logAct(ctx, "group.enqueue", "", fmt.Sprintf("group %q (%s): %d titles", clip(g.GetName()), in.ID, len(in.Body.URIs)))
 	a.awaitQueue(ctx, g)
 	return answer(readmodel.BuildQueue(g)), nil
 }
@@ -77,7 +78,7 @@ func (a *API) clearQueue(ctx context.Context, in *GroupPath) (*body[model.Queue]
 	if err != nil {
 		return nil, err
 	}
-	a.logAct(ctx, "group.clear_queue", "", fmt.Sprintf("group %q (%s)", g.GetName(), in.ID))
+	a.logAct(ctx, "group.clear_queue", "", fmt.Sprintf("group %q (%s)", clip(g.GetName()), in.ID))
 	a.awaitQueue(ctx, g)
 	return answer(readmodel.BuildQueue(g)), nil
 }
@@ -92,8 +93,9 @@ func (a *API) awaitQueue(ctx context.Context, g *pb.Group) {
 
 func (a *API) library(ctx context.Context, in *libraryQuery) (*body[model.Library], error) {
 	reply := &pb.LibraryResponse{}
-	if err := a.ask(ctx, "stream", subject.StreamLibrary, &pb.LibraryRequest{Path: in.Path}, reply); err != nil {
-		return nil, err
+	// A person writes /jazz/ as well as jazz.
+	if err := a.ask(ctx, "stream", subject.StreamLibrary, &pb.LibraryRequest{Path: strings.Trim(in.Path, "/")}, reply); err != nil {
+		return nil, blame(err, "query.path")
 	}
 	out := model.Library{Path: reply.GetPath(), Entries: make([]model.LibraryEntry, 0, len(reply.GetEntries()))}
 	for _, e := range reply.GetEntries() {

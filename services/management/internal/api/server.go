@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tutti-audio/tutti/platform/fault"
@@ -46,6 +47,33 @@ func (a *API) serverRoutes() {
 		s := a.d.Projection.Snapshot().Sightings
 		return answer(model.Sightings{Sightings: append([]model.Sighting{}, s...)}), nil
 	})
+	register(a, route{
+		id: "remove-sighting", method: http.MethodDelete, path: "/api/v1/sightings/{key}", tag: tagServer, role: auth.RoleAdmin, status: http.StatusNoContent,
+		summary: "Take an added address back", doc: "The server does not dial it any more. What mDNS shows, or the configuration names, cannot be removed: 409. A session that lives there goes on.",
+		errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+	}, a.forgetAddress)
+}
+
+type sightingPath struct {
+	Key string `path:"key" maxLength:"128" doc:"As GET /api/v1/sightings shows it."`
+}
+
+// forgetAddress is the way back from POST /api/v1/clients.
+func (a *API) forgetAddress(ctx context.Context, in *sightingPath) (*struct{}, error) {
+	known := a.d.Projection.Snapshot().Sightings
+	i := slices.IndexFunc(known, func(s model.Sighting) bool { return s.Key == in.Key })
+	if i < 0 {
+		return nil, fault.New(fault.NotFound, "there is no address %q; GET /api/v1/sightings lists those that are known", clip(in.Key))
+	}
+	err := a.ask(ctx, "discovery", subject.DiscoveryRemove, &pb.RemoveStaticRequest{Key: in.Key, Actor: who(ctx)}, &pb.Empty{})
+	if err != nil {
+		return nil, err
+	}
+	a.act(ctx, "client.address_removed", "", "address "+known[i].URL)
+	a.await(ctx, func(s *readmodel.Snapshot) bool {
+		return !slices.ContainsFunc(s.Sightings, func(x model.Sighting) bool { return x.Key == in.Key })
+	})
+	return nil, nil
 }
 
 // Server renders the deployment as snap has it.

@@ -5,7 +5,10 @@
 // nil, so that they encode as [] and not as null.
 package model
 
-import "time"
+import (
+	"time"
+	"unicode"
+)
 
 // Trust values of Client.Trust.
 const (
@@ -51,7 +54,7 @@ type Client struct {
 
 	Player *Player `json:"player,omitempty" doc:"Present when the device offers the player role."`
 	Source *Source `json:"source,omitempty" doc:"Present when the device offers the source role."`
-	Sync   *Sync   `json:"sync,omitempty" doc:"Clock exchange of the present session."`
+	Sync   *Sync   `json:"sync,omitempty" doc:"Clock exchange of the present session; absent before the first."`
 
 	FirstSeenAt  time.Time `json:"first_seen_at" doc:"When the key was first seen."`
 	LastSeenAt   time.Time `json:"last_seen_at" doc:"When the device was last heard of."`
@@ -110,21 +113,39 @@ type Source struct {
 
 // Sync is how well the device's clock can be known.
 type Sync struct {
-	RTTUS              int64      `json:"rtt_us" doc:"Round trip in microseconds; 0 when not known."`
-	LastTimeExchangeAt *time.Time `json:"last_time_exchange_at,omitempty"`
+	RTTUS              int64     `json:"rtt_us" doc:"Round trip in microseconds; 0 when not known."`
+	LastTimeExchangeAt time.Time `json:"last_time_exchange_at"`
 }
 
-// DisplayName is the label, else the stated name, else the start of the key.
+// DisplayName is the label, else the stated name, else the start of the key: for
+// sentences, so it is short and plain whatever a device states.
 func (c *Client) DisplayName() string {
 	switch {
 	case c.Label != "":
-		return c.Label
+		return plain(c.Label)
 	case c.Name != "":
-		return c.Name
+		return plain(c.Name)
 	case len(c.ClientID) > 8:
 		return c.ClientID[:8]
 	}
 	return c.ClientID
+}
+
+// longestName is how many characters of a name a sentence shows.
+const longestName = 64
+
+// plain cuts a name and takes out what could drive a terminal.
+func plain(name string) string {
+	r := []rune(name)
+	if len(r) > longestName {
+		r = append(r[:longestName-1], '…')
+	}
+	for i, c := range r {
+		if unicode.IsControl(c) || unicode.Is(unicode.Cf, c) {
+			r[i] = '·'
+		}
+	}
+	return string(r)
 }
 
 // InboxEntry is a device that waits for approval or pairing.

@@ -48,7 +48,9 @@ func buildClient(id string, p *pb.ClientPresence, t *pb.TrustRecord, groupID str
 		c.ConnectedAt = at(p.GetConnectedAt())
 		c.ActiveRoles, c.Activities = list(p.GetActiveRoles()), list(p.GetActivities())
 		c.Available = p.Available
-		c.Sync = &model.Sync{RTTUS: p.GetRttUs(), LastTimeExchangeAt: at(p.GetLastTimeExchangeAt())}
+		if t := at(p.GetLastTimeExchangeAt()); t != nil {
+			c.Sync = &model.Sync{RTTUS: p.GetRttUs(), LastTimeExchangeAt: *t}
+		}
 	}
 	if offers(c.SupportedRoles, "player") || p.GetPlayerSupport() != nil {
 		c.Player = buildPlayer(p)

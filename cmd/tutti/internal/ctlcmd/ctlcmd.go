@@ -21,7 +21,7 @@ import (
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		statusCommand(), clientsCommand(),
-		inboxCommand(), approveCommand(), denyCommand(), forgetCommand(), addCommand(),
+		inboxCommand(), approveCommand(), denyCommand(), forgetCommand(), addCommand(), addressesCommand(),
 		groupsCommand(), groupCommand(),
 		playCommand(), stopCommand(), pauseCommand(), nextCommand(), previousCommand(), seekCommand(),
 		volumeCommand(), muteCommand(), queueCommand(), libraryCommand(),

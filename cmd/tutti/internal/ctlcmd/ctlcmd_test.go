@@ -360,3 +360,20 @@ func TestLongNamesAreCut(t *testing.T) {
 		t.Errorf("%d characters of a group's name are shown", n)
 	}
 }
+
+func TestAddresses(t *testing.T) {
+	f := newFakeAPI(t)
+	out, err := f.run(t, "addresses")
+	if err != nil || !strings.Contains(out, "ws://192.0.2.4:8928/sendspin  api   -") || !strings.Contains(out, "gone from mDNS") || strings.Contains(out, "\x1b") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err = f.run(t, "addresses", "remove", "ws://192.0.2.4"); err != nil || !strings.Contains(out, "removed ws://192.0.2.4") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if got := f.sent(); !slices.Contains(got, "DELETE /api/v1/sightings/addr-1") {
+		t.Errorf("sent %v", got)
+	}
+	if _, err = f.run(t, "addresses", "remove", "ws://192.0.2.9"); err == nil || !strings.Contains(err.Error(), "'tutti addresses' lists them") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -63,6 +63,7 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 		"/api/v1/library?path=":            `{}`,
 		"/api/v1/library":                  `{"path":"","entries":[{"name":"jazz","path":"jazz","folder":true},{"name":"a.flac","path":"a.flac","title":"A","duration_ms":61000,"sample_rate":44100,"bit_depth":16},{"name":"b.flac","path":"b.flac","error":"is no FLAC file"}]}`,
 		"/api/v1/audit?since=0&limit=1000": `{"events":[{"id":1,"at":"2026-01-02T03:04:05Z","actor":"token:admin","kind":"client.approved","client_id":"kitchenAAAA","detail":"Kitchen"}]}`,
+		"/api/v1/sightings":                `{"sightings":[{"key":"addr-1","url":"ws://192.0.2.4:8928/sendspin","via":"api","present":true,"last_seen_at":"2020-01-01T00:00:00Z"},{"key":"m-2","url":"ws://192.0.2.5:8928/sendspin","name":"Bad\u001b[2J","via":"mdns","last_seen_at":"2020-01-01T00:00:00Z"}]}`,
 		"/api/v1/tokens":                   `{"tokens":[{"token_id":"t1","name":"night manager","role":"operator","created_at":"2020-01-01T00:00:00Z"}]}`,
 	}}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))

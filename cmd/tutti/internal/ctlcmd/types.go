@@ -119,6 +119,17 @@ type apiLibrary struct {
 	} `json:"entries"`
 }
 
+type apiSightings struct {
+	Sightings []struct {
+		Key      string    `json:"key"`
+		URL      string    `json:"url"`
+		Name     string    `json:"name"`
+		Via      string    `json:"via"`
+		Present  bool      `json:"present"`
+		LastSeen time.Time `json:"last_seen_at"`
+	} `json:"sightings"`
+}
+
 type apiAudit struct {
 	Events []apiAuditEvent `json:"events"`
 }

@@ -56,6 +56,9 @@ func (o *options) fill(t testing.TB) {
 	if o.buffer == 0 {
 		o.buffer = 1 << 20
 	}
+	if o.lead == 0 && o.minBuf == 0 {
+		o.lead, o.minBuf = 1000, 200
+	}
 	if o.volume == 0 {
 		o.volume = 50
 	}

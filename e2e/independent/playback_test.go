@@ -79,12 +79,28 @@ func (d *device) awaitAudio(epoch int, seconds float64) []*chunk {
 	return d.chunks(epoch)
 }
 
-// continuous checks that chunks join within a µs of exact arithmetic.
+// continuous checks that chunks join within a µs of exact arithmetic, and that
+// none was sent too late.
 func continuous(t testing.TB, name string, chunks []*chunk) {
 	t.Helper()
 	for i, c := range chunks {
 		if abs(c.gap) > 1 {
 			t.Errorf("%s: chunk %d of %d at %d is %d µs off", name, i, len(chunks), c.ts, c.gap)
+			return
+		}
+		if _, ok := c.sentAt(); !ok {
+			t.Errorf("%s: chunk %d of %d was sent too late: send_ahead %d", name, i, len(chunks), c.ahead)
+		}
+	}
+}
+
+// onward checks that nothing is sent twice. That is all that can be asked where a
+// small buffer leaves a busy machine no time: what is too late is skipped.
+func onward(t testing.TB, name string, chunks []*chunk) {
+	t.Helper()
+	for i, c := range chunks {
+		if c.gap < -1 {
+			t.Errorf("%s: chunk %d of %d at %d was sent before: %d µs", name, i, len(chunks), c.ts, c.gap)
 			return
 		}
 	}
@@ -99,8 +115,18 @@ func sane(t testing.TB, name string, chunks []*chunk) {
 		if us > 150_000 || us < 15_000 && !last {
 			t.Errorf("%s: chunk %d of %d lasts %d µs", name, i, len(chunks), us)
 		}
-		if _, ok := c.sentAt(); !ok {
-			t.Errorf("%s: chunk %d of %d was sent too late: send_ahead %d", name, i, len(chunks), c.ahead)
+	}
+}
+
+// placed checks that each chunk is what the file, begun at t0, has at its time.
+func placed(t testing.TB, name string, chunks []*chunk, file []int32, t0 int64) {
+	t.Helper()
+	for i, c := range chunks {
+		at := int((c.ts - t0) * c.rate / 1_000_000)
+		window := file[min(2*max(at-2, 0), len(file)):min(2*(at+int(c.frames)+3), len(file))]
+		if position(window, c.samples, int(c.frames)) < 0 {
+			t.Errorf("%s: chunk %d of %d is not the file at frame %d", name, i, len(chunks), at)
+			return
 		}
 	}
 }
@@ -140,10 +166,10 @@ func exact(t testing.TB, name string, chunks []*chunk, file []int32, frame int) 
 // nothing is converted, aligned, within their buffers, and stream/end does not cut.
 func testGroupPlays(t *testing.T, s *harness.Server, music library) {
 	file := music.files["short.flac"]
-	plain := ready(t, s, options{lead: 300, minBuf: 100})
-	flac := ready(t, s, options{suite: suiteAES, formats: []obj{format("flac", 44100, 16), format("pcm", 44100, 16)}})
-	small := ready(t, s, options{buffer: 40_000, delay: 150})
-	fine := ready(t, s, options{formats: []obj{format("opus", 48000, 16), format("pcm", 48000, 24)}, lead: 1200})
+	plain := ready(t, s, options{name: "plain", lead: 300, minBuf: 600})
+	flac := ready(t, s, options{name: "flac", suite: suiteAES, formats: []obj{format("flac", 44100, 16), format("pcm", 44100, 16)}})
+	small := ready(t, s, options{name: "small", buffer: 40_000, delay: 150})
+	fine := ready(t, s, options{name: "fine", formats: []obj{format("opus", 48000, 16), format("pcm", 48000, 24)}, lead: 1200})
 	all := []*device{plain, flac, small, fine}
 	g := group(t, s, "Unlike", all...)
 	play(t, s, g, "short.flac")
@@ -151,8 +177,8 @@ func testGroupPlays(t *testing.T, s *harness.Server, music library) {
 		end, _ := d.await("stream/end", 0, isType("stream/end"))
 		d.sync(3)
 		chunks := d.chunks(1)
-		continuous(t, d.o.name, chunks)
 		sane(t, d.o.name, chunks)
+		onward(t, d.o.name, chunks)
 		d.unhinted()
 		last := chunks[len(chunks)-1]
 		if at := end.at + d.ref.best.offset + d.ref.best.maxErr; at < last.end()-int64(d.o.delay)*1000 {
@@ -168,13 +194,20 @@ func testGroupPlays(t *testing.T, s *harness.Server, music library) {
 		d.await("group/update stopped", 0, func(m msg) bool {
 			return m.typ == "group/update" && m.at > chunks[0].at && m.payload["playback_state"] == "stopped"
 		})
-		if d != fine {
+		switch d {
+		case plain, flac:
+			continuous(t, d.o.name, chunks)
 			exact(t, d.o.name, chunks, file, 0)
 			if got := len(samplesOf(chunks)); got != len(file) {
 				t.Errorf("%s: %d samples, the file has %d", d.o.name, got, len(file))
 			}
-		} else if lag := harness.BestLag(file, 44100, scaled(chunks), 48000); lag < -1 || lag > 1 {
-			t.Errorf("the resampled player is %d samples off", lag)
+		case small:
+			placed(t, d.o.name, chunks, file, chunks[0].ts)
+		case fine:
+			continuous(t, d.o.name, chunks)
+			if lag := harness.BestLag(file, 44100, scaled(chunks), 48000); lag < -1 || lag > 1 {
+				t.Errorf("the resampled player is %d samples off", lag)
+			}
 		}
 	}
 	judgeActivities(t, all)
@@ -248,7 +281,7 @@ func testTransitions(t *testing.T, s *harness.Server, music library) {
 // where it stopped; metadata and audio agree throughout.
 func testSeeking(t *testing.T, s *harness.Server, music library) {
 	file := music.files["long.flac"]
-	d := ready(t, s, options{lead: 200, minBuf: 100, buffer: 300_000})
+	d := ready(t, s, options{lead: 500, minBuf: 600, buffer: 300_000})
 	g := group(t, s, "Seeking", d)
 	s.Must(t, "POST", "/api/v1/groups/"+g+"/queue", obj{"uris": []string{"long.flac", "next.flac"}}, nil)
 	s.Must(t, "POST", "/api/v1/groups/"+g+"/play", obj{}, nil)

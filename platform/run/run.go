@@ -78,7 +78,11 @@ func (g *Group) Run(ctx context.Context) error {
 		left--
 	case <-parent.Done():
 	}
-	g.info("stopping", "reason", first)
+	if first == nil {
+		g.info("stopping", "reason", "asked to")
+	} else {
+		g.info("stopping", "reason", first)
+	}
 	cancel()
 	g.interrupt(first)
 	return g.wait(first, ends, running, left)

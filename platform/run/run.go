@@ -104,7 +104,7 @@ func (g *Group) wait(first error, ends <-chan ended, running map[string]int, lef
 		case e := <-ends:
 			running[e.name]--
 			if e.err != nil && !errors.Is(e.err, context.Canceled) {
-				errs = append(errs, fmt.Errorf("%s: %w", e.name, e.err))
+				errs = append(errs, named(e))
 			}
 		case <-late:
 			return errors.Join(append(errs, fmt.Errorf("still running after %v: %s", limit, names(running)))...)
@@ -144,6 +144,14 @@ func reason(e ended, parent context.Context) error {
 		return nil
 	case e.err == nil:
 		return fmt.Errorf("%s ended unexpectedly", e.name)
+	}
+	return named(e)
+}
+
+// named says which part failed, unless its error does already.
+func named(e ended) error {
+	if strings.HasPrefix(e.err.Error(), e.name+":") {
+		return e.err
 	}
 	return fmt.Errorf("%s: %w", e.name, e.err)
 }

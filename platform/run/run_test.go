@@ -120,3 +120,14 @@ func TestReport(t *testing.T) {
 		t.Error("Usage(nil) is an error")
 	}
 }
+
+// A part that names itself in its error is not named twice.
+func TestAFailureNamesItsPartOnce(t *testing.T) {
+	for _, msg := range []string{"management: the port is taken", "the port is taken"} {
+		var g run.Group
+		g.Add("management", func(context.Context) error { return errors.New(msg) }, nil)
+		if err := g.Run(t.Context()); err == nil || err.Error() != "management: the port is taken" {
+			t.Errorf("%q became %v", msg, err)
+		}
+	}
+}

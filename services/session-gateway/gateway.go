@@ -225,7 +225,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.started = s.d.Clock.Now()
 	listener, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("gateway: listen on %s: %w", s.cfg.Listen, err)
+		return fmt.Errorf("session-gateway: listen for devices on %s: %w; is another server running there? choose another address with --sendspin", s.cfg.Listen, err)
 	}
 	defer listener.Close()
 	s.mu.Lock()

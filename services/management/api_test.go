@@ -329,9 +329,17 @@ func TestMuteAnswersWhatThePlayersSay(t *testing.T) {
 	g := decode[model.Group](w.post("/api/v1/groups", map[string]any{"name": slowPlayers, "members": []string{id}}).want(http.StatusCreated))
 	for _, muted := range []bool{true, false} {
 		got := decode[model.Group](w.post("/api/v1/groups/"+g.GroupID+"/mute", map[string]bool{"muted": muted}).want(http.StatusOK))
-		if got.Muted != muted {
-			t.Errorf("mute %t answered %t", muted, got.Muted)
+		if got.Muted == muted {
+			continue
 		}
+		// The answer waits for the players for a bounded time, which a starved machine
+		// may use up; what they say is shown then, and not what was asked for.
+		eventually(t, func() error {
+			if got := decode[model.Group](w.get("/api/v1/groups/" + g.GroupID).want(http.StatusOK)); got.Muted != muted {
+				return fmt.Errorf("mute %t shows %t", muted, got.Muted)
+			}
+			return nil
+		})
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	BucketSettings  = "settings"  // pairing: ServerSettings, key SettingsKey
 	BucketInstances = "instances" // everyone: Instance by "<service>.<instance_id>"
 	BucketTokens    = "tokens"    // management: API tokens (hashed)
+	BucketFormats   = "formats"   // management: AudioFormat by client_id, the operator's choice
 )
 
 // SettingsKey is the only key of BucketSettings.

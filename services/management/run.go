@@ -110,6 +110,11 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 		return d, fmt.Errorf("management: open bucket %s: %w", subject.BucketPresence, err)
 	}
 	d.Presence = presence
+	formats, err := bus.OpenBucket[pb.AudioFormat](ctx, b, subject.BucketFormats, bus.BucketOptions{})
+	if err != nil {
+		return d, fmt.Errorf("management: open bucket %s: %w", subject.BucketFormats, err)
+	}
+	d.Formats = formats
 	if p.instances, err = bus.OpenBucket[pb.Instance](ctx, b, subject.BucketInstances, bus.BucketOptions{TTL: instanceTTL}); err != nil {
 		return d, fmt.Errorf("management: open bucket %s: %w", subject.BucketInstances, err)
 	}

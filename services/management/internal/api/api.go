@@ -49,10 +49,16 @@ type Bus interface {
 	Request(ctx context.Context, subject string, req, resp proto.Message) error
 }
 
-// Presence is the one bucket that the API writes to: forgetting a client removes
-// its presence.
+// Presence is the gateways' bucket, which the API writes to at one point: forgetting
+// a client removes its presence.
 type Presence interface {
 	Get(ctx context.Context, key string) (*pb.ClientPresence, uint64, error)
+	Delete(ctx context.Context, key string) error
+}
+
+// Formats is the bucket of the operator's choices of a format, by client id.
+type Formats interface {
+	Put(ctx context.Context, key string, f *pb.AudioFormat) (uint64, error)
 	Delete(ctx context.Context, key string) error
 }
 
@@ -60,6 +66,7 @@ type Presence interface {
 type Deps struct {
 	Bus        Bus
 	Presence   Presence
+	Formats    Formats
 	Projection *readmodel.Projection
 	Feed       *feed.Feed
 	// Auth are asked in order; the first that finds a credential of its kind decides.

@@ -48,12 +48,12 @@ type patchClient struct {
 }
 
 type patchClientBody struct {
-	Label           *string            `json:"label,omitempty" maxLength:"100" doc:"The operator's name for the device; an empty one removes it."`
-	Volume          *int32             `json:"volume,omitempty" minimum:"0" maximum:"100" doc:"Perceived loudness."`
-	Muted           *bool              `json:"muted,omitempty"`
-	OutputDelayMS   *int32             `json:"output_delay_ms,omitempty" minimum:"0" maximum:"5000" doc:"What the device's output adds after it."`
-	GroupID         *string            `json:"group_id,omitempty" doc:"Move into this group; an empty one leaves the present group."`
-	PreferredFormat *model.AudioFormat `json:"preferred_format,omitempty" doc:"Not supported yet: the device's own preference counts."`
+	Label           *string      `json:"label,omitempty" maxLength:"100" doc:"The operator's name for the device; an empty one removes it."`
+	Volume          *int32       `json:"volume,omitempty" minimum:"0" maximum:"100" doc:"Perceived loudness."`
+	Muted           *bool        `json:"muted,omitempty"`
+	OutputDelayMS   *int32       `json:"output_delay_ms,omitempty" minimum:"0" maximum:"5000" doc:"What the device's output adds after it."`
+	GroupID         *string      `json:"group_id,omitempty" doc:"Move into this group; an empty one leaves the present group."`
+	PreferredFormat formatChoice `json:"preferred_format,omitempty"`
 }
 
 func (a *API) clientRoutes() {
@@ -156,8 +156,8 @@ func (a *API) patchClient(ctx context.Context, in *patchClient) (*body[*model.Cl
 		return nil, err
 	}
 	b := in.Body
-	if b.PreferredFormat != nil {
-		return nil, badField("body.preferred_format", "cannot be set yet: the device's own preference decides")
+	if err := b.PreferredFormat.check(c); err != nil {
+		return nil, err
 	}
 	if b.GroupID != nil && *b.GroupID != "" {
 		if _, err := a.group(*b.GroupID); err != nil {
@@ -172,6 +172,11 @@ func (a *API) patchClient(ctx context.Context, in *patchClient) (*body[*model.Cl
 	}
 	if b.Label != nil && *b.Label != c.Label {
 		if err := a.setLabel(ctx, c, strings.TrimSpace(*b.Label)); err != nil {
+			return nil, err
+		}
+	}
+	if b.PreferredFormat.set {
+		if err := a.chooseFormat(ctx, c, b.PreferredFormat); err != nil {
 			return nil, err
 		}
 	}
@@ -197,7 +202,7 @@ func (b patchClientBody) shownBy(c *model.Client) bool {
 	if c == nil {
 		return true // gone meanwhile: nothing more will come
 	}
-	ok := (b.Label == nil || c.Label == strings.TrimSpace(*b.Label)) &&
+	ok := b.PreferredFormat.shownBy(c) && (b.Label == nil || c.Label == strings.TrimSpace(*b.Label)) &&
 		(b.GroupID == nil || *b.GroupID == "" || c.GroupID == *b.GroupID)
 	if p := c.Player; p != nil {
 		ok = ok && (b.Volume == nil || p.Volume != nil && *p.Volume == *b.Volume) &&
@@ -248,6 +253,9 @@ func (a *API) forgetClient(ctx context.Context, in *ClientPath) (*struct{}, erro
 		return nil, err
 	}
 	a.logAct(ctx, "client.forgotten", in.ID, c.DisplayName())
+	if err := a.d.Formats.Delete(ctx, in.ID); err != nil && fault.CodeOf(err) != fault.NotFound {
+		return nil, err
+	}
 	err = a.ask(ctx, "stream", subject.StreamForgetClient,
 		&pb.ForgetClientRequest{ClientId: in.ID, Actor: who(ctx)}, &pb.Empty{})
 	if err != nil && fault.CodeOf(err) != fault.NotFound {

@@ -95,7 +95,7 @@ type Player struct {
 	MinBufferMS        int64         `json:"min_buffer_ms" doc:"Least audio ahead for safe playback."`
 	SupportedCommands  []string      `json:"supported_commands" nullable:"false" doc:"What the device lets the server set: volume, mute, set_output_delay."`
 	SupportedFormats   []AudioFormat `json:"supported_formats" nullable:"false" doc:"Most preferred first."`
-	PreferredFormat    *AudioFormat  `json:"preferred_format,omitempty" doc:"The device's own preference at this moment."`
+	PreferredFormat    *AudioFormat  `json:"preferred_format,omitempty" doc:"What the operator chose, else the device's own preference at this moment."`
 	StreamFormat       *AudioFormat  `json:"stream_format,omitempty" doc:"What it is being sent now."`
 	BufferCapacity     int64         `json:"buffer_capacity" doc:"Bytes of compressed audio that the device can hold."`
 	BufferedMS         int64         `json:"buffered_ms" doc:"Audio that was sent and has not played yet."`

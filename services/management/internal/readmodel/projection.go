@@ -78,6 +78,10 @@ type (
 		id string
 		v  *pb.Group
 	}
+	formatMsg struct {
+		id string
+		v  *pb.AudioFormat
+	}
 	sightingMsg struct {
 		key string
 		v   *pb.Sighting
@@ -101,6 +105,7 @@ type (
 func (presenceMsg) isMessage()  {}
 func (trustMsg) isMessage()     {}
 func (groupMsg) isMessage()     {}
+func (formatMsg) isMessage()    {}
 func (sightingMsg) isMessage()  {}
 func (instanceMsg) isMessage()  {}
 func (settingsMsg) isMessage()  {}
@@ -194,6 +199,8 @@ func (h *projector) Handle(_ context.Context, m message) error {
 		h.state.putTrust(m.id, m.v)
 	case groupMsg:
 		h.state.putGroup(m.id, m.v)
+	case formatMsg:
+		h.state.putFormat(m.id, m.v)
 	case sightingMsg:
 		h.state.putSighting(m.key, m.v)
 	case instanceMsg:

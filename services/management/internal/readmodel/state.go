@@ -16,7 +16,8 @@ type state struct {
 	presence  map[string]*pb.ClientPresence
 	trust     map[string]*pb.TrustRecord
 	groups    map[string]*pb.Group
-	groupsOf  map[string][]string // client id -> ids of the groups that name it
+	groupsOf  map[string][]string        // client id -> ids of the groups that name it
+	formats   map[string]*pb.AudioFormat // the operator's choices
 	sightings map[string]*pb.Sighting
 	settings  *pb.ServerSettings
 	instances map[string]*pb.Instance
@@ -35,6 +36,7 @@ func newState() *state {
 		trust:        map[string]*pb.TrustRecord{},
 		groups:       map[string]*pb.Group{},
 		groupsOf:     map[string][]string{},
+		formats:      map[string]*pb.AudioFormat{},
 		sightings:    map[string]*pb.Sighting{},
 		instances:    map[string]*pb.Instance{},
 		firstSeen:    map[string]time.Time{},
@@ -82,6 +84,11 @@ func (s *state) putGroup(id string, g *pb.Group) {
 		s.dirtyClients[m] = struct{}{}
 	}
 	s.dirtyGroups[id] = struct{}{}
+}
+
+func (s *state) putFormat(id string, f *pb.AudioFormat) {
+	put(s.formats, id, f, f == nil)
+	s.dirtyClients[id] = struct{}{}
 }
 
 func (s *state) putSighting(key string, v *pb.Sighting) {
@@ -137,7 +144,11 @@ func (s *state) client(id string, now time.Time) *model.Client {
 		}
 		fallback = seen
 	}
-	return buildClient(id, p, t, s.groupOf(id), fallback)
+	c := buildClient(id, p, t, s.groupOf(id), fallback)
+	if f := s.formats[id]; f != nil && c.Player != nil {
+		c.Player.PreferredFormat = buildFormat(f)
+	}
+	return c
 }
 
 func put[V any](m map[string]V, key string, v V, gone bool) {

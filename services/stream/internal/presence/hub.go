@@ -1,5 +1,6 @@
 // Package presence is an instance's view of the clients: one watch of the gateways'
-// KV bucket, handed out to the director and to the groups that care.
+// KV bucket, handed out to the director and to the groups that care. What a player
+// prefers is the operator's choice where there is one.
 package presence
 
 import (
@@ -7,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/proto/subject"
@@ -18,9 +21,11 @@ import (
 // Watch can never wait for itself: no lock is held while a listener is called.
 type Hub struct {
 	mu      sync.Mutex
-	clients map[string]*tuttiv1.ClientPresence
-	subs    map[string]*sub          // by listener
-	byID    map[string]map[*sub]bool // by client id
+	said    map[string]*tuttiv1.ClientPresence // as the gateways write it
+	choices map[string]*tuttiv1.AudioFormat    // the operator's, by client id
+	clients map[string]*tuttiv1.ClientPresence // said, with the choices in it
+	subs    map[string]*sub                    // by listener
+	byID    map[string]map[*sub]bool           // by client id
 }
 
 type sub struct {
@@ -31,18 +36,39 @@ type sub struct {
 
 // NewHub returns an empty hub.
 func NewHub() *Hub {
-	return &Hub{clients: map[string]*tuttiv1.ClientPresence{}, subs: map[string]*sub{}, byID: map[string]map[*sub]bool{}}
+	return &Hub{
+		said: map[string]*tuttiv1.ClientPresence{}, choices: map[string]*tuttiv1.AudioFormat{}, clients: map[string]*tuttiv1.ClientPresence{},
+		subs: map[string]*sub{}, byID: map[string]map[*sub]bool{},
+	}
 }
 
-// Follow watches the bucket until ctx ends or stop is called. It returns when what
-// was in the bucket at first is known.
+// Follow watches the buckets until ctx ends or stop is called. It returns when what
+// was in them at first is known.
 func (h *Hub) Follow(ctx context.Context, c *bus.Conn) (stop func(), err error) {
-	b, err := bus.OpenBucket[tuttiv1.ClientPresence](ctx, c, subject.BucketPresence, bus.BucketOptions{})
+	// The choices first, so that no stream starts in a format that was chosen away.
+	stopChoices, err := watch(ctx, c, subject.BucketFormats, h.choose)
+	if err != nil {
+		return nil, err
+	}
+	stopClients, err := watch(ctx, c, subject.BucketPresence, h.set)
+	if err != nil {
+		stopChoices()
+		return nil, err
+	}
+	return func() { stopClients(); stopChoices() }, nil
+}
+
+// watch feeds f with a bucket, and returns when what is in it now was fed.
+func watch[T any, PT interface {
+	*T
+	proto.Message
+}](ctx context.Context, c *bus.Conn, bucket string, f func(id string, v PT)) (stop func(), err error) {
+	b, err := bus.OpenBucket[T, PT](ctx, c, bucket, bus.BucketOptions{})
 	if err != nil {
 		return nil, err
 	}
 	known := make(chan struct{})
-	stop, err = b.Watch(ctx, ">", func(e bus.Entry[*tuttiv1.ClientPresence]) { h.set(e.Key, e.Value) }, func() { close(known) })
+	stop, err = b.Watch(ctx, ">", func(e bus.Entry[PT]) { f(e.Key, e.Value) }, func() { close(known) })
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +85,32 @@ func (h *Hub) Follow(ctx context.Context, c *bus.Conn) (stop func(), err error) 
 func (h *Hub) set(id string, p *tuttiv1.ClientPresence) {
 	h.mu.Lock()
 	if p == nil {
+		delete(h.said, id)
+	} else {
+		h.said[id] = p
+	}
+	h.changed(id)
+}
+
+// choose takes the operator's choice of a format; f is nil when it was taken back.
+func (h *Hub) choose(id string, f *tuttiv1.AudioFormat) {
+	h.mu.Lock()
+	if f == nil {
+		delete(h.choices, id)
+	} else {
+		h.choices[id] = f
+	}
+	h.changed(id)
+}
+
+// changed makes a client anew and tells the listeners. It takes over the lock.
+func (h *Hub) changed(id string) {
+	p := chosen(h.said[id], h.choices[id])
+	if p == nil && h.clients[id] == nil {
+		h.mu.Unlock()
+		return
+	}
+	if p == nil {
 		delete(h.clients, id)
 	} else {
 		h.clients[id] = p
@@ -73,6 +125,18 @@ func (h *Hub) set(id string, p *tuttiv1.ClientPresence) {
 	for _, s := range listeners {
 		s.hear(id)
 	}
+}
+
+// chosen is p with the operator's choice in place of the player's own preference, if
+// the player can play it.
+func chosen(p *tuttiv1.ClientPresence, f *tuttiv1.AudioFormat) *tuttiv1.ClientPresence {
+	can := func(s *tuttiv1.AudioFormat) bool { return proto.Equal(s, f) }
+	if f == nil || p.GetPlayer() == nil || !slices.ContainsFunc(p.GetPlayerSupport().GetSupportedFormats(), can) {
+		return p
+	}
+	p = proto.CloneOf(p)
+	p.Player.Format = f
+	return p
 }
 
 // Get returns the latest presence of a client, nil when there is none. The caller

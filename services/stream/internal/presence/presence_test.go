@@ -119,3 +119,40 @@ func TestPlayer(t *testing.T) {
 		}
 	}
 }
+
+// What the operator chose counts instead of what the player prefers, as long as the
+// player can play it.
+func TestTheOperatorsChoiceOfAFormat(t *testing.T) {
+	pcm := &tuttiv1.AudioFormat{Codec: "pcm", SampleRate: 44100, Channels: 2, BitDepth: 16}
+	flac := &tuttiv1.AudioFormat{Codec: "flac", SampleRate: 44100, Channels: 2, BitDepth: 16}
+	player := func(own *tuttiv1.AudioFormat) *tuttiv1.ClientPresence {
+		return &tuttiv1.ClientPresence{ClientId: "a", Player: &tuttiv1.PlayerState{Format: own},
+			PlayerSupport: &tuttiv1.PlayerSupport{SupportedFormats: []*tuttiv1.AudioFormat{flac, pcm}}}
+	}
+	h := NewHub()
+	var ear ear
+	h.Watch("g", []string{"a"}, ear.hear)
+	h.choose("a", pcm) // before the client is there
+	h.set("a", player(flac))
+	if got := h.Get("a").GetPlayer().GetFormat(); !proto.Equal(got, pcm) {
+		t.Errorf("chosen before: %v", got)
+	}
+	h.choose("a", nil)
+	if got := h.Get("a").GetPlayer().GetFormat(); !proto.Equal(got, flac) {
+		t.Errorf("taken back: %v", got)
+	}
+	h.choose("a", pcm)
+	h.choose("a", &tuttiv1.AudioFormat{Codec: "opus"})
+	if got := h.Get("a").GetPlayer().GetFormat(); !proto.Equal(got, flac) {
+		t.Errorf("a choice that the player cannot play: %v", got)
+	}
+	if got := ear.heard(); len(got) != 4 {
+		t.Errorf("heard %d changes, want 4: the client and three choices", len(got))
+	}
+	h.set("a", &tuttiv1.ClientPresence{ClientId: "a"}) // not a player any more
+	h.set("a", nil)
+	h.choose("a", nil)
+	if h.Get("a") != nil || len(h.said)+len(h.choices)+len(h.clients) != 0 {
+		t.Error("something is left")
+	}
+}

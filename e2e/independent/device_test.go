@@ -359,8 +359,7 @@ func (d *device) since(mark int) []msg {
 	return slices.Clone(d.msgs[mark:])
 }
 
-// unhinted fails when the server did what it should not but may: the tests that
-// leave it no excuse ask for that.
+// unhinted fails when the server did what it should not but may, without an excuse.
 func (d *device) unhinted() {
 	d.t.Helper()
 	d.mu.Lock()

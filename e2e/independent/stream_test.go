@@ -89,7 +89,7 @@ func testSmallBuffers(t *testing.T, s *harness.Server, music library) {
 
 	late := ready(t, s, options{})
 	s.Must(t, "PUT", "/api/v1/groups/"+g+"/members/"+late.id, nil, nil)
-	joined := late.awaitAudio(1, 1)
+	joined := late.awaitNow(1)
 	sane(t, "late joiner", joined)
 	continuous(t, "late joiner", joined)
 	t0 := flac.chunks(1)[0].ts

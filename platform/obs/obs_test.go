@@ -101,3 +101,15 @@ func TestInternalHTTPAddressInUse(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+func TestNamesOfStrangersAreShortAndPlain(t *testing.T) {
+	for in, want := range map[string]string{
+		"Kitchen":               "Kitchen",
+		"a\x1b[31m\r\nb\u202ec": "a·[31m··b·c",
+		strings.Repeat("é", 99): strings.Repeat("é", 63) + "…",
+	} {
+		if got := obs.Name(in); got != want {
+			t.Errorf("%.20q became %q", in, got)
+		}
+	}
+}

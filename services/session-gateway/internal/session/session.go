@@ -133,7 +133,7 @@ func New(d *Deps, o *Opened, peer Peer) (*Session, error) {
 		ID: newID(), ClientID: o.Conn.Peer(), d: d, peer: peer, o: o,
 		began: d.Clock.Now(), closing: make(chan struct{}), done: make(chan struct{}),
 	}
-	s.log = d.Log.With(obs.KeyClient, s.ClientID, obs.KeySession, s.ID, obs.KeyName, o.Hello.Name, obs.KeyAddr, peer.Address)
+	s.log = d.Log.With(obs.KeyClient, s.ClientID, obs.KeySession, s.ID, obs.KeyName, obs.Name(o.Hello.Name), obs.KeyAddr, peer.Address)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	capacity := 0
 	if o.Hello.Player != nil {

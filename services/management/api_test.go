@@ -194,10 +194,6 @@ func TestPatchClient(t *testing.T) {
 	if c = decode[model.Client](w.get(path)); c.Label != "Galley" {
 		t.Errorf("the label is %q after a refused PATCH", c.Label)
 	}
-	p := w.patch(path, `{"preferred_format":{"codec":"flac","sample_rate":48000,"channels":2,"bit_depth":24}}`).problem(http.StatusUnprocessableEntity)
-	if p.Errors[0].Location != "body.preferred_format" {
-		t.Errorf("errors = %+v", p.Errors)
-	}
 	g := decode[model.Group](w.post("/api/v1/groups", `{"name":"All"}`).want(http.StatusCreated))
 	if c = decode[model.Client](w.patch(path, map[string]string{"group_id": g.GroupID}).want(http.StatusOK)); c.GroupID != g.GroupID {
 		t.Errorf("group_id = %q, want %q", c.GroupID, g.GroupID)
@@ -206,6 +202,46 @@ func TestPatchClient(t *testing.T) {
 		t.Error("the client is still in the group")
 	}
 	w.patch(path, `{"group_id":"nope"}`).problem(http.StatusUnprocessableEntity)
+}
+
+func TestPreferredFormat(t *testing.T) {
+	w := newWorld(t)
+	flac := &pb.AudioFormat{Codec: "flac", SampleRate: 44100, Channels: 2, BitDepth: 16}
+	id := w.fakes.device("Kitchen", func(p *pb.ClientPresence, _ *pb.TrustRecord) {
+		p.PlayerSupport.SupportedFormats = []*pb.AudioFormat{flac, {Codec: "pcm", SampleRate: 44100, Channels: 2, BitDepth: 16}, {Codec: "opus", SampleRate: 48000, Channels: 2}}
+		p.Player.Format = flac
+	})
+	wall := w.fakes.device("Wall", func(p *pb.ClientPresence, _ *pb.TrustRecord) {
+		p.SupportedRoles, p.PlayerSupport = []string{"controller@v1"}, nil
+	})
+	w.known(id, wall)
+	path := "/api/v1/clients/" + id
+	const pcm = `{"preferred_format":{"codec":"pcm","sample_rate":44100,"channels":2,"bit_depth":16}}`
+	for range 2 {
+		c := decode[model.Client](w.patch(path, pcm).want(http.StatusOK))
+		if f := c.Player.PreferredFormat; f == nil || f.Codec != "pcm" {
+			t.Errorf("PATCH answered %+v", f)
+		}
+	}
+	w.patch("/api/v1/clients/"+wall, pcm).problem(http.StatusConflict)
+	for body, want := range map[string]string{
+		`{"preferred_format":{"codec":"pcm","sample_rate":96000,"channels":2,"bit_depth":16}}`: "supported_formats: flac:44100:16:2, pcm:44100:16:2",
+		`{"preferred_format":{"codec":"opus","sample_rate":48000,"channels":2,"bit_depth":0}}`: "does not encode opus",
+		`{"preferred_format":{"codec":"pcm"}}`:                                                 "is required",
+		`{"preferred_format":"pcm"}`:                                                           "expected object",
+	} {
+		p := w.patch(path, body).problem(http.StatusUnprocessableEntity)
+		if !strings.HasPrefix(p.Errors[0].Location, "body.preferred_format") || !strings.Contains(p.Detail, want) {
+			t.Errorf("%s: %+v", body, p)
+		}
+	}
+	w.patch(path, `{"preferred_format":null}`).want(http.StatusOK)
+	eventually(t, func() error {
+		if f := decode[model.Client](w.get(path)).Player.PreferredFormat; f == nil || f.Codec != "flac" {
+			return fmt.Errorf("after null: %+v, want the device's own", f)
+		}
+		return nil
+	})
 }
 
 func TestGroupsAndPlayback(t *testing.T) {

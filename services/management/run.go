@@ -151,6 +151,9 @@ func (s *Service) startProjection(life context.Context, sup *actor.Supervisor, p
 		return err
 	}
 	d.Projection = p.projection
+	if err := registerState(s.deps.Registerer, s.deps.Clock, p.projection); err != nil {
+		return err
+	}
 	stop, err := p.projection.Watch(life, s.deps.Bus)
 	if err != nil {
 		return err

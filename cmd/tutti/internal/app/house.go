@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/sendspin/clock"
@@ -57,6 +59,28 @@ func (l *lateClock) stop() {
 	if f := l.follower.Load(); f != nil {
 		f.Stop()
 	}
+}
+
+// register adds the clock's metrics: without a reading nothing sounds, and a
+// reading that becomes uncertain is heard.
+func (l *lateClock) register(reg prometheus.Registerer, instance string) {
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	}
+	is := func(yes bool) float64 {
+		if yes {
+			return 1
+		}
+		return 0
+	}
+	reg.MustRegister( // a registry of this process alone: nobody else has these names
+		gauge("tutti_house_clock_known", "1 while this process has a reading of the house clock.",
+			func() float64 { return is(l.follower.Load() != nil) }),
+		gauge("tutti_house_clock_leader", "1 while this process leads the house clock.",
+			func() float64 { return is(l.Info().Leader == instance) }),
+		gauge("tutti_house_clock_uncertainty_seconds", "Standard deviation of this process's reading; 0 on the leader's machine.",
+			func() float64 { return float64(l.Info().UncertaintyUS) / 1e6 }),
+	)
 }
 
 // leadHouseClock campaigns for the clock's lease until the process closes.

@@ -48,6 +48,7 @@ func newProcess(cfg Config, logTo io.Writer) (*process, error) {
 	}
 	p := &process{cfg: cfg, instance: newInstanceID(), log: log,
 		health: obs.NewHealth(), reg: obs.NewRegistry(cfg.Version), house: &lateClock{}}
+	p.house.register(p.reg, p.instance)
 	p.health.Add("bus", func() error { return errors.New("not connected yet") })
 	// The mDNS library writes to the standard logger: let it end up in ours.
 	slog.SetDefault(log)

@@ -20,6 +20,8 @@ const (
 	// streamWriteDeadline is how long one write to a reader may be stuck. Then the
 	// reader is dropped; it comes back with Last-Event-ID.
 	streamWriteDeadline = 10 * time.Second
+	// eventStream is the content type of the feed.
+	eventStream = "text/event-stream"
 	// retryMS is what a browser waits before it connects anew.
 	retryMS = 2000
 )
@@ -37,7 +39,7 @@ func (a *API) eventRoutes() {
 		id: "get-events", method: http.MethodGet, path: "/api/v1/events", tag: tagEvents, role: auth.RoleViewer,
 		summary: "The feed of changes", doc: eventsDoc, errors: []int{http.StatusUnprocessableEntity}, stream: true,
 		success: &huma.Response{Description: "An endless stream of events.", Content: map[string]*huma.MediaType{
-			"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}},
+			eventStream: {Schema: &huma.Schema{Type: huma.TypeString}},
 		}},
 	}, func(_ context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(c huma.Context) { a.stream(c, in.LastEventID) }}, nil
@@ -52,7 +54,7 @@ func (a *API) stream(c huma.Context, lastID string) {
 	a.d.Metrics.streams.Inc()
 	defer a.d.Metrics.streams.Dec()
 	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
+	h.Set("Content-Type", eventStream)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a reverse proxy must not hold events back
 	_ = s.rc.SetReadDeadline(time.Time{})

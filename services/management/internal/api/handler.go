@@ -89,7 +89,10 @@ func (a *API) finish(w *statusWriter, r *http.Request, begun time.Time) {
 	if pattern == "" || pattern == "/" {
 		pattern = "other"
 	}
-	a.d.Metrics.requests.WithLabelValues(pattern, strconv.Itoa(w.code())).Observe(took.Seconds())
+	// An event stream lives as long as its reader: that is no time to answer.
+	if w.Header().Get("Content-Type") != eventStream {
+		a.d.Metrics.requests.WithLabelValues(pattern, strconv.Itoa(w.code())).Observe(took.Seconds())
+	}
 	a.d.Log.LogAttrs(r.Context(), slog.LevelDebug, "request",
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", w.code()),
 		slog.Int64(obs.KeyDuration, took.Milliseconds()), slog.String(obs.KeyAddr, r.RemoteAddr),

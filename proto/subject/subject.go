@@ -26,6 +26,8 @@ const (
 	BucketInstances = "instances" // everyone: Instance by "<service>.<instance_id>"
 	BucketTokens    = "tokens"    // management: API tokens (hashed)
 	BucketFormats   = "formats"   // management: AudioFormat by client_id, the operator's choice
+	BucketPairings  = "pairings"  // pairing: PairingAttempt by client_id
+	BucketPersonas  = "personas"  // pairing: Persona by persona_id
 )
 
 // SettingsKey is the only key of BucketSettings.
@@ -51,6 +53,16 @@ const (
 	PairingSettings    = Prefix + "pairing.settings"
 	PairingAuditAppend = Prefix + "pairing.audit.append"
 	PairingAuditList   = Prefix + "pairing.audit.list"
+	PairingAuditVerify = Prefix + "pairing.audit.verify"
+	PairingBlock       = Prefix + "pairing.block"
+	PairingUnpair      = Prefix + "pairing.unpair"
+	PairingReport      = Prefix + "pairing.session_report"
+	PairingStart       = Prefix + "pairing.start"
+	PairingEnrol       = Prefix + "pairing.tokens.add"
+	PairingEnrolments  = Prefix + "pairing.tokens.list"
+	PairingEnrolRemove = Prefix + "pairing.tokens.remove"
+	PairingPersona     = Prefix + "pairing.persona"
+	PairingSnapshot    = Prefix + "pairing.snapshot"
 )
 
 // Request subjects of the stream service.
@@ -80,6 +92,9 @@ const (
 
 // Session is the address of the one live session of a client.
 func Session(clientID string) string { return Prefix + "session." + clientID }
+
+// Attempt is the address of the pairing attempt that runs with a client.
+func Attempt(clientID string) string { return Prefix + "attempt." + clientID }
 
 // Group is the address of a group's actor.
 func Group(groupID string) string { return Prefix + "group." + groupID }

@@ -455,8 +455,16 @@ type ServerSettings struct {
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Languages     []string               `protobuf:"bytes,3,rep,name=languages,proto3" json:"languages,omitempty"`                              // BCP 47, most preferred first
 	PairingPolicy string                 `protobuf:"bytes,4,opt,name=pairing_policy,json=pairingPolicy,proto3" json:"pairing_policy,omitempty"` // "required" or "optional"
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// X25519 public key, 32 bytes: secrets on their way to any pairing instance
+	// (codes, tokens, PSKs) are sealed to it (NaCl anonymous box).
+	SealingKey []byte `protobuf:"bytes,5,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	// The server persona's signed roster and its sequence number, for clients that
+	// take it (role _tutti_persona@v1). "" until there is one.
+	Roster           string `protobuf:"bytes,6,opt,name=roster,proto3" json:"roster,omitempty"`
+	RosterSeq        uint64 `protobuf:"varint,7,opt,name=roster_seq,json=rosterSeq,proto3" json:"roster_seq,omitempty"`
+	ControllerPolicy string `protobuf:"bytes,8,opt,name=controller_policy,json=controllerPolicy,proto3" json:"controller_policy,omitempty"` // "paired_only" or "approved"
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ServerSettings) Reset() {
@@ -513,6 +521,34 @@ func (x *ServerSettings) GetLanguages() []string {
 func (x *ServerSettings) GetPairingPolicy() string {
 	if x != nil {
 		return x.PairingPolicy
+	}
+	return ""
+}
+
+func (x *ServerSettings) GetSealingKey() []byte {
+	if x != nil {
+		return x.SealingKey
+	}
+	return nil
+}
+
+func (x *ServerSettings) GetRoster() string {
+	if x != nil {
+		return x.Roster
+	}
+	return ""
+}
+
+func (x *ServerSettings) GetRosterSeq() uint64 {
+	if x != nil {
+		return x.RosterSeq
+	}
+	return 0
+}
+
+func (x *ServerSettings) GetControllerPolicy() string {
+	if x != nil {
+		return x.ControllerPolicy
 	}
 	return ""
 }
@@ -638,12 +674,18 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\aboot_id\x18\x06 \x01(\tR\x06bootId\x12#\n" +
 	"\rsendspin_port\x18\a \x01(\rR\fsendspinPort\x12#\n" +
 	"\rsendspin_path\x18\b \x01(\tR\fsendspinPath\x12\x1c\n" +
-	"\taddresses\x18\t \x03(\tR\taddresses\"\x86\x01\n" +
+	"\taddresses\x18\t \x03(\tR\taddresses\"\x8b\x02\n" +
 	"\x0eServerSettings\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
 	"\tlanguages\x18\x03 \x03(\tR\tlanguages\x12%\n" +
-	"\x0epairing_policy\x18\x04 \x01(\tR\rpairingPolicy\"\xa7\x01\n" +
+	"\x0epairing_policy\x18\x04 \x01(\tR\rpairingPolicy\x12\x1f\n" +
+	"\vsealing_key\x18\x05 \x01(\fR\n" +
+	"sealingKey\x12\x16\n" +
+	"\x06roster\x18\x06 \x01(\tR\x06roster\x12\x1d\n" +
+	"\n" +
+	"roster_seq\x18\a \x01(\x04R\trosterSeq\x12+\n" +
+	"\x11controller_policy\x18\b \x01(\tR\x10controllerPolicy\"\xa7\x01\n" +
 	"\n" +
 	"AuditEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12*\n" +

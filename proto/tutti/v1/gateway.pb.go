@@ -609,6 +609,10 @@ type SessionCommand struct {
 	//	*SessionCommand_StreamClear
 	//	*SessionCommand_StreamEnd
 	//	*SessionCommand_Disconnect
+	//	*SessionCommand_PairingQuery
+	//	*SessionCommand_PairingBegin
+	//	*SessionCommand_PairingSend
+	//	*SessionCommand_PairingEnd
 	Command       isSessionCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -735,6 +739,42 @@ func (x *SessionCommand) GetDisconnect() *Disconnect {
 	return nil
 }
 
+func (x *SessionCommand) GetPairingQuery() *PairingQuery {
+	if x != nil {
+		if x, ok := x.Command.(*SessionCommand_PairingQuery); ok {
+			return x.PairingQuery
+		}
+	}
+	return nil
+}
+
+func (x *SessionCommand) GetPairingBegin() *PairingBegin {
+	if x != nil {
+		if x, ok := x.Command.(*SessionCommand_PairingBegin); ok {
+			return x.PairingBegin
+		}
+	}
+	return nil
+}
+
+func (x *SessionCommand) GetPairingSend() *PairingSend {
+	if x != nil {
+		if x, ok := x.Command.(*SessionCommand_PairingSend); ok {
+			return x.PairingSend
+		}
+	}
+	return nil
+}
+
+func (x *SessionCommand) GetPairingEnd() *PairingEnd {
+	if x != nil {
+		if x, ok := x.Command.(*SessionCommand_PairingEnd); ok {
+			return x.PairingEnd
+		}
+	}
+	return nil
+}
+
 type isSessionCommand_Command interface {
 	isSessionCommand_Command()
 }
@@ -767,6 +807,22 @@ type SessionCommand_Disconnect struct {
 	Disconnect *Disconnect `protobuf:"bytes,16,opt,name=disconnect,proto3,oneof"`
 }
 
+type SessionCommand_PairingQuery struct {
+	PairingQuery *PairingQuery `protobuf:"bytes,17,opt,name=pairing_query,json=pairingQuery,proto3,oneof"`
+}
+
+type SessionCommand_PairingBegin struct {
+	PairingBegin *PairingBegin `protobuf:"bytes,18,opt,name=pairing_begin,json=pairingBegin,proto3,oneof"`
+}
+
+type SessionCommand_PairingSend struct {
+	PairingSend *PairingSend `protobuf:"bytes,19,opt,name=pairing_send,json=pairingSend,proto3,oneof"`
+}
+
+type SessionCommand_PairingEnd struct {
+	PairingEnd *PairingEnd `protobuf:"bytes,20,opt,name=pairing_end,json=pairingEnd,proto3,oneof"`
+}
+
 func (*SessionCommand_Group) isSessionCommand_Command() {}
 
 func (*SessionCommand_State) isSessionCommand_Command() {}
@@ -781,10 +837,19 @@ func (*SessionCommand_StreamEnd) isSessionCommand_Command() {}
 
 func (*SessionCommand_Disconnect) isSessionCommand_Command() {}
 
+func (*SessionCommand_PairingQuery) isSessionCommand_Command() {}
+
+func (*SessionCommand_PairingBegin) isSessionCommand_Command() {}
+
+func (*SessionCommand_PairingSend) isSessionCommand_Command() {}
+
+func (*SessionCommand_PairingEnd) isSessionCommand_Command() {}
+
 // SessionReply confirms a SessionCommand.
 type SessionReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Pairing       *PairingSession        `protobuf:"bytes,2,opt,name=pairing,proto3" json:"pairing,omitempty"` // the answer to the Pairing commands
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -826,6 +891,397 @@ func (x *SessionReply) GetSessionId() string {
 	return ""
 }
 
+func (x *SessionReply) GetPairing() *PairingSession {
+	if x != nil {
+		return x.Pairing
+	}
+	return nil
+}
+
+// PairingQuery asks what an attempt has to know before it begins.
+type PairingQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PairingQuery) Reset() {
+	*x = PairingQuery{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PairingQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PairingQuery) ProtoMessage() {}
+
+func (x *PairingQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PairingQuery.ProtoReflect.Descriptor instead.
+func (*PairingQuery) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{6}
+}
+
+// PairingSession is a session as an attempt sees it.
+type PairingSession struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Category       string                 `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`                                // of the PSK that keys the session now: "lt", "pr", "sn"
+	HandshakeHash  []byte                 `protobuf:"bytes,2,opt,name=handshake_hash,json=handshakeHash,proto3" json:"handshake_hash,omitempty"` // h, 32 bytes (specification: PAKE)
+	PairingIndex   uint32                 `protobuf:"varint,3,opt,name=pairing_index,json=pairingIndex,proto3" json:"pairing_index,omitempty"`   // pairing activations since the last handshake
+	Suite          string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"`
+	RecipientKey   []byte                 `protobuf:"bytes,5,opt,name=recipient_key,json=recipientKey,proto3" json:"recipient_key,omitempty"` // the gateway's X25519 key, 32 bytes: seal PSKs to it
+	PairMethods    []*PairMethod          `protobuf:"bytes,6,rep,name=pair_methods,json=pairMethods,proto3" json:"pair_methods,omitempty"`    // what the client offers
+	UnpairedAccess bool                   `protobuf:"varint,7,opt,name=unpaired_access,json=unpairedAccess,proto3" json:"unpaired_access,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PairingSession) Reset() {
+	*x = PairingSession{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PairingSession) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PairingSession) ProtoMessage() {}
+
+func (x *PairingSession) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PairingSession.ProtoReflect.Descriptor instead.
+func (*PairingSession) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PairingSession) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *PairingSession) GetHandshakeHash() []byte {
+	if x != nil {
+		return x.HandshakeHash
+	}
+	return nil
+}
+
+func (x *PairingSession) GetPairingIndex() uint32 {
+	if x != nil {
+		return x.PairingIndex
+	}
+	return 0
+}
+
+func (x *PairingSession) GetSuite() string {
+	if x != nil {
+		return x.Suite
+	}
+	return ""
+}
+
+func (x *PairingSession) GetRecipientKey() []byte {
+	if x != nil {
+		return x.RecipientKey
+	}
+	return nil
+}
+
+func (x *PairingSession) GetPairMethods() []*PairMethod {
+	if x != nil {
+		return x.PairMethods
+	}
+	return nil
+}
+
+func (x *PairingSession) GetUnpairedAccess() bool {
+	if x != nil {
+		return x.UnpairedAccess
+	}
+	return false
+}
+
+// PairingBegin admits an attempt (specification: Entering and leaving pairing). When
+// the session is keyed by another category it first ends streams whose role goes,
+// and re-handshakes. Then server/activate declares pairing. Conflict when an attempt
+// of another id runs.
+type PairingBegin struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	AttemptId       string                 `protobuf:"bytes,1,opt,name=attempt_id,json=attemptId,proto3" json:"attempt_id,omitempty"`
+	Method          string                 `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
+	Format          string                 `protobuf:"bytes,3,opt,name=format,proto3" json:"format,omitempty"`
+	Category        string                 `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`                                      // "pr" for pairing_psk, "sn" for the codes
+	SealedPsk       []byte                 `protobuf:"bytes,5,opt,name=sealed_psk,json=sealedPsk,proto3" json:"sealed_psk,omitempty"`                   // the pairing PSK, sealed to recipient_key; empty for "sn"
+	AllowedFamilies []string               `protobuf:"bytes,6,rep,name=allowed_families,json=allowedFamilies,proto3" json:"allowed_families,omitempty"` // roles that go on beside the attempt
+	State           TrustState             `protobuf:"varint,7,opt,name=state,proto3,enum=tutti.v1.TrustState" json:"state,omitempty"`
+	// The gateway leaves pairing by itself after this time: the attempt is lost.
+	LimitMs       int64 `protobuf:"varint,8,opt,name=limit_ms,json=limitMs,proto3" json:"limit_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PairingBegin) Reset() {
+	*x = PairingBegin{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PairingBegin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PairingBegin) ProtoMessage() {}
+
+func (x *PairingBegin) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PairingBegin.ProtoReflect.Descriptor instead.
+func (*PairingBegin) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PairingBegin) GetAttemptId() string {
+	if x != nil {
+		return x.AttemptId
+	}
+	return ""
+}
+
+func (x *PairingBegin) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *PairingBegin) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *PairingBegin) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *PairingBegin) GetSealedPsk() []byte {
+	if x != nil {
+		return x.SealedPsk
+	}
+	return nil
+}
+
+func (x *PairingBegin) GetAllowedFamilies() []string {
+	if x != nil {
+		return x.AllowedFamilies
+	}
+	return nil
+}
+
+func (x *PairingBegin) GetState() TrustState {
+	if x != nil {
+		return x.State
+	}
+	return TrustState_TRUST_STATE_UNSPECIFIED
+}
+
+func (x *PairingBegin) GetLimitMs() int64 {
+	if x != nil {
+		return x.LimitMs
+	}
+	return 0
+}
+
+// PairingSend passes pairing messages to the client, in their order. None of them
+// carries a secret in clear.
+type PairingSend struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AttemptId     string                 `protobuf:"bytes,1,opt,name=attempt_id,json=attemptId,proto3" json:"attempt_id,omitempty"`
+	Bodies        [][]byte               `protobuf:"bytes,2,rep,name=bodies,proto3" json:"bodies,omitempty"` // JSON messages
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PairingSend) Reset() {
+	*x = PairingSend{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PairingSend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PairingSend) ProtoMessage() {}
+
+func (x *PairingSend) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PairingSend.ProtoReflect.Descriptor instead.
+func (*PairingSend) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PairingSend) GetAttemptId() string {
+	if x != nil {
+		return x.AttemptId
+	}
+	return ""
+}
+
+func (x *PairingSend) GetBodies() [][]byte {
+	if x != nil {
+		return x.Bodies
+	}
+	return nil
+}
+
+// PairingEnd ends an attempt at the gateway: what bodies holds is sent, then, unless
+// close is set, a re-handshake follows when sealed_psk is set, and in any case the
+// server/activate that ends pairing.
+type PairingEnd struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	AttemptId       string                 `protobuf:"bytes,1,opt,name=attempt_id,json=attemptId,proto3" json:"attempt_id,omitempty"`
+	Bodies          [][]byte               `protobuf:"bytes,2,rep,name=bodies,proto3" json:"bodies,omitempty"`                        // pair/abort, or server/pair-finalize
+	Close           bool                   `protobuf:"varint,3,opt,name=close,proto3" json:"close,omitempty"`                         // a protocol error: close without a word
+	Category        string                 `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`                    // of sealed_psk: "lt"
+	SealedPsk       []byte                 `protobuf:"bytes,5,opt,name=sealed_psk,json=sealedPsk,proto3" json:"sealed_psk,omitempty"` // sealed to recipient_key
+	AllowedFamilies []string               `protobuf:"bytes,6,rep,name=allowed_families,json=allowedFamilies,proto3" json:"allowed_families,omitempty"`
+	State           TrustState             `protobuf:"varint,7,opt,name=state,proto3,enum=tutti.v1.TrustState" json:"state,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PairingEnd) Reset() {
+	*x = PairingEnd{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PairingEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PairingEnd) ProtoMessage() {}
+
+func (x *PairingEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PairingEnd.ProtoReflect.Descriptor instead.
+func (*PairingEnd) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PairingEnd) GetAttemptId() string {
+	if x != nil {
+		return x.AttemptId
+	}
+	return ""
+}
+
+func (x *PairingEnd) GetBodies() [][]byte {
+	if x != nil {
+		return x.Bodies
+	}
+	return nil
+}
+
+func (x *PairingEnd) GetClose() bool {
+	if x != nil {
+		return x.Close
+	}
+	return false
+}
+
+func (x *PairingEnd) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *PairingEnd) GetSealedPsk() []byte {
+	if x != nil {
+		return x.SealedPsk
+	}
+	return nil
+}
+
+func (x *PairingEnd) GetAllowedFamilies() []string {
+	if x != nil {
+		return x.AllowedFamilies
+	}
+	return nil
+}
+
+func (x *PairingEnd) GetState() TrustState {
+	if x != nil {
+		return x.State
+	}
+	return TrustState_TRUST_STATE_UNSPECIFIED
+}
+
 // GroupInfo becomes group/update.
 type GroupInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -838,7 +1294,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[6]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +1306,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[6]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1319,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{6}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GroupInfo) GetGroupId() string {
@@ -898,7 +1354,7 @@ type StateUpdate struct {
 
 func (x *StateUpdate) Reset() {
 	*x = StateUpdate{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[7]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +1366,7 @@ func (x *StateUpdate) String() string {
 func (*StateUpdate) ProtoMessage() {}
 
 func (x *StateUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[7]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +1379,7 @@ func (x *StateUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateUpdate.ProtoReflect.Descriptor instead.
 func (*StateUpdate) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{7}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StateUpdate) GetMetadata() *MetadataState {
@@ -958,7 +1414,7 @@ type MetadataState struct {
 
 func (x *MetadataState) Reset() {
 	*x = MetadataState{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[8]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1426,7 @@ func (x *MetadataState) String() string {
 func (*MetadataState) ProtoMessage() {}
 
 func (x *MetadataState) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[8]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1439,7 @@ func (x *MetadataState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetadataState.ProtoReflect.Descriptor instead.
 func (*MetadataState) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{8}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MetadataState) GetTimestampUs() int64 {
@@ -1061,7 +1517,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[9]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1529,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[9]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1542,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{9}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Progress) GetTrackProgressMs() int64 {
@@ -1125,7 +1581,7 @@ type ControllerState struct {
 
 func (x *ControllerState) Reset() {
 	*x = ControllerState{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[10]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1593,7 @@ func (x *ControllerState) String() string {
 func (*ControllerState) ProtoMessage() {}
 
 func (x *ControllerState) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[10]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1606,7 @@ func (x *ControllerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllerState.ProtoReflect.Descriptor instead.
 func (*ControllerState) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{10}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ControllerState) GetSupportedCommands() []string {
@@ -1211,7 +1667,7 @@ type PlayerCommand struct {
 
 func (x *PlayerCommand) Reset() {
 	*x = PlayerCommand{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[11]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1679,7 @@ func (x *PlayerCommand) String() string {
 func (*PlayerCommand) ProtoMessage() {}
 
 func (x *PlayerCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[11]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1692,7 @@ func (x *PlayerCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlayerCommand.ProtoReflect.Descriptor instead.
 func (*PlayerCommand) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{11}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PlayerCommand) GetCommand() isPlayerCommand_Command {
@@ -1317,7 +1773,7 @@ type StreamStart struct {
 
 func (x *StreamStart) Reset() {
 	*x = StreamStart{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[12]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1785,7 @@ func (x *StreamStart) String() string {
 func (*StreamStart) ProtoMessage() {}
 
 func (x *StreamStart) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[12]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1798,7 @@ func (x *StreamStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStart.ProtoReflect.Descriptor instead.
 func (*StreamStart) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{12}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StreamStart) GetRenditionId() string {
@@ -1405,7 +1861,7 @@ type StreamClear struct {
 
 func (x *StreamClear) Reset() {
 	*x = StreamClear{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[13]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1873,7 @@ func (x *StreamClear) String() string {
 func (*StreamClear) ProtoMessage() {}
 
 func (x *StreamClear) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[13]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1886,7 @@ func (x *StreamClear) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamClear.ProtoReflect.Descriptor instead.
 func (*StreamClear) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{13}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StreamClear) GetEpoch() uint64 {
@@ -1462,7 +1918,7 @@ type StreamEnd struct {
 
 func (x *StreamEnd) Reset() {
 	*x = StreamEnd{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[14]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1930,7 @@ func (x *StreamEnd) String() string {
 func (*StreamEnd) ProtoMessage() {}
 
 func (x *StreamEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[14]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1943,7 @@ func (x *StreamEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamEnd.ProtoReflect.Descriptor instead.
 func (*StreamEnd) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{14}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StreamEnd) GetDrained() bool {
@@ -1515,7 +1971,7 @@ type Disconnect struct {
 
 func (x *Disconnect) Reset() {
 	*x = Disconnect{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[15]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1983,7 @@ func (x *Disconnect) String() string {
 func (*Disconnect) ProtoMessage() {}
 
 func (x *Disconnect) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[15]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1996,7 @@ func (x *Disconnect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnect.ProtoReflect.Descriptor instead.
 func (*Disconnect) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{15}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Disconnect) GetReason() string {
@@ -1574,7 +2030,7 @@ type ClientCommand struct {
 
 func (x *ClientCommand) Reset() {
 	*x = ClientCommand{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[16]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1586,7 +2042,7 @@ func (x *ClientCommand) String() string {
 func (*ClientCommand) ProtoMessage() {}
 
 func (x *ClientCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[16]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1599,7 +2055,7 @@ func (x *ClientCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCommand.ProtoReflect.Descriptor instead.
 func (*ClientCommand) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{16}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ClientCommand) GetClientId() string {
@@ -1671,7 +2127,7 @@ type ControllerCommand struct {
 
 func (x *ControllerCommand) Reset() {
 	*x = ControllerCommand{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[17]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +2139,7 @@ func (x *ControllerCommand) String() string {
 func (*ControllerCommand) ProtoMessage() {}
 
 func (x *ControllerCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[17]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +2152,7 @@ func (x *ControllerCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllerCommand.ProtoReflect.Descriptor instead.
 func (*ControllerCommand) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{17}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ControllerCommand) GetCommand() string {
@@ -1743,7 +2199,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[18]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +2211,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[18]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +2224,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{18}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{23}
 }
 
 // ListSessionsResponse counts what a gateway holds.
@@ -1783,7 +2239,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[19]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +2251,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[19]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +2264,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{19}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListSessionsResponse) GetSessions() uint32 {
@@ -1913,7 +2369,7 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"chunksSent\x12\x1f\n" +
 	"\vchunks_late\x18\b \x01(\x04R\n" +
 	"chunksLate\x12\x1e\n" +
-	"\vmin_lead_ms\x18\t \x01(\x03R\tminLeadMs\"\xe0\x03\n" +
+	"\vmin_lead_ms\x18\t \x01(\x03R\tminLeadMs\"\xd3\x05\n" +
 	"\x0eSessionCommand\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x14\n" +
 	"\x05fence\x18\x02 \x01(\x04R\x05fence\x12\x1d\n" +
@@ -1929,11 +2385,52 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"stream_end\x18\x0f \x01(\v2\x13.tutti.v1.StreamEndH\x00R\tstreamEnd\x126\n" +
 	"\n" +
 	"disconnect\x18\x10 \x01(\v2\x14.tutti.v1.DisconnectH\x00R\n" +
-	"disconnectB\t\n" +
-	"\acommand\"-\n" +
+	"disconnect\x12=\n" +
+	"\rpairing_query\x18\x11 \x01(\v2\x16.tutti.v1.PairingQueryH\x00R\fpairingQuery\x12=\n" +
+	"\rpairing_begin\x18\x12 \x01(\v2\x16.tutti.v1.PairingBeginH\x00R\fpairingBegin\x12:\n" +
+	"\fpairing_send\x18\x13 \x01(\v2\x15.tutti.v1.PairingSendH\x00R\vpairingSend\x127\n" +
+	"\vpairing_end\x18\x14 \x01(\v2\x14.tutti.v1.PairingEndH\x00R\n" +
+	"pairingEndB\t\n" +
+	"\acommand\"a\n" +
 	"\fSessionReply\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\"a\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x122\n" +
+	"\apairing\x18\x02 \x01(\v2\x18.tutti.v1.PairingSessionR\apairing\"\x0e\n" +
+	"\fPairingQuery\"\x95\x02\n" +
+	"\x0ePairingSession\x12\x1a\n" +
+	"\bcategory\x18\x01 \x01(\tR\bcategory\x12%\n" +
+	"\x0ehandshake_hash\x18\x02 \x01(\fR\rhandshakeHash\x12#\n" +
+	"\rpairing_index\x18\x03 \x01(\rR\fpairingIndex\x12\x14\n" +
+	"\x05suite\x18\x04 \x01(\tR\x05suite\x12#\n" +
+	"\rrecipient_key\x18\x05 \x01(\fR\frecipientKey\x127\n" +
+	"\fpair_methods\x18\x06 \x03(\v2\x14.tutti.v1.PairMethodR\vpairMethods\x12'\n" +
+	"\x0funpaired_access\x18\a \x01(\bR\x0eunpairedAccess\"\x8a\x02\n" +
+	"\fPairingBegin\x12\x1d\n" +
+	"\n" +
+	"attempt_id\x18\x01 \x01(\tR\tattemptId\x12\x16\n" +
+	"\x06method\x18\x02 \x01(\tR\x06method\x12\x16\n" +
+	"\x06format\x18\x03 \x01(\tR\x06format\x12\x1a\n" +
+	"\bcategory\x18\x04 \x01(\tR\bcategory\x12\x1d\n" +
+	"\n" +
+	"sealed_psk\x18\x05 \x01(\fR\tsealedPsk\x12)\n" +
+	"\x10allowed_families\x18\x06 \x03(\tR\x0fallowedFamilies\x12*\n" +
+	"\x05state\x18\a \x01(\x0e2\x14.tutti.v1.TrustStateR\x05state\x12\x19\n" +
+	"\blimit_ms\x18\b \x01(\x03R\alimitMs\"D\n" +
+	"\vPairingSend\x12\x1d\n" +
+	"\n" +
+	"attempt_id\x18\x01 \x01(\tR\tattemptId\x12\x16\n" +
+	"\x06bodies\x18\x02 \x03(\fR\x06bodies\"\xeb\x01\n" +
+	"\n" +
+	"PairingEnd\x12\x1d\n" +
+	"\n" +
+	"attempt_id\x18\x01 \x01(\tR\tattemptId\x12\x16\n" +
+	"\x06bodies\x18\x02 \x03(\fR\x06bodies\x12\x14\n" +
+	"\x05close\x18\x03 \x01(\bR\x05close\x12\x1a\n" +
+	"\bcategory\x18\x04 \x01(\tR\bcategory\x12\x1d\n" +
+	"\n" +
+	"sealed_psk\x18\x05 \x01(\fR\tsealedPsk\x12)\n" +
+	"\x10allowed_families\x18\x06 \x03(\tR\x0fallowedFamilies\x12*\n" +
+	"\x05state\x18\a \x01(\x0e2\x14.tutti.v1.TrustStateR\x05state\"a\n" +
 	"\tGroupInfo\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
@@ -2037,7 +2534,7 @@ func file_tutti_v1_gateway_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_gateway_proto_rawDescData
 }
 
-var file_tutti_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_tutti_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_tutti_v1_gateway_proto_goTypes = []any{
 	(*ClientPresence)(nil),        // 0: tutti.v1.ClientPresence
 	(*PlayerSupport)(nil),         // 1: tutti.v1.PlayerSupport
@@ -2045,58 +2542,71 @@ var file_tutti_v1_gateway_proto_goTypes = []any{
 	(*StreamStatus)(nil),          // 3: tutti.v1.StreamStatus
 	(*SessionCommand)(nil),        // 4: tutti.v1.SessionCommand
 	(*SessionReply)(nil),          // 5: tutti.v1.SessionReply
-	(*GroupInfo)(nil),             // 6: tutti.v1.GroupInfo
-	(*StateUpdate)(nil),           // 7: tutti.v1.StateUpdate
-	(*MetadataState)(nil),         // 8: tutti.v1.MetadataState
-	(*Progress)(nil),              // 9: tutti.v1.Progress
-	(*ControllerState)(nil),       // 10: tutti.v1.ControllerState
-	(*PlayerCommand)(nil),         // 11: tutti.v1.PlayerCommand
-	(*StreamStart)(nil),           // 12: tutti.v1.StreamStart
-	(*StreamClear)(nil),           // 13: tutti.v1.StreamClear
-	(*StreamEnd)(nil),             // 14: tutti.v1.StreamEnd
-	(*Disconnect)(nil),            // 15: tutti.v1.Disconnect
-	(*ClientCommand)(nil),         // 16: tutti.v1.ClientCommand
-	(*ControllerCommand)(nil),     // 17: tutti.v1.ControllerCommand
-	(*ListSessionsRequest)(nil),   // 18: tutti.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),  // 19: tutti.v1.ListSessionsResponse
-	(*DeviceInfo)(nil),            // 20: tutti.v1.DeviceInfo
-	(*PairMethod)(nil),            // 21: tutti.v1.PairMethod
-	(TrustState)(0),               // 22: tutti.v1.TrustState
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*AudioFormat)(nil),           // 24: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 25: tutti.v1.Empty
+	(*PairingQuery)(nil),          // 6: tutti.v1.PairingQuery
+	(*PairingSession)(nil),        // 7: tutti.v1.PairingSession
+	(*PairingBegin)(nil),          // 8: tutti.v1.PairingBegin
+	(*PairingSend)(nil),           // 9: tutti.v1.PairingSend
+	(*PairingEnd)(nil),            // 10: tutti.v1.PairingEnd
+	(*GroupInfo)(nil),             // 11: tutti.v1.GroupInfo
+	(*StateUpdate)(nil),           // 12: tutti.v1.StateUpdate
+	(*MetadataState)(nil),         // 13: tutti.v1.MetadataState
+	(*Progress)(nil),              // 14: tutti.v1.Progress
+	(*ControllerState)(nil),       // 15: tutti.v1.ControllerState
+	(*PlayerCommand)(nil),         // 16: tutti.v1.PlayerCommand
+	(*StreamStart)(nil),           // 17: tutti.v1.StreamStart
+	(*StreamClear)(nil),           // 18: tutti.v1.StreamClear
+	(*StreamEnd)(nil),             // 19: tutti.v1.StreamEnd
+	(*Disconnect)(nil),            // 20: tutti.v1.Disconnect
+	(*ClientCommand)(nil),         // 21: tutti.v1.ClientCommand
+	(*ControllerCommand)(nil),     // 22: tutti.v1.ControllerCommand
+	(*ListSessionsRequest)(nil),   // 23: tutti.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),  // 24: tutti.v1.ListSessionsResponse
+	(*DeviceInfo)(nil),            // 25: tutti.v1.DeviceInfo
+	(*PairMethod)(nil),            // 26: tutti.v1.PairMethod
+	(TrustState)(0),               // 27: tutti.v1.TrustState
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*AudioFormat)(nil),           // 29: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 30: tutti.v1.Empty
 }
 var file_tutti_v1_gateway_proto_depIdxs = []int32{
-	20, // 0: tutti.v1.ClientPresence.device_info:type_name -> tutti.v1.DeviceInfo
+	25, // 0: tutti.v1.ClientPresence.device_info:type_name -> tutti.v1.DeviceInfo
 	1,  // 1: tutti.v1.ClientPresence.player_support:type_name -> tutti.v1.PlayerSupport
-	21, // 2: tutti.v1.ClientPresence.pair_methods:type_name -> tutti.v1.PairMethod
-	22, // 3: tutti.v1.ClientPresence.trust:type_name -> tutti.v1.TrustState
+	26, // 2: tutti.v1.ClientPresence.pair_methods:type_name -> tutti.v1.PairMethod
+	27, // 3: tutti.v1.ClientPresence.trust:type_name -> tutti.v1.TrustState
 	2,  // 4: tutti.v1.ClientPresence.player:type_name -> tutti.v1.PlayerState
 	3,  // 5: tutti.v1.ClientPresence.stream:type_name -> tutti.v1.StreamStatus
-	23, // 6: tutti.v1.ClientPresence.last_time_exchange_at:type_name -> google.protobuf.Timestamp
-	23, // 7: tutti.v1.ClientPresence.connected_at:type_name -> google.protobuf.Timestamp
-	23, // 8: tutti.v1.ClientPresence.last_seen_at:type_name -> google.protobuf.Timestamp
-	24, // 9: tutti.v1.PlayerSupport.supported_formats:type_name -> tutti.v1.AudioFormat
-	24, // 10: tutti.v1.PlayerState.format:type_name -> tutti.v1.AudioFormat
-	24, // 11: tutti.v1.StreamStatus.format:type_name -> tutti.v1.AudioFormat
-	6,  // 12: tutti.v1.SessionCommand.group:type_name -> tutti.v1.GroupInfo
-	7,  // 13: tutti.v1.SessionCommand.state:type_name -> tutti.v1.StateUpdate
-	11, // 14: tutti.v1.SessionCommand.player:type_name -> tutti.v1.PlayerCommand
-	12, // 15: tutti.v1.SessionCommand.stream_start:type_name -> tutti.v1.StreamStart
-	13, // 16: tutti.v1.SessionCommand.stream_clear:type_name -> tutti.v1.StreamClear
-	14, // 17: tutti.v1.SessionCommand.stream_end:type_name -> tutti.v1.StreamEnd
-	15, // 18: tutti.v1.SessionCommand.disconnect:type_name -> tutti.v1.Disconnect
-	8,  // 19: tutti.v1.StateUpdate.metadata:type_name -> tutti.v1.MetadataState
-	10, // 20: tutti.v1.StateUpdate.controller:type_name -> tutti.v1.ControllerState
-	9,  // 21: tutti.v1.MetadataState.progress:type_name -> tutti.v1.Progress
-	24, // 22: tutti.v1.StreamStart.format:type_name -> tutti.v1.AudioFormat
-	17, // 23: tutti.v1.ClientCommand.controller:type_name -> tutti.v1.ControllerCommand
-	25, // 24: tutti.v1.ClientCommand.leave:type_name -> tutti.v1.Empty
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	28, // 6: tutti.v1.ClientPresence.last_time_exchange_at:type_name -> google.protobuf.Timestamp
+	28, // 7: tutti.v1.ClientPresence.connected_at:type_name -> google.protobuf.Timestamp
+	28, // 8: tutti.v1.ClientPresence.last_seen_at:type_name -> google.protobuf.Timestamp
+	29, // 9: tutti.v1.PlayerSupport.supported_formats:type_name -> tutti.v1.AudioFormat
+	29, // 10: tutti.v1.PlayerState.format:type_name -> tutti.v1.AudioFormat
+	29, // 11: tutti.v1.StreamStatus.format:type_name -> tutti.v1.AudioFormat
+	11, // 12: tutti.v1.SessionCommand.group:type_name -> tutti.v1.GroupInfo
+	12, // 13: tutti.v1.SessionCommand.state:type_name -> tutti.v1.StateUpdate
+	16, // 14: tutti.v1.SessionCommand.player:type_name -> tutti.v1.PlayerCommand
+	17, // 15: tutti.v1.SessionCommand.stream_start:type_name -> tutti.v1.StreamStart
+	18, // 16: tutti.v1.SessionCommand.stream_clear:type_name -> tutti.v1.StreamClear
+	19, // 17: tutti.v1.SessionCommand.stream_end:type_name -> tutti.v1.StreamEnd
+	20, // 18: tutti.v1.SessionCommand.disconnect:type_name -> tutti.v1.Disconnect
+	6,  // 19: tutti.v1.SessionCommand.pairing_query:type_name -> tutti.v1.PairingQuery
+	8,  // 20: tutti.v1.SessionCommand.pairing_begin:type_name -> tutti.v1.PairingBegin
+	9,  // 21: tutti.v1.SessionCommand.pairing_send:type_name -> tutti.v1.PairingSend
+	10, // 22: tutti.v1.SessionCommand.pairing_end:type_name -> tutti.v1.PairingEnd
+	7,  // 23: tutti.v1.SessionReply.pairing:type_name -> tutti.v1.PairingSession
+	26, // 24: tutti.v1.PairingSession.pair_methods:type_name -> tutti.v1.PairMethod
+	27, // 25: tutti.v1.PairingBegin.state:type_name -> tutti.v1.TrustState
+	27, // 26: tutti.v1.PairingEnd.state:type_name -> tutti.v1.TrustState
+	13, // 27: tutti.v1.StateUpdate.metadata:type_name -> tutti.v1.MetadataState
+	15, // 28: tutti.v1.StateUpdate.controller:type_name -> tutti.v1.ControllerState
+	14, // 29: tutti.v1.MetadataState.progress:type_name -> tutti.v1.Progress
+	29, // 30: tutti.v1.StreamStart.format:type_name -> tutti.v1.AudioFormat
+	22, // 31: tutti.v1.ClientCommand.controller:type_name -> tutti.v1.ControllerCommand
+	30, // 32: tutti.v1.ClientCommand.leave:type_name -> tutti.v1.Empty
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_gateway_proto_init() }
@@ -2115,26 +2625,30 @@ func file_tutti_v1_gateway_proto_init() {
 		(*SessionCommand_StreamClear)(nil),
 		(*SessionCommand_StreamEnd)(nil),
 		(*SessionCommand_Disconnect)(nil),
+		(*SessionCommand_PairingQuery)(nil),
+		(*SessionCommand_PairingBegin)(nil),
+		(*SessionCommand_PairingSend)(nil),
+		(*SessionCommand_PairingEnd)(nil),
 	}
-	file_tutti_v1_gateway_proto_msgTypes[8].OneofWrappers = []any{}
-	file_tutti_v1_gateway_proto_msgTypes[10].OneofWrappers = []any{}
-	file_tutti_v1_gateway_proto_msgTypes[11].OneofWrappers = []any{
+	file_tutti_v1_gateway_proto_msgTypes[13].OneofWrappers = []any{}
+	file_tutti_v1_gateway_proto_msgTypes[15].OneofWrappers = []any{}
+	file_tutti_v1_gateway_proto_msgTypes[16].OneofWrappers = []any{
 		(*PlayerCommand_Volume)(nil),
 		(*PlayerCommand_Mute)(nil),
 		(*PlayerCommand_OutputDelayMs)(nil),
 	}
-	file_tutti_v1_gateway_proto_msgTypes[16].OneofWrappers = []any{
+	file_tutti_v1_gateway_proto_msgTypes[21].OneofWrappers = []any{
 		(*ClientCommand_Controller)(nil),
 		(*ClientCommand_Leave)(nil),
 	}
-	file_tutti_v1_gateway_proto_msgTypes[17].OneofWrappers = []any{}
+	file_tutti_v1_gateway_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_gateway_proto_rawDesc), len(file_tutti_v1_gateway_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

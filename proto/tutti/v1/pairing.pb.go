@@ -24,6 +24,62 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// SessionEvent says what a SessionReport is about.
+type SessionEvent int32
+
+const (
+	SessionEvent_SESSION_EVENT_UNSPECIFIED SessionEvent = 0
+	// The session is over, and AdmitResponse.report_end was set.
+	SessionEvent_SESSION_EVENT_ENDED SessionEvent = 1
+	// server/unpair was sent on a session keyed by the record.
+	SessionEvent_SESSION_EVENT_UNPAIRED SessionEvent = 2
+	// The server persona's roster was sent to a client that keeps it.
+	SessionEvent_SESSION_EVENT_ROSTER SessionEvent = 3
+)
+
+// Enum value maps for SessionEvent.
+var (
+	SessionEvent_name = map[int32]string{
+		0: "SESSION_EVENT_UNSPECIFIED",
+		1: "SESSION_EVENT_ENDED",
+		2: "SESSION_EVENT_UNPAIRED",
+		3: "SESSION_EVENT_ROSTER",
+	}
+	SessionEvent_value = map[string]int32{
+		"SESSION_EVENT_UNSPECIFIED": 0,
+		"SESSION_EVENT_ENDED":       1,
+		"SESSION_EVENT_UNPAIRED":    2,
+		"SESSION_EVENT_ROSTER":      3,
+	}
+)
+
+func (x SessionEvent) Enum() *SessionEvent {
+	p := new(SessionEvent)
+	*p = x
+	return p
+}
+
+func (x SessionEvent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SessionEvent) Descriptor() protoreflect.EnumDescriptor {
+	return file_tutti_v1_pairing_proto_enumTypes[0].Descriptor()
+}
+
+func (SessionEvent) Type() protoreflect.EnumType {
+	return &file_tutti_v1_pairing_proto_enumTypes[0]
+}
+
+func (x SessionEvent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SessionEvent.Descriptor instead.
+func (SessionEvent) EnumDescriptor() ([]byte, []int) {
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{0}
+}
+
 // TrustRecord is the public half of what the server knows of a client (KV
 // bucket "trust", key = client_id): never a secret.
 type TrustRecord struct {
@@ -43,12 +99,21 @@ type TrustRecord struct {
 	// "identity_changed", "name_reused_by_new_key", "revoked", "denied" (knocked
 	// again long after a denial), "pairing_required" (the device does not admit
 	// unpaired access, so that approval alone cannot help).
-	WaitingReason string                 `protobuf:"bytes,12,opt,name=waiting_reason,json=waitingReason,proto3" json:"waiting_reason,omitempty"`
-	FirstSeenAt   *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=first_seen_at,json=firstSeenAt,proto3" json:"first_seen_at,omitempty"`
-	LastSeenAt    *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"` // of the inbox entry
-	ApprovedAt    *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=approved_at,json=approvedAt,proto3" json:"approved_at,omitempty"`
-	Paired        bool                   `protobuf:"varint,17,opt,name=paired,proto3" json:"paired,omitempty"` // a pairing record exists
+	WaitingReason           string                 `protobuf:"bytes,12,opt,name=waiting_reason,json=waitingReason,proto3" json:"waiting_reason,omitempty"`
+	FirstSeenAt             *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=first_seen_at,json=firstSeenAt,proto3" json:"first_seen_at,omitempty"`
+	LastSeenAt              *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
+	ExpiresAt               *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"` // of the inbox entry
+	ApprovedAt              *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=approved_at,json=approvedAt,proto3" json:"approved_at,omitempty"`
+	Paired                  bool                   `protobuf:"varint,17,opt,name=paired,proto3" json:"paired,omitempty"`                                                // a pairing record exists (false while unpairing)
+	Blocked                 bool                   `protobuf:"varint,18,opt,name=blocked,proto3" json:"blocked,omitempty"`                                              // denied for good: it never shows up in the inbox
+	ControllerAllowed       bool                   `protobuf:"varint,19,opt,name=controller_allowed,json=controllerAllowed,proto3" json:"controller_allowed,omitempty"` // by the approval itself, whatever the policy
+	ApprovalEndsAt          *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=approval_ends_at,json=approvalEndsAt,proto3" json:"approval_ends_at,omitempty"`         // unset: no end
+	ApprovalUntilDisconnect bool                   `protobuf:"varint,21,opt,name=approval_until_disconnect,json=approvalUntilDisconnect,proto3" json:"approval_until_disconnect,omitempty"`
+	// The operator unpaired it; the record is kept, of no use to the device, only to
+	// tell it so (server/unpair) when it next appears.
+	Unpairing     bool                   `protobuf:"varint,22,opt,name=unpairing,proto3" json:"unpairing,omitempty"`
+	PairedAt      *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=paired_at,json=pairedAt,proto3" json:"paired_at,omitempty"`
+	PersonaId     string                 `protobuf:"bytes,24,opt,name=persona_id,json=personaId,proto3" json:"persona_id,omitempty"` // the persona whose active device it is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -202,6 +267,55 @@ func (x *TrustRecord) GetPaired() bool {
 	return false
 }
 
+func (x *TrustRecord) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+func (x *TrustRecord) GetControllerAllowed() bool {
+	if x != nil {
+		return x.ControllerAllowed
+	}
+	return false
+}
+
+func (x *TrustRecord) GetApprovalEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ApprovalEndsAt
+	}
+	return nil
+}
+
+func (x *TrustRecord) GetApprovalUntilDisconnect() bool {
+	if x != nil {
+		return x.ApprovalUntilDisconnect
+	}
+	return false
+}
+
+func (x *TrustRecord) GetUnpairing() bool {
+	if x != nil {
+		return x.Unpairing
+	}
+	return false
+}
+
+func (x *TrustRecord) GetPairedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PairedAt
+	}
+	return nil
+}
+
+func (x *TrustRecord) GetPersonaId() string {
+	if x != nil {
+		return x.PersonaId
+	}
+	return ""
+}
+
 // IdentityRequest asks for tutti.v1.pairing.identity.
 type IdentityRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -261,8 +375,11 @@ type IdentityResponse struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	ServerId         string                 `protobuf:"bytes,1,opt,name=server_id,json=serverId,proto3" json:"server_id,omitempty"`
 	SealedPrivateKey []byte                 `protobuf:"bytes,2,opt,name=sealed_private_key,json=sealedPrivateKey,proto3" json:"sealed_private_key,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Identities before a rotation, presented to devices that know no other yet
+	// (CredentialResponse.server_id).
+	Former        []*SealedIdentity `protobuf:"bytes,3,rep,name=former,proto3" json:"former,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IdentityResponse) Reset() {
@@ -309,6 +426,66 @@ func (x *IdentityResponse) GetSealedPrivateKey() []byte {
 	return nil
 }
 
+func (x *IdentityResponse) GetFormer() []*SealedIdentity {
+	if x != nil {
+		return x.Former
+	}
+	return nil
+}
+
+// SealedIdentity is one server key, sealed as in IdentityResponse.
+type SealedIdentity struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	ServerId         string                 `protobuf:"bytes,1,opt,name=server_id,json=serverId,proto3" json:"server_id,omitempty"`
+	SealedPrivateKey []byte                 `protobuf:"bytes,2,opt,name=sealed_private_key,json=sealedPrivateKey,proto3" json:"sealed_private_key,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *SealedIdentity) Reset() {
+	*x = SealedIdentity{}
+	mi := &file_tutti_v1_pairing_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealedIdentity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealedIdentity) ProtoMessage() {}
+
+func (x *SealedIdentity) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_pairing_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealedIdentity.ProtoReflect.Descriptor instead.
+func (*SealedIdentity) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SealedIdentity) GetServerId() string {
+	if x != nil {
+		return x.ServerId
+	}
+	return ""
+}
+
+func (x *SealedIdentity) GetSealedPrivateKey() []byte {
+	if x != nil {
+		return x.SealedPrivateKey
+	}
+	return nil
+}
+
 // CredentialRequest asks for tutti.v1.pairing.credential.
 type CredentialRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -321,7 +498,7 @@ type CredentialRequest struct {
 
 func (x *CredentialRequest) Reset() {
 	*x = CredentialRequest{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[3]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -333,7 +510,7 @@ func (x *CredentialRequest) String() string {
 func (*CredentialRequest) ProtoMessage() {}
 
 func (x *CredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[3]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -346,7 +523,7 @@ func (x *CredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialRequest.ProtoReflect.Descriptor instead.
 func (*CredentialRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{3}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CredentialRequest) GetClientId() string {
@@ -375,13 +552,14 @@ type CredentialResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Category      string                 `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"` // "lt" with sealed_psk, or "sn" without
 	SealedPsk     []byte                 `protobuf:"bytes,2,opt,name=sealed_psk,json=sealedPsk,proto3" json:"sealed_psk,omitempty"`
+	ServerId      string                 `protobuf:"bytes,3,opt,name=server_id,json=serverId,proto3" json:"server_id,omitempty"` // the identity to present; "": the current one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CredentialResponse) Reset() {
 	*x = CredentialResponse{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[4]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -393,7 +571,7 @@ func (x *CredentialResponse) String() string {
 func (*CredentialResponse) ProtoMessage() {}
 
 func (x *CredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[4]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -406,7 +584,7 @@ func (x *CredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialResponse.ProtoReflect.Descriptor instead.
 func (*CredentialResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{4}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CredentialResponse) GetCategory() string {
@@ -423,6 +601,13 @@ func (x *CredentialResponse) GetSealedPsk() []byte {
 	return nil
 }
 
+func (x *CredentialResponse) GetServerId() string {
+	if x != nil {
+		return x.ServerId
+	}
+	return ""
+}
+
 // AdmitRequest asks for tutti.v1.pairing.admit, after client/hello and again after TrustChanged.
 type AdmitRequest struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
@@ -435,13 +620,14 @@ type AdmitRequest struct {
 	SupportedRoles     []string               `protobuf:"bytes,7,rep,name=supported_roles,json=supportedRoles,proto3" json:"supported_roles,omitempty"`
 	UnpairedAccess     bool                   `protobuf:"varint,8,opt,name=unpaired_access,json=unpairedAccess,proto3" json:"unpaired_access,omitempty"` // as the client advertises it
 	Refresh            bool                   `protobuf:"varint,9,opt,name=refresh,proto3" json:"refresh,omitempty"`                                     // true when asked again on a live session
+	SessionId          string                 `protobuf:"bytes,10,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`                // "" during the opening
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
 
 func (x *AdmitRequest) Reset() {
 	*x = AdmitRequest{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[5]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -453,7 +639,7 @@ func (x *AdmitRequest) String() string {
 func (*AdmitRequest) ProtoMessage() {}
 
 func (x *AdmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[5]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -466,7 +652,7 @@ func (x *AdmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdmitRequest.ProtoReflect.Descriptor instead.
 func (*AdmitRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{5}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AdmitRequest) GetClientId() string {
@@ -532,6 +718,13 @@ func (x *AdmitRequest) GetRefresh() bool {
 	return false
 }
 
+func (x *AdmitRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
 // AdmitResponse decides what the session may activate.
 type AdmitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -540,13 +733,20 @@ type AdmitResponse struct {
 	AllowedFamilies []string `protobuf:"bytes,2,rep,name=allowed_families,json=allowedFamilies,proto3" json:"allowed_families,omitempty"`
 	Warning         string   `protobuf:"bytes,3,opt,name=warning,proto3" json:"warning,omitempty"`
 	Reason          string   `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // for the log and the operator
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The session sends server/unpair, waits a moment for the client's goodbye, and
+	// ends; then it reports SESSION_EVENT_UNPAIRED.
+	Unpair bool `protobuf:"varint,5,opt,name=unpair,proto3" json:"unpair,omitempty"`
+	// The session reports SESSION_EVENT_ENDED when it ends: an approval lasts as long
+	// as it does.
+	ReportEnd     bool      `protobuf:"varint,6,opt,name=report_end,json=reportEnd,proto3" json:"report_end,omitempty"`
+	Endpoint      *Endpoint `protobuf:"bytes,7,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // unset: no persona
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AdmitResponse) Reset() {
 	*x = AdmitResponse{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[6]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -558,7 +758,7 @@ func (x *AdmitResponse) String() string {
 func (*AdmitResponse) ProtoMessage() {}
 
 func (x *AdmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[6]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -571,7 +771,7 @@ func (x *AdmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdmitResponse.ProtoReflect.Descriptor instead.
 func (*AdmitResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{6}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AdmitResponse) GetState() TrustState {
@@ -602,20 +802,198 @@ func (x *AdmitResponse) GetReason() string {
 	return ""
 }
 
-// TrustChanged is the event tutti.v1.ev.trust.<client_id>.
-type TrustChanged struct {
+func (x *AdmitResponse) GetUnpair() bool {
+	if x != nil {
+		return x.Unpair
+	}
+	return false
+}
+
+func (x *AdmitResponse) GetReportEnd() bool {
+	if x != nil {
+		return x.ReportEnd
+	}
+	return false
+}
+
+func (x *AdmitResponse) GetEndpoint() *Endpoint {
+	if x != nil {
+		return x.Endpoint
+	}
+	return nil
+}
+
+// Endpoint is what a device inherits from its persona.
+type Endpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PersonaId     string                 `protobuf:"bytes,1,opt,name=persona_id,json=personaId,proto3" json:"persona_id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	VolumeMin     *int32                 `protobuf:"varint,3,opt,name=volume_min,json=volumeMin,proto3,oneof" json:"volume_min,omitempty"` // 0-100; the gateway clamps volume commands
+	VolumeMax     *int32                 `protobuf:"varint,4,opt,name=volume_max,json=volumeMax,proto3,oneof" json:"volume_max,omitempty"`
+	OutputDelayMs *int32                 `protobuf:"varint,5,opt,name=output_delay_ms,json=outputDelayMs,proto3,oneof" json:"output_delay_ms,omitempty"` // set on the device when it differs and can be set
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Endpoint) Reset() {
+	*x = Endpoint{}
+	mi := &file_tutti_v1_pairing_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Endpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Endpoint) ProtoMessage() {}
+
+func (x *Endpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_pairing_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
+func (*Endpoint) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Endpoint) GetPersonaId() string {
+	if x != nil {
+		return x.PersonaId
+	}
+	return ""
+}
+
+func (x *Endpoint) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Endpoint) GetVolumeMin() int32 {
+	if x != nil && x.VolumeMin != nil {
+		return *x.VolumeMin
+	}
+	return 0
+}
+
+func (x *Endpoint) GetVolumeMax() int32 {
+	if x != nil && x.VolumeMax != nil {
+		return *x.VolumeMax
+	}
+	return 0
+}
+
+func (x *Endpoint) GetOutputDelayMs() int32 {
+	if x != nil && x.OutputDelayMs != nil {
+		return *x.OutputDelayMs
+	}
+	return 0
+}
+
+// SessionReport tells pairing what happened on a session (tutti.v1.pairing.session_report);
+// answered with Empty. It may be repeated.
+type SessionReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ClientId      string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	State         TrustState             `protobuf:"varint,2,opt,name=state,proto3,enum=tutti.v1.TrustState" json:"state,omitempty"`
-	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`              // "approved", "denied", "revoked", "forgotten", "unpaired", "expired"
-	Disconnect    bool                   `protobuf:"varint,4,opt,name=disconnect,proto3" json:"disconnect,omitempty"` // the session must end
+	SessionId     string                 `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Event         SessionEvent           `protobuf:"varint,3,opt,name=event,proto3,enum=tutti.v1.SessionEvent" json:"event,omitempty"`
+	Goodbye       string                 `protobuf:"bytes,4,opt,name=goodbye,proto3" json:"goodbye,omitempty"`                       // the client's reason, when it gave one
+	RosterSeq     uint64                 `protobuf:"varint,5,opt,name=roster_seq,json=rosterSeq,proto3" json:"roster_seq,omitempty"` // SESSION_EVENT_ROSTER: the roster that was sent
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionReport) Reset() {
+	*x = SessionReport{}
+	mi := &file_tutti_v1_pairing_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionReport) ProtoMessage() {}
+
+func (x *SessionReport) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_pairing_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionReport.ProtoReflect.Descriptor instead.
+func (*SessionReport) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SessionReport) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *SessionReport) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *SessionReport) GetEvent() SessionEvent {
+	if x != nil {
+		return x.Event
+	}
+	return SessionEvent_SESSION_EVENT_UNSPECIFIED
+}
+
+func (x *SessionReport) GetGoodbye() string {
+	if x != nil {
+		return x.Goodbye
+	}
+	return ""
+}
+
+func (x *SessionReport) GetRosterSeq() uint64 {
+	if x != nil {
+		return x.RosterSeq
+	}
+	return 0
+}
+
+// TrustChanged is the event tutti.v1.ev.trust.<client_id>.
+type TrustChanged struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	ClientId string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	State    TrustState             `protobuf:"varint,2,opt,name=state,proto3,enum=tutti.v1.TrustState" json:"state,omitempty"`
+	// "approved", "denied", "blocked", "revoked", "forgotten", "unpaired", "expired",
+	// "paired", "persona" (its persona's settings changed), "label".
+	Kind          string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Disconnect    bool   `protobuf:"varint,4,opt,name=disconnect,proto3" json:"disconnect,omitempty"` // the session must end
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TrustChanged) Reset() {
 	*x = TrustChanged{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[7]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +1005,7 @@ func (x *TrustChanged) String() string {
 func (*TrustChanged) ProtoMessage() {}
 
 func (x *TrustChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[7]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +1018,7 @@ func (x *TrustChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrustChanged.ProtoReflect.Descriptor instead.
 func (*TrustChanged) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{7}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TrustChanged) GetClientId() string {
@@ -673,18 +1051,24 @@ func (x *TrustChanged) GetDisconnect() bool {
 
 // ApproveRequest asks for tutti.v1.pairing.approve; answered with TrustRecord.
 type ApproveRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ClientId      string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	Label         string                 `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
-	Source        bool                   `protobuf:"varint,3,opt,name=source,proto3" json:"source,omitempty"`
-	Actor         string                 `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	ClientId   string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	Label      string                 `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	Source     bool                   `protobuf:"varint,3,opt,name=source,proto3" json:"source,omitempty"`
+	Actor      string                 `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	Controller bool                   `protobuf:"varint,5,opt,name=controller,proto3" json:"controller,omitempty"` // allow the controller role whatever the policy
+	// Names the warning that is held against the key: without it, a client with a
+	// warning is answered Conflict.
+	AcceptWarning   string                 `protobuf:"bytes,6,opt,name=accept_warning,json=acceptWarning,proto3" json:"accept_warning,omitempty"`
+	UntilDisconnect bool                   `protobuf:"varint,7,opt,name=until_disconnect,json=untilDisconnect,proto3" json:"until_disconnect,omitempty"` // Conflict unless the client is connected (management checks)
+	EndsAt          *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`                             // unset: no end
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[8]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -696,7 +1080,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[8]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -709,7 +1093,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{8}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ApproveRequest) GetClientId() string {
@@ -740,8 +1124,36 @@ func (x *ApproveRequest) GetActor() string {
 	return ""
 }
 
-// ClientRequest asks for tutti.v1.pairing.deny and .revoke (answered with
-// TrustRecord) and .forget (answered with Empty).
+func (x *ApproveRequest) GetController() bool {
+	if x != nil {
+		return x.Controller
+	}
+	return false
+}
+
+func (x *ApproveRequest) GetAcceptWarning() string {
+	if x != nil {
+		return x.AcceptWarning
+	}
+	return ""
+}
+
+func (x *ApproveRequest) GetUntilDisconnect() bool {
+	if x != nil {
+		return x.UntilDisconnect
+	}
+	return false
+}
+
+func (x *ApproveRequest) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
+// ClientRequest asks for tutti.v1.pairing.deny, .block, .revoke and .unpair
+// (answered with TrustRecord), .forget and .tokens.remove (answered with Empty).
 type ClientRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ClientId      string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
@@ -752,7 +1164,7 @@ type ClientRequest struct {
 
 func (x *ClientRequest) Reset() {
 	*x = ClientRequest{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[9]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +1176,7 @@ func (x *ClientRequest) String() string {
 func (*ClientRequest) ProtoMessage() {}
 
 func (x *ClientRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[9]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +1189,7 @@ func (x *ClientRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientRequest.ProtoReflect.Descriptor instead.
 func (*ClientRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{9}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ClientRequest) GetClientId() string {
@@ -806,7 +1218,7 @@ type SetLabelRequest struct {
 
 func (x *SetLabelRequest) Reset() {
 	*x = SetLabelRequest{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[10]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +1230,7 @@ func (x *SetLabelRequest) String() string {
 func (*SetLabelRequest) ProtoMessage() {}
 
 func (x *SetLabelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[10]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +1243,7 @@ func (x *SetLabelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLabelRequest.ProtoReflect.Descriptor instead.
 func (*SetLabelRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{10}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SetLabelRequest) GetClientId() string {
@@ -870,7 +1282,7 @@ type UpdateSettingsRequest struct {
 
 func (x *UpdateSettingsRequest) Reset() {
 	*x = UpdateSettingsRequest{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[11]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -882,7 +1294,7 @@ func (x *UpdateSettingsRequest) String() string {
 func (*UpdateSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[11]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -895,7 +1307,7 @@ func (x *UpdateSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{11}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateSettingsRequest) GetName() string {
@@ -946,7 +1358,7 @@ type AuditAppendRequest struct {
 
 func (x *AuditAppendRequest) Reset() {
 	*x = AuditAppendRequest{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[12]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1370,7 @@ func (x *AuditAppendRequest) String() string {
 func (*AuditAppendRequest) ProtoMessage() {}
 
 func (x *AuditAppendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[12]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1383,7 @@ func (x *AuditAppendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditAppendRequest.ProtoReflect.Descriptor instead.
 func (*AuditAppendRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{12}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AuditAppendRequest) GetActor() string {
@@ -1013,7 +1425,7 @@ type AuditListRequest struct {
 
 func (x *AuditListRequest) Reset() {
 	*x = AuditListRequest{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[13]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1437,7 @@ func (x *AuditListRequest) String() string {
 func (*AuditListRequest) ProtoMessage() {}
 
 func (x *AuditListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[13]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1450,7 @@ func (x *AuditListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditListRequest.ProtoReflect.Descriptor instead.
 func (*AuditListRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{13}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AuditListRequest) GetSince() uint64 {
@@ -1055,6 +1467,146 @@ func (x *AuditListRequest) GetLimit() uint32 {
 	return 0
 }
 
+// AuditVerifyRequest asks for tutti.v1.pairing.audit.verify.
+type AuditVerifyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When set: the ledger must contain this line with this hash (a head that was
+	// logged or written down earlier).
+	HeadId        uint64 `protobuf:"varint,1,opt,name=head_id,json=headId,proto3" json:"head_id,omitempty"`
+	HeadHash      []byte `protobuf:"bytes,2,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditVerifyRequest) Reset() {
+	*x = AuditVerifyRequest{}
+	mi := &file_tutti_v1_pairing_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditVerifyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditVerifyRequest) ProtoMessage() {}
+
+func (x *AuditVerifyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_pairing_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditVerifyRequest.ProtoReflect.Descriptor instead.
+func (*AuditVerifyRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *AuditVerifyRequest) GetHeadId() uint64 {
+	if x != nil {
+		return x.HeadId
+	}
+	return 0
+}
+
+func (x *AuditVerifyRequest) GetHeadHash() []byte {
+	if x != nil {
+		return x.HeadHash
+	}
+	return nil
+}
+
+// AuditVerifyResponse tells whether the ledger is whole.
+type AuditVerifyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ok            bool                   `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
+	Lines         uint64                 `protobuf:"varint,2,opt,name=lines,proto3" json:"lines,omitempty"` // that were checked
+	HeadId        uint64                 `protobuf:"varint,3,opt,name=head_id,json=headId,proto3" json:"head_id,omitempty"`
+	HeadHash      []byte                 `protobuf:"bytes,4,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`  // SHA-256, 32 bytes; empty for an empty ledger
+	BrokenAt      uint64                 `protobuf:"varint,5,opt,name=broken_at,json=brokenAt,proto3" json:"broken_at,omitempty"` // id of the first line that is wrong; 0: none
+	Problem       string                 `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`                    // in words: removed, changed, reordered, ...
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditVerifyResponse) Reset() {
+	*x = AuditVerifyResponse{}
+	mi := &file_tutti_v1_pairing_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditVerifyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditVerifyResponse) ProtoMessage() {}
+
+func (x *AuditVerifyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_pairing_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditVerifyResponse.ProtoReflect.Descriptor instead.
+func (*AuditVerifyResponse) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *AuditVerifyResponse) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+func (x *AuditVerifyResponse) GetLines() uint64 {
+	if x != nil {
+		return x.Lines
+	}
+	return 0
+}
+
+func (x *AuditVerifyResponse) GetHeadId() uint64 {
+	if x != nil {
+		return x.HeadId
+	}
+	return 0
+}
+
+func (x *AuditVerifyResponse) GetHeadHash() []byte {
+	if x != nil {
+		return x.HeadHash
+	}
+	return nil
+}
+
+func (x *AuditVerifyResponse) GetBrokenAt() uint64 {
+	if x != nil {
+		return x.BrokenAt
+	}
+	return 0
+}
+
+func (x *AuditVerifyResponse) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 // AuditListResponse is ordered by id.
 type AuditListResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1065,7 +1617,7 @@ type AuditListResponse struct {
 
 func (x *AuditListResponse) Reset() {
 	*x = AuditListResponse{}
-	mi := &file_tutti_v1_pairing_proto_msgTypes[14]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1629,7 @@ func (x *AuditListResponse) String() string {
 func (*AuditListResponse) ProtoMessage() {}
 
 func (x *AuditListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_pairing_proto_msgTypes[14]
+	mi := &file_tutti_v1_pairing_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1642,7 @@ func (x *AuditListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditListResponse.ProtoReflect.Descriptor instead.
 func (*AuditListResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{14}
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AuditListResponse) GetEvents() []*AuditEvent {
@@ -1100,11 +1652,151 @@ func (x *AuditListResponse) GetEvents() []*AuditEvent {
 	return nil
 }
 
+// SnapshotRequest asks for tutti.v1.pairing.snapshot: everything that pairing keeps,
+// for a backup, one page after the other. The first request has no snapshot_id and
+// makes the snapshot; it is kept for some minutes, by the instance that answered.
+type SnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RecipientKey  []byte                 `protobuf:"bytes,1,opt,name=recipient_key,json=recipientKey,proto3" json:"recipient_key,omitempty"` // X25519, 32 bytes: pages are sealed to it
+	SnapshotId    string                 `protobuf:"bytes,2,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	Page          uint32                 `protobuf:"varint,3,opt,name=page,proto3" json:"page,omitempty"`
+	Actor         string                 `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRequest) Reset() {
+	*x = SnapshotRequest{}
+	mi := &file_tutti_v1_pairing_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRequest) ProtoMessage() {}
+
+func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_pairing_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
+func (*SnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SnapshotRequest) GetRecipientKey() []byte {
+	if x != nil {
+		return x.RecipientKey
+	}
+	return nil
+}
+
+func (x *SnapshotRequest) GetSnapshotId() string {
+	if x != nil {
+		return x.SnapshotId
+	}
+	return ""
+}
+
+func (x *SnapshotRequest) GetPage() uint32 {
+	if x != nil {
+		return x.Page
+	}
+	return 0
+}
+
+func (x *SnapshotRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+// SnapshotPage is one page of a snapshot, sealed.
+type SnapshotPage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SnapshotId    string                 `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	Sealed        []byte                 `protobuf:"bytes,2,opt,name=sealed,proto3" json:"sealed,omitempty"`                              // at most 512 KiB
+	Pages         uint32                 `protobuf:"varint,3,opt,name=pages,proto3" json:"pages,omitempty"`                               // in all
+	NextSubject   string                 `protobuf:"bytes,4,opt,name=next_subject,json=nextSubject,proto3" json:"next_subject,omitempty"` // where to ask for the other pages
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotPage) Reset() {
+	*x = SnapshotPage{}
+	mi := &file_tutti_v1_pairing_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotPage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotPage) ProtoMessage() {}
+
+func (x *SnapshotPage) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_pairing_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotPage.ProtoReflect.Descriptor instead.
+func (*SnapshotPage) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_pairing_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SnapshotPage) GetSnapshotId() string {
+	if x != nil {
+		return x.SnapshotId
+	}
+	return ""
+}
+
+func (x *SnapshotPage) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *SnapshotPage) GetPages() uint32 {
+	if x != nil {
+		return x.Pages
+	}
+	return 0
+}
+
+func (x *SnapshotPage) GetNextSubject() string {
+	if x != nil {
+		return x.NextSubject
+	}
+	return ""
+}
+
 var File_tutti_v1_pairing_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_pairing_proto_rawDesc = "" +
 	"\n" +
-	"\x16tutti/v1/pairing.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\x9a\x05\n" +
+	"\x16tutti/v1/pairing.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xdb\a\n" +
 	"\vTrustRecord\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12*\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x14.tutti.v1.TrustStateR\x05state\x12\x14\n" +
@@ -1127,23 +1819,36 @@ const file_tutti_v1_pairing_proto_rawDesc = "" +
 	"expires_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12;\n" +
 	"\vapproved_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"approvedAt\x12\x16\n" +
-	"\x06paired\x18\x11 \x01(\bR\x06paired\"W\n" +
+	"\x06paired\x18\x11 \x01(\bR\x06paired\x12\x18\n" +
+	"\ablocked\x18\x12 \x01(\bR\ablocked\x12-\n" +
+	"\x12controller_allowed\x18\x13 \x01(\bR\x11controllerAllowed\x12D\n" +
+	"\x10approval_ends_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\x0eapprovalEndsAt\x12:\n" +
+	"\x19approval_until_disconnect\x18\x15 \x01(\bR\x17approvalUntilDisconnect\x12\x1c\n" +
+	"\tunpairing\x18\x16 \x01(\bR\tunpairing\x127\n" +
+	"\tpaired_at\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\bpairedAt\x12\x1d\n" +
+	"\n" +
+	"persona_id\x18\x18 \x01(\tR\tpersonaId\"W\n" +
 	"\x0fIdentityRequest\x12#\n" +
 	"\rrecipient_key\x18\x01 \x01(\fR\frecipientKey\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\tR\n" +
-	"instanceId\"]\n" +
+	"instanceId\"\x8f\x01\n" +
 	"\x10IdentityResponse\x12\x1b\n" +
+	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12,\n" +
+	"\x12sealed_private_key\x18\x02 \x01(\fR\x10sealedPrivateKey\x120\n" +
+	"\x06former\x18\x03 \x03(\v2\x18.tutti.v1.SealedIdentityR\x06former\"[\n" +
+	"\x0eSealedIdentity\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12,\n" +
 	"\x12sealed_private_key\x18\x02 \x01(\fR\x10sealedPrivateKey\"v\n" +
 	"\x11CredentialRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12#\n" +
 	"\rrecipient_key\x18\x02 \x01(\fR\frecipientKey\x12\x1f\n" +
 	"\vinstance_id\x18\x03 \x01(\tR\n" +
-	"instanceId\"O\n" +
+	"instanceId\"l\n" +
 	"\x12CredentialResponse\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x1d\n" +
 	"\n" +
-	"sealed_psk\x18\x02 \x01(\fR\tsealedPsk\"\xd0\x02\n" +
+	"sealed_psk\x18\x02 \x01(\fR\tsealedPsk\x12\x1b\n" +
+	"\tserver_id\x18\x03 \x01(\tR\bserverId\"\xef\x02\n" +
 	"\fAdmitRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12!\n" +
 	"\fpsk_category\x18\x02 \x01(\tR\vpskCategory\x12/\n" +
@@ -1154,24 +1859,57 @@ const file_tutti_v1_pairing_proto_rawDesc = "" +
 	"\aaddress\x18\x06 \x01(\tR\aaddress\x12'\n" +
 	"\x0fsupported_roles\x18\a \x03(\tR\x0esupportedRoles\x12'\n" +
 	"\x0funpaired_access\x18\b \x01(\bR\x0eunpairedAccess\x12\x18\n" +
-	"\arefresh\x18\t \x01(\bR\arefresh\"\x98\x01\n" +
+	"\arefresh\x18\t \x01(\bR\arefresh\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\n" +
+	" \x01(\tR\tsessionId\"\xff\x01\n" +
 	"\rAdmitResponse\x12*\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x14.tutti.v1.TrustStateR\x05state\x12)\n" +
 	"\x10allowed_families\x18\x02 \x03(\tR\x0fallowedFamilies\x12\x18\n" +
 	"\awarning\x18\x03 \x01(\tR\awarning\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x8b\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06unpair\x18\x05 \x01(\bR\x06unpair\x12\x1d\n" +
+	"\n" +
+	"report_end\x18\x06 \x01(\bR\treportEnd\x12.\n" +
+	"\bendpoint\x18\a \x01(\v2\x12.tutti.v1.EndpointR\bendpoint\"\xe4\x01\n" +
+	"\bEndpoint\x12\x1d\n" +
+	"\n" +
+	"persona_id\x18\x01 \x01(\tR\tpersonaId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\"\n" +
+	"\n" +
+	"volume_min\x18\x03 \x01(\x05H\x00R\tvolumeMin\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"volume_max\x18\x04 \x01(\x05H\x01R\tvolumeMax\x88\x01\x01\x12+\n" +
+	"\x0foutput_delay_ms\x18\x05 \x01(\x05H\x02R\routputDelayMs\x88\x01\x01B\r\n" +
+	"\v_volume_minB\r\n" +
+	"\v_volume_maxB\x12\n" +
+	"\x10_output_delay_ms\"\xb2\x01\n" +
+	"\rSessionReport\x12\x1b\n" +
+	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x02 \x01(\tR\tsessionId\x12,\n" +
+	"\x05event\x18\x03 \x01(\x0e2\x16.tutti.v1.SessionEventR\x05event\x12\x18\n" +
+	"\agoodbye\x18\x04 \x01(\tR\agoodbye\x12\x1d\n" +
+	"\n" +
+	"roster_seq\x18\x05 \x01(\x04R\trosterSeq\"\x8b\x01\n" +
 	"\fTrustChanged\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12*\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x14.tutti.v1.TrustStateR\x05state\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x1e\n" +
 	"\n" +
 	"disconnect\x18\x04 \x01(\bR\n" +
-	"disconnect\"q\n" +
+	"disconnect\"\x98\x02\n" +
 	"\x0eApproveRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +
 	"\x06source\x18\x03 \x01(\bR\x06source\x12\x14\n" +
-	"\x05actor\x18\x04 \x01(\tR\x05actor\"B\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x1e\n" +
+	"\n" +
+	"controller\x18\x05 \x01(\bR\n" +
+	"controller\x12%\n" +
+	"\x0eaccept_warning\x18\x06 \x01(\tR\racceptWarning\x12)\n" +
+	"\x10until_disconnect\x18\a \x01(\bR\x0funtilDisconnect\x123\n" +
+	"\aends_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\"B\n" +
 	"\rClientRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\"Z\n" +
@@ -1194,9 +1932,36 @@ const file_tutti_v1_pairing_proto_rawDesc = "" +
 	"\x06detail\x18\x04 \x01(\tR\x06detail\">\n" +
 	"\x10AuditListRequest\x12\x14\n" +
 	"\x05since\x18\x01 \x01(\x04R\x05since\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\rR\x05limit\"A\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"J\n" +
+	"\x12AuditVerifyRequest\x12\x17\n" +
+	"\ahead_id\x18\x01 \x01(\x04R\x06headId\x12\x1b\n" +
+	"\thead_hash\x18\x02 \x01(\fR\bheadHash\"\xa8\x01\n" +
+	"\x13AuditVerifyResponse\x12\x0e\n" +
+	"\x02ok\x18\x01 \x01(\bR\x02ok\x12\x14\n" +
+	"\x05lines\x18\x02 \x01(\x04R\x05lines\x12\x17\n" +
+	"\ahead_id\x18\x03 \x01(\x04R\x06headId\x12\x1b\n" +
+	"\thead_hash\x18\x04 \x01(\fR\bheadHash\x12\x1b\n" +
+	"\tbroken_at\x18\x05 \x01(\x04R\bbrokenAt\x12\x18\n" +
+	"\aproblem\x18\x06 \x01(\tR\aproblem\"A\n" +
 	"\x11AuditListResponse\x12,\n" +
-	"\x06events\x18\x01 \x03(\v2\x14.tutti.v1.AuditEventR\x06eventsB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
+	"\x06events\x18\x01 \x03(\v2\x14.tutti.v1.AuditEventR\x06events\"\x81\x01\n" +
+	"\x0fSnapshotRequest\x12#\n" +
+	"\rrecipient_key\x18\x01 \x01(\fR\frecipientKey\x12\x1f\n" +
+	"\vsnapshot_id\x18\x02 \x01(\tR\n" +
+	"snapshotId\x12\x12\n" +
+	"\x04page\x18\x03 \x01(\rR\x04page\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\"\x80\x01\n" +
+	"\fSnapshotPage\x12\x1f\n" +
+	"\vsnapshot_id\x18\x01 \x01(\tR\n" +
+	"snapshotId\x12\x16\n" +
+	"\x06sealed\x18\x02 \x01(\fR\x06sealed\x12\x14\n" +
+	"\x05pages\x18\x03 \x01(\rR\x05pages\x12!\n" +
+	"\fnext_subject\x18\x04 \x01(\tR\vnextSubject*|\n" +
+	"\fSessionEvent\x12\x1d\n" +
+	"\x19SESSION_EVENT_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13SESSION_EVENT_ENDED\x10\x01\x12\x1a\n" +
+	"\x16SESSION_EVENT_UNPAIRED\x10\x02\x12\x18\n" +
+	"\x14SESSION_EVENT_ROSTER\x10\x03B5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
 
 var (
 	file_tutti_v1_pairing_proto_rawDescOnce sync.Once
@@ -1210,43 +1975,58 @@ func file_tutti_v1_pairing_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_pairing_proto_rawDescData
 }
 
-var file_tutti_v1_pairing_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tutti_v1_pairing_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tutti_v1_pairing_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tutti_v1_pairing_proto_goTypes = []any{
-	(*TrustRecord)(nil),           // 0: tutti.v1.TrustRecord
-	(*IdentityRequest)(nil),       // 1: tutti.v1.IdentityRequest
-	(*IdentityResponse)(nil),      // 2: tutti.v1.IdentityResponse
-	(*CredentialRequest)(nil),     // 3: tutti.v1.CredentialRequest
-	(*CredentialResponse)(nil),    // 4: tutti.v1.CredentialResponse
-	(*AdmitRequest)(nil),          // 5: tutti.v1.AdmitRequest
-	(*AdmitResponse)(nil),         // 6: tutti.v1.AdmitResponse
-	(*TrustChanged)(nil),          // 7: tutti.v1.TrustChanged
-	(*ApproveRequest)(nil),        // 8: tutti.v1.ApproveRequest
-	(*ClientRequest)(nil),         // 9: tutti.v1.ClientRequest
-	(*SetLabelRequest)(nil),       // 10: tutti.v1.SetLabelRequest
-	(*UpdateSettingsRequest)(nil), // 11: tutti.v1.UpdateSettingsRequest
-	(*AuditAppendRequest)(nil),    // 12: tutti.v1.AuditAppendRequest
-	(*AuditListRequest)(nil),      // 13: tutti.v1.AuditListRequest
-	(*AuditListResponse)(nil),     // 14: tutti.v1.AuditListResponse
-	(TrustState)(0),               // 15: tutti.v1.TrustState
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*DeviceInfo)(nil),            // 17: tutti.v1.DeviceInfo
-	(*AuditEvent)(nil),            // 18: tutti.v1.AuditEvent
+	(SessionEvent)(0),             // 0: tutti.v1.SessionEvent
+	(*TrustRecord)(nil),           // 1: tutti.v1.TrustRecord
+	(*IdentityRequest)(nil),       // 2: tutti.v1.IdentityRequest
+	(*IdentityResponse)(nil),      // 3: tutti.v1.IdentityResponse
+	(*SealedIdentity)(nil),        // 4: tutti.v1.SealedIdentity
+	(*CredentialRequest)(nil),     // 5: tutti.v1.CredentialRequest
+	(*CredentialResponse)(nil),    // 6: tutti.v1.CredentialResponse
+	(*AdmitRequest)(nil),          // 7: tutti.v1.AdmitRequest
+	(*AdmitResponse)(nil),         // 8: tutti.v1.AdmitResponse
+	(*Endpoint)(nil),              // 9: tutti.v1.Endpoint
+	(*SessionReport)(nil),         // 10: tutti.v1.SessionReport
+	(*TrustChanged)(nil),          // 11: tutti.v1.TrustChanged
+	(*ApproveRequest)(nil),        // 12: tutti.v1.ApproveRequest
+	(*ClientRequest)(nil),         // 13: tutti.v1.ClientRequest
+	(*SetLabelRequest)(nil),       // 14: tutti.v1.SetLabelRequest
+	(*UpdateSettingsRequest)(nil), // 15: tutti.v1.UpdateSettingsRequest
+	(*AuditAppendRequest)(nil),    // 16: tutti.v1.AuditAppendRequest
+	(*AuditListRequest)(nil),      // 17: tutti.v1.AuditListRequest
+	(*AuditVerifyRequest)(nil),    // 18: tutti.v1.AuditVerifyRequest
+	(*AuditVerifyResponse)(nil),   // 19: tutti.v1.AuditVerifyResponse
+	(*AuditListResponse)(nil),     // 20: tutti.v1.AuditListResponse
+	(*SnapshotRequest)(nil),       // 21: tutti.v1.SnapshotRequest
+	(*SnapshotPage)(nil),          // 22: tutti.v1.SnapshotPage
+	(TrustState)(0),               // 23: tutti.v1.TrustState
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*DeviceInfo)(nil),            // 25: tutti.v1.DeviceInfo
+	(*AuditEvent)(nil),            // 26: tutti.v1.AuditEvent
 }
 var file_tutti_v1_pairing_proto_depIdxs = []int32{
-	15, // 0: tutti.v1.TrustRecord.state:type_name -> tutti.v1.TrustState
-	16, // 1: tutti.v1.TrustRecord.first_seen_at:type_name -> google.protobuf.Timestamp
-	16, // 2: tutti.v1.TrustRecord.last_seen_at:type_name -> google.protobuf.Timestamp
-	16, // 3: tutti.v1.TrustRecord.expires_at:type_name -> google.protobuf.Timestamp
-	16, // 4: tutti.v1.TrustRecord.approved_at:type_name -> google.protobuf.Timestamp
-	17, // 5: tutti.v1.AdmitRequest.device_info:type_name -> tutti.v1.DeviceInfo
-	15, // 6: tutti.v1.AdmitResponse.state:type_name -> tutti.v1.TrustState
-	15, // 7: tutti.v1.TrustChanged.state:type_name -> tutti.v1.TrustState
-	18, // 8: tutti.v1.AuditListResponse.events:type_name -> tutti.v1.AuditEvent
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	23, // 0: tutti.v1.TrustRecord.state:type_name -> tutti.v1.TrustState
+	24, // 1: tutti.v1.TrustRecord.first_seen_at:type_name -> google.protobuf.Timestamp
+	24, // 2: tutti.v1.TrustRecord.last_seen_at:type_name -> google.protobuf.Timestamp
+	24, // 3: tutti.v1.TrustRecord.expires_at:type_name -> google.protobuf.Timestamp
+	24, // 4: tutti.v1.TrustRecord.approved_at:type_name -> google.protobuf.Timestamp
+	24, // 5: tutti.v1.TrustRecord.approval_ends_at:type_name -> google.protobuf.Timestamp
+	24, // 6: tutti.v1.TrustRecord.paired_at:type_name -> google.protobuf.Timestamp
+	4,  // 7: tutti.v1.IdentityResponse.former:type_name -> tutti.v1.SealedIdentity
+	25, // 8: tutti.v1.AdmitRequest.device_info:type_name -> tutti.v1.DeviceInfo
+	23, // 9: tutti.v1.AdmitResponse.state:type_name -> tutti.v1.TrustState
+	9,  // 10: tutti.v1.AdmitResponse.endpoint:type_name -> tutti.v1.Endpoint
+	0,  // 11: tutti.v1.SessionReport.event:type_name -> tutti.v1.SessionEvent
+	23, // 12: tutti.v1.TrustChanged.state:type_name -> tutti.v1.TrustState
+	24, // 13: tutti.v1.ApproveRequest.ends_at:type_name -> google.protobuf.Timestamp
+	26, // 14: tutti.v1.AuditListResponse.events:type_name -> tutti.v1.AuditEvent
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_pairing_proto_init() }
@@ -1255,19 +2035,21 @@ func file_tutti_v1_pairing_proto_init() {
 		return
 	}
 	file_tutti_v1_common_proto_init()
-	file_tutti_v1_pairing_proto_msgTypes[11].OneofWrappers = []any{}
+	file_tutti_v1_pairing_proto_msgTypes[8].OneofWrappers = []any{}
+	file_tutti_v1_pairing_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_pairing_proto_rawDesc), len(file_tutti_v1_pairing_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   15,
+			NumEnums:      1,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_tutti_v1_pairing_proto_goTypes,
 		DependencyIndexes: file_tutti_v1_pairing_proto_depIdxs,
+		EnumInfos:         file_tutti_v1_pairing_proto_enumTypes,
 		MessageInfos:      file_tutti_v1_pairing_proto_msgTypes,
 	}.Build()
 	File_tutti_v1_pairing_proto = out.File

@@ -11,7 +11,7 @@ import (
 func TestConformance(t *testing.T) {
 	dir := t.TempDir()
 	music := makeMusic(t, dir)
-	s := harness.StartServer(t, "embedded", harness.Options{Music: dir})
+	s := harness.StartServer(t, "embedded", harness.Options{Music: dir, Args: []string{"--controller-policy", "approved"}})
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *harness.Server)

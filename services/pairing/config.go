@@ -26,7 +26,8 @@ const (
 const (
 	// ControllerPairedOnly gives the controller role to paired devices alone.
 	ControllerPairedOnly = "paired_only"
-	// ControllerApproved also gives it to approved devices.
+	// ControllerApproved also gives it to approved devices. With either policy an
+	// approval may name the role itself.
 	ControllerApproved = "approved"
 )
 
@@ -55,17 +56,15 @@ type Config struct {
 	// and made on first start, while the store is still empty.
 	DeploymentKey SecretText
 
-	// ServerName, Languages and Policy are used on first start, and again
-	// whenever they differ from what the configuration said the last time;
-	// otherwise what the operator set over the API stands. Empty: not configured
-	// (then "Tutti", none, "required").
-	ServerName string
-	Languages  []string
-	Policy     string
-
-	// ControllerPolicy is ControllerPairedOnly or ControllerApproved; default
-	// ControllerApproved.
+	// ServerName, Languages, Policy and ControllerPolicy are used on first start,
+	// and again whenever they differ from what the configuration said the last
+	// time; otherwise what the operator set over the API stands. Empty: not
+	// configured (then "Tutti", none, "required", "paired_only").
+	ServerName       string
+	Languages        []string
+	Policy           string
 	ControllerPolicy string
+
 	// InboxTTL is how long a device waits in the inbox after its last knock;
 	// default 7 days, at least a minute.
 	InboxTTL time.Duration
@@ -116,9 +115,6 @@ func (c *Config) setDefaults() {
 	if c.Version == "" {
 		c.Version = "0.0.0"
 	}
-	if c.ControllerPolicy == "" {
-		c.ControllerPolicy = ControllerApproved
-	}
 	if c.InboxTTL == 0 {
 		c.InboxTTL = defaultInboxTTL
 	}
@@ -144,7 +140,7 @@ func (c *Config) check() error {
 	fail(c.DataDir == "" && c.DatabaseURL == "", "data-dir is missing, and there is no database-url")
 	fail(c.DataDir == "" && c.DeploymentKeyFile == "" && c.DeploymentKey == "",
 		"deployment-key-file is missing, and there is no data-dir to keep a key in")
-	fail(c.ControllerPolicy != ControllerPairedOnly && c.ControllerPolicy != ControllerApproved,
+	fail(c.ControllerPolicy != "" && c.ControllerPolicy != ControllerPairedOnly && c.ControllerPolicy != ControllerApproved,
 		"controller-policy must be %q or %q", ControllerPairedOnly, ControllerApproved)
 	fail(c.InboxTTL < time.Minute, "inbox-ttl must be at least a minute")
 	fail(c.InboxLimit < 1, "inbox-limit must be at least 1")
@@ -157,12 +153,9 @@ func (c *Config) check() error {
 }
 
 func (c *Config) settings() desk.Settings {
-	return desk.Settings{Name: c.ServerName, Languages: c.Languages, Policy: c.Policy}
+	return desk.Settings{Name: c.ServerName, Languages: c.Languages, Policy: c.Policy, Controller: c.ControllerPolicy}
 }
 
 func (c *Config) limits() desk.Limits {
-	return desk.Limits{
-		ControllerPairedOnly: c.ControllerPolicy == ControllerPairedOnly,
-		InboxTTL:             c.InboxTTL, InboxLimit: c.InboxLimit, PolicyApprovalLimit: c.PolicyApprovalLimit,
-	}
+	return desk.Limits{InboxTTL: c.InboxTTL, InboxLimit: c.InboxLimit, PolicyApprovalLimit: c.PolicyApprovalLimit}
 }

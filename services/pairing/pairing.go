@@ -151,7 +151,7 @@ func (s *Service) staff(sup *actor.Supervisor, st desk.Store, vault desk.Vault, 
 	}, vault)
 	err := h.Start(sup, herald.Options{
 		Store: st, Bus: s.deps.Bus, Buckets: buckets, Clock: s.deps.Clock, Log: s.deps.Log,
-		Registerer: s.deps.Registerer, ServerID: d.ServerID(), Sweep: d.Sweep,
+		Registerer: s.deps.Registerer, ServerID: d.ServerID(), Sweep: d.Sweep, Lapse: d.Lapse,
 	})
 	if err != nil {
 		return err

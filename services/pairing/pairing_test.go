@@ -51,7 +51,7 @@ func TestFromKnockToMusicAndBack(t *testing.T) {
 			t.Fatalf("the entry after approve's reply: %v", e) // announced before the reply
 		}
 		got := r.wantState(knock(id, "Kitchen"), approved, true)
-		want := []string{"player", "metadata", "artwork", "visualizer", "color", "controller"}
+		want := []string{"player", "metadata", "artwork", "visualizer", "color"} // no controller: it is not paired
 		if !slices.Equal(got.GetAllowedFamilies(), want) {
 			t.Fatalf("families: got %v, want %v", got.GetAllowedFamilies(), want)
 		}
@@ -174,7 +174,8 @@ func TestOptionalPolicy(t *testing.T) {
 			t.Fatalf("a label passes for unknown: %q", got.GetWarning())
 		}
 
-		r.approve(impostor)
+		r.wantFault(fault.Conflict, "name_reused_by_new_key", subject.PairingApprove, &pb.ApproveRequest{ClientId: impostor, Actor: "admin"})
+		r.ask(subject.PairingApprove, &pb.ApproveRequest{ClientId: impostor, Actor: "admin", AcceptWarning: "name_reused_by_new_key"}, &pb.TrustRecord{})
 		r.wantState(knock(impostor, "Kitchen"), approved, true)
 		r.decide(subject.PairingRevoke, first)
 		r.wantState(k, unapproved, false) // never approved again by the policy
@@ -422,7 +423,7 @@ func TestSettings(t *testing.T) {
 
 		bad := []*pb.UpdateSettingsRequest{
 			{Name: ptr("")}, {Name: ptr(strings.Repeat("x", 64))}, {Name: ptr("a\nb")}, {Name: ptr(" a")},
-			{PairingPolicy: ptr("always")}, {SetLanguages: true, Languages: []string{"de", "not a tag"}},
+			{PairingPolicy: ptr("always")}, {ControllerPolicy: ptr("all")}, {SetLanguages: true, Languages: []string{"de", "not a tag"}},
 			{SetLanguages: true, Languages: slices.Repeat([]string{"en"}, 17)}, {SetLanguages: true, Languages: []string{"de_AT"}},
 		}
 		for _, req := range bad {

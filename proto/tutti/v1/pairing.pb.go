@@ -98,7 +98,8 @@ type TrustRecord struct {
 	// Set while the device waits in the inbox: "new", "credential_mismatch",
 	// "identity_changed", "name_reused_by_new_key", "revoked", "denied" (knocked
 	// again long after a denial), "pairing_required" (the device does not admit
-	// unpaired access, so that approval alone cannot help).
+	// unpaired access, so that approval alone cannot help), "approval_ended" (the
+	// approval came to the end that it was given).
 	WaitingReason           string                 `protobuf:"bytes,12,opt,name=waiting_reason,json=waitingReason,proto3" json:"waiting_reason,omitempty"`
 	FirstSeenAt             *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=first_seen_at,json=firstSeenAt,proto3" json:"first_seen_at,omitempty"`
 	LastSeenAt              *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
@@ -738,8 +739,11 @@ type AdmitResponse struct {
 	Unpair bool `protobuf:"varint,5,opt,name=unpair,proto3" json:"unpair,omitempty"`
 	// The session reports SESSION_EVENT_ENDED when it ends: an approval lasts as long
 	// as it does.
-	ReportEnd     bool      `protobuf:"varint,6,opt,name=report_end,json=reportEnd,proto3" json:"report_end,omitempty"`
-	Endpoint      *Endpoint `protobuf:"bytes,7,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // unset: no persona
+	ReportEnd bool      `protobuf:"varint,6,opt,name=report_end,json=reportEnd,proto3" json:"report_end,omitempty"`
+	Endpoint  *Endpoint `protobuf:"bytes,7,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // unset: no persona
+	// When the approval ends by itself; unset: never. TrustChanged ("expired") says so
+	// at that time; an answer kept in memory is of no use after it.
+	EndsAt        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -819,6 +823,13 @@ func (x *AdmitResponse) GetReportEnd() bool {
 func (x *AdmitResponse) GetEndpoint() *Endpoint {
 	if x != nil {
 		return x.Endpoint
+	}
+	return nil
+}
+
+func (x *AdmitResponse) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
 	}
 	return nil
 }
@@ -984,7 +995,8 @@ type TrustChanged struct {
 	ClientId string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
 	State    TrustState             `protobuf:"varint,2,opt,name=state,proto3,enum=tutti.v1.TrustState" json:"state,omitempty"`
 	// "approved", "denied", "blocked", "revoked", "forgotten", "unpaired", "expired",
-	// "paired", "persona" (its persona's settings changed), "label".
+	// "paired", "persona" (its persona's settings changed), "label", "policy" (the
+	// controller policy changed).
 	Kind          string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	Disconnect    bool   `protobuf:"varint,4,opt,name=disconnect,proto3" json:"disconnect,omitempty"` // the session must end
 	unknownFields protoimpl.UnknownFields
@@ -1270,14 +1282,15 @@ func (x *SetLabelRequest) GetActor() string {
 // UpdateSettingsRequest asks for tutti.v1.pairing.settings; answered with
 // ServerSettings. Without any change it only reads.
 type UpdateSettingsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          *string                `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	Languages     []string               `protobuf:"bytes,2,rep,name=languages,proto3" json:"languages,omitempty"`
-	SetLanguages  bool                   `protobuf:"varint,3,opt,name=set_languages,json=setLanguages,proto3" json:"set_languages,omitempty"`
-	PairingPolicy *string                `protobuf:"bytes,4,opt,name=pairing_policy,json=pairingPolicy,proto3,oneof" json:"pairing_policy,omitempty"`
-	Actor         string                 `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Name             *string                `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	Languages        []string               `protobuf:"bytes,2,rep,name=languages,proto3" json:"languages,omitempty"`
+	SetLanguages     bool                   `protobuf:"varint,3,opt,name=set_languages,json=setLanguages,proto3" json:"set_languages,omitempty"`
+	PairingPolicy    *string                `protobuf:"bytes,4,opt,name=pairing_policy,json=pairingPolicy,proto3,oneof" json:"pairing_policy,omitempty"`
+	Actor            string                 `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	ControllerPolicy *string                `protobuf:"bytes,6,opt,name=controller_policy,json=controllerPolicy,proto3,oneof" json:"controller_policy,omitempty"` // "paired_only" or "approved"
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *UpdateSettingsRequest) Reset() {
@@ -1341,6 +1354,13 @@ func (x *UpdateSettingsRequest) GetPairingPolicy() string {
 func (x *UpdateSettingsRequest) GetActor() string {
 	if x != nil {
 		return x.Actor
+	}
+	return ""
+}
+
+func (x *UpdateSettingsRequest) GetControllerPolicy() string {
+	if x != nil && x.ControllerPolicy != nil {
+		return *x.ControllerPolicy
 	}
 	return ""
 }
@@ -1862,7 +1882,7 @@ const file_tutti_v1_pairing_proto_rawDesc = "" +
 	"\arefresh\x18\t \x01(\bR\arefresh\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\n" +
-	" \x01(\tR\tsessionId\"\xff\x01\n" +
+	" \x01(\tR\tsessionId\"\xb4\x02\n" +
 	"\rAdmitResponse\x12*\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x14.tutti.v1.TrustStateR\x05state\x12)\n" +
 	"\x10allowed_families\x18\x02 \x03(\tR\x0fallowedFamilies\x12\x18\n" +
@@ -1871,7 +1891,8 @@ const file_tutti_v1_pairing_proto_rawDesc = "" +
 	"\x06unpair\x18\x05 \x01(\bR\x06unpair\x12\x1d\n" +
 	"\n" +
 	"report_end\x18\x06 \x01(\bR\treportEnd\x12.\n" +
-	"\bendpoint\x18\a \x01(\v2\x12.tutti.v1.EndpointR\bendpoint\"\xe4\x01\n" +
+	"\bendpoint\x18\a \x01(\v2\x12.tutti.v1.EndpointR\bendpoint\x123\n" +
+	"\aends_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\"\xe4\x01\n" +
 	"\bEndpoint\x12\x1d\n" +
 	"\n" +
 	"persona_id\x18\x01 \x01(\tR\tpersonaId\x12\x12\n" +
@@ -1916,15 +1937,17 @@ const file_tutti_v1_pairing_proto_rawDesc = "" +
 	"\x0fSetLabelRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor\"\xd1\x01\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\"\x99\x02\n" +
 	"\x15UpdateSettingsRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12\x1c\n" +
 	"\tlanguages\x18\x02 \x03(\tR\tlanguages\x12#\n" +
 	"\rset_languages\x18\x03 \x01(\bR\fsetLanguages\x12*\n" +
 	"\x0epairing_policy\x18\x04 \x01(\tH\x01R\rpairingPolicy\x88\x01\x01\x12\x14\n" +
-	"\x05actor\x18\x05 \x01(\tR\x05actorB\a\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\x120\n" +
+	"\x11controller_policy\x18\x06 \x01(\tH\x02R\x10controllerPolicy\x88\x01\x01B\a\n" +
 	"\x05_nameB\x11\n" +
-	"\x0f_pairing_policy\"s\n" +
+	"\x0f_pairing_policyB\x14\n" +
+	"\x12_controller_policy\"s\n" +
 	"\x12AuditAppendRequest\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1b\n" +
@@ -2018,15 +2041,16 @@ var file_tutti_v1_pairing_proto_depIdxs = []int32{
 	25, // 8: tutti.v1.AdmitRequest.device_info:type_name -> tutti.v1.DeviceInfo
 	23, // 9: tutti.v1.AdmitResponse.state:type_name -> tutti.v1.TrustState
 	9,  // 10: tutti.v1.AdmitResponse.endpoint:type_name -> tutti.v1.Endpoint
-	0,  // 11: tutti.v1.SessionReport.event:type_name -> tutti.v1.SessionEvent
-	23, // 12: tutti.v1.TrustChanged.state:type_name -> tutti.v1.TrustState
-	24, // 13: tutti.v1.ApproveRequest.ends_at:type_name -> google.protobuf.Timestamp
-	26, // 14: tutti.v1.AuditListResponse.events:type_name -> tutti.v1.AuditEvent
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	24, // 11: tutti.v1.AdmitResponse.ends_at:type_name -> google.protobuf.Timestamp
+	0,  // 12: tutti.v1.SessionReport.event:type_name -> tutti.v1.SessionEvent
+	23, // 13: tutti.v1.TrustChanged.state:type_name -> tutti.v1.TrustState
+	24, // 14: tutti.v1.ApproveRequest.ends_at:type_name -> google.protobuf.Timestamp
+	26, // 15: tutti.v1.AuditListResponse.events:type_name -> tutti.v1.AuditEvent
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_pairing_proto_init() }

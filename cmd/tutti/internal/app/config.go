@@ -25,7 +25,7 @@ type Config struct {
 	Name             string   `config:"name" usage:"name of this server, as devices and people see it"`
 	Languages        []string `config:"languages" usage:"languages of the operator, BCP 47, most preferred first"`
 	Policy           string   `config:"policy" usage:"pairing policy on first start: required or optional"`
-	ControllerPolicy string   `config:"controller-policy" usage:"who may control groups from a device: approved or paired_only"`
+	ControllerPolicy string   `config:"controller-policy" usage:"who may control groups from a device: paired_only, or also approved devices"`
 	MDNS             bool     `config:"mdns" usage:"find devices and advertise this server by mDNS"`
 	Devices          []string `config:"device" usage:"address of a device that mDNS does not reach (ws://host:8928/sendspin); repeatable"`
 	NATS             string   `config:"nats" secret:"true" usage:"NATS server URL; empty: embedded"`
@@ -49,7 +49,7 @@ func Defaults(version string) Config {
 		Sendspin:         ":8927",
 		Name:             "Tutti",
 		Policy:           "required",
-		ControllerPolicy: "approved",
+		ControllerPolicy: "paired_only",
 		MDNS:             true,
 		InternalHTTP:     ":9100",
 		Resume:           true,
@@ -86,7 +86,7 @@ func (c *Config) Complete() error {
 		faults = append(faults, err)
 	}
 	if c.ControllerPolicy != "" && c.ControllerPolicy != "approved" && c.ControllerPolicy != "paired_only" {
-		faults = append(faults, fmt.Errorf("--controller-policy %q: choose approved or paired_only", c.ControllerPolicy))
+		faults = append(faults, fmt.Errorf("--controller-policy %q: choose paired_only (the safe one) or approved", c.ControllerPolicy))
 	}
 	for name, addr := range map[string]string{"http": c.HTTP, "sendspin": c.Sendspin, "internal-http": c.InternalHTTP} {
 		if _, _, err := net.SplitHostPort(addr); err != nil {

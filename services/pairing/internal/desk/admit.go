@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/obs"
@@ -18,9 +19,9 @@ type assessment struct {
 	old     *trust.Client
 	next    trust.Client
 	verdict trust.Verdict
+	// examined: other keys were looked at, which needs LockOpen to be written.
+	examined bool
 }
-
-func (a assessment) open() bool { return a.old == nil || a.old.Open() }
 
 // entered: the device was not in the inbox before and is now.
 func (a assessment) entered() bool {
@@ -43,7 +44,7 @@ func (d *Desk) Admit(ctx context.Context, req *pb.AdmitRequest) (*pb.AdmitRespon
 		return nil, err
 	}
 	if a.old == nil || !a.old.Same(a.next, seenResolution) {
-		if a, err = d.record(ctx, k, now, a.open()); err != nil {
+		if a, err = d.record(ctx, k, now, a.examined); err != nil {
 			return nil, err
 		}
 		d.Announcer.Kick()
@@ -53,7 +54,10 @@ func (d *Desk) Admit(ctx context.Context, req *pb.AdmitRequest) (*pb.AdmitRespon
 	}
 	d.tell(ctx, a)
 	v := a.verdict
-	return &pb.AdmitResponse{State: stateOf(v.State), AllowedFamilies: v.Families, Warning: v.Warning, Reason: v.Reason}, nil
+	return &pb.AdmitResponse{
+		State: stateOf(v.State), AllowedFamilies: v.Families, Warning: v.Warning, Reason: v.Reason,
+		Unpair: v.Unpair, ReportEnd: v.ReportEnd, EndsAt: ends(a.next),
+	}, nil
 }
 
 func knockOf(req *pb.AdmitRequest) trust.Knock {
@@ -66,11 +70,11 @@ func knockOf(req *pb.AdmitRequest) trust.Knock {
 			Roles: req.GetSupportedRoles(), UnpairedAccess: req.GetUnpairedAccess(),
 		}.Clean(),
 		Category: req.GetPskCategory(), Mismatch: req.GetCredentialMismatch(),
+		Refresh: req.GetRefresh(), Session: trust.Clean(req.GetSessionId(), trust.MaxText),
 	}
 }
 
-// assess reads what the decision needs. Settings and other keys matter for open
-// keys only.
+// assess reads what the decision needs. Other keys matter for some only.
 func (d *Desk) assess(ctx context.Context, tx Tx, k trust.Knock, now time.Time) (assessment, error) {
 	var a assessment
 	c, err := tx.Client(ctx, k.ID)
@@ -80,25 +84,26 @@ func (d *Desk) assess(ctx context.Context, tx Tx, k trust.Knock, now time.Time) 
 	case !errors.Is(err, ErrNotFound):
 		return a, err
 	}
+	s, err := LoadSettings(ctx, tx)
+	if err != nil {
+		return a, err
+	}
+	p := d.policy(s)
 	var known trust.Known
-	optional, room := false, false
-	if a.open() {
+	room := false
+	if a.examined = trust.Examined(a.old, k); a.examined {
 		if known, err = tx.Known(ctx, k.ID, k.Name, k.MAC); err != nil {
 			return a, err
 		}
-		s, err := LoadSettings(ctx, tx)
+	}
+	if a.examined && p.Optional {
+		n, err := tx.PolicyApprovals(ctx)
 		if err != nil {
 			return a, err
 		}
-		if optional = s.Policy == policyOptional; optional {
-			n, err := tx.PolicyApprovals(ctx)
-			if err != nil {
-				return a, err
-			}
-			room = n < d.Limits.PolicyApprovalLimit
-		}
+		room = n < d.Limits.PolicyApprovalLimit
 	}
-	a.next, a.verdict = trust.Admit(a.old, k, known, d.policy(optional), room, now)
+	a.next, a.verdict = trust.Admit(a.old, k, known, p, room, now)
 	return a, nil
 }
 
@@ -117,7 +122,7 @@ func (d *Desk) record(ctx context.Context, k trust.Knock, now time.Time, open bo
 			if a, err = d.assess(ctx, tx, k, now); err != nil {
 				return err
 			}
-			if a.open() && !open {
+			if a.examined && !open {
 				return errTakeOpen
 			}
 			return d.write(ctx, tx, a)
@@ -131,17 +136,47 @@ func (d *Desk) record(ctx context.Context, k trust.Knock, now time.Time, open bo
 }
 
 func (d *Desk) write(ctx context.Context, tx Tx, a assessment) error {
-	if err := tx.SaveClient(ctx, a.next); err != nil {
-		return err
-	}
-	if a.verdict.ByPolicy {
-		_, err := d.append(ctx, tx, trust.ActorPolicy, "client.approved", a.next.ID,
-			"first seen under policy optional: "+describe(a.next))
-		if err != nil {
+	if a.verdict.Lost {
+		if err := tx.DeletePairingRecord(ctx, a.next.ID); err != nil {
 			return err
 		}
 	}
-	return tx.Enqueue(ctx, Announcement{Kind: AnnounceClient, Key: a.next.ID})
+	if err := tx.SaveClient(ctx, a.next); err != nil {
+		return err
+	}
+	for _, line := range a.lines() {
+		if _, err := d.append(ctx, tx, line.Actor, line.Kind, a.next.ID, line.Detail); err != nil {
+			return err
+		}
+	}
+	items := []Announcement{{Kind: AnnounceClient, Key: a.next.ID}}
+	if a.verdict.Ended != "" || a.verdict.Withdrawn { // other sessions, and memories of gateways
+		items = append(items, trustAnnouncement(a.next.ID, a.next.State(), "expired", false))
+	}
+	return tx.Enqueue(ctx, items...)
+}
+
+// lines are what the ledger says of a knock that changed how far a key may go.
+func (a assessment) lines() []Event {
+	var out []Event
+	v := a.verdict
+	if v.Lost {
+		out = append(out, Event{Actor: trust.ActorDevice, Kind: auditUnpairDelivered,
+			Detail: "the device did not have the record any more: " + describe(a.next)})
+	}
+	if v.Ended != "" {
+		out = append(out, Event{Actor: endedBy(v.Ended), Kind: auditApprovalEnded,
+			Detail: v.Ended + ": " + describe(*a.old) + terms(*a.old, *a.old)})
+	}
+	if v.Withdrawn {
+		out = append(out, Event{Actor: trust.ActorPolicy, Kind: auditApprovalEnded,
+			Detail: v.Warning + ": " + describe(a.next) + fmt.Sprintf(", was name %q", a.old.Name)})
+	}
+	if v.ByPolicy {
+		out = append(out, Event{Actor: trust.ActorPolicy, Kind: "client.approved",
+			Detail: "first seen under policy optional: " + describe(a.next)})
+	}
+	return out
 }
 
 // tell logs what changed, so that the on-call person sees each device once.

@@ -47,10 +47,9 @@ type Announcer interface {
 
 // Limits are the bounds and rules that the configuration sets.
 type Limits struct {
-	ControllerPairedOnly bool
-	InboxTTL             time.Duration
-	InboxLimit           int
-	PolicyApprovalLimit  int
+	InboxTTL            time.Duration
+	InboxLimit          int
+	PolicyApprovalLimit int
 }
 
 // Options of a desk. All fields are required.
@@ -81,10 +80,15 @@ func (d *Desk) ServerID() string { return d.serverID }
 
 func (d *Desk) now() time.Time { return d.Clock.Now().UTC().Truncate(time.Microsecond) }
 
-func (d *Desk) policy(optional bool) trust.Policy {
-	return trust.Policy{
-		Optional: optional, ControllerPairedOnly: d.Limits.ControllerPairedOnly, InboxTTL: d.Limits.InboxTTL,
-	}
+// rules are what decisions of operators need of the policy.
+func (d *Desk) rules() trust.Policy { return trust.Policy{InboxTTL: d.Limits.InboxTTL} }
+
+// policy is what admissions need of it.
+func (d *Desk) policy(s Settings) trust.Policy {
+	p := d.rules()
+	p.Optional = s.Policy == policyOptional
+	p.ControllerPairedOnly = s.Controller != controllerApproved
+	return p
 }
 
 // checkClient refuses what is no client_id (specification: Identities).

@@ -33,6 +33,14 @@ func stamp(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
+// ends is when the approval ends by time; nil: never.
+func ends(c trust.Client) *timestamppb.Timestamp {
+	if c.Approval == nil {
+		return nil
+	}
+	return stamp(c.Approval.Ends)
+}
+
 func fingerprint(id string) string {
 	key, err := noise.ParsePublicKey(id)
 	if err != nil {
@@ -48,10 +56,12 @@ func Record(c trust.Client) *pb.TrustRecord {
 		Manufacturer: c.Manufacturer, ProductName: c.ProductName, MacAddress: c.MAC, Address: c.Address,
 		Fingerprint: fingerprint(c.ID), Warning: c.Warning, Paired: c.Paired,
 		FirstSeenAt: stamp(c.FirstSeen), LastSeenAt: stamp(c.LastSeen),
+		Blocked: c.Blocked(), Unpairing: c.Unpairing, PairedAt: stamp(c.PairedAt),
 	}
 	if c.Approval != nil {
-		r.SourceAllowed = c.Approval.Source
-		r.ApprovedAt = stamp(c.Approval.At)
+		r.SourceAllowed, r.ControllerAllowed = c.Approval.Source, c.Approval.Controller
+		r.ApprovedAt, r.ApprovalEndsAt = stamp(c.Approval.At), ends(c)
+		r.ApprovalUntilDisconnect = c.Approval.UntilDisconnect
 	}
 	if c.Waiting != nil {
 		r.WaitingReason = c.Waiting.Reason

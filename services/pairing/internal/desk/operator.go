@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
@@ -19,10 +20,11 @@ type ruling struct {
 	detail     string
 	event      string // kind of TrustChanged; "" for none
 	disconnect bool
+	// record changes the pairing record in the same transaction; nil: it stays.
+	record func(context.Context, Tx) error
 }
 
-// decide runs one operator's decision: read, rule, write, audit and announce in
-// one transaction.
+// decide runs one operator's decision and waits until everyone could have heard.
 func (d *Desk) decide(ctx context.Context, id, actor string, rule func(trust.Client) (ruling, error)) (*pb.TrustRecord, error) {
 	if err := checkClient(id); err != nil {
 		return nil, err
@@ -31,7 +33,19 @@ func (d *Desk) decide(ctx context.Context, id, actor string, rule func(trust.Cli
 	if err != nil {
 		return nil, err
 	}
-	var r ruling
+	r, err := d.settle(ctx, id, actor, rule)
+	if err != nil {
+		return nil, err
+	}
+	d.note(ctx, actor, r)
+	if r.audit != "" {
+		d.Announcer.Flush(ctx)
+	}
+	return Record(r.next), nil
+}
+
+// settle reads, rules, writes, audits and announces in one transaction.
+func (d *Desk) settle(ctx context.Context, id, actor string, rule func(trust.Client) (ruling, error)) (r ruling, err error) {
 	err = d.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
 		if err := tx.Lock(ctx, LockClient(id)); err != nil {
 			return err
@@ -43,16 +57,17 @@ func (d *Desk) decide(ctx context.Context, id, actor string, rule func(trust.Cli
 		if r, err = rule(c); err != nil || r.audit == "" {
 			return err
 		}
+		if r.record != nil {
+			if err := r.record(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if err := tx.SaveClient(ctx, r.next); err != nil {
 			return err
 		}
 		return d.publish(ctx, tx, actor, r)
 	})
-	if err != nil {
-		return nil, err
-	}
-	d.decided(ctx, actor, r)
-	return Record(r.next), nil
+	return r, err
 }
 
 // publish writes the audit line and the announcements of a ruling.
@@ -67,14 +82,13 @@ func (d *Desk) publish(ctx context.Context, tx Tx, actor string, r ruling) error
 	return tx.Enqueue(ctx, items...)
 }
 
-// decided logs, counts, and waits until everyone could have heard.
-func (d *Desk) decided(ctx context.Context, actor string, r ruling) {
+// note logs and counts a decision.
+func (d *Desk) note(ctx context.Context, actor string, r ruling) {
 	if r.audit == "" {
 		return
 	}
 	d.Metrics.decisions.WithLabelValues(r.audit).Inc()
 	d.log(ctx, r.next.ID).Info(r.audit, "actor", actor, obs.KeyName, r.next.Name, obs.KeyState, r.next.State().String())
-	d.Announcer.Flush(ctx)
 }
 
 // Approve lets a device be used unpaired, or gives a paired one the source role.
@@ -82,33 +96,84 @@ func (d *Desk) Approve(ctx context.Context, req *pb.ApproveRequest) (*pb.TrustRe
 	if err := checkLabel(req.GetLabel()); err != nil {
 		return nil, err
 	}
+	t := trust.Terms{
+		Label: req.GetLabel(), Source: req.GetSource(), Controller: req.GetController(), Warning: req.GetAcceptWarning(),
+		UntilDisconnect: req.GetUntilDisconnect(), Actor: trust.Clean(req.GetActor(), maxActor),
+	}
+	if at := req.GetEndsAt(); at != nil {
+		if err := at.CheckValid(); err != nil {
+			return nil, fault.New(fault.OutOfRange, "the end of the approval is no time").WithField("ends_at", "is no time")
+		}
+		t.Ends = at.AsTime().Truncate(time.Microsecond)
+	}
 	return d.decide(ctx, req.GetClientId(), req.GetActor(), func(c trust.Client) (ruling, error) {
-		next, changed, err := c.Approve(req.GetLabel(), req.GetSource(), trust.Clean(req.GetActor(), maxActor), d.policy(false), d.now())
+		next, changed, err := c.Approve(t, d.rules(), d.now())
 		if err != nil || !changed {
 			return ruling{next: next}, err
 		}
-		detail := describe(next)
-		if req.GetSource() {
-			detail += ", with source"
-		}
-		if c.Warning != "" {
-			detail += ", in spite of " + c.Warning
-		}
-		return ruling{next: next, audit: "client.approved", detail: detail, event: "approved"}, nil
+		return ruling{next: next, audit: "client.approved", detail: describe(next) + terms(c, next), event: "approved"}, nil
 	})
+}
+
+// terms says in words what an approval was given for.
+func terms(before, after trust.Client) string {
+	var b strings.Builder
+	if a := after.Approval; a != nil {
+		for _, scope := range []struct {
+			given bool
+			name  string
+		}{{a.Source, "source"}, {a.Controller, "controller"}} {
+			if scope.given {
+				b.WriteString(", with " + scope.name)
+			}
+		}
+		if a.UntilDisconnect {
+			b.WriteString(", until it disconnects")
+		}
+		if !a.Ends.IsZero() {
+			b.WriteString(", until " + a.Ends.Format(time.RFC3339))
+		}
+	}
+	if before.Warning != "" {
+		b.WriteString(", in spite of " + before.Warning)
+	}
+	if before.State() == trust.Denied {
+		b.WriteString(", was " + was(before))
+	}
+	return b.String()
+}
+
+// was names the state of before, and a block as such.
+func was(c trust.Client) string {
+	if c.Blocked() {
+		return "blocked"
+	}
+	return c.State().String()
 }
 
 // Deny refuses a device until further notice.
 func (d *Desk) Deny(ctx context.Context, req *pb.ClientRequest) (*pb.TrustRecord, error) {
 	return d.decide(ctx, req.GetClientId(), req.GetActor(), func(c trust.Client) (ruling, error) {
-		return ruling{next: c.Deny(d.now()), audit: "client.denied", detail: describe(c), event: "denied", disconnect: true}, nil
+		next, err := c.Deny(d.now())
+		return ruling{next: next, audit: "client.denied", detail: describe(c), event: "denied", disconnect: true}, err
+	})
+}
+
+// Block refuses a device for good: it does not come into the inbox again.
+func (d *Desk) Block(ctx context.Context, req *pb.ClientRequest) (*pb.TrustRecord, error) {
+	return d.decide(ctx, req.GetClientId(), req.GetActor(), func(c trust.Client) (ruling, error) {
+		next, changed := c.Block(d.now())
+		if !changed {
+			return ruling{next: next}, nil
+		}
+		return ruling{next: next, audit: "client.blocked", detail: "was " + was(c) + ": " + describe(c), event: "blocked", disconnect: true}, nil
 	})
 }
 
 // Revoke takes an approval back.
 func (d *Desk) Revoke(ctx context.Context, req *pb.ClientRequest) (*pb.TrustRecord, error) {
 	return d.decide(ctx, req.GetClientId(), req.GetActor(), func(c trust.Client) (ruling, error) {
-		next, changed, err := c.Revoke(d.policy(false), d.now())
+		next, changed, err := c.Revoke(d.rules(), d.now())
 		if err != nil || !changed {
 			return ruling{next: next}, err
 		}
@@ -158,13 +223,14 @@ func (d *Desk) Forget(ctx context.Context, req *pb.ClientRequest) (*pb.Empty, er
 			return err
 		}
 		r = ruling{next: trust.Client{ID: id, Facts: c.Facts}, audit: "client.forgotten", event: "forgotten", disconnect: true,
-			detail: "was " + c.State().String() + ": " + describe(c)}
+			detail: "was " + was(c) + ": " + describe(c)}
 		return d.publish(ctx, tx, actor, r)
 	})
 	if err != nil {
 		return nil, err
 	}
-	d.decided(ctx, actor, r)
+	d.note(ctx, actor, r)
+	d.Announcer.Flush(ctx)
 	return &pb.Empty{}, nil
 }
 

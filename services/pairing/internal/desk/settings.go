@@ -19,6 +19,9 @@ const (
 	policyRequired = "required"
 	policyOptional = "optional"
 
+	controllerPairedOnly = "paired_only"
+	controllerApproved   = "approved"
+
 	defaultName = "Tutti"
 	// maxName is what fits into one label of a DNS-SD instance name, in bytes.
 	maxName      = 63
@@ -30,6 +33,8 @@ type Settings struct {
 	Name      string
 	Languages []string // BCP 47, canonical, most preferred first
 	Policy    string   // "required" or "optional"
+	// Controller says who gets the controller role: "paired_only", or also "approved".
+	Controller string
 }
 
 // Names of rows. configuredPrefix remembers what the configuration said last, to
@@ -38,6 +43,7 @@ const (
 	rowName          = "name"
 	rowLanguages     = "languages"
 	rowPolicy        = "pairing_policy"
+	rowController    = "controller_policy"
 	configuredPrefix = "configured."
 )
 
@@ -51,9 +57,12 @@ func LoadSettings(ctx context.Context, tx Tx) (Settings, error) {
 }
 
 func settingsOf(m map[string]string) Settings {
-	s := Settings{Name: m[rowName], Languages: strings.Fields(m[rowLanguages]), Policy: m[rowPolicy]}
+	s := Settings{Name: m[rowName], Languages: strings.Fields(m[rowLanguages]), Policy: m[rowPolicy], Controller: m[rowController]}
 	if s.Policy != policyOptional { // anything unknown is the strict one
 		s.Policy = policyRequired
+	}
+	if s.Controller != controllerApproved {
+		s.Controller = controllerPairedOnly
 	}
 	return s.WithDefaults()
 }
@@ -66,11 +75,16 @@ func (s Settings) WithDefaults() Settings {
 	if s.Policy == "" {
 		s.Policy = policyRequired
 	}
+	if s.Controller == "" {
+		s.Controller = controllerPairedOnly
+	}
 	return s
 }
 
 func (s Settings) rows() map[string]string {
-	return map[string]string{rowName: s.Name, rowLanguages: strings.Join(s.Languages, " "), rowPolicy: s.Policy}
+	return map[string]string{
+		rowName: s.Name, rowLanguages: strings.Join(s.Languages, " "), rowPolicy: s.Policy, rowController: s.Controller,
+	}
 }
 
 // Check makes s canonical, or answers OutOfRange with every bad field.
@@ -87,6 +101,9 @@ func (s Settings) Check() (Settings, error) {
 	}
 	if s.Policy != policyRequired && s.Policy != policyOptional {
 		add("policy", `must be "required" or "optional"`)
+	}
+	if s.Controller != controllerPairedOnly && s.Controller != controllerApproved {
+		add("controller_policy", `must be "paired_only" or "approved"`)
 	}
 	if len(s.Languages) > maxLanguages {
 		add("languages", fmt.Sprintf("must be at most %d", maxLanguages))
@@ -158,6 +175,13 @@ func saveSettings(ctx context.Context, tx Tx, rows map[string]string, old, next 
 		}
 	}
 	items := []Announcement{{Kind: AnnounceSettings}}
+	if was[rowController] != next.Controller {
+		more, err := affected(ctx, tx)
+		if err != nil {
+			return err
+		}
+		items = append(items, more...)
+	}
 	if len(changes) > 0 {
 		slices.Sort(changes)
 		e.Detail = trust.Clean(strings.Join(changes, ", "), maxDetail)
@@ -170,9 +194,23 @@ func saveSettings(ctx context.Context, tx Tx, rows map[string]string, old, next 
 	return tx.Enqueue(ctx, items...)
 }
 
+// affected makes the sessions of approved clients ask again, so that a changed
+// controller policy takes effect on them at once.
+func affected(ctx context.Context, tx Tx) ([]Announcement, error) {
+	ids, err := tx.Approved(ctx)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]Announcement, 0, len(ids))
+	for _, id := range ids {
+		items = append(items, trustAnnouncement(id, trust.Approved, "policy", false))
+	}
+	return items, nil
+}
+
 // UpdateSettings changes what the request names; without any change it reads.
 func (d *Desk) UpdateSettings(ctx context.Context, req *pb.UpdateSettingsRequest) (*pb.ServerSettings, error) {
-	if req.Name == nil && !req.GetSetLanguages() && req.PairingPolicy == nil {
+	if req.Name == nil && !req.GetSetLanguages() && req.PairingPolicy == nil && req.ControllerPolicy == nil {
 		return d.Settings(ctx)
 	}
 	actor, err := checkActor(req.GetActor())
@@ -199,6 +237,9 @@ func (d *Desk) UpdateSettings(ctx context.Context, req *pb.UpdateSettingsRequest
 		if req.PairingPolicy != nil {
 			next.Policy = req.GetPairingPolicy()
 		}
+		if req.ControllerPolicy != nil {
+			next.Controller = req.GetControllerPolicy()
+		}
 		if next, err = next.Check(); err != nil {
 			return err
 		}
@@ -207,7 +248,7 @@ func (d *Desk) UpdateSettings(ctx context.Context, req *pb.UpdateSettingsRequest
 	if err != nil {
 		return nil, err
 	}
-	d.log(ctx, "").Info("settings.changed", "actor", actor, "server_name", next.Name, "policy", next.Policy)
+	d.log(ctx, "").Info("settings.changed", "actor", actor, "server_name", next.Name, "policy", next.Policy, "controller_policy", next.Controller)
 	d.Announcer.Flush(ctx)
 	return next.Message(d.serverID), nil
 }
@@ -227,5 +268,7 @@ func (d *Desk) Settings(ctx context.Context) (*pb.ServerSettings, error) {
 
 // Message is what every service may know of the settings.
 func (s Settings) Message(serverID string) *pb.ServerSettings {
-	return &pb.ServerSettings{ServerId: serverID, Name: s.Name, Languages: s.Languages, PairingPolicy: s.Policy}
+	return &pb.ServerSettings{
+		ServerId: serverID, Name: s.Name, Languages: s.Languages, PairingPolicy: s.Policy, ControllerPolicy: s.Controller,
+	}
 }

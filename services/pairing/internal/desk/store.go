@@ -72,20 +72,31 @@ type Tx interface {
 	DeleteClient(ctx context.Context, id string) error
 	// Clients lists ids in order, after the given one.
 	Clients(ctx context.Context, after string, limit int) ([]string, error)
-	// Known says whether a key other than id was seen under name or mac. Empty
-	// arguments match nothing.
+	// Known says whether a key other than id was seen under name or mac, or a label
+	// like name was given to one. Empty arguments match nothing.
 	Known(ctx context.Context, id, name, mac string) (trust.Known, error)
 	// PolicyApprovals counts approvals that the policy gave.
 	PolicyApprovals(ctx context.Context) (int, error)
+	// Approved lists clients that have an approval and no record to be
+	// used: those whose roles hang on the policies.
+	Approved(ctx context.Context) ([]string, error)
+	// ApprovalsOver lists clients whose approval ended at or before now, the longest
+	// over first.
+	ApprovalsOver(ctx context.Context, now time.Time, limit int) ([]string, error)
 
 	// InboxOverflow lists entries beyond keep, those that knocked least lately first.
 	InboxOverflow(ctx context.Context, keep int) ([]string, error)
 	// InboxExpired lists entries that expired at or before now.
 	InboxExpired(ctx context.Context, now time.Time, limit int) ([]string, error)
 
-	// PairingRecord is the sealed long-term PSK, or ErrNotFound.
+	// PairingRecord is the sealed long-term PSK, or ErrNotFound. A record that was
+	// unpaired is there until it is deleted.
 	PairingRecord(ctx context.Context, id string) ([]byte, error)
-	// PutPairingRecord replaces the record of an existing client.
+	// MarkUnpairing makes the record one that allows nothing any more
+	// (trust.Client.Unpairing), or answers ErrNotFound.
+	MarkUnpairing(ctx context.Context, id string) error
+	// PutPairingRecord replaces the record of an existing client, an unpaired one
+	// included.
 	PutPairingRecord(ctx context.Context, id string, sealed []byte, at time.Time) error
 	// DeletePairingRecord is no error when there is none.
 	DeletePairingRecord(ctx context.Context, id string) error

@@ -38,6 +38,8 @@ const (
 	// made them, and a database that is away.
 	drainEvery = 2 * time.Second
 	sweepEvery = time.Minute
+	// lapseEvery is how late a live session loses an approval whose time has passed.
+	lapseEvery = 2 * time.Second
 	// settle is how long a Kick waits for more of them: many devices that come at
 	// once then cost one transaction of the outbox, not one each.
 	settle = 20 * time.Millisecond
@@ -55,6 +57,7 @@ const (
 	taskDrain task = iota
 	taskSweep
 	taskCompare
+	taskLapse
 	taskSoon // a drain after settle
 )
 
@@ -65,6 +68,8 @@ func (t task) every() time.Duration {
 		return sweepEvery
 	case taskCompare:
 		return compareEvery
+	case taskLapse:
+		return lapseEvery
 	default:
 		return drainEvery
 	}
@@ -110,6 +115,8 @@ type Options struct {
 	ServerID   string
 	// Sweep is run every minute; it may Kick.
 	Sweep func(ctx context.Context) error
+	// Lapse is run every two seconds; it may Kick.
+	Lapse func(ctx context.Context) error
 }
 
 // Herald is the address of the actor; it implements desk.Announcer. The zero value
@@ -184,6 +191,7 @@ func (c *crier) Start(context.Context) error {
 	c.after(taskCompare, 0)
 	c.after(taskDrain, drainEvery)
 	c.after(taskSweep, sweepEvery)
+	c.after(taskLapse, lapseEvery)
 	return nil
 }
 
@@ -224,6 +232,8 @@ func (c *crier) do(ctx context.Context, t task) error {
 	switch t {
 	case taskSweep:
 		return c.Sweep(ctx)
+	case taskLapse:
+		return c.Lapse(ctx)
 	case taskCompare:
 		return c.compare(ctx)
 	default:

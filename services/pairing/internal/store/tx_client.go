@@ -12,8 +12,9 @@ import (
 const selectClient = `
 SELECT c.label, c.name, c.manufacturer, c.product_name, c.software_version, c.mac_address, c.address,
        c.roles, c.unpaired_access, c.first_seen_us, c.last_seen_us, c.warning, c.decision, c.decided_us, c.mismatch,
-       p.client_id IS NOT NULL,
-       a.client_id IS NOT NULL, COALESCE(a.source, $2), COALESCE(a.actor, ''), COALESCE(a.at_us, 0),
+       p.client_id IS NOT NULL, COALESCE(p.unpairing, $2), COALESCE(p.created_us, 0),
+       a.client_id IS NOT NULL, COALESCE(a.source, $2), COALESCE(a.controller, $2), COALESCE(a.actor, ''),
+       COALESCE(a.at_us, 0), COALESCE(a.ends_us, 0), COALESCE(a.until_disconnect, $2), COALESCE(a.session_id, ''),
        COALESCE(i.reason, ''), COALESCE(i.since_us, 0), COALESCE(i.knocked_us, 0), COALESCE(i.expires_us, 0)
 FROM clients c
 LEFT JOIN pairing_records p ON p.client_id = c.client_id
@@ -25,16 +26,20 @@ WHERE c.client_id = $1`
 func (t tx) Client(ctx context.Context, id string) (trust.Client, error) {
 	c := trust.Client{ID: id}
 	var (
-		roles, decision                                           string
-		first, last, decided, approvedAt, since, knocked, expires int64
-		approved                                                  bool
-		a                                                         trust.Approval
-		w                                                         trust.Waiting
+		roles, decision                string
+		first, last, decided, recorded int64
+		approvedAt, ends               int64
+		since, knocked, expires        int64
+		record, approved               bool
+		a                              trust.Approval
+		w                              trust.Waiting
 	)
 	err := t.q.queryRow(ctx, []any{
 		&c.Label, &c.Name, &c.Manufacturer, &c.ProductName, &c.SoftwareVersion, &c.MAC, &c.Address,
 		&roles, &c.UnpairedAccess, &first, &last, &c.Warning, &decision, &decided, &c.Mismatch,
-		&c.Paired, &approved, &a.Source, &a.Actor, &approvedAt, &w.Reason, &since, &knocked, &expires,
+		&record, &c.Unpairing, &recorded,
+		&approved, &a.Source, &a.Controller, &a.Actor, &approvedAt, &ends, &a.UntilDisconnect, &a.Session,
+		&w.Reason, &since, &knocked, &expires,
 	}, selectClient, id, false)
 	if err != nil {
 		return trust.Client{}, fmt.Errorf("read client %s: %w", id, err)
@@ -44,8 +49,11 @@ func (t tx) Client(ctx context.Context, id string) (trust.Client, error) {
 	}
 	c.FirstSeen, c.LastSeen = fromMicros(first), fromMicros(last)
 	c.Decision, c.DecidedAt = trust.Decision(decision), fromMicros(decided)
+	if c.Paired = record && !c.Unpairing; c.Paired {
+		c.PairedAt = fromMicros(recorded)
+	}
 	if approved {
-		a.At = fromMicros(approvedAt)
+		a.At, a.Ends = fromMicros(approvedAt), fromMicros(ends)
 		c.Approval = &a
 	}
 	if w.Reason != "" {
@@ -102,9 +110,13 @@ func (t tx) saveApproval(ctx context.Context, c trust.Client) error {
 		return err
 	}
 	_, err := t.q.exec(ctx, `
-INSERT INTO approvals (client_id, source, actor, at_us) VALUES ($1, $2, $3, $4)
-ON CONFLICT (client_id) DO UPDATE SET source = excluded.source, actor = excluded.actor, at_us = excluded.at_us`,
-		c.ID, c.Approval.Source, c.Approval.Actor, micros(c.Approval.At))
+INSERT INTO approvals (client_id, source, controller, actor, at_us, ends_us, until_disconnect, session_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (client_id) DO UPDATE SET source = excluded.source, controller = excluded.controller,
+    actor = excluded.actor, at_us = excluded.at_us, ends_us = excluded.ends_us,
+    until_disconnect = excluded.until_disconnect, session_id = excluded.session_id`,
+		c.ID, c.Approval.Source, c.Approval.Controller, c.Approval.Actor, micros(c.Approval.At),
+		micros(c.Approval.Ends), c.Approval.UntilDisconnect, c.Approval.Session)
 	return err
 }
 
@@ -163,6 +175,19 @@ func (t tx) PolicyApprovals(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
+// Approved implements desk.Tx.
+func (t tx) Approved(ctx context.Context) ([]string, error) {
+	return collect(ctx, t.q, scanString, `
+SELECT a.client_id FROM approvals a LEFT JOIN pairing_records p ON p.client_id = a.client_id
+WHERE p.client_id IS NULL OR p.unpairing`)
+}
+
+// ApprovalsOver implements desk.Tx.
+func (t tx) ApprovalsOver(ctx context.Context, now time.Time, limit int) ([]string, error) {
+	return collect(ctx, t.q, scanString, `
+SELECT client_id FROM approvals WHERE ends_us > 0 AND ends_us <= $1 ORDER BY ends_us LIMIT $2`, micros(now), limit)
+}
+
 // InboxOverflow implements desk.Tx.
 func (t tx) InboxOverflow(ctx context.Context, keep int) ([]string, error) {
 	var n int
@@ -180,32 +205,4 @@ func (t tx) InboxOverflow(ctx context.Context, keep int) ([]string, error) {
 func (t tx) InboxExpired(ctx context.Context, now time.Time, limit int) ([]string, error) {
 	return collect(ctx, t.q, scanString,
 		`SELECT client_id FROM inbox WHERE expires_us <= $1 ORDER BY expires_us LIMIT $2`, micros(now), limit)
-}
-
-// PairingRecord implements desk.Tx.
-func (t tx) PairingRecord(ctx context.Context, id string) ([]byte, error) {
-	var sealed []byte
-	err := t.q.queryRow(ctx, []any{&sealed}, `SELECT sealed_psk FROM pairing_records WHERE client_id = $1`, id)
-	if err != nil {
-		return nil, fmt.Errorf("read the pairing record of %s: %w", id, err)
-	}
-	return sealed, nil
-}
-
-// PutPairingRecord implements desk.Tx.
-func (t tx) PutPairingRecord(ctx context.Context, id string, sealed []byte, at time.Time) error {
-	_, err := t.q.exec(ctx, `
-INSERT INTO pairing_records (client_id, sealed_psk, created_us) VALUES ($1, $2, $3)
-ON CONFLICT (client_id) DO UPDATE SET sealed_psk = excluded.sealed_psk, created_us = excluded.created_us`,
-		id, sealed, micros(at))
-	if err != nil {
-		return fmt.Errorf("save the pairing record of %s: %w", id, err)
-	}
-	return nil
-}
-
-// DeletePairingRecord implements desk.Tx.
-func (t tx) DeletePairingRecord(ctx context.Context, id string) error {
-	_, err := t.q.exec(ctx, `DELETE FROM pairing_records WHERE client_id = $1`, id)
-	return err
 }

@@ -13,21 +13,12 @@ const (
 	CategorySentinel = "sn"
 )
 
-// Role families (specification: Role Versioning).
-const (
-	FamilySource     = "source"
-	FamilyController = "controller"
-)
-
-// baseFamilies are allowed to every trusted client; source and controller are
-// decided by themselves.
-var baseFamilies = [...]string{"player", "metadata", "artwork", "visualizer", "color"}
-
 // Policy is what the operator set for everyone.
 type Policy struct {
 	// Optional approves and pins open keys by itself (trust on first use).
 	Optional bool
-	// ControllerPairedOnly keeps the controller role from approved devices.
+	// ControllerPairedOnly keeps the controller role from approved devices whose
+	// approval does not name it.
 	ControllerPairedOnly bool
 	// InboxTTL is how long a device waits after its last knock. A denied device
 	// shows up again that long after the denial.
@@ -39,8 +30,10 @@ type Policy struct {
 type Knock struct {
 	ID string
 	Facts
-	Category string // what the handshake matched
+	Category string // what the handshake matched last
 	Mismatch bool   // a long-term PSK was referenced and the Sentinel matched
+	Refresh  bool   // the session runs already, and asks again
+	Session  string // "" during the opening
 }
 
 // Known says whether other keys have been seen under what this one claims.
@@ -49,51 +42,101 @@ type Known struct {
 	MAC  bool
 }
 
-// Verdict is the answer to a Knock.
+// Verdict is the answer to a Knock, and what came to pass with it.
 type Verdict struct {
 	State    State
 	Families []string // empty: no activities, no roles
 	Warning  string
 	Reason   string
+	// Unpair: the session is keyed by a record that was unpaired; tell the device.
+	Unpair bool
+	// ReportEnd: an approval lasts as long as this session.
+	ReportEnd bool
+
 	// ByPolicy: this knock was approved by the policy just now.
 	ByPolicy bool
+	// Withdrawn: the policy's approval was taken back just now, because the key
+	// took on the name or MAC address of another.
+	Withdrawn bool
+	// Ended says why an approval ended just now; "" when none did.
+	Ended string
+	// Lost: the device answered that it does not hold the unpaired record any
+	// more. The record is to be deleted.
+	Lost bool
+}
+
+// Examined reports whether a knock of c is to be compared with what other keys
+// claim: a key that nobody decided about, and one that the policy alone approved
+// when it now says another name or MAC address. old may be nil.
+func Examined(old *Client, k Knock) bool {
+	if old == nil || old.Open() {
+		return true
+	}
+	return old.Approval != nil && old.Approval.Actor == ActorPolicy &&
+		(NameKey(old.Name) != NameKey(k.Name) || old.MAC != k.MAC)
 }
 
 // Admit takes down what the knock says and decides. old is nil for a key without
 // a record. room is false when the policy has approved as many keys as it may.
-// known matters for open keys only. old is not changed.
+// known matters for keys that are [Examined] only. old is not changed.
 func Admit(old *Client, k Knock, known Known, p Policy, room bool, now time.Time) (Client, Verdict) {
 	c := Client{ID: k.ID, FirstSeen: now}
 	if old != nil {
 		c = old.clone()
 	}
+	v := Verdict{}
+	examined := Examined(old, k)
 	c.Facts = k.Facts
 	c.LastSeen = now
-	// With a record, everything but its own PSK is a mismatch: the specification
-	// allows no roles on such a session while the record exists.
-	c.Mismatch = c.Paired && (k.Mismatch || k.Category != CategoryLongTerm)
-
-	if c.Open() && c.Warning == "" {
+	v.Lost = c.meet(k)
+	if v.Ended = c.over(k, now); v.Ended != "" {
+		c.end(now)
+	}
+	if examined && c.Warning == "" {
 		c.Warning = warning(known)
+		if c.Warning != "" && c.Approval != nil {
+			c.Approval, v.Withdrawn = nil, true
+		}
 	}
-	v := Verdict{}
-	if !c.Paired && k.Category == CategoryLongTerm {
-		// Keyed by a record that is gone by now: the session proves nothing that
-		// we still hold.
-		c.wait(p, now)
-		v.State, v.Warning = c.State(), c.Warning
-		v.Reason = "the pairing record of this session was removed"
-		return c, v
-	}
+	c.hold(k)
+	// Keyed by a record that is gone or of no use by now: the session proves
+	// nothing that we still hold.
+	stale := !c.Paired && k.Category == CategoryLongTerm
 	if p.Optional && room && c.Open() && c.Warning == "" && c.UnpairedAccess && k.Category == CategorySentinel {
 		c.Approval = &Approval{Actor: ActorPolicy, At: now}
 		v.ByPolicy = true
 	}
 	c.wait(p, now)
-	v.State, v.Warning = c.State(), c.Warning
-	v.Families = c.families(p)
-	v.Reason = c.reason()
+	v.State, v.Warning, v.Reason = c.State(), c.Warning, c.reason()
+	v.Unpair = stale && c.Unpairing && !k.Mismatch
+	if stale && !c.Unpairing {
+		v.Reason = "the pairing record of this session was removed"
+	}
+	if !stale {
+		v.Families = c.families(k, p)
+	}
+	v.ReportEnd = c.Approval != nil && c.Approval.UntilDisconnect
 	return c, v
+}
+
+// meet takes down what the handshake says about the pairing record, and reports
+// whether an unpaired one can go because the device has lost it.
+//
+// Only the long-term PSK and the Sentinel Fallback say anything: a session that
+// this server re-keyed to a pairing PSK or to the Sentinel, for an attempt, is
+// neither a proof that the record works nor a mismatch.
+func (c *Client) meet(k Knock) (lost bool) {
+	switch {
+	case c.Unpairing && k.Mismatch && k.Category == CategorySentinel:
+		c.Unpairing = false
+		return true
+	case !c.Paired:
+	case k.Mismatch:
+		c.Mismatch = true
+	case k.Category == CategoryLongTerm:
+		c.Mismatch = false
+	}
+	return false
 }
 
 func warning(known Known) string {
@@ -106,30 +149,6 @@ func warning(known Known) string {
 	return ""
 }
 
-// families are what the record allows, for a session that matches the record.
-func (c *Client) families(p Policy) []string {
-	controller := false
-	switch c.State() {
-	case Paired:
-		controller = true
-	case Approved:
-		if !c.UnpairedAccess {
-			return nil
-		}
-		controller = !p.ControllerPairedOnly
-	default:
-		return nil
-	}
-	out := slices.Clone(baseFamilies[:])
-	if controller {
-		out = append(out, FamilyController)
-	}
-	if c.Approval != nil && c.Approval.Source {
-		out = append(out, FamilySource)
-	}
-	return out
-}
-
 // waitReason says why the device waits; "" when it does not.
 func (c *Client) waitReason(p Policy, now time.Time) string {
 	switch c.State() {
@@ -138,7 +157,7 @@ func (c *Client) waitReason(p Policy, now time.Time) string {
 	case CredentialMismatch:
 		return WaitCredentialMismatch
 	case Denied:
-		if now.Sub(c.DecidedAt) < p.InboxTTL {
+		if c.Blocked() || now.Sub(c.DecidedAt) < p.InboxTTL {
 			return ""
 		}
 		return WaitDenied
@@ -149,10 +168,14 @@ func (c *Client) waitReason(p Policy, now time.Time) string {
 		return ""
 	}
 	switch {
+	case c.Unpairing:
+		return "" // it is being told, and comes back as a stranger
 	case c.Warning != "":
 		return c.Warning
 	case c.Decision == DecidedRevoked:
 		return WaitRevoked
+	case c.Decision == DecidedExpired:
+		return WaitApprovalEnded
 	case !c.UnpairedAccess:
 		return WaitPairingRequired
 	}
@@ -175,9 +198,15 @@ func (c *Client) wait(p Policy, now time.Time) {
 
 // reason is a sentence for the log and the operator.
 func (c *Client) reason() string {
-	switch c.State() {
-	case Denied:
+	switch {
+	case c.Blocked():
+		return "blocked by the operator"
+	case c.Decision == DecidedDenied:
 		return "denied by the operator"
+	case c.Unpairing:
+		return "unpaired by the operator; the device is told when it can be"
+	}
+	switch c.State() {
 	case CredentialMismatch:
 		return "the device could not use its pairing record; pair it again"
 	case Paired:
@@ -197,7 +226,9 @@ func (c *Client) reason() string {
 	case c.Warning == WarnNameReused:
 		return "a known name with another key waits for the operator"
 	case c.Decision == DecidedRevoked:
-		return "its approval was revoked"
+		return "its approval or pairing was taken back"
+	case c.Decision == DecidedExpired:
+		return "its approval has ended"
 	case !c.UnpairedAccess:
 		return "the device admits only paired servers; it waits for pairing"
 	}
@@ -212,8 +243,9 @@ func (c *Client) Same(next Client, resolution time.Duration) bool {
 		c.Name == next.Name && c.Manufacturer == next.Manufacturer && c.ProductName == next.ProductName &&
 		c.SoftwareVersion == next.SoftwareVersion && c.MAC == next.MAC && host(c.Address) == host(next.Address) &&
 		c.UnpairedAccess == next.UnpairedAccess && slices.Equal(c.Roles, next.Roles) &&
-		c.Warning == next.Warning && c.Mismatch == next.Mismatch &&
-		(c.Approval == nil) == (next.Approval == nil) &&
+		c.Warning == next.Warning && c.Decision == next.Decision &&
+		c.Mismatch == next.Mismatch && c.Unpairing == next.Unpairing &&
+		sameApproval(c.Approval, next.Approval) &&
 		(c.Waiting == nil) == (next.Waiting == nil) &&
 		(c.Waiting == nil || c.Waiting.Reason == next.Waiting.Reason)
 }

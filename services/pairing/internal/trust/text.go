@@ -48,13 +48,27 @@ func Clean(s string, limit int) string {
 	return b.String()
 }
 
+// lookalikes are letters of other scripts that are read as a Latin one, by their
+// folded form. It is not the whole of what can be confused (Unicode TR 39), but what
+// a keyboard or a prank has at hand.
+var lookalikes = map[rune]rune{
+	'а': 'a', 'в': 'b', 'с': 'c', 'ԁ': 'd', 'е': 'e', 'һ': 'h', 'н': 'h', 'і': 'i', 'ј': 'j', 'к': 'k', 'ӏ': 'l', 'м': 'm',
+	'о': 'o', 'р': 'p', 'ԛ': 'q', 'ѕ': 's', 'т': 't', 'ѵ': 'v', 'ԝ': 'w', 'х': 'x', 'у': 'y', // Cyrillic
+	'α': 'a', 'β': 'b', 'ε': 'e', 'η': 'n', 'ι': 'i', 'κ': 'k', 'μ': 'm', 'ν': 'v', 'ο': 'o', 'ρ': 'p', 'τ': 't', 'υ': 'u',
+	'χ': 'x', 'ζ': 'z', // Greek
+	'ı': 'i', 'ɑ': 'a', 'ɡ': 'g',
+}
+
 // NameKey is the form in which two names are compared: compatibility-normalised,
-// case-folded, letters and digits only. So "Kitchen ", "kitchen." and the
-// full-width "Ｋitchen" are one familiar name. A name without letters or digits
-// is compared as it stands.
+// case-folded, look-alikes of Latin letters replaced, letters and digits only. So
+// "Kitchen ", "kitchen." and the full-width "Ｋitchen" are one familiar name. A name
+// without letters or digits is compared as it stands.
 func NameKey(name string) string {
 	folded := cases.Fold().String(norm.NFKC.String(Clean(name, MaxText)))
 	key := strings.Map(func(r rune) rune {
+		if latin, ok := lookalikes[r]; ok {
+			return latin
+		}
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) {
 			return r
 		}

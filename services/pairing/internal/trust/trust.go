@@ -4,12 +4,15 @@
 //
 // Invariants, which the model test walks:
 //
-//   - no role family is allowed without a pairing record or an approval;
-//   - a denied or revoked key is never approved again by the policy;
+//   - no role family is allowed without a pairing record or an approval that has
+//     not ended;
+//   - a denied, blocked or revoked key, and one whose approval ended or whose
+//     pairing was taken back, is never approved again by the policy;
 //   - a key that appears under a known name or MAC address is never approved by
-//     the policy;
+//     the policy, nor by an approval that does not name the warning;
 //   - a record whose holder answered with the Sentinel PSK allows nothing
-//     (specification: Sentinel Fallback).
+//     (specification: Sentinel Fallback);
+//   - a record that was unpaired allows nothing; it is kept to tell the device.
 package trust
 
 import "time"
@@ -42,7 +45,8 @@ func (s State) String() string {
 	}
 }
 
-// Warnings: why a key is suspicious. A warning stays until an operator decides.
+// Warnings: why a key is suspicious. A warning stays until the key is paired, or
+// approved by a decision that names it.
 const (
 	WarnNameReused      = "name_reused_by_new_key"
 	WarnIdentityChanged = "identity_changed"
@@ -55,6 +59,7 @@ const (
 	WaitRevoked            = "revoked"
 	WaitDenied             = "denied"
 	WaitPairingRequired    = "pairing_required"
+	WaitApprovalEnded      = "approval_ended"
 )
 
 // Decision is the last thing an operator decided about a key.
@@ -64,12 +69,22 @@ type Decision string
 const (
 	Undecided       Decision = ""
 	DecidedApproved Decision = "approved"
-	DecidedDenied   Decision = "denied"
-	DecidedRevoked  Decision = "revoked"
+	DecidedDenied   Decision = "denied"  // not now
+	DecidedBlocked  Decision = "blocked" // never
+	DecidedRevoked  Decision = "revoked" // an approval or a pairing was taken back
+	DecidedExpired  Decision = "expired" // an approval came to the end that it was given
+	DecidedPaired   Decision = "paired"
 )
 
-// ActorPolicy stands for the policy "optional" in approvals and in the audit.
-const ActorPolicy = "policy"
+// Actors of approvals and audit lines that are no person.
+const (
+	// ActorPolicy stands for the policy "optional".
+	ActorPolicy = "policy"
+	// ActorSystem is the server itself, when a time has come that an operator set.
+	ActorSystem = "system"
+	// ActorDevice is the client of the line.
+	ActorDevice = "device"
+)
 
 // Facts are what a device says about itself, cleaned by [Facts.Clean].
 type Facts struct {
@@ -88,8 +103,16 @@ type Approval struct {
 	// Source also allows the source role. For a paired client it is the only
 	// thing that an approval adds.
 	Source bool
-	Actor  string
-	At     time.Time
+	// Controller allows the controller role whatever the policy.
+	Controller bool
+	Actor      string
+	At         time.Time
+	// Ends is when it stops to hold; zero: no end of that kind.
+	Ends time.Time
+	// UntilDisconnect: it holds as long as Session does, which is "" until the
+	// session of the moment has asked for admission.
+	UntilDisconnect bool
+	Session         string
 }
 
 // Waiting is an entry of the inbox.
@@ -109,19 +132,28 @@ type Client struct {
 	Warning             string
 	Decision            Decision
 	DecidedAt           time.Time
-	// Paired: a pairing record exists. Mismatch: its holder last answered with
-	// another key.
+	// Paired: a pairing record exists, since PairedAt. Mismatch: its holder last
+	// answered with another key.
 	Paired   bool
+	PairedAt time.Time
 	Mismatch bool
-	Approval *Approval
-	Waiting  *Waiting
+	// Unpairing: a pairing record exists that allows nothing any more. It is kept
+	// to tell the device (specification: server/unpair). Never with Paired.
+	Unpairing bool
+	Approval  *Approval
+	Waiting   *Waiting
 }
 
+// Blocked reports whether the key is denied for good.
+func (c *Client) Blocked() bool { return c.Decision == DecidedBlocked }
+
 // State is derived, so that it cannot disagree with what it follows from. A
-// denial stands above everything else.
+// denial stands above everything else. Whether an approval has ended is not seen
+// here: that needs the time, and is written down when it is found ([Admit],
+// [Client.Lapse]).
 func (c *Client) State() State {
 	switch {
-	case c.Decision == DecidedDenied:
+	case c.Decision == DecidedDenied, c.Blocked():
 		return Denied
 	case c.Paired && c.Mismatch:
 		return CredentialMismatch
@@ -138,7 +170,7 @@ func (c *Client) State() State {
 // operator, nor the policy, nor a pairing. Only such keys are the policy's to
 // approve, and only such records may be dropped to make room.
 func (c *Client) Open() bool {
-	return c.Decision == Undecided && c.Approval == nil && !c.Paired
+	return c.Decision == Undecided && c.Approval == nil && !c.Paired && !c.Unpairing
 }
 
 // clone copies c so deeply that the copy shares nothing that this package changes.

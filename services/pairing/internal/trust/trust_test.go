@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/tutti-audio/tutti/platform/fault"
 )
 
 var (
@@ -28,6 +30,12 @@ func client(change func(*Client)) *Client {
 func approvedBy(actor string) func(*Client) {
 	return func(c *Client) { c.Approval, c.Decision = &Approval{Actor: actor, At: t0}, DecidedApproved }
 }
+
+func terms(label string, source bool) Terms {
+	return Terms{Label: label, Source: source, Actor: "admin"}
+}
+
+func unpairing(c *Client) { c.Unpairing, c.Decision = true, DecidedRevoked }
 
 // TestAdmit walks the table of what a device may do.
 func TestAdmit(t *testing.T) {
@@ -67,6 +75,27 @@ func TestAdmit(t *testing.T) {
 		{name: "Sentinel on a record allows nothing", policy: open, old: client(func(c *Client) { c.Paired = true }), change: func(k *Knock) { k.Mismatch = true }, state: CredentialMismatch, wait: WaitCredentialMismatch},
 		{name: "not even where it is approved", policy: open, old: client(func(c *Client) { c.Paired = true; approvedBy("admin")(c) }), change: func(k *Knock) { k.Mismatch = true }, state: CredentialMismatch, wait: WaitCredentialMismatch},
 		{name: "a paired key works again once it answers with its record", policy: strict, old: client(func(c *Client) { c.Paired, c.Mismatch = true, true }), change: func(k *Knock) { k.Category = CategoryLongTerm }, state: Paired, families: withController},
+		{name: "a session keyed anew for an attempt is no mismatch", policy: strict, old: client(func(c *Client) { c.Paired = true }), change: func(k *Knock) { k.Category, k.Refresh = CategoryPairing, true }, state: Paired, families: withController},
+		{name: "but allows nothing where the device admits only paired servers", policy: strict, old: client(func(c *Client) { c.Paired = true }), change: func(k *Knock) { k.Category, k.Refresh, k.UnpairedAccess = CategoryPairing, true, false }, state: Paired},
+		{name: "nor does a connection that begins so", policy: strict, old: client(func(c *Client) { c.Paired = true }), change: func(k *Knock) { k.Category = CategorySentinel }, state: Paired},
+		{name: "a mismatch lasts through an attempt", policy: strict, old: client(func(c *Client) { c.Paired, c.Mismatch = true, true }), change: func(k *Knock) { k.Category, k.Refresh = CategoryPairing, true }, state: CredentialMismatch, wait: WaitCredentialMismatch},
+		{name: "an unpaired record allows nothing to who holds it", policy: open, old: client(unpairing), change: func(k *Knock) { k.Category = CategoryLongTerm }, state: Unapproved},
+		{name: "nor on a session keyed anew", policy: open, old: client(func(c *Client) { unpairing(c); approvedBy("admin")(c) }), change: func(k *Knock) { k.Category, k.Refresh = CategorySentinel, true }, state: Approved},
+		{name: "who has lost an unpaired record is a stranger", policy: open, old: client(unpairing), change: func(k *Knock) { k.Mismatch = true }, state: Unapproved, wait: WaitRevoked},
+		{name: "or plays when it is approved", policy: strict, old: client(func(c *Client) { unpairing(c); approvedBy("admin")(c) }), change: func(k *Knock) { k.Mismatch = true }, state: Approved, families: withController},
+		{name: "a blocked key gets nothing and never waits", policy: open, old: client(func(c *Client) { c.Decision, c.DecidedAt = DecidedBlocked, t0.Add(-1000*time.Hour) }), state: Denied},
+		{name: "an approval may name the controller", policy: Policy{ControllerPairedOnly: true}, old: client(func(c *Client) { c.Approval = &Approval{Controller: true} }), state: Approved, families: withController},
+		{name: "an approval holds until its end", policy: strict, old: client(func(c *Client) { c.Approval = &Approval{Ends: t0.Add(1)} }), state: Approved, families: withController},
+		{name: "and not a moment longer", policy: open, old: client(func(c *Client) { c.Approval = &Approval{Ends: t0} }), state: Unapproved, wait: WaitApprovalEnded},
+		{name: "the source of a paired key ends too", policy: strict, old: client(func(c *Client) { c.Paired, c.Approval = true, &Approval{Source: true, Ends: t0} }), change: func(k *Knock) { k.Category = CategoryLongTerm }, state: Paired, families: withController},
+		{name: "until disconnect: the session that asks first", policy: strict, old: client(func(c *Client) { c.Approval = &Approval{UntilDisconnect: true} }), change: func(k *Knock) { k.Refresh, k.Session = true, "s" }, state: Approved, families: withController},
+		{name: "until disconnect: that session again", policy: strict, old: client(func(c *Client) { c.Approval = &Approval{UntilDisconnect: true, Session: "s"} }), change: func(k *Knock) { k.Refresh, k.Session = true, "s" }, state: Approved, families: withController},
+		{name: "until disconnect: another session", policy: open, old: client(func(c *Client) { c.Approval = &Approval{UntilDisconnect: true, Session: "s"} }), change: func(k *Knock) { k.Refresh, k.Session = true, "other" }, state: Unapproved, wait: WaitApprovalEnded},
+		{name: "until disconnect: a new connection", policy: open, old: client(func(c *Client) { c.Approval = &Approval{UntilDisconnect: true, Session: "s"} }), state: Unapproved, wait: WaitApprovalEnded},
+		{name: "the policy's approval goes when the key takes on a known name", policy: open, old: client(func(c *Client) { c.Name = "Another"; c.Approval = &Approval{Actor: ActorPolicy} }), known: Known{Name: true}, state: Unapproved, wait: WarnNameReused, warning: WarnNameReused},
+		{name: "but not when others take on its name", policy: open, old: client(func(c *Client) { c.Approval = &Approval{Actor: ActorPolicy} }), known: Known{Name: true}, state: Approved, families: withController},
+		{name: "an operator's approval stays", policy: open, old: client(func(c *Client) { c.Name = "Another"; approvedBy("admin")(c) }), known: Known{Name: true}, state: Approved, families: withController},
+		{name: "an open key that takes on a known name", policy: open, old: client(func(c *Client) { c.Name = "Another" }), known: Known{Name: true}, state: Unapproved, wait: WarnNameReused, warning: WarnNameReused},
 		{name: "a session keyed by a removed record gets nothing", policy: open, change: func(k *Knock) { k.Category = CategoryLongTerm }, state: Unapproved, wait: WaitNew},
 		{name: "nor where the key is approved", policy: open, old: client(approvedBy("admin")), change: func(k *Knock) { k.Category = CategoryLongTerm }, state: Approved},
 	}
@@ -105,15 +134,15 @@ func TestAdmit(t *testing.T) {
 
 func TestDecisionsHaveAWayOut(t *testing.T) {
 	c := *client(func(*Client) {})
-	denied := c.Deny(t0)
-	if denied.State() != Denied || denied.Waiting != nil {
+	denied, err := c.Deny(t0)
+	if err != nil || denied.State() != Denied || denied.Waiting != nil {
 		t.Fatalf("denied: %+v", denied)
 	}
-	yes, changed, err := denied.Approve("Kitchen", false, "admin", strict, t0)
+	yes, changed, err := denied.Approve(terms("Kitchen", false), strict, t0)
 	if err != nil || !changed || yes.State() != Approved || yes.Label != "Kitchen" {
 		t.Fatalf("approve after deny: %+v %v %v", yes, changed, err)
 	}
-	again, changed, err := yes.Approve("", false, "admin", strict, t0.Add(time.Hour))
+	again, changed, err := yes.Approve(terms("", false), strict, t0.Add(time.Hour))
 	if err != nil || changed || again.Label != "Kitchen" {
 		t.Fatalf("approve twice: changed %v, %v, label %q", changed, err, again.Label)
 	}
@@ -129,25 +158,38 @@ func TestDecisionsHaveAWayOut(t *testing.T) {
 	}
 }
 
-func TestApproveClearsAWarningAndCannotOverrideAMismatch(t *testing.T) {
+func TestApproveClearsAWarningThatItNamesAndCannotOverrideAMismatch(t *testing.T) {
 	c := *client(func(c *Client) { c.Warning = WarnIdentityChanged })
-	yes, _, err := c.Approve("", false, "admin", strict, t0)
-	if err != nil || yes.Warning != "" {
+	for _, named := range []string{"", WarnNameReused} {
+		_, _, err := c.Approve(Terms{Warning: named, Actor: "admin"}, strict, t0)
+		if fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), WarnIdentityChanged) ||
+			!strings.Contains(err.Error(), "MAC address") || !strings.Contains(err.Error(), "--accept-warning "+WarnIdentityChanged) {
+			t.Fatalf("accepting %q: %v, want a conflict that names the warning, what it means and how to accept it", named, err)
+		}
+	}
+	if _, _, err := c.Approve(Terms{Warning: "everything", Actor: "admin"}, strict, t0); fault.CodeOf(err) != fault.OutOfRange {
+		t.Fatalf("accepting what is no warning: %v", err)
+	}
+	yes, _, err := c.Approve(Terms{Warning: WarnIdentityChanged, Actor: "admin"}, strict, t0)
+	if err != nil || yes.Warning != "" || yes.State() != Approved {
 		t.Fatalf("warning after an explicit decision: %q, %v", yes.Warning, err)
 	}
+	if again, changed, err := yes.Approve(Terms{Warning: WarnIdentityChanged, Actor: "admin"}, strict, t0); err != nil || changed {
+		t.Fatalf("the same request again: %+v %v", again, err)
+	}
 	m := *client(func(c *Client) { c.Paired, c.Mismatch = true, true })
-	if _, _, err := m.Approve("", true, "admin", strict, t0); err == nil {
+	if _, _, err := m.Approve(terms("", true), strict, t0); err == nil {
 		t.Fatal("a credential mismatch was approved away")
 	}
 }
 
 func TestApproveOfAPairedClientIsAboutSourceAlone(t *testing.T) {
 	c := *client(func(c *Client) { c.Paired = true })
-	yes, _, err := c.Approve("", true, "admin", strict, t0)
+	yes, _, err := c.Approve(terms("", true), strict, t0)
 	if err != nil || yes.State() != Paired || !yes.Approval.Source {
 		t.Fatalf("%+v %v", yes, err)
 	}
-	no, _, err := yes.Approve("", false, "admin", strict, t0)
+	no, _, err := yes.Approve(terms("", false), strict, t0)
 	if err != nil || no.Approval != nil || no.State() != Paired {
 		t.Fatalf("%+v %v", no, err)
 	}
@@ -218,7 +260,7 @@ func FuzzClean(f *testing.F) {
 }
 
 func TestNameKeySeesThroughSpelling(t *testing.T) {
-	for _, same := range []string{"kitchen", "KITCHEN", " Kitchen. ", "Kit\u200bchen", "\uff2bitchen", "Kit-chen"} {
+	for _, same := range []string{"kitchen", "KITCHEN", " Kitchen. ", "Kit\u200bchen", "\uff2bitchen", "Kit-chen", "\u041a\u0456t\u0441h\u0435n"} {
 		if NameKey(same) != NameKey("Kitchen") {
 			t.Errorf("%q is not the familiar name", same)
 		}

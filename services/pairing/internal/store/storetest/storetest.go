@@ -36,6 +36,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Backend) {
 		{"a client comes back as it was saved", roundTrip},
 		{"approval and inbox entry follow the client", parts},
 		{"a pairing record keeps its client", recordKeepsClient},
+		{"an unpaired record is kept until it is deleted or replaced", unpairedRecord},
+		{"approvals are over in the order of their ends", approvalsOver},
 		{"other keys are known by name, label and MAC", known},
 		{"the inbox overflows and expires in order", inbox},
 		{"clients are listed in pages", pages},
@@ -74,8 +76,9 @@ func Client(id string) trust.Client {
 			MAC: "aa:bb:cc:dd:ee:01", Address: "10.0.0.7:1234", Roles: []string{"player@v1", "metadata@v1"}, UnpairedAccess: true,
 		},
 		Warning: trust.WarnNameReused, Decision: trust.DecidedApproved, DecidedAt: at.Add(time.Minute),
-		Approval: &trust.Approval{Source: true, Actor: "admin-token", At: at},
-		Waiting:  &trust.Waiting{Reason: trust.WaitNew, Since: at, Knocked: at.Add(time.Second), Expires: at.Add(24 * time.Hour)},
+		Approval: &trust.Approval{Source: true, Controller: true, Actor: "admin-token", At: at,
+			Ends: at.Add(time.Hour), UntilDisconnect: true, Session: "session-1"},
+		Waiting: &trust.Waiting{Reason: trust.WaitNew, Since: at, Knocked: at.Add(time.Second), Expires: at.Add(24 * time.Hour)},
 	}
 }
 
@@ -223,6 +226,83 @@ func recordKeepsClient(t *testing.T, b Backend) {
 		return errors.Join(tx.DeletePairingRecord(ctx, c.ID), tx.DeletePairingRecord(ctx, c.ID), tx.DeleteClient(ctx, c.ID))
 	})
 	wantMissing(t, s, c.ID)
+}
+
+func unpairedRecord(t *testing.T, b Backend) {
+	s := b.Open(t)
+	c := trust.Client{ID: NewID(), FirstSeen: at, LastSeen: at}
+	mark := func(ctx context.Context, tx desk.Tx) error { return tx.MarkUnpairing(ctx, c.ID) }
+	put := func(ctx context.Context, tx desk.Tx) error {
+		return tx.PutPairingRecord(ctx, c.ID, []byte("one"), at.Add(time.Hour))
+	}
+	save(t, s, c)
+	if err := s.Update(t.Context(), mark); !errors.Is(err, desk.ErrNotFound) {
+		t.Fatalf("marking no record: got %v, want ErrNotFound", err)
+	}
+	update(t, s, put)
+	if got := client(t, s, c.ID); !got.Paired || !got.PairedAt.Equal(at.Add(time.Hour)) || got.Unpairing {
+		t.Fatalf("with a record: %+v", got)
+	}
+	for range 2 {
+		update(t, s, mark)
+		update(t, s, mark)
+		save(t, s, c) // saving the client leaves it alone
+		if got := client(t, s, c.ID); got.Paired || !got.Unpairing || !got.PairedAt.IsZero() {
+			t.Fatalf("with an unpaired record: %+v", got)
+		}
+		got := read(t, s, func(ctx context.Context, tx desk.Tx) ([]byte, error) { return tx.PairingRecord(ctx, c.ID) })
+		if string(got) != "one" {
+			t.Fatalf("record: %q", got)
+		}
+		if err := s.Update(t.Context(), func(ctx context.Context, tx desk.Tx) error { return tx.DeleteClient(ctx, c.ID) }); err == nil {
+			t.Fatal("a client was deleted with its unpaired record")
+		}
+		update(t, s, put)
+		if got := client(t, s, c.ID); !got.Paired || got.Unpairing {
+			t.Fatalf("with a new record: %+v", got)
+		}
+	}
+	update(t, s, func(ctx context.Context, tx desk.Tx) error { return tx.DeletePairingRecord(ctx, c.ID) })
+	if got := client(t, s, c.ID); got.Paired || got.Unpairing {
+		t.Fatalf("without a record: %+v", got)
+	}
+}
+
+func approvalsOver(t *testing.T, b Backend) {
+	s := b.Open(t)
+	add := func(a trust.Approval) string {
+		c := trust.Client{ID: NewID(), FirstSeen: at, LastSeen: at, Approval: &a}
+		save(t, s, c)
+		return c.ID
+	}
+	second, first := add(trust.Approval{At: at, Ends: at.Add(2 * time.Hour)}), add(trust.Approval{At: at, Ends: at.Add(time.Hour)})
+	never, paired, unpaired := add(trust.Approval{At: at}), add(trust.Approval{At: at, Source: true}), add(trust.Approval{At: at})
+	update(t, s, func(ctx context.Context, tx desk.Tx) error {
+		return errors.Join(tx.PutPairingRecord(ctx, paired, []byte("x"), at), tx.PutPairingRecord(ctx, unpaired, []byte("x"), at),
+			tx.MarkUnpairing(ctx, unpaired))
+	})
+	over := func(now time.Time, limit int) []string {
+		return read(t, s, func(ctx context.Context, tx desk.Tx) ([]string, error) { return tx.ApprovalsOver(ctx, now, limit) })
+	}
+	for _, tt := range []struct {
+		now   time.Time
+		limit int
+		want  []string
+	}{
+		{at.Add(time.Hour - time.Microsecond), 10, nil},
+		{at.Add(time.Hour), 10, []string{first}},
+		{at.Add(1000 * time.Hour), 10, []string{first, second}},
+		{at.Add(1000 * time.Hour), 1, []string{first}},
+	} {
+		if got := over(tt.now, tt.limit); !slices.Equal(got, tt.want) {
+			t.Errorf("over at %s: got %v, want %v", tt.now, got, tt.want)
+		}
+	}
+	want := []string{first, second, never, unpaired}
+	slices.Sort(want)
+	if got := read(t, s, func(ctx context.Context, tx desk.Tx) ([]string, error) { return tx.Approved(ctx) }); !slices.Equal(slices.Sorted(slices.Values(got)), want) {
+		t.Errorf("approved: got %v, want %v", got, want)
+	}
 }
 
 func known(t *testing.T, b Backend) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"log/slog"
 	"slices"
@@ -31,7 +32,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// Walks of the model are slow on a real database; -rapid.checks=1000 asks for more.
-	if err := flag.Set("rapid.checks", "30"); err != nil {
+	if err := errors.Join(flag.Set("rapid.checks", "30"), flag.Set("rapid.steps", "60")); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)

@@ -151,6 +151,7 @@ func TestDatabaseAway(t *testing.T) {
 			r.approve(id)
 
 			takeAway(wire)
+			decision := &pb.ClientRequest{ClientId: id, Actor: "admin"}
 			requests := map[string]func() error{
 				"admit": func() error { return r.request(subject.PairingAdmit, knock(id, "Kitchen"), &pb.AdmitResponse{}) },
 				"new":   func() error { return r.request(subject.PairingAdmit, knock(newClientID(), "New"), &pb.AdmitResponse{}) },
@@ -159,6 +160,11 @@ func TestDatabaseAway(t *testing.T) {
 				},
 				"approve": func() error {
 					return r.request(subject.PairingApprove, &pb.ApproveRequest{ClientId: id, Source: true, Actor: "admin"}, &pb.TrustRecord{})
+				},
+				"block":  func() error { return r.request(subject.PairingBlock, decision, &pb.TrustRecord{}) },
+				"unpair": func() error { return r.request(subject.PairingUnpair, decision, &pb.TrustRecord{}) },
+				"report": func() error {
+					return r.request(subject.PairingReport, &pb.SessionReport{ClientId: id, SessionId: "s", Event: pb.SessionEvent_SESSION_EVENT_ENDED}, &pb.Empty{})
 				},
 				"settings": func() error {
 					return r.request(subject.PairingSettings, &pb.UpdateSettingsRequest{}, &pb.ServerSettings{})

@@ -177,7 +177,7 @@ func (c *Client) Admit(ctx context.Context, req *tuttiv1.AdmitRequest) (*tuttiv1
 	mark := c.mark()
 	var resp tuttiv1.AdmitResponse
 	if err := c.o.Bus.Request(ctx, subject.PairingAdmit, req, &resp); err != nil {
-		if m := c.recall(req.GetClientId(), err); m != nil && !req.GetRefresh() && m.answers(req) {
+		if m := c.recall(req.GetClientId(), err); m != nil && !req.GetRefresh() && m.answers(req, c.o.Clock.Now()) {
 			return m.admit, nil
 		}
 		return nil, fmt.Errorf("trust: ask for admission: %w", err)
@@ -187,9 +187,11 @@ func (c *Client) Admit(ctx context.Context, req *tuttiv1.AdmitRequest) (*tuttiv1
 }
 
 // answers reports whether the remembered admission was given for the same
-// standing of the client.
-func (m *memory) answers(req *tuttiv1.AdmitRequest) bool {
-	return m.admit != nil &&
+// standing of the client, and still holds: an approval may end at a time, or with
+// the session that it was given to.
+func (m *memory) answers(req *tuttiv1.AdmitRequest, now time.Time) bool {
+	return m.admit != nil && !m.admit.GetReportEnd() &&
+		(m.admit.GetEndsAt() == nil || now.Before(m.admit.GetEndsAt().AsTime())) &&
 		m.asked.GetPskCategory() == req.GetPskCategory() &&
 		m.asked.GetCredentialMismatch() == req.GetCredentialMismatch() &&
 		m.asked.GetUnpairedAccess() == req.GetUnpairedAccess()

@@ -12,6 +12,7 @@ import (
 	"github.com/jonboulle/clockwork"
 	"golang.org/x/crypto/nacl/box"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/tutti-audio/tutti/platform/fault"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -26,6 +27,8 @@ type fakeBus struct {
 	away    error
 	lost    bool
 	foreign bool // seal to somebody else
+	ends    time.Time
+	until   bool // approved until disconnect
 	asked   int
 	during  func() // runs while a question is on its way
 }
@@ -60,7 +63,11 @@ func (f *fakeBus) Request(_ context.Context, _ string, req, resp proto.Message) 
 			r.Category, r.SealedPsk = "lt", f.seal(f.psk.Bytes(), req.GetRecipientKey())
 		}
 	case *tuttiv1.AdmitRequest:
-		resp.(*tuttiv1.AdmitResponse).State = tuttiv1.TrustState_TRUST_STATE_APPROVED
+		r := resp.(*tuttiv1.AdmitResponse)
+		r.State, r.ReportEnd = tuttiv1.TrustState_TRUST_STATE_APPROVED, f.until
+		if !f.ends.IsZero() {
+			r.EndsAt = timestamppb.New(f.ends)
+		}
 	}
 	return nil
 }
@@ -205,6 +212,34 @@ func TestAdmissionFromMemoryIsForTheSameStanding(t *testing.T) {
 		if _, err := c.Admit(t.Context(), other); err == nil {
 			t.Errorf("%s was admitted from memory", name)
 		}
+	}
+}
+
+// TestAnApprovalEndsInMemoryToo: pairing cannot say so while it is away.
+func TestAnApprovalEndsInMemoryToo(t *testing.T) {
+	c, f, clock := setup(t)
+	req := &tuttiv1.AdmitRequest{ClientId: "dev", PskCategory: "sn"}
+	ask := func() error { _, err := c.Admit(t.Context(), req); return err }
+	f.ends = clock.Now().Add(time.Minute)
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	f.away = away
+	clock.Advance(time.Minute - 1)
+	if err := ask(); err != nil {
+		t.Errorf("before its end: %v", err)
+	}
+	clock.Advance(1)
+	if ask() == nil {
+		t.Error("an approval outlived its end in memory")
+	}
+	f.away, f.ends, f.until = nil, time.Time{}, true
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	f.away = away
+	if ask() == nil {
+		t.Error("an approval until disconnect was given to another session from memory")
 	}
 }
 

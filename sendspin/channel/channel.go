@@ -86,6 +86,10 @@ const (
 type ServerConfig struct {
 	// Identity is the server's static key.
 	Identity *noise.PrivateKey
+	// IdentityFor, if set, may choose another key for the client that claims this id,
+	// such as the server's key before a rotation, which is the only one that the client
+	// knows; nil chooses Identity. It is called once, after Credential.
+	IdentityFor func(clientID string) *noise.PrivateKey
 	// Credential chooses the PSK for a client that claims this id: the long-term
 	// PSK of its record, else the Sentinel. The id is not yet proven.
 	Credential func(ctx context.Context, clientID string) (Credential, error)

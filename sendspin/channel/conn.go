@@ -73,6 +73,9 @@ func (c *Conn) Peer() string { return c.peerID }
 // PeerKey is Peer as a key.
 func (c *Conn) PeerKey() noise.PublicKey { return c.peer }
 
+// LocalID is this side's own identity on the connection: the server_id on the server.
+func (c *Conn) LocalID() string { return c.local.Public().ID() }
+
 // Suite is the cipher suite, for the life of the connection.
 func (c *Conn) Suite() noise.Suite { return c.suite }
 

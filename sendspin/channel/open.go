@@ -44,13 +44,14 @@ func (s step) openServer(ctx context.Context, t Transport, cfg ServerConfig) (*C
 	if err != nil {
 		return nil, err
 	}
-	reply, err := codec.Encode(&wire.ServerInit{ServerID: cfg.Identity.Public().ID(), Version: wire.Version})
+	local := cfg.identity(init.ClientID)
+	reply, err := codec.Encode(&wire.ServerInit{ServerID: local.Public().ID(), Version: wire.Version})
 	if err != nil {
 		return nil, at("server/init", err)
 	}
 	suite := noise.Suite(init.Suite)
 	hs, msg1, err := noise.NewInitiator(noise.Config{
-		Suite: suite, Static: cfg.Identity, Peer: peer, Prologue: append(raw, reply...), SentinelFallback: true, Rand: cfg.Rand,
+		Suite: suite, Static: local, Peer: peer, Prologue: append(raw, reply...), SentinelFallback: true, Rand: cfg.Rand,
 	}, cred)
 	if err != nil {
 		return nil, at("Noise message 1", err)
@@ -71,10 +72,20 @@ func (s step) openServer(ctx context.Context, t Transport, cfg ServerConfig) (*C
 		return nil, at("Noise message 2", err)
 	}
 	return newConn(&Conn{
-		t: t, local: cfg.Identity, peer: peer, peerID: init.ClientID, suite: suite,
+		t: t, local: local, peer: peer, peerID: init.ClientID, suite: suite,
 		clock: s.clock, timeout: s.timeout, rand: cfg.Rand, server: true,
 		parts: assembler{limit: orDefault(cfg.MaxMessage, DefaultServerMaxMessage), implements: cfg.Implements},
 	}, res), nil
+}
+
+// identity is the key that a client is shown.
+func (cfg ServerConfig) identity(clientID string) *noise.PrivateKey {
+	if cfg.IdentityFor != nil {
+		if key := cfg.IdentityFor(clientID); key != nil {
+			return key
+		}
+	}
+	return cfg.Identity
 }
 
 // readClientInit returns the message as it came, for the prologue, and parsed.

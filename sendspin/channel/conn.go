@@ -54,6 +54,7 @@ type Conn struct {
 type keys struct {
 	hash    [32]byte
 	matched noise.Category
+	count   uint64 // re-handshakes so far
 }
 
 // newConn finishes a handshake. c has its configuration already.
@@ -90,6 +91,10 @@ func (c *Conn) Mismatch() bool { return c.mismatch }
 
 // HandshakeHash is the h of the latest handshake, for channel binding.
 func (c *Conn) HandshakeHash() [32]byte { return c.keys.Load().hash }
+
+// Rehandshakes is how many re-handshakes the receiving direction is through: messages
+// that Read returned before this changed came under the keys before.
+func (c *Conn) Rehandshakes() uint64 { return c.keys.Load().count }
 
 // Done is closed when the connection is dead; Err then says why.
 func (c *Conn) Done() <-chan struct{} { return c.dead }

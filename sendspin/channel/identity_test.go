@@ -40,6 +40,9 @@ func TestIdentityForChoosesByClient(t *testing.T) {
 			if m := <-fromServer; m != "0:"+activateBody {
 				t.Errorf("after the re-handshake the client got %q", m)
 			}
+			if s.Rehandshakes() != 1 || c.Rehandshakes() != 1 {
+				t.Errorf("%d and %d re-handshakes, want 1", s.Rehandshakes(), c.Rehandshakes())
+			}
 			_, _ = s.CloseNow(), c.CloseNow()
 		})
 	}

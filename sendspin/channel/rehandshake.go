@@ -103,7 +103,7 @@ func (c *Conn) finishRehandshake(msg2 []byte) error {
 		return c.fail(at("re-handshake", err))
 	}
 	c.recv = res.Session
-	c.keys.Store(&keys{hash: res.Hash, matched: res.Matched})
+	c.keys.Store(&keys{hash: res.Hash, matched: res.Matched, count: c.Rehandshakes() + 1})
 	p.done <- res.Session
 	return nil
 }
@@ -153,7 +153,7 @@ func (c *Conn) answerRehandshake(ctx context.Context, msg1 []byte) error {
 	}
 	c.held = make(chan struct{})
 	c.send, c.recv = res.Session, res.Session
-	c.keys.Store(&keys{hash: res.Hash, matched: res.Matched})
+	c.keys.Store(&keys{hash: res.Hash, matched: res.Matched, count: c.Rehandshakes() + 1})
 	c.wantsActivate = true
 	return nil
 }

@@ -132,7 +132,7 @@ func (s *Service) open(ctx context.Context, t channel.Transport, peer session.Pe
 	start := s.d.Clock.Now()
 	settings := s.settings.Load()
 	o, err := session.Open(ctx, t, session.OpenConfig{
-		Identity: s.identity, Name: settings.GetName(), Languages: settings.GetLanguages(),
+		Identity: s.trust.Current(), Name: settings.GetName(), Languages: settings.GetLanguages(),
 		Codec: wire.Current(), Trust: s.trust, Clock: s.d.Clock, Timeout: s.cfg.HandshakeTimeout,
 		MaxMessage: s.cfg.MaxMessage, Claim: claim, Address: peer.Address,
 	})

@@ -113,9 +113,23 @@ func (s *Service) watchSettings(ctx, base context.Context) (func(), error) {
 	}
 	return b.Watch(base, subject.SettingsKey, func(e bus.Entry[*tuttiv1.ServerSettings]) {
 		if e.Value != nil && e.Value.GetName() != "" {
-			s.settings.Store(e.Value)
+			s.newSettings(e.Value)
 		}
 	}, nil)
+}
+
+// newSettings makes settings known to the sessions that they matter to.
+func (s *Service) newSettings(v *tuttiv1.ServerSettings) {
+	old := s.settings.Swap(v)
+	s.trust.Expect(v.GetServerId())
+	if old.GetRosterSeq() == v.GetRosterSeq() && old.GetRoster() == v.GetRoster() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), trustDelivery)
+	defer cancel()
+	for _, sess := range s.hub.All() {
+		sess.SettingsChanged(ctx)
+	}
 }
 
 // trustChanged makes the gateway ask pairing again. Where the session cannot take

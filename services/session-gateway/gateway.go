@@ -31,7 +31,6 @@ import (
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
-	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/dial"
@@ -93,6 +92,10 @@ type Config struct {
 	// used while pairing does not answer (default 10 min). They are forgotten
 	// when the bus is lost for longer than this.
 	CredentialMemory time.Duration
+	// RekeyInterval is how long a session's keys are used before a re-handshake
+	// rotates them (default 12 h; negative: never). Up to a tenth is taken off at
+	// random.
+	RekeyInterval time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -109,6 +112,7 @@ func (c Config) withDefaults() Config {
 	def(&c.PingInterval, 15*time.Second)
 	def(&c.PingTimeout, 10*time.Second)
 	def(&c.CredentialMemory, 10*time.Minute)
+	def(&c.RekeyInterval, 12*time.Hour)
 	return c
 }
 
@@ -148,7 +152,6 @@ type Service struct {
 	instances *bus.Bucket[tuttiv1.Instance, *tuttiv1.Instance]
 	dialer    *dial.Dialer
 	session   *session.Deps
-	identity  *noise.PrivateKey
 	started   time.Time
 
 	settings atomic.Pointer[tuttiv1.ServerSettings]
@@ -158,6 +161,8 @@ type Service struct {
 	// sessions and handshakes run under life and are waited for with conns.
 	life  context.Context
 	conns crew
+	// errands outlive the sessions that they are run for.
+	errands *errands
 
 	mu    sync.Mutex
 	addr  string
@@ -193,6 +198,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 		lobby: gate.New(cfg.MaxWaiting, cfg.MaxWaitingPerAddress),
 		quiet: &quieter{clock: d.Clock}, dialing: make(chan struct{}, maxDialing), state: errStarting,
 	}
+	s.errands = newErrands(s.m)
 	s.tapes = reel.NewSet(reel.FromBus(d.Bus), d.House, d.Clock, log, func() { s.m.BadTapeChunks.Inc() })
 	s.settings.Store(&tuttiv1.ServerSettings{Name: "Tutti"})
 	return s, nil
@@ -247,11 +253,12 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	s.log.Info("gateway is listening", obs.KeyAddr, s.addr, "path", s.cfg.Path, "server_id", s.identity.Public().ID())
+	s.log.Info("gateway is listening", obs.KeyAddr, s.addr, "path", s.cfg.Path, "server_id", s.trust.Current().Public().ID())
 	s.setState(nil)
 	err = s.serve(ctx, listener)
 	s.setState(errors.New("gateway: stopping"))
 	s.waitConns()
+	s.errands.stop(s.d.Clock)
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -293,7 +300,7 @@ func (s *Service) prepare(ctx, base context.Context, wg *sync.WaitGroup) (undo f
 	if err != nil {
 		return undo, err
 	}
-	if s.identity, err = s.trust.Identity(ctx); err != nil {
+	if _, err = s.trust.Identity(ctx); err != nil {
 		return undo, err
 	}
 	s.life = ctx
@@ -320,6 +327,7 @@ func (s *Service) sessionDeps(sup *actor.Supervisor) *session.Deps {
 			// At most 200 records a second for all sessions together.
 			return max(statusInterval, time.Duration(s.hub.Len())*5*time.Millisecond)
 		},
+		RekeyInterval: max(s.cfg.RekeyInterval, 0), Settings: s.settings.Load, Errand: s.errands.run,
 	}
 }
 

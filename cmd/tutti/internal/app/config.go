@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/tutti-audio/tutti/platform/obs"
 )
@@ -18,28 +19,29 @@ import (
 // and the configuration file; names and meaning are fixed by the process
 // contract of the operator API.
 type Config struct {
-	DataDir          string   `config:"data-dir" usage:"directory for state: database, bus storage, keys, admin token"`
-	HTTP             string   `config:"http" usage:"address of the operator API"`
-	Sendspin         string   `config:"sendspin" usage:"address where Sendspin devices connect (path /sendspin)"`
-	Music            string   `config:"music" usage:"music folder (FLAC, MP3, WAV)"`
-	Name             string   `config:"name" usage:"name of this server, as devices and people see it"`
-	Languages        []string `config:"languages" usage:"languages of the operator, BCP 47, most preferred first"`
-	Policy           string   `config:"policy" usage:"pairing policy on first start: required or optional"`
-	ControllerPolicy string   `config:"controller-policy" usage:"who may control groups from a device: paired_only, or also approved devices"`
-	MDNS             bool     `config:"mdns" usage:"find devices and advertise this server by mDNS"`
-	Devices          []string `config:"device" usage:"address of a device that mDNS does not reach (ws://host:8928/sendspin); repeatable"`
-	NATS             string   `config:"nats" secret:"true" usage:"NATS server URL; empty: embedded"`
-	DatabaseURL      string   `config:"database-url" secret:"true" usage:"PostgreSQL URL; empty: SQLite in the data directory"`
-	KeyFile          string   `config:"deployment-key-file" usage:"file with the key that seals secrets at rest; empty: made in the data directory on first start"`
-	Key              string   `config:"deployment-key" secret:"true" usage:"the key itself instead of a file: 64 hexadecimal digits"`
-	AdminToken       string   `config:"admin-token" secret:"true" usage:"admin token of the operator API; empty: made in the data directory on first start"`
-	InternalHTTP     string   `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
-	Resume           bool     `config:"resume" usage:"after a restart, go on playing what played"`
-	Demo             bool     `config:"demo" usage:"also start three virtual rooms and play music that Tutti makes up"`
-	LogLevel         string   `config:"log-level" usage:"debug, info, warn or error (default info; with --demo warn)"`
-	LogFormat        string   `config:"log-format" usage:"text or json"`
-	ConfigFile       string   `config:"config" usage:"YAML file with the same names as the flags"`
-	Version          string   `config:"-"`
+	DataDir          string        `config:"data-dir" usage:"directory for state: database, bus storage, keys, admin token"`
+	HTTP             string        `config:"http" usage:"address of the operator API"`
+	Sendspin         string        `config:"sendspin" usage:"address where Sendspin devices connect (path /sendspin)"`
+	Music            string        `config:"music" usage:"music folder (FLAC, MP3, WAV)"`
+	Name             string        `config:"name" usage:"name of this server, as devices and people see it"`
+	Languages        []string      `config:"languages" usage:"languages of the operator, BCP 47, most preferred first"`
+	Policy           string        `config:"policy" usage:"pairing policy on first start: required or optional"`
+	ControllerPolicy string        `config:"controller-policy" usage:"who may control groups from a device: paired_only, or also approved devices"`
+	RekeyInterval    time.Duration `config:"rekey-interval" usage:"how long the keys of a device's session are used before they are replaced; negative: as long as it lasts"`
+	MDNS             bool          `config:"mdns" usage:"find devices and advertise this server by mDNS"`
+	Devices          []string      `config:"device" usage:"address of a device that mDNS does not reach (ws://host:8928/sendspin); repeatable"`
+	NATS             string        `config:"nats" secret:"true" usage:"NATS server URL; empty: embedded"`
+	DatabaseURL      string        `config:"database-url" secret:"true" usage:"PostgreSQL URL; empty: SQLite in the data directory"`
+	KeyFile          string        `config:"deployment-key-file" usage:"file with the key that seals secrets at rest; empty: made in the data directory on first start"`
+	Key              string        `config:"deployment-key" secret:"true" usage:"the key itself instead of a file: 64 hexadecimal digits"`
+	AdminToken       string        `config:"admin-token" secret:"true" usage:"admin token of the operator API; empty: made in the data directory on first start"`
+	InternalHTTP     string        `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
+	Resume           bool          `config:"resume" usage:"after a restart, go on playing what played"`
+	Demo             bool          `config:"demo" usage:"also start three virtual rooms and play music that Tutti makes up"`
+	LogLevel         string        `config:"log-level" usage:"debug, info, warn or error (default info; with --demo warn)"`
+	LogFormat        string        `config:"log-format" usage:"text or json"`
+	ConfigFile       string        `config:"config" usage:"YAML file with the same names as the flags"`
+	Version          string        `config:"-"`
 }
 
 // Defaults is the configuration of a person with a NAS and four rooms.
@@ -50,6 +52,7 @@ func Defaults(version string) Config {
 		Name:             "Tutti",
 		Policy:           "required",
 		ControllerPolicy: "paired_only",
+		RekeyInterval:    12 * time.Hour,
 		MDNS:             true,
 		InternalHTTP:     ":9100",
 		Resume:           true,
@@ -86,7 +89,7 @@ func (c *Config) Complete() error {
 		faults = append(faults, err)
 	}
 	if c.ControllerPolicy != "" && c.ControllerPolicy != "approved" && c.ControllerPolicy != "paired_only" {
-		faults = append(faults, fmt.Errorf("--controller-policy %q: choose paired_only (the safe one) or approved", c.ControllerPolicy))
+		faults = append(faults, fmt.Errorf("--controller-policy %q: choose approved or paired_only", c.ControllerPolicy))
 	}
 	for name, addr := range map[string]string{"http": c.HTTP, "sendspin": c.Sendspin, "internal-http": c.InternalHTTP} {
 		if _, _, err := net.SplitHostPort(addr); err != nil {

@@ -58,24 +58,25 @@ type settings struct {
 	DatabaseURL string `config:"database-url" secret:"true" usage:"PostgreSQL URL; empty: SQLite"`
 	ConfigFile  string `config:"config" usage:"YAML file with the same names as the flags"`
 
-	Name         string   `config:"name"`
-	Languages    []string `config:"languages"`
-	Policy       string   `config:"policy"`
-	Devices      []string `config:"device"`
-	KeyFile      string   `config:"deployment-key-file"`
-	Key          string   `config:"deployment-key" secret:"true"`
-	Controllers  string   `config:"controller-policy"`
-	AdminToken   string   `config:"admin-token" secret:"true"`
-	InternalHTTP string   `config:"internal-http"`
-	Resume       bool     `config:"resume"`
-	Demo         bool     `config:"demo"`
-	LogLevel     string   `config:"log-level"`
-	LogFormat    string   `config:"log-format"`
+	Name         string        `config:"name"`
+	Languages    []string      `config:"languages"`
+	Policy       string        `config:"policy"`
+	Devices      []string      `config:"device"`
+	KeyFile      string        `config:"deployment-key-file"`
+	Key          string        `config:"deployment-key" secret:"true"`
+	Controllers  string        `config:"controller-policy"`
+	Rekey        time.Duration `config:"rekey-interval"`
+	AdminToken   string        `config:"admin-token" secret:"true"`
+	InternalHTTP string        `config:"internal-http"`
+	Resume       bool          `config:"resume"`
+	Demo         bool          `config:"demo"`
+	LogLevel     string        `config:"log-level"`
+	LogFormat    string        `config:"log-format"`
 }
 
 // notLookedAt are flags that the doctor takes and does not show.
 func notLookedAt() []string {
-	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "admin-token", "admin-token-file",
+	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval", "admin-token", "admin-token-file",
 		"internal-http", "resume", "demo", "log-level", "log-format"}
 }
 

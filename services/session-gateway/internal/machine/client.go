@@ -6,19 +6,25 @@ import (
 	"slices"
 
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/pairing"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/pump"
 )
 
 // Message handles a decoded JSON message of the client. err is the decoder's; a
-// message beside it is sound apart from role objects.
-func (m *Machine) Message(msg wire.Message, err error) []Effect {
+// message beside it is sound apart from role objects. handshake is how many
+// re-handshakes the connection had when the message came: those before the last one
+// may come after it was begun.
+func (m *Machine) Message(msg wire.Message, err error, handshake uint64) []Effect {
 	// Objects of inactive roles never close a session (specification, server/activate).
 	if err = wire.ActiveFault(err, m.has); err != nil {
 		if onlyCommand(msg, err) {
 			return nil
 		}
 		return protocolError(err.Error())
+	}
+	if pairing.IsPairing(msg) {
+		return m.pairingMessage(msg, handshake)
 	}
 	switch msg := msg.(type) {
 	case *wire.ClientState:
@@ -36,7 +42,7 @@ func (m *Machine) Message(msg wire.Message, err error) []Effect {
 		// The gateway never sends a source 'start' yet, so this opens nothing that
 		// was asked for (specification, Default streaming behavior).
 		return protocolError("unsolicited client-stream/start")
-	case *wire.ClientStreamEnd, *wire.PairAbort:
+	case *wire.ClientStreamEnd:
 		// Ending what is not open has no effect.
 		return nil
 	case *wire.Unknown:
@@ -45,8 +51,7 @@ func (m *Machine) Message(msg wire.Message, err error) []Effect {
 		}
 		return nil
 	}
-	// A second hello or init, and pairing messages outside an attempt, are out of
-	// sequence.
+	// A second hello or init is out of sequence.
 	return protocolError(fmt.Sprintf("%s is out of sequence", msg.Type()))
 }
 
@@ -85,7 +90,7 @@ func (m *Machine) clientState(s *wire.ClientState) []Effect {
 	if m.player != nil {
 		out = append(out, Report{Timing: timing(m.player), Available: s.Available})
 	}
-	return out
+	return append(out, m.settle()...)
 }
 
 // maxTimingMS is a day: what a player asks for beyond that is no timing, and must not

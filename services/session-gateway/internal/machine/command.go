@@ -11,8 +11,8 @@ import (
 // Command handles what stream, pairing or management ask. An error means that
 // nothing was done; it is a *fault.Error. now is house clock µs.
 func (m *Machine) Command(c *tuttiv1.SessionCommand, now int64) ([]Effect, error) {
-	if id := c.GetSessionId(); id != "" && id != m.cfg.SessionID {
-		return nil, fault.New(fault.Conflict, "session %s of client %s is over; the client is on another session now", id, m.cfg.ClientID)
+	if err := m.addressed(c); err != nil {
+		return nil, err
 	}
 	if err := m.fence(c.GetGroupId(), c.GetFence()); err != nil {
 		return nil, err
@@ -36,6 +36,14 @@ func (m *Machine) Command(c *tuttiv1.SessionCommand, now int64) ([]Effect, error
 		}}, nil
 	}
 	return nil, fault.New(fault.Invalid, "session command for client %s has no command this gateway knows", m.cfg.ClientID)
+}
+
+// addressed refuses what is meant for another session of the client.
+func (m *Machine) addressed(c *tuttiv1.SessionCommand) error {
+	if id := c.GetSessionId(); id != "" && id != m.cfg.SessionID {
+		return fault.New(fault.Conflict, "session %s of client %s is over; the client is on another session now", id, m.cfg.ClientID)
+	}
+	return nil
 }
 
 // fence drops what an earlier holder of the group still sends.
@@ -80,6 +88,7 @@ func (m *Machine) playerCommand(p *tuttiv1.PlayerCommand) ([]Effect, error) {
 		if v < 0 || v > 100 {
 			return nil, fault.New(fault.OutOfRange, "volume %d is not in 0-100", v)
 		}
+		v = m.endpoint.clamp(v)
 		out.Command, out.Volume = wire.PlayerVolume, &v
 	case *tuttiv1.PlayerCommand_Mute:
 		out.Command, out.Mute = wire.PlayerMute, &k.Mute

@@ -9,6 +9,7 @@ package machine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tutti-audio/tutti/sendspin/wire"
 
@@ -19,8 +20,15 @@ import (
 // Implemented are the role versions that this gateway activates. Others that a
 // client lists are shown to the operator and stay inactive.
 func Implemented() []string {
-	return []string{wire.RolePlayerV1, wire.RoleMetadataV1, wire.RoleControllerV1}
+	return []string{wire.RolePlayerV1, wire.RoleMetadataV1, wire.RoleControllerV1, rolePersonaV1}
 }
+
+// Categories of the PSK that keys a session (specification, Pre-Shared Key).
+const (
+	longTerm   = "lt"
+	pairingPSK = "pr"
+	sentinel   = "sn"
+)
 
 // Effect is something the session has to do.
 type Effect interface{ effect() }
@@ -66,6 +74,39 @@ type Changed struct{}
 // AskAdmission asks pairing again what this client may do.
 type AskAdmission struct{}
 
+// Rekey re-handshakes to a PSK of Category; Activate is the first message under the
+// new keys. The PSK itself never comes here.
+type Rekey struct {
+	Category string
+	Activate *wire.ServerActivate
+}
+
+// Restore asks pairing for the client's credential, so that a session whose attempt
+// went nowhere can go back to its long-term PSK.
+type Restore struct{}
+
+// Relay hands a client's pairing message to its attempt.
+type Relay struct {
+	AttemptID string
+	Msg       wire.Message
+}
+
+// LimitAttempt asks for AttemptLost after this time.
+type LimitAttempt struct {
+	AttemptID string
+	After     time.Duration
+}
+
+// AttemptGone tells an attempt that the session left pairing by itself.
+type AttemptGone struct{ AttemptID, Detail string }
+
+// Unpairing says that server/unpair is on its way: the session ends with the client's
+// goodbye, or without it a moment later.
+type Unpairing struct{}
+
+// RosterSent says that the roster of this number is on its way.
+type RosterSent struct{ Seq uint64 }
+
 // Close ends the session.
 type Close struct {
 	// Reason is for the log, the metrics and the operator.
@@ -94,6 +135,8 @@ const (
 	ReasonOperator      Reason = "operator"
 	ReasonShutdown      Reason = "shutdown"
 	ReasonInternal      Reason = "internal"
+	ReasonRehandshake   Reason = "rehandshake"
+	ReasonPairing       Reason = "pairing"
 )
 
 func (Send) effect()         {}
@@ -104,21 +147,39 @@ func (Report) effect()       {}
 func (Forward) effect()      {}
 func (Changed) effect()      {}
 func (AskAdmission) effect() {}
+func (Rekey) effect()        {}
+func (Restore) effect()      {}
+func (Relay) effect()        {}
+func (LimitAttempt) effect() {}
+func (AttemptGone) effect()  {}
+func (Unpairing) effect()    {}
+func (RosterSent) effect()   {}
 func (Close) effect()        {}
 
 // Config is what the opening handshake found out.
 type Config struct {
 	ClientID, SessionID string
 	Hello               *wire.ClientHello
-	// Category is the category of the PSK that keys the session.
+	// Category is the category of the PSK that the opening handshake matched.
 	Category string
-	// Mismatch is the credential-mismatch signal.
+	// Mismatch is its credential-mismatch signal.
 	Mismatch bool
+	// KeyID is the psk_id of that PSK where it is known; only a session that is keyed
+	// with the Sentinel needs it.
+	KeyID string
 }
 
 // Machine is the state of one session. It is used by one goroutine.
 type Machine struct {
-	cfg Config
+	cfg  Config
+	keys keyState
+
+	attempt   attempt
+	wasPaired bool // before the attempts that this session has seen
+	leaving   bool // server/unpair was sent
+	reportEnd bool
+	endpoint  endpoint
+	roster    roster
 
 	trust      tuttiv1.TrustState
 	allowed    []string
@@ -146,29 +207,55 @@ type Machine struct {
 
 // New returns the state after client/hello, before the first server/activate.
 func New(cfg Config) *Machine {
-	return &Machine{cfg: cfg, fences: map[string]uint64{}}
+	return &Machine{
+		cfg: cfg, fences: map[string]uint64{},
+		keys: keyState{category: cfg.Category, id: cfg.KeyID, mismatch: cfg.Mismatch},
+	}
 }
 
 // Admission is pairing's answer.
 type Admission struct {
 	State    tuttiv1.TrustState
 	Families []string
+	// Unpair: the record is to go, and the client is to be told.
+	Unpair bool
+	// ReportEnd: pairing wants to know when the session ends.
+	ReportEnd bool
+	// Endpoint is what the client inherits from its persona, or nil.
+	Endpoint *tuttiv1.Endpoint
 }
 
 // Admit applies pairing's answer: the first time it makes the first
 // server/activate, later it adds and removes roles. now is house clock µs.
 func (m *Machine) Admit(a Admission, now int64) []Effect {
-	changed := !m.activated || a.State != m.trust
-	m.trust, m.allowed = a.State, a.Families
-	roles := m.wantRoles()
-	if m.activated && slices.Equal(roles, m.roles) {
-		if changed {
-			return []Effect{Changed{}}
-		}
+	switch {
+	case m.leaving:
 		return nil
+	case m.attempt.id != "":
+		return m.admitBeside(a, now)
+	}
+	changed := !m.activated || a.State != m.trust
+	m.trust, m.allowed, m.reportEnd = a.State, a.Families, a.ReportEnd
+	if a.Unpair && m.keys.category == longTerm {
+		return m.unpair(now)
 	}
 	var out []Effect
-	// Specification, server/activate: stream/end goes before the removal of the role.
+	switch {
+	case !m.activated || !slices.Equal(m.wantRoles(), m.roles):
+		out = m.transition(now, false)
+	case changed:
+		out = []Effect{Changed{}}
+	}
+	return append(out, m.setEndpoint(a.Endpoint)...)
+}
+
+// transition activates what is wanted now: at once, or as the first message after a
+// re-handshake.
+func (m *Machine) transition(now int64, rekey bool) []Effect {
+	roles := m.wantRoles()
+	var out []Effect
+	// Specification, server/activate: stream/end goes before the removal of the role,
+	// and before the re-handshake that precedes it.
 	if m.has(wire.RolePlayer) && wire.ActiveFamily(roles, wire.RolePlayer) == "" {
 		if m.stream != nil {
 			out = append(out, m.endNow())
@@ -177,8 +264,12 @@ func (m *Machine) Admit(a Admission, now int64) []Effect {
 	}
 	before := m.roles
 	m.roles, m.activated = roles, true
-	m.setActivities()
-	out = append(out, m.activate())
+	m.activities = m.wantActivities()
+	if rekey {
+		out = append(out, Rekey{Category: m.keys.category, Activate: m.activation()})
+	} else {
+		out = append(out, Send{m.activation()})
+	}
 	out = append(out, m.bringUpToDate(before, now)...)
 	switch {
 	case m.group == nil && m.groupWant != nil:
@@ -193,14 +284,20 @@ func (m *Machine) Admit(a Admission, now int64) []Effect {
 func (m *Machine) wantRoles() []string {
 	h := m.cfg.Hello
 	switch {
-	case m.cfg.Mismatch && m.trust == tuttiv1.TrustState_TRUST_STATE_CREDENTIAL_MISMATCH:
+	case m.leaving:
+		return []string{}
+	case m.keys.category != longTerm && m.trust == tuttiv1.TrustState_TRUST_STATE_CREDENTIAL_MISMATCH:
 		// Sentinel Fallback: no roles while the pairing record exists.
 		return []string{}
-	case m.cfg.Category != "lt" && !h.UnpairedAccess.Enabled:
-		// Not playback-capable: the client would have to close with pairing_required.
+	case m.keys.category != longTerm && !h.UnpairedAccess.Enabled:
+		// Not playback-capable, with or without pairing: the client would have to close
+		// with pairing_required.
 		return []string{}
 	}
 	return wire.ActivateRoles(Implemented(), h, func(family string) bool {
+		if family == familyPersona {
+			return m.takesRoster()
+		}
 		return slices.Contains(m.allowed, family)
 	})
 }
@@ -223,19 +320,42 @@ func (m *Machine) bringUpToDate(before []string, now int64) []Effect {
 	if added(wire.RoleController) && m.controller != nil {
 		out = append(out, Send{&wire.ServerState{Controller: m.controller}})
 	}
+	if added(familyPersona) {
+		m.roster.sent = 0
+		out = append(out, m.sendRoster()...)
+	}
 	return out
 }
 
-func (m *Machine) activate() Effect {
-	return Send{&wire.ServerActivate{Activities: slices.Clone(m.activities), ActiveRoles: slices.Clone(m.roles)}}
+func (m *Machine) activate() Effect { return Send{m.activation()} }
+
+func (m *Machine) activation() *wire.ServerActivate {
+	return &wire.ServerActivate{
+		Activities: slices.Clone(m.activities), ActiveRoles: slices.Clone(m.roles), Pairing: m.attempt.pairing,
+	}
 }
 
-// setActivities derives the minimal set and reports whether it changed.
-func (m *Machine) setActivities() bool {
+// wantActivities derives the minimal set.
+func (m *Machine) wantActivities() []string {
 	want := []string{}
 	if (m.stream != nil || m.draining) && m.has(wire.RolePlayer) {
 		want = append(want, wire.ActivityPlayback)
 	}
+	if m.attempt.pairing != nil {
+		want = append(want, wire.ActivityPairing)
+	}
+	return want
+}
+
+// setActivities derives the minimal set and reports whether it changed. While an
+// attempt runs it stands still: every server/activate ends the attempt or begins
+// another (specification, Entering and leaving pairing), and a stream is none of its
+// business.
+func (m *Machine) setActivities() bool {
+	if m.attempt.id != "" {
+		return false
+	}
+	want := m.wantActivities()
 	if m.activities != nil && slices.Equal(want, m.activities) {
 		return false
 	}
@@ -253,10 +373,17 @@ func (m *Machine) endNow() Effect {
 	return EndStream{Gen: m.gen}
 }
 
-// TrustChanged handles the event of the same name.
-func (m *Machine) TrustChanged(ev *tuttiv1.TrustChanged) []Effect {
-	if ev.GetDisconnect() {
+// TrustChanged handles the event of the same name. now is house clock µs.
+func (m *Machine) TrustChanged(ev *tuttiv1.TrustChanged, now int64) []Effect {
+	switch {
+	case ev.GetDisconnect() && ev.GetKind() == "forgotten" && m.keys.category == longTerm && m.activated:
+		return m.unpair(now)
+	case ev.GetDisconnect():
 		return []Effect{Close{Reason: ReasonTrust, Detail: ev.GetKind()}}
+	case m.attempt.id != "" && ev.GetKind() == "paired":
+		// The record stands before the session is keyed by it; the end of the attempt,
+		// which is on its way, asks again.
+		return nil
 	}
 	return []Effect{AskAdmission{}}
 }

@@ -80,7 +80,7 @@ func ready(t *testing.T) *Machine {
 	t.Helper()
 	m := New(Config{ClientID: "c", SessionID: "s", Hello: hello(), Category: "sn"})
 	expect(t, "first activation", m.Admit(all, 0), "activate [] [player@v1 metadata@v1 controller@v1]; presence")
-	expect(t, "client/state", m.Message(state(true), nil), "presence; report delay 20000 available true")
+	expect(t, "client/state", m.Message(state(true), nil, 0), "presence; report delay 20000 available true")
 	return m
 }
 
@@ -150,7 +150,7 @@ func TestActivationFollowsTrust(t *testing.T) {
 func TestRevocationEndsTheStreamFirst(t *testing.T) {
 	m := ready(t)
 	run(t, m, "start", start("g", "r", 1), "activate [playback] [player@v1 metadata@v1 controller@v1]; start g/r epoch 1; presence")
-	expect(t, "event", m.TrustChanged(&tuttiv1.TrustChanged{}), "machine.AskAdmission")
+	expect(t, "event", m.TrustChanged(&tuttiv1.TrustChanged{}, 1), "machine.AskAdmission")
 	none := Admission{State: tuttiv1.TrustState_TRUST_STATE_UNAPPROVED}
 	expect(t, "revoked", m.Admit(none, 0), "end at 0 drain false; activate [] []; group solo-c stopped; presence")
 	expect(t, "same again", m.Admit(none, 0), "")
@@ -158,9 +158,9 @@ func TestRevocationEndsTheStreamFirst(t *testing.T) {
 	// Back again: the old player state is stale until the client reports anew.
 	expect(t, "approved", m.Admit(all, 0), "activate [] [player@v1 metadata@v1 controller@v1]; presence")
 	refuse(t, m, "start before the fresh state", start("g", "r", 1), fault.Conflict)
-	m.Message(state(true), nil)
+	m.Message(state(true), nil, 0)
 	run(t, m, "start", start("g", "r", 1), "activate [playback] [player@v1 metadata@v1 controller@v1]; start g/r epoch 1; presence")
-	expect(t, "denied", m.TrustChanged(&tuttiv1.TrustChanged{Disconnect: true}), "close trust")
+	expect(t, "denied", m.TrustChanged(&tuttiv1.TrustChanged{Disconnect: true}, 1), "close trust")
 }
 
 func TestStreamLife(t *testing.T) {
@@ -268,7 +268,7 @@ func TestClientMessages(t *testing.T) {
 		"pairing outside an attempt": {&wire.ClientPairInit{}, "close protocol_error"},
 		"unavailable":                {&wire.ClientState{}, "presence; report delay 20000 available false"},
 	} {
-		got := strings.Join(strings.Fields(show(m.Message(c.msg, nil))), " ")
+		got := strings.Join(strings.Fields(show(m.Message(c.msg, nil, 0))), " ")
 		if got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
@@ -280,15 +280,15 @@ func TestFaultsOfInactiveRolesAreIgnored(t *testing.T) {
 	bad := func(role string) error {
 		return wire.RoleErrors{{Message: "client/state", Field: role + ".x", Role: role}}
 	}
-	if got := show(m.Message(state(true), bad("artwork"))); strings.Contains(got, "close") {
+	if got := show(m.Message(state(true), bad("artwork"), 0)); strings.Contains(got, "close") {
 		t.Errorf("inactive role: %s", got)
 	}
-	expect(t, "active role", m.Message(state(true), bad("player")), "close protocol_error")
-	expect(t, "a command's argument", m.Message(&wire.ClientCommand{}, bad("controller")), "")
+	expect(t, "active role", m.Message(state(true), bad("player"), 0), "close protocol_error")
+	expect(t, "a command's argument", m.Message(&wire.ClientCommand{}, bad("controller"), 0), "")
 	// An object of a role that is not active does not count as reported.
 	n := New(Config{Hello: hello(), Category: "sn"})
 	n.Admit(Admission{Families: []string{"metadata"}}, 0)
-	n.Message(state(true), nil)
+	n.Message(state(true), nil, 0)
 	var p tuttiv1.ClientPresence
 	n.Fill(&p)
 	if p.Player != nil || !p.GetAvailable() {
@@ -331,7 +331,7 @@ func FuzzMessage(f *testing.F) {
 		if msg == nil && err == nil {
 			t.Fatal("neither message nor error")
 		}
-		m.Message(msg, err)
+		m.Message(msg, err, 0)
 		m.Fill(&tuttiv1.ClientPresence{})
 	})
 }

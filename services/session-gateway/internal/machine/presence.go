@@ -11,7 +11,7 @@ import (
 func (m *Machine) Fill(p *tuttiv1.ClientPresence) {
 	h := m.cfg.Hello
 	p.ClientId, p.SessionId = m.cfg.ClientID, m.cfg.SessionID
-	p.PskCategory, p.CredentialMismatch = m.cfg.Category, m.cfg.Mismatch
+	p.PskCategory, p.CredentialMismatch = m.keys.category, m.keys.mismatch
 	p.Name = h.Name
 	p.DeviceInfo = DeviceInfo(h.DeviceInfo)
 	p.SupportedRoles = h.SupportedRoles

@@ -25,6 +25,9 @@ type Metrics struct {
 	CommandsDenied prometheus.Counter
 	Tapes          prometheus.Gauge
 	Refused        *prometheus.CounterVec // why: before the handshake
+	Rekeys         *prometheus.CounterVec // category of the new PSK
+	Relays         prometheus.Counter
+	ErrandsDropped prometheus.Counter
 }
 
 // Results of a handshake, the label "result".
@@ -72,11 +75,14 @@ func New(r prometheus.Registerer) *Metrics {
 		CommandsDenied: counter("session_commands_refused_total", "Session commands answered with an error."),
 		Tapes:          gauge("tapes", "Tapes held in memory."),
 		Refused:        vec("connections_refused_total", "Connections refused before their handshake.", "why"),
+		Rekeys:         vec("rehandshakes_total", "Re-handshakes on live sessions, by the category of the new PSK.", "category"),
+		Relays:         counter("pairing_relays_total", "Pairing messages of clients handed to their attempt."),
+		ErrandsDropped: counter("errands_dropped_total", "Reports to pairing given up, because too many waited or nobody answered."),
 	}
 	if r != nil {
 		r.MustRegister(m.Sessions, m.HalfOpen, m.Handshakes, m.HandshakeTime, m.Closes, m.Chunks, m.ChunksLate,
 			m.AudioBytes, m.BadTapeChunks, m.WriteStalls, m.OutboxHigh, m.ClockReplies, m.ClockDropped,
-			m.UnknownRoles, m.CommandsDenied, m.Tapes, m.Refused)
+			m.UnknownRoles, m.CommandsDenied, m.Tapes, m.Refused, m.Rekeys, m.Relays, m.ErrandsDropped)
 	}
 	return m
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/machine"
@@ -23,24 +24,33 @@ type input any
 type (
 	began         struct{}
 	clientMessage struct {
-		msg wire.Message
-		err error
+		msg       wire.Message
+		err       error
+		handshake uint64 // re-handshakes before it
 	}
 	clientBinary struct{ id byte }
 	command      struct {
 		cmd   *tuttiv1.SessionCommand
-		reply chan<- error
+		reply chan<- answer
+	}
+	// answer is what a command is answered with.
+	answer struct {
+		pairing *tuttiv1.PairingSession
+		err     error
 	}
 	trustChanged struct{ ev *tuttiv1.TrustChanged }
-	admitted     struct{ a machine.Admission }
-	streamEnded  struct{ gen uint64 }
-	drained      struct{ gen uint64 }
-	statusTick   struct{}
-	pingTick     struct{}
-	pong         struct{ rtt time.Duration }
-	forwarded    struct{}
-	overdueTick  struct{}
-	forceClose   struct{ machine.Close }
+	admitted     struct {
+		a         machine.Admission
+		handshake uint64 // that the question was asked under
+	}
+	streamEnded struct{ gen uint64 }
+	drained     struct{ gen uint64 }
+	statusTick  struct{}
+	pingTick    struct{}
+	pong        struct{ rtt time.Duration }
+	forwarded   struct{}
+	overdueTick struct{}
+	forceClose  struct{ machine.Close }
 )
 
 const (
@@ -65,6 +75,12 @@ type brain struct {
 	m    *machine.Machine
 
 	asking, askAgain bool // admission
+	keyring               // the PSK of the next re-handshake
+	rekeys           int  // re-handshakes in the control lane
+	fetching         bool // the credential is being asked for
+	relays           []relay
+	relaying         bool
+	unpaired         bool // server/unpair was written
 	forwards         []*tuttiv1.ClientCommand
 	forwarding       bool
 	pinging          bool
@@ -72,14 +88,18 @@ type brain struct {
 	ticking          bool
 	lastActivities   []string
 
-	pingTimer, statusTimer, closeTimer, overdueTimer func()
+	pingTimer, statusTimer, closeTimer, overdueTimer, rekeyTimer, limitTimer func()
 }
 
 func newBrain(s *Session) *brain {
-	return &brain{s: s, m: machine.New(machine.Config{
+	cfg := machine.Config{
 		ClientID: s.ClientID, SessionID: s.ID, Hello: s.o.Hello,
 		Category: string(s.o.Conn.Matched()), Mismatch: s.o.Conn.Mismatch(),
-	})}
+	}
+	if s.o.Conn.Matched() == noise.Sentinel {
+		cfg.KeyID = machine.SentinelKeyID()
+	}
+	return &brain{s: s, m: machine.New(cfg)}
 }
 
 // Handle implements actor.Handler.
@@ -89,26 +109,15 @@ func (b *brain) Handle(ctx context.Context, in input) error {
 	case began:
 		b.begin(now)
 	case clientMessage:
-		b.do(b.m.Message(in.msg, in.err))
+		b.do(b.m.Message(in.msg, in.err, in.handshake))
 	case clientBinary:
 		b.do(b.m.Binary(in.id))
 	case command:
-		effects, err := b.m.Command(in.cmd, now)
-		b.do(effects)
-		if err != nil {
-			s.d.Metrics.CommandsDenied.Inc()
-		}
-		in.reply <- err
+		b.command(in, now)
 	case trustChanged:
-		b.do(b.m.TrustChanged(in.ev))
+		b.do(b.m.TrustChanged(in.ev, now))
 	case admitted:
-		b.asking = false
-		b.do(b.m.Admit(in.a, now))
-		b.expect()
-		if b.askAgain {
-			b.askAgain = false
-			b.ask()
-		}
+		b.admitted(in, now)
 	case streamEnded:
 		b.do(b.m.StreamEnded(in.gen))
 	case drained:
@@ -126,8 +135,61 @@ func (b *brain) Handle(ctx context.Context, in input) error {
 		b.do(b.m.Overdue(now))
 	case forceClose:
 		s.Close(in.Close)
+	default:
+		b.handleTrust(in, now)
 	}
 	return nil
+}
+
+// handleTrust is Handle for pairing, keys and what else trust brings.
+func (b *brain) handleTrust(in input, now int64) {
+	switch in := in.(type) {
+	case rekeyTick:
+		b.rotate()
+	case credential:
+		b.credential(in, now)
+	case rekeyed:
+		b.rekeyed(in)
+	case relayed:
+		b.relayed(in, now)
+	case attemptLimit:
+		b.do(b.m.AttemptLost(in.id, "the attempt took too long", now))
+	case unpairWritten:
+		b.unpairWritten()
+	case rosterWritten:
+		b.s.report(tuttiv1.SessionEvent_SESSION_EVENT_ROSTER, in.seq)
+	case settingsChanged:
+		b.newSettings(now)
+	}
+}
+
+// command carries out what another service asks.
+func (b *brain) command(in command, now int64) {
+	if isPairing(in.cmd) {
+		b.pairing(in, now)
+		return
+	}
+	effects, err := b.m.Command(in.cmd, now)
+	b.do(effects)
+	if err != nil {
+		b.s.d.Metrics.CommandsDenied.Inc()
+	}
+	in.reply <- answer{err: err}
+}
+
+// admitted takes pairing's answer, unless the session was keyed anew meanwhile.
+func (b *brain) admitted(in admitted, now int64) {
+	b.asking = false
+	stale := in.handshake != b.m.Handshakes()
+	if !stale {
+		b.newSettings(now) // what could not be told in time
+		b.do(b.m.Admit(in.a, now))
+		b.expect()
+	}
+	if b.askAgain || stale && b.m.Attempt() == "" {
+		b.askAgain = false
+		b.ask()
+	}
 }
 
 // expect gives the stream service its time to tell the client what it is owed.
@@ -145,8 +207,10 @@ func (b *brain) begin(now int64) {
 	if s.o.Admission != nil {
 		a = *s.o.Admission
 	}
+	b.newSettings(now)
 	b.do(b.m.Admit(a, now))
 	b.expect()
+	b.rekeyIn(jittered(s.d.RekeyInterval))
 	if s.o.Admission == nil {
 		b.ask()
 	}
@@ -160,26 +224,59 @@ func (b *brain) begin(now int64) {
 
 // do carries out effects in their order.
 func (b *brain) do(effects []machine.Effect) {
-	s := b.s
 	for _, e := range effects {
-		switch e := e.(type) {
-		case machine.Forward:
-			b.forward(e.Command)
-		case machine.Changed:
-			b.changed(true)
-		case machine.AskAdmission:
-			b.ask()
-		case machine.Close:
-			b.close(e)
-		default:
-			b.note(e)
-			if !s.writer.push(e) {
-				s.Close(machine.Close{Reason: machine.ReasonOutboxFull})
-				return
-			}
-			b.high()
+		if !b.carryOut(e) {
+			return
 		}
 	}
+}
+
+// carryOut carries out one effect; false: the session is over.
+func (b *brain) carryOut(e machine.Effect) bool {
+	switch e := e.(type) {
+	case machine.Forward:
+		b.forward(e.Command)
+	case machine.Changed:
+		b.changed(true)
+	case machine.AskAdmission:
+		b.ask()
+	case machine.Close:
+		b.close(e)
+	case machine.Relay:
+		return b.relay(e)
+	case machine.LimitAttempt:
+		b.limit(e)
+	case machine.AttemptGone:
+		b.s.log.Warn("left pairing", "attempt", e.AttemptID, obs.KeyReason, e.Detail)
+		b.s.gone(e.AttemptID, "", e.Detail)
+	case machine.Restore:
+		b.fetch()
+	case machine.Rekey:
+		return b.rekey(e)
+	case machine.Unpairing:
+		return b.after(unpairWritten{})
+	case machine.RosterSent:
+		return b.after(rosterWritten{e.Seq})
+	default:
+		b.note(e)
+		return b.push(e)
+	}
+	return true
+}
+
+// push puts an item in the control lane; false: it is full and the session over.
+func (b *brain) push(o op) bool {
+	if !b.s.writer.push(o) {
+		b.s.Close(machine.Close{Reason: machine.ReasonOutboxFull})
+		return false
+	}
+	b.high()
+	return true
+}
+
+// after tells this actor in once everything before it was sent.
+func (b *brain) after(in input) bool {
+	return b.push(written{func(ctx context.Context) { b.s.tell(ctx, in) }})
 }
 
 // note logs the changes of state that an operator looks for.
@@ -187,11 +284,7 @@ func (b *brain) note(e machine.Effect) {
 	switch e := e.(type) {
 	case machine.Send:
 		if a, ok := e.Msg.(*wire.ServerActivate); ok {
-			b.s.log.Info("activated", "roles", a.ActiveRoles, "activities", a.Activities)
-			if len(a.ActiveRoles) > 0 && b.s.peer.Welcome != nil {
-				b.s.peer.Welcome()
-			}
-			b.lastActivities = a.Activities
+			b.activated(a)
 		}
 	case machine.StartStream:
 		b.s.log.Info("stream start", obs.KeyGroup, e.GroupID, "rendition", e.Rendition, "epoch", e.Epoch)
@@ -200,13 +293,23 @@ func (b *brain) note(e machine.Effect) {
 	}
 }
 
+// activated notes an activation that is sent, or about to be.
+func (b *brain) activated(a *wire.ServerActivate) {
+	b.s.log.Info("activated", "roles", a.ActiveRoles, "activities", a.Activities, "psk", b.m.Category())
+	if len(a.ActiveRoles) > 0 && b.s.peer.Welcome != nil {
+		b.s.peer.Welcome()
+	}
+	b.lastActivities = a.Activities
+}
+
 // high keeps the deepest control lane.
 func (b *brain) high() { b.s.d.depth.saw(b.s.writer.depth(), b.s.d.Metrics) }
 
 // close ends the session. What was said before an orderly end is sent first.
 func (b *brain) close(c machine.Close) {
 	s := b.s
-	if c.Reason == machine.ReasonTrust || c.Reason == machine.ReasonOperator {
+	switch c.Reason {
+	case machine.ReasonTrust, machine.ReasonOperator, machine.ReasonPairing:
 		if s.writer.push(finish{c}) {
 			b.closeTimer = b.later(flushTimeout, forceClose{c})
 			return
@@ -227,7 +330,7 @@ func (b *brain) Start(context.Context) error { return nil }
 // that the session did not ask for is a crash, and the session ends with it.
 func (b *brain) Close(context.Context) {
 	b.s.Close(machine.Close{Reason: machine.ReasonInternal, Detail: "the session's actor crashed"})
-	for _, cancel := range []func(){b.pingTimer, b.statusTimer, b.closeTimer, b.overdueTimer} {
+	for _, cancel := range []func(){b.pingTimer, b.statusTimer, b.closeTimer, b.overdueTimer, b.rekeyTimer, b.limitTimer} {
 		if cancel != nil {
 			cancel()
 		}
@@ -266,9 +369,14 @@ func (b *brain) ask() {
 		return
 	}
 	b.asking = true
+	handshake := b.m.Handshakes()
+	req := admitRequest(b.s.o.Conn, b.s.o.Hello, b.s.peer.Address)
+	req.Refresh, req.SessionId = true, b.s.ID
+	// The machine knows of re-handshakes that are still in the control lane.
+	req.PskCategory, req.CredentialMismatch = b.m.Category(), b.m.Mismatch()
 	b.s.spawn(func(ctx context.Context) {
-		if a, ok := b.s.admit(ctx); ok {
-			b.s.tell(ctx, admitted{a})
+		if a, ok := b.s.admit(ctx, req); ok {
+			b.s.tell(ctx, admitted{a, handshake})
 		}
 	})
 }
@@ -315,16 +423,16 @@ func (b *brain) ponged(rtt time.Duration) {
 
 // reply is the answer to a SessionCommand.
 func (s *Session) handle(ctx context.Context, cmd *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error) {
-	err, askErr := actor.Ask(ctx, s.ref, func(reply chan<- error) input { return command{cmd, reply} })
+	a, askErr := actor.Ask(ctx, s.ref, func(reply chan<- answer) input { return command{cmd, reply} })
 	switch {
 	case errors.Is(askErr, actor.ErrStopped):
 		return nil, fault.New(fault.Unavailable, "session %s of client %s has just ended", s.ID, s.ClientID)
 	case askErr != nil:
 		return nil, askErr
-	case err != nil:
-		return nil, err
+	case a.err != nil:
+		return nil, a.err
 	}
-	return &tuttiv1.SessionReply{SessionId: s.ID}, nil
+	return &tuttiv1.SessionReply{SessionId: s.ID, Pairing: a.pairing}, nil
 }
 
 // TrustChanged tells the session that pairing changed its mind. It fails when ctx

@@ -24,20 +24,25 @@ func (s *Session) spawn(f func(ctx context.Context)) {
 }
 
 // admit asks pairing what this live session may do, until it answers.
-func (s *Session) admit(ctx context.Context) (machine.Admission, bool) {
+func (s *Session) admit(ctx context.Context, req *tuttiv1.AdmitRequest) (machine.Admission, bool) {
 	const retryMin, retryMax = 250 * time.Millisecond, 5 * time.Second
 	for wait := retryMin; ctx.Err() == nil; wait = min(2*wait, retryMax) {
-		resp, err := s.d.Trust.Admit(ctx, admitRequest(s.o.Conn, s.o.Hello, s.peer.Address, true))
+		resp, err := s.d.Trust.Admit(ctx, req)
 		if err == nil {
-			return machine.Admission{State: resp.GetState(), Families: resp.GetAllowedFamilies()}, true
+			return admission(resp), true
 		}
 		s.log.Warn("pairing does not say what the client may do; asking again", obs.KeyErr, err)
-		select {
-		case <-ctx.Done():
-		case <-s.d.Clock.After(wait):
-		}
+		s.pause(ctx, wait)
 	}
 	return machine.Admission{}, false
+}
+
+// pause waits on the session's clock, or for the end of ctx.
+func (s *Session) pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-s.d.Clock.After(d):
+	}
 }
 
 // forward hands one client command to the stream service.

@@ -27,12 +27,20 @@ const (
 
 // Trust is what a session needs of the pairing service.
 type Trust interface {
-	Credential(ctx context.Context, clientID string) (noise.Credential, error)
+	// Credential is what keys the client's session, and the identity it knows the
+	// server by.
+	Credential(ctx context.Context, clientID string) (noise.Credential, *noise.PrivateKey, error)
+	// RecipientKey is what secrets for this gateway are sealed to; OpenPSK opens one.
+	RecipientKey() []byte
+	OpenPSK(sealed []byte) (noise.PSK, error)
+	// Forget drops what is remembered of a client whose PSK changes.
+	Forget(clientID string)
 	Admit(ctx context.Context, req *tuttiv1.AdmitRequest) (*tuttiv1.AdmitResponse, error)
 }
 
 // OpenConfig says how a connection is opened.
 type OpenConfig struct {
+	// Identity is presented to clients for which Trust names no other.
 	Identity  *noise.PrivateKey
 	Name      string
 	Languages []string
@@ -88,6 +96,7 @@ func Open(ctx context.Context, t channel.Transport, o OpenConfig) (*Opened, erro
 	var stage atomic.Value
 	stage.Store(channel.StageClientInit)
 	var claimed string
+	var identity *noise.PrivateKey
 	fail := func(err error) error {
 		return &OpenError{Stage: stage.Load().(string), ClientID: claimed, Err: err}
 	}
@@ -100,9 +109,12 @@ func Open(ctx context.Context, t channel.Transport, o OpenConfig) (*Opened, erro
 					return noise.Credential{}, err
 				}
 			}
-			return o.Trust.Credential(ctx, clientID)
+			cred, as, err := o.Trust.Credential(ctx, clientID)
+			identity = as
+			return cred, err
 		},
-		Timeout: o.Timeout, MaxMessage: o.MaxMessage, Implements: implements,
+		IdentityFor: func(string) *noise.PrivateKey { return identity },
+		Timeout:     o.Timeout, MaxMessage: o.MaxMessage, Implements: implements,
 		Stage: func(s string) { stage.Store(s) },
 	})
 	if err != nil {
@@ -120,13 +132,14 @@ func Open(ctx context.Context, t channel.Transport, o OpenConfig) (*Opened, erro
 	}
 	out := &Opened{Conn: conn, Hello: hello}
 	stage.Store(stageAdmit)
-	resp, err := o.Trust.Admit(ctx, admitRequest(conn, hello, o.Address, false))
+	resp, err := o.Trust.Admit(ctx, admitRequest(conn, hello, o.Address))
 	if ctx.Err() != nil {
 		_ = conn.CloseNow()
 		return nil, fail(ctx.Err())
 	}
 	if err == nil {
-		out.Admission = &machine.Admission{State: resp.GetState(), Families: resp.GetAllowedFamilies()}
+		a := admission(resp)
+		out.Admission = &a
 	}
 	return out, nil
 }
@@ -167,10 +180,17 @@ func greet(ctx context.Context, conn *channel.Conn, o OpenConfig) (*wire.ClientH
 	return nil, fmt.Errorf("%q in place of client/hello", msg.Type())
 }
 
-func admitRequest(conn *channel.Conn, h *wire.ClientHello, address string, refresh bool) *tuttiv1.AdmitRequest {
+func admitRequest(conn *channel.Conn, h *wire.ClientHello, address string) *tuttiv1.AdmitRequest {
 	return &tuttiv1.AdmitRequest{
 		ClientId: conn.Peer(), PskCategory: string(conn.Matched()), CredentialMismatch: conn.Mismatch(),
 		Name: h.Name, DeviceInfo: machine.DeviceInfo(h.DeviceInfo), Address: address,
-		SupportedRoles: h.SupportedRoles, UnpairedAccess: h.UnpairedAccess.Enabled, Refresh: refresh,
+		SupportedRoles: h.SupportedRoles, UnpairedAccess: h.UnpairedAccess.Enabled,
+	}
+}
+
+func admission(r *tuttiv1.AdmitResponse) machine.Admission {
+	return machine.Admission{
+		State: r.GetState(), Families: r.GetAllowedFamilies(),
+		Unpair: r.GetUnpair(), ReportEnd: r.GetReportEnd(), Endpoint: r.GetEndpoint(),
 	}
 }

@@ -70,6 +70,13 @@ type Deps struct {
 	// StatusInterval is how often a streaming session's figures go to presence: a
 	// function, so that it can stretch as sessions become many.
 	StatusInterval func() time.Duration
+	// RekeyInterval is the time between rotations of a session's keys; 0: never.
+	RekeyInterval time.Duration
+	// Settings are the deployment's, as they are now.
+	Settings func() *tuttiv1.ServerSettings
+	// Errand runs f beside the sessions; what a session has to say after its end is
+	// said there. f ends soon after its ctx.
+	Errand func(f func(ctx context.Context))
 
 	depth highMark
 }
@@ -224,6 +231,7 @@ func (s *Session) finish() {
 		defer cancel()
 		s.entry.Close(ctx, p)
 	}
+	s.lastWords()
 	s.log.Info("session ended", obs.KeyReason, string(s.cause.Reason), "detail", s.cause.Detail,
 		"lived", s.ended.Lived.Round(time.Millisecond).String())
 }
@@ -269,7 +277,7 @@ func (s *Session) read() {
 			s.lastTime.Store(s.d.Clock.Now().UnixMicro())
 			continue
 		}
-		s.tell(s.ctx, clientMessage{msg, err})
+		s.tell(s.ctx, clientMessage{msg, err, s.o.Conn.Rehandshakes()})
 	}
 }
 
@@ -281,6 +289,11 @@ func (s *Session) readFailed(err error) {
 		case <-s.closing:
 		case <-s.d.Clock.After(causeTimeout):
 		}
+	}
+	if category := s.writer.rekeying.Load(); category != nil {
+		// The client's answer to Noise message 1 was to go, or nonsense.
+		s.Close((&rekeyError{*category, err}).cause())
+		return
 	}
 	s.Close(readCause(err))
 }
@@ -316,7 +329,12 @@ func (s *Session) write() {
 		s.Close(machine.Close{Reason: machine.ReasonWriteDeadline, Detail: "the client does not read what it is sent"})
 	default:
 		var encode *wire.EncodeError
-		if errors.As(err, &encode) {
+		var rekey *rekeyError
+		switch {
+		case errors.As(err, &rekey):
+			s.Close(rekey.cause())
+			return
+		case errors.As(err, &encode):
 			s.log.Error("message cannot be encoded", obs.KeyErr, err)
 			s.Close(machine.Close{Reason: machine.ReasonInternal, Detail: err.Error()})
 			return

@@ -10,6 +10,7 @@ import (
 	"github.com/jonboulle/clockwork"
 
 	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/machine"
@@ -37,7 +38,12 @@ type outbound interface {
 	WriteMessage(ctx context.Context, id byte, payload []byte) error
 	WritePlain(ctx context.Context, plain []byte) error
 	WriteStamped(ctx context.Context, build func(dst []byte) []byte) error
+	Rehandshake(ctx context.Context, cred noise.Credential, activate func() ([]byte, error)) error
 }
+
+// op is one item of the control lane: an effect of the machine, or a finish, a rekey,
+// a written.
+type op any
 
 // writer is the only one that sends on a connection. It has three lanes, in this
 // priority: clock replies, control messages, audio. (Artwork parts will be the
@@ -60,7 +66,7 @@ type writer struct {
 	urgent atomic.Bool // asks or ops may hold something: spares the hot path the lock
 	mu     sync.Mutex
 	asks   []timeAsk
-	ops    []machine.Effect
+	ops    []op
 	status status
 
 	// The loop's own.
@@ -78,6 +84,8 @@ type writer struct {
 	last      machine.Close // of finish
 	counted   pump.Stats    // reported to the metrics already
 	statusAt  int64
+
+	rekeying atomic.Pointer[noise.Category] // set while a re-handshake is under way, and after one failed
 }
 
 type timeAsk struct{ transmitted, received int64 }
@@ -125,7 +133,7 @@ func (w *writer) askTime(transmitted, received int64) {
 
 // push puts an effect in the control lane; false: the lane is full. It never waits.
 // Of reports in a row the newest counts: a client that reports often fills nothing.
-func (w *writer) push(op machine.Effect) bool {
+func (w *writer) push(op op) bool {
 	w.mu.Lock()
 	n := len(w.ops)
 	ok := n < maxControl
@@ -141,7 +149,7 @@ func (w *writer) push(op machine.Effect) bool {
 	return ok
 }
 
-func isReport(op machine.Effect) bool {
+func isReport(op op) bool {
 	_, ok := op.(machine.Report)
 	return ok
 }
@@ -165,6 +173,7 @@ func (w *writer) Status() status {
 // closes the connection, and then the next write fails.
 func (w *writer) run(ctx context.Context) error {
 	defer w.letGo()
+	defer w.forgetKeys()
 	timer := w.clock.NewTimer(time.Hour)
 	defer timer.Stop()
 	done := ctx.Done()
@@ -175,7 +184,7 @@ func (w *writer) run(ctx context.Context) error {
 			// The connection's own error may be the reader's, which saw the socket
 			// close first; the time that passed tells the cause. The socket's deadline
 			// is exact to an eighth.
-			if took := w.house.NowMicros() - now; took >= w.stall {
+			if took := w.house.NowMicros() - now; took >= w.stall && w.rekeying.Load() == nil {
 				return errStalled
 			}
 			return err
@@ -233,7 +242,7 @@ func (w *writer) step(ctx context.Context, now int64) (until int64, worked bool,
 // express sends one item of the lanes before audio.
 func (w *writer) express(ctx context.Context) (worked bool, err error) {
 	w.mu.Lock()
-	ask, op := timeAsk{}, machine.Effect(nil)
+	ask, op := timeAsk{}, op(nil)
 	switch {
 	case len(w.asks) > 0:
 		ask = w.asks[0]
@@ -315,7 +324,7 @@ func (w *writer) stamped(ctx context.Context, build func(now int64) wire.Message
 }
 
 // do carries out one item of the control lane.
-func (w *writer) do(ctx context.Context, op machine.Effect) error {
+func (w *writer) do(ctx context.Context, op op) error {
 	defer func() { w.refresh(w.house.NowMicros(), true) }()
 	switch op := op.(type) {
 	case machine.Send:
@@ -341,6 +350,10 @@ func (w *writer) do(ctx context.Context, op machine.Effect) error {
 	case machine.Report:
 		w.pump.SetTiming(op.Timing, w.house.NowMicros())
 		w.available = op.Available
+	case rekey:
+		return w.rehandshake(ctx, op)
+	case written:
+		op.then(ctx)
 	case finish:
 		w.last = op.Close
 		return errFinished

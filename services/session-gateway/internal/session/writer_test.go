@@ -75,6 +75,15 @@ func (l *wireLog) WritePlain(ctx context.Context, _ []byte) error {
 	return nil
 }
 
+func (l *wireLog) Rehandshake(_ context.Context, _ noise.Credential, activate func() ([]byte, error)) error {
+	l.add("re-handshake")
+	body, err := activate()
+	if err == nil {
+		l.json(body)
+	}
+	return err
+}
+
 func (l *wireLog) all() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -303,6 +312,9 @@ type discard struct{}
 func (discard) WriteJSON(context.Context, []byte) error          { return nil }
 func (discard) WriteMessage(context.Context, byte, []byte) error { return nil }
 func (discard) WritePlain(context.Context, []byte) error         { return nil }
+func (discard) Rehandshake(context.Context, noise.Credential, func() ([]byte, error)) error {
+	return nil
+}
 func (discard) WriteStamped(_ context.Context, build func([]byte) []byte) error {
 	build(nil)
 	return nil

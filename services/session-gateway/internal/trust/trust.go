@@ -56,6 +56,9 @@ type Client struct {
 	pub, priv *[32]byte
 
 	mu       sync.Mutex
+	keys     map[string]*noise.PrivateKey // the server's identities by server_id
+	current  string                       // server_id of the present one
+	expected string                       // what the settings say it is; "" before they say
 	memory   map[string]*memory
 	lostAt   time.Time // when the bus was found lost; zero while it is healthy
 	forgotAt uint64    // counts Forget and ForgetAll: answers asked before are not remembered
@@ -64,6 +67,7 @@ type Client struct {
 type memory struct {
 	at    time.Time
 	cred  noise.Credential
+	as    string // server_id to present; "" the current one
 	admit *tuttiv1.AdmitResponse
 	asked *tuttiv1.AdmitRequest
 }
@@ -74,50 +78,24 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trust: draw the instance key: %w", err)
 	}
-	return &Client{o: o, pub: pub, priv: priv, memory: map[string]*memory{}}, nil
+	return &Client{o: o, pub: pub, priv: priv, keys: map[string]*noise.PrivateKey{}, memory: map[string]*memory{}}, nil
 }
 
-// Identity asks for the deployment's identity until pairing answers or ctx ends.
-func (c *Client) Identity(ctx context.Context) (*noise.PrivateKey, error) {
-	const retryMin, retryMax = 100 * time.Millisecond, 2 * time.Second
-	for wait := retryMin; ; wait = min(2*wait, retryMax) {
-		key, err := c.identity(ctx)
-		if err == nil {
-			return key, nil
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		c.o.Log.Info("waiting for the server's identity from pairing", obs.KeyErr, err)
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-c.o.Clock.After(wait):
-		}
-	}
-}
+// RecipientKey is the public key that secrets for this instance are sealed to.
+func (c *Client) RecipientKey() []byte { return c.pub[:] }
 
-func (c *Client) identity(ctx context.Context) (*noise.PrivateKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	var resp tuttiv1.IdentityResponse
-	req := &tuttiv1.IdentityRequest{RecipientKey: c.pub[:], InstanceId: c.o.InstanceID}
-	if err := c.o.Bus.Request(ctx, subject.PairingIdentity, req, &resp); err != nil {
-		return nil, fmt.Errorf("trust: ask for the identity: %w", err)
-	}
-	raw, err := c.unseal(resp.GetSealedPrivateKey())
+// OpenPSK opens a PSK that is sealed to RecipientKey. The caller wipes it.
+func (c *Client) OpenPSK(sealed []byte) (noise.PSK, error) {
+	raw, err := c.unseal(sealed)
 	if err != nil {
-		return nil, fmt.Errorf("trust: identity: %w", err)
+		return noise.PSK{}, fmt.Errorf("trust: PSK: %w", err)
 	}
 	defer clear(raw)
-	key, err := noise.NewPrivateKey(raw)
+	psk, err := noise.NewPSK(raw)
 	if err != nil {
-		return nil, fmt.Errorf("trust: identity: %w", err)
+		return noise.PSK{}, fmt.Errorf("trust: PSK: %w", err)
 	}
-	if key.Public().ID() != resp.GetServerId() {
-		return nil, errors.New("trust: identity: the key is not the one of the server_id beside it")
-	}
-	return key, nil
+	return psk, nil
 }
 
 func (c *Client) unseal(sealed []byte) ([]byte, error) {
@@ -128,25 +106,31 @@ func (c *Client) unseal(sealed []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// Credential returns what to reference in Noise message 1 for a client.
-func (c *Client) Credential(ctx context.Context, clientID string) (noise.Credential, error) {
+// Credential returns what to reference in Noise message 1 for a client, and the
+// identity to present to it.
+func (c *Client) Credential(ctx context.Context, clientID string) (noise.Credential, *noise.PrivateKey, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	mark := c.mark()
 	var resp tuttiv1.CredentialResponse
 	req := &tuttiv1.CredentialRequest{ClientId: clientID, RecipientKey: c.pub[:], InstanceId: c.o.InstanceID}
 	if err := c.o.Bus.Request(ctx, subject.PairingCredential, req, &resp); err != nil {
-		if m := c.recall(clientID, err); m != nil {
-			return m.cred, nil
+		if m := c.recall(clientID, err); m != nil && !m.cred.PSK.IsZero() {
+			key, err := c.key(ctx, m.as)
+			return m.cred, key, err
 		}
-		return noise.Credential{}, fmt.Errorf("trust: ask for the credential: %w", err)
+		return noise.Credential{}, nil, fmt.Errorf("trust: ask for the credential: %w", err)
 	}
 	cred, err := c.credential(&resp)
 	if err != nil {
-		return noise.Credential{}, err
+		return noise.Credential{}, nil, err
 	}
-	c.remember(clientID, mark, func(m *memory) { m.cred, m.admit = cred, nil })
-	return cred, nil
+	key, err := c.key(ctx, resp.GetServerId())
+	if err != nil {
+		return noise.Credential{}, nil, err
+	}
+	c.remember(clientID, mark, func(m *memory) { m.cred, m.as, m.admit = cred, resp.GetServerId(), nil })
+	return cred, key, nil
 }
 
 func (c *Client) credential(resp *tuttiv1.CredentialResponse) (noise.Credential, error) {
@@ -157,14 +141,9 @@ func (c *Client) credential(resp *tuttiv1.CredentialResponse) (noise.Credential,
 	if !cat.Valid() {
 		return noise.Credential{}, errors.New("trust: pairing answered with an unknown credential category")
 	}
-	raw, err := c.unseal(resp.GetSealedPsk())
+	psk, err := c.OpenPSK(resp.GetSealedPsk())
 	if err != nil {
-		return noise.Credential{}, fmt.Errorf("trust: credential: %w", err)
-	}
-	defer clear(raw)
-	psk, err := noise.NewPSK(raw)
-	if err != nil {
-		return noise.Credential{}, fmt.Errorf("trust: credential: %w", err)
+		return noise.Credential{}, err
 	}
 	return noise.Credential{PSK: psk, Category: cat}, nil
 }

@@ -132,31 +132,31 @@ func TestIdentity(t *testing.T) {
 func TestCredentialFromPairingAndFromMemory(t *testing.T) {
 	c, f, clock := setup(t)
 	f.psk, _ = noise.GeneratePSK(nil)
-	cred, err := c.Credential(t.Context(), "dev")
+	cred, _, err := c.Credential(t.Context(), "dev")
 	if err != nil || cred.Category != noise.LongTerm || !cred.PSK.Equal(f.psk) {
 		t.Fatalf("credential %v, %v", cred.Category, err)
 	}
 	f.away = away
-	if cred, err := c.Credential(t.Context(), "dev"); err != nil || !cred.PSK.Equal(f.psk) {
+	if cred, _, err := c.Credential(t.Context(), "dev"); err != nil || !cred.PSK.Equal(f.psk) {
 		t.Errorf("from memory: %v", err)
 	}
-	if _, err := c.Credential(t.Context(), "stranger"); err == nil {
+	if _, _, err := c.Credential(t.Context(), "stranger"); err == nil {
 		t.Error("a stranger got a credential while pairing is away")
 	}
 	f.away = fault.New(fault.Internal, "broken")
-	if _, err := c.Credential(t.Context(), "dev"); err == nil {
+	if _, _, err := c.Credential(t.Context(), "dev"); err == nil {
 		t.Error("memory must not stand in for an answer that is an error")
 	}
 	f.away = away
 	clock.Advance(11 * time.Minute)
-	if _, err := c.Credential(t.Context(), "dev"); err == nil {
+	if _, _, err := c.Credential(t.Context(), "dev"); err == nil {
 		t.Error("remembered beyond the bound")
 	}
 }
 
 func TestForgetting(t *testing.T) {
 	c, f, clock := setup(t)
-	ask := func() error { _, err := c.Credential(t.Context(), "dev"); return err }
+	ask := func() error { _, _, err := c.Credential(t.Context(), "dev"); return err }
 	if err := ask(); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ type device struct {
 	suite noise.Suite
 	hello *wire.ClientHello
 	psk   noise.PSK // its long-term record, if any
+	pair  pairer
 
 	conn   *channel.Conn
 	cancel context.CancelFunc
@@ -93,8 +94,13 @@ func (d *device) clientConfig() channel.ClientConfig {
 	return channel.ClientConfig{
 		Identity: d.key, Suite: d.suite,
 		Candidates: func(_, pskID string, cat noise.Category) (noise.PSK, bool, error) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
 			if cat == noise.LongTerm && !d.psk.IsZero() && d.psk.ID() == pskID {
 				return d.psk, true, nil
+			}
+			if cat == noise.Pairing && !d.pair.token.IsZero() && d.pair.token.ID() == pskID {
+				return d.pair.token, true, nil
 			}
 			return noise.PSK{}, false, nil
 		},
@@ -206,6 +212,7 @@ func (d *device) read(ctx context.Context, conn *channel.Conn) {
 		}
 		first = false
 		d.message(m)
+		d.pairing(m)
 	}
 }
 
@@ -226,6 +233,7 @@ func (d *device) message(m wire.Message) {
 	answer := false
 	switch m := m.(type) {
 	case *wire.ServerActivate:
+		d.judge(m)
 		if d.started && wire.ActiveFamily(m.ActiveRoles, "player") == "" {
 			d.faultLocked("player role removed without stream/end")
 		}

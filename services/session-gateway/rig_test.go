@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -155,6 +157,9 @@ type pairingFake struct {
 	of       map[string]*tuttiv1.AdmitResponse
 	psk      map[string]noise.PSK
 	asked    []*tuttiv1.AdmitRequest
+	reports  []*tuttiv1.SessionReport
+	former   []*noise.PrivateKey
+	as       map[string]string // server_id to present
 	stops    func()
 }
 
@@ -168,6 +173,7 @@ func startPairing(t testing.TB, b *bus.Conn) *pairingFake {
 		t: t, b: b, key: key, state: tuttiv1.TrustState_TRUST_STATE_APPROVED,
 		families: []string{"player", "metadata", "controller"},
 		of:       map[string]*tuttiv1.AdmitResponse{}, psk: map[string]noise.PSK{},
+		as: map[string]string{},
 	}
 	p.start()
 	return p
@@ -183,6 +189,7 @@ func (p *pairingFake) start() {
 		bus.Handle(svc, subject.PairingIdentity, p.identity),
 		bus.Handle(svc, subject.PairingCredential, p.credential),
 		bus.Handle(svc, subject.PairingAdmit, p.admit),
+		bus.Handle(svc, subject.PairingReport, p.report),
 	} {
 		if err != nil {
 			p.t.Fatal(err)
@@ -200,18 +207,69 @@ func seal(secret, recipient []byte) ([]byte, error) {
 
 func (p *pairingFake) identity(_ context.Context, req *tuttiv1.IdentityRequest) (*tuttiv1.IdentityResponse, error) {
 	sealed, err := seal(p.key.Bytes(), req.GetRecipientKey())
-	return &tuttiv1.IdentityResponse{ServerId: p.key.Public().ID(), SealedPrivateKey: sealed}, err
+	resp := &tuttiv1.IdentityResponse{ServerId: p.key.Public().ID(), SealedPrivateKey: sealed}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, key := range p.former {
+		sealed, failed := seal(key.Bytes(), req.GetRecipientKey())
+		resp.Former = append(resp.Former, &tuttiv1.SealedIdentity{ServerId: key.Public().ID(), SealedPrivateKey: sealed})
+		err = errors.Join(err, failed)
+	}
+	return resp, err
+}
+
+func (p *pairingFake) report(_ context.Context, r *tuttiv1.SessionReport) (*tuttiv1.Empty, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reports = append(p.reports, r)
+	return &tuttiv1.Empty{}, nil
+}
+
+// waitReport waits for a report of this kind.
+func (p *pairingFake) waitReport(client string, event tuttiv1.SessionEvent) *tuttiv1.SessionReport {
+	p.t.Helper()
+	var found *tuttiv1.SessionReport
+	eventually(p.t, func() string {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, r := range p.reports {
+			if r.GetClientId() == client && r.GetEvent() == event {
+				found = r
+				return ""
+			}
+		}
+		return fmt.Sprintf("no report %v among %v", event, p.reports)
+	})
+	return found
+}
+
+// say answers one client's admission like this from now on, and announces a change.
+func (p *pairingFake) say(client, kind string, a *tuttiv1.AdmitResponse) {
+	p.t.Helper()
+	p.mu.Lock()
+	p.of[client] = a
+	p.mu.Unlock()
+	if kind == "" {
+		return
+	}
+	err := p.b.PublishEvent(p.t.Context(), subject.EventTrust(client), &tuttiv1.TrustChanged{
+		ClientId: client, State: a.GetState(), Kind: kind,
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 func (p *pairingFake) credential(_ context.Context, req *tuttiv1.CredentialRequest) (*tuttiv1.CredentialResponse, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	psk, ok := p.psk[req.GetClientId()]
+	as := p.as[req.GetClientId()]
 	if !ok {
-		return &tuttiv1.CredentialResponse{Category: "sn"}, nil
+		return &tuttiv1.CredentialResponse{Category: "sn", ServerId: as}, nil
 	}
 	sealed, err := seal(psk.Bytes(), req.GetRecipientKey())
-	return &tuttiv1.CredentialResponse{Category: "lt", SealedPsk: sealed}, err
+	return &tuttiv1.CredentialResponse{Category: "lt", SealedPsk: sealed, ServerId: as}, err
 }
 
 func (p *pairingFake) admit(_ context.Context, req *tuttiv1.AdmitRequest) (*tuttiv1.AdmitResponse, error) {

@@ -26,9 +26,10 @@ type device struct {
 	psk   noise.PSK // its long-term record, if any
 	pair  pairer
 
-	conn   *channel.Conn
-	cancel context.CancelFunc
-	done   chan struct{}
+	obeysUnpair bool
+	conn        *channel.Conn
+	cancel      context.CancelFunc
+	done        chan struct{}
 
 	opened  atomic.Int64
 	mu      sync.Mutex
@@ -230,7 +231,7 @@ func (d *device) faultLocked(format string, a ...any) {
 func (d *device) message(m wire.Message) {
 	d.mu.Lock()
 	d.log = append(d.log, m)
-	answer := false
+	answer, leave := false, false
 	switch m := m.(type) {
 	case *wire.ServerActivate:
 		d.judge(m)
@@ -257,6 +258,11 @@ func (d *device) message(m wire.Message) {
 			d.faultLocked("stream/end without a stream")
 		}
 		d.started, d.since = false, len(d.chunks)
+	case *wire.ServerUnpair:
+		if d.conn.Matched() != noise.LongTerm {
+			d.faultLocked("server/unpair on an unpaired session")
+		}
+		leave = d.obeysUnpair
 	case *wire.ServerState:
 		if m.Metadata != nil && wire.ActiveFamily(d.active, "metadata") == "" {
 			d.faultLocked("metadata without the role")
@@ -265,6 +271,12 @@ func (d *device) message(m wire.Message) {
 	d.mu.Unlock()
 	if answer {
 		d.sendState()
+	}
+	if leave {
+		d.mu.Lock()
+		d.psk = noise.PSK{}
+		d.mu.Unlock()
+		d.send(&wire.ClientGoodbye{Reason: wire.GoodbyeUnpaired})
 	}
 }
 

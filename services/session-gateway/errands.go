@@ -33,13 +33,13 @@ func newErrands(m *metrics.Metrics) *errands {
 }
 
 // run runs f, whose ctx ends when the gateway is gone. Above the bound, and after the
-// end, f is not run and counted.
-func (e *errands) run(f func(ctx context.Context)) {
+// end, f is not run, and counted.
+func (e *errands) run(f func(ctx context.Context)) bool {
 	select {
 	case e.places <- struct{}{}:
 	default:
 		e.m.ErrandsDropped.Inc()
-		return
+		return false
 	}
 	started := e.crew.Go(func() {
 		defer func() { <-e.places }()
@@ -49,6 +49,7 @@ func (e *errands) run(f func(ctx context.Context)) {
 		<-e.places
 		e.m.ErrandsDropped.Inc()
 	}
+	return started
 }
 
 // stop gives errands a moment, then ends them and waits.

@@ -213,6 +213,32 @@ func TestLostAttemptRestoresThePairedSession(t *testing.T) {
 	d.clean()
 }
 
+// What a device says before it closes the connection reaches the attempt, in order and
+// before the news of the end.
+func TestLastWordsOfADeviceReachTheAttempt(t *testing.T) {
+	r := newRig(t)
+	s := r.withSealing()
+	d := newDevice(r, pairable(wire.MethodDynamicCode), silent).join(r)
+	a := r.attempt(d, s, "a1")
+	a.mustBegin(wire.MethodDynamicCode, wire.FormatDigits)
+	a.mu.Lock() // the attempt is slow
+	d.send(&wire.ClientPairPending{PairingIndex: 1, Message: "wait"})
+	d.send(&wire.ClientPairPending{PairingIndex: 1, Message: "wait more"})
+	d.send(&wire.PairAbort{Reason: wire.AbortConcurrentAttempt})
+	d.cancel()
+	d.waitEnd()
+	r.waitConnected(d, false)
+	if len(a.gone) > 0 {
+		t.Error("the end was told before the messages")
+	}
+	a.mu.Unlock()
+	a.waitGone()
+	want := []string{wire.TypeClientPairPending, wire.TypeClientPairPending, wire.TypePairAbort}
+	if got := a.relayed(); !slices.Equal(got, want) {
+		t.Errorf("relayed %v, want %v", got, want)
+	}
+}
+
 func TestSessionThatEndsTellsItsAttempt(t *testing.T) {
 	r := newRig(t)
 	s := r.withSealing()

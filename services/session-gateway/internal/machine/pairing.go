@@ -14,6 +14,10 @@ import (
 // entering and leaving pairing, and which of the client's messages belong to it
 // (docs/adr/0014). Whoever calls opens sealed PSKs and tells their psk_id only.
 
+// maxAttempt bounds an attempt whatever it asks for: the one who would end it may be
+// gone.
+const maxAttempt = 30 * time.Minute
+
 // keyState is what keys the session, as far as the rules of activations go. It runs
 // ahead of the connection by the re-handshakes that the writer has not done yet.
 type keyState struct {
@@ -103,11 +107,11 @@ func (m *Machine) pairingBegin(b *tuttiv1.PairingBegin, keyID string, now int64)
 	m.trust, m.allowed = b.GetState(), b.GetAllowedFamilies()
 	m.attempt = attempt{id: b.GetAttemptId(), pairing: &wire.ActivatePairing{Method: b.GetMethod(), Format: b.GetFormat()}}
 	m.keys.index++
-	out := m.transition(now, rekey)
-	if ms := b.GetLimitMs(); ms > 0 {
-		out = append(out, LimitAttempt{AttemptID: m.attempt.id, After: time.Duration(ms) * time.Millisecond})
+	limit := time.Duration(b.GetLimitMs()) * time.Millisecond
+	if limit <= 0 || limit > maxAttempt {
+		limit = maxAttempt
 	}
-	return out, nil
+	return append(m.transition(now, rekey), LimitAttempt{AttemptID: m.attempt.id, After: limit}), nil
 }
 
 // permits applies the rule that pairing_psk goes with the pairing PSK and with nothing

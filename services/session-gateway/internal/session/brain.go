@@ -49,6 +49,7 @@ type (
 	pingTick    struct{}
 	pong        struct{ rtt time.Duration }
 	forwarded   struct{}
+	settled     struct{ reply chan<- struct{} }
 	overdueTick struct{}
 	forceClose  struct{ machine.Close }
 )
@@ -79,8 +80,8 @@ type brain struct {
 	rekeys           int  // re-handshakes in the control lane
 	fetching         bool // the credential is being asked for
 	relays           []relay
-	relaying         bool
-	unpaired         bool // server/unpair was written
+	relaying         chan struct{} // closed when the relay under way is through; nil: none
+	unpaired         bool          // server/unpair was written
 	forwards         []*tuttiv1.ClientCommand
 	forwarding       bool
 	pinging          bool
@@ -135,6 +136,8 @@ func (b *brain) Handle(ctx context.Context, in input) error {
 		b.do(b.m.Overdue(now))
 	case forceClose:
 		s.Close(in.Close)
+	case settled:
+		in.reply <- struct{}{}
 	default:
 		b.handleTrust(in, now)
 	}
@@ -248,7 +251,7 @@ func (b *brain) carryOut(e machine.Effect) bool {
 		b.limit(e)
 	case machine.AttemptGone:
 		b.s.log.Warn("left pairing", "attempt", e.AttemptID, obs.KeyReason, e.Detail)
-		b.s.gone(e.AttemptID, "", e.Detail)
+		b.s.d.Errand(func(ctx context.Context) { b.s.gone(ctx, e.AttemptID, "", e.Detail) })
 	case machine.Restore:
 		b.fetch()
 	case machine.Rekey:

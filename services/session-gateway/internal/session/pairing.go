@@ -138,8 +138,10 @@ func (b *brain) relay(e machine.Relay) bool {
 	return true
 }
 
+// relayNext hands over the next message. It is no matter of the session's life: what a
+// client says before it closes the connection still counts.
 func (b *brain) relayNext() {
-	if b.relaying || len(b.relays) == 0 {
+	if b.relaying != nil || len(b.relays) == 0 {
 		return
 	}
 	r := b.relays[0]
@@ -148,14 +150,23 @@ func (b *brain) relayNext() {
 		b.relayNext() // its attempt is over
 		return
 	}
-	b.relaying = true
 	b.s.d.Metrics.Relays.Inc()
-	b.s.spawn(func(ctx context.Context) { b.s.tell(ctx, relayed{r.attemptID, b.s.relay(ctx, r)}) })
+	done := make(chan struct{})
+	b.relaying = done
+	started := b.s.d.Errand(func(ctx context.Context) {
+		err := b.s.relay(ctx, r)
+		close(done)
+		b.s.tell(ctx, relayed{r.attemptID, err})
+	})
+	if !started {
+		b.relaying = nil
+		b.do(b.m.AttemptLost(r.attemptID, "the gateway is too busy to carry the device's messages", b.s.d.House.NowMicros()))
+	}
 }
 
 // relayed goes on with the next message, or leaves an attempt that nobody runs.
 func (b *brain) relayed(in relayed, now int64) {
-	b.relaying = false
+	b.relaying = nil
 	if in.err != nil {
 		b.do(b.m.AttemptLost(in.attemptID, "the attempt does not take the device's messages: "+in.err.Error(), now))
 	}

@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/tutti-audio/tutti/sendspin/channel"
 	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 
@@ -32,12 +34,18 @@ type rekeyError struct {
 	err      error
 }
 
-// Error says what the device probably lacks.
+// Error says what the device probably lacks. A device that cannot use the PSK closes
+// the connection; what else may happen to a connection is not about keys.
 func (e *rekeyError) Error() string {
-	switch e.category {
-	case noise.Pairing:
+	var refused *channel.CloseError
+	switch {
+	case errors.Is(e.err, context.DeadlineExceeded):
+		return "the device did not answer when its session keys were to be replaced"
+	case !errors.As(e.err, &refused):
+		return fmt.Sprintf("the connection was lost while its session keys were replaced: %v", e.err)
+	case e.category == noise.Pairing:
 		return fmt.Sprintf("the device did not accept the pairing token's secret; check that the token is this device's: %v", e.err)
-	case noise.LongTerm:
+	case e.category == noise.LongTerm:
 		return fmt.Sprintf("the device did not accept its long-term key; if it comes back with a credential mismatch, pair it again: %v", e.err)
 	}
 	return fmt.Sprintf("the device did not accept new session keys: %v", e.err)

@@ -65,16 +65,38 @@ func (s *Session) report(event tuttiv1.SessionEvent, rosterSeq uint64) {
 		r.Goodbye = s.cause.Goodbye
 	default:
 	}
-	s.insist("report to pairing", subject.PairingReport, r, &tuttiv1.Empty{})
+	s.d.Errand(func(ctx context.Context) {
+		s.insist(ctx, "report to pairing", subject.PairingReport, r, &tuttiv1.Empty{})
+	})
 }
 
 // gone tells an attempt that it has no session any more.
-func (s *Session) gone(attemptID, goodbye, detail string) {
-	s.insist("tell the attempt of its end", subject.Attempt(s.ClientID), &tuttiv1.AttemptRequest{
+func (s *Session) gone(ctx context.Context, attemptID, goodbye, detail string) {
+	s.insist(ctx, "tell the attempt of its end", subject.Attempt(s.ClientID), &tuttiv1.AttemptRequest{
 		AttemptId: attemptID, Message: &tuttiv1.AttemptRequest_Gone{
 			Gone: &tuttiv1.SessionGone{SessionId: s.ID, Goodbye: goodbye, Detail: detail},
 		},
 	}, &tuttiv1.PairingAttempt{})
+}
+
+// lastRelays hands an attempt what the client said before the session ended, in order,
+// and then that it ended: a pair/abort says more than a closed connection.
+func (s *Session) lastRelays(attemptID, goodbye, detail string) {
+	under, rest := s.brain.relaying, s.brain.relays
+	s.d.Errand(func(ctx context.Context) {
+		if under != nil {
+			select {
+			case <-under:
+			case <-ctx.Done():
+			}
+		}
+		for _, r := range rest {
+			if r.attemptID == attemptID && s.relay(ctx, r) != nil {
+				break
+			}
+		}
+		s.gone(ctx, attemptID, goodbye, detail)
+	})
 }
 
 // lastWords tells whoever waits for it that the session is over.
@@ -85,7 +107,7 @@ func (s *Session) lastWords() {
 		if s.cause.Detail != "" {
 			detail += ": " + s.cause.Detail
 		}
-		s.gone(id, s.cause.Goodbye, detail)
+		s.lastRelays(id, s.cause.Goodbye, detail)
 	}
 	if b.unpaired || s.cause.Goodbye == wire.GoodbyeUnpaired {
 		s.report(tuttiv1.SessionEvent_SESSION_EVENT_UNPAIRED, 0)
@@ -96,28 +118,26 @@ func (s *Session) lastWords() {
 }
 
 // insist asks until it is answered, for a while.
-func (s *Session) insist(what, subject string, req, resp message) {
-	s.d.Errand(func(ctx context.Context) {
-		const retryMin, retryMax = 250 * time.Millisecond, 5 * time.Second
-		until := s.d.Clock.Now().Add(insistFor)
-		for wait := retryMin; ; wait = min(2*wait, retryMax) {
-			err := s.request(ctx, insistTimeout, subject, req, resp)
-			switch fault.CodeOf(err) {
-			case fault.Unavailable, fault.Timeout, fault.Internal:
-			default:
-				if err != nil {
-					s.log.Info("not wanted", "step", what, obs.KeyErr, err)
-				}
-				return
+func (s *Session) insist(ctx context.Context, what, subject string, req, resp message) {
+	const retryMin, retryMax = 250 * time.Millisecond, 5 * time.Second
+	until := s.d.Clock.Now().Add(insistFor)
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		err := s.request(ctx, insistTimeout, subject, req, resp)
+		switch fault.CodeOf(err) {
+		case fault.Unavailable, fault.Timeout, fault.Internal:
+		default:
+			if err != nil {
+				s.log.Info("not wanted", "step", what, obs.KeyErr, err)
 			}
-			if ctx.Err() != nil || s.d.Clock.Now().After(until) {
-				s.d.Metrics.ErrandsDropped.Inc()
-				s.log.Warn("given up", "step", what, obs.KeyErr, err)
-				return
-			}
-			s.pause(ctx, wait)
+			return
 		}
-	})
+		if ctx.Err() != nil || s.d.Clock.Now().After(until) {
+			s.d.Metrics.ErrandsDropped.Inc()
+			s.log.Warn("given up", "step", what, obs.KeyErr, err)
+			return
+		}
+		s.pause(ctx, wait)
+	}
 }
 
 // tellSoon puts a message in the actor's mailbox from within the actor, which must not

@@ -75,8 +75,8 @@ type Deps struct {
 	// Settings are the deployment's, as they are now.
 	Settings func() *tuttiv1.ServerSettings
 	// Errand runs f beside the sessions; what a session has to say after its end is
-	// said there. f ends soon after its ctx.
-	Errand func(f func(ctx context.Context))
+	// said there. f ends soon after its ctx. False: f is not run.
+	Errand func(f func(ctx context.Context)) bool
 
 	depth highMark
 }
@@ -263,6 +263,7 @@ func (s *Session) read() {
 	for {
 		id, payload, err := s.o.Conn.Read(s.ctx)
 		if err != nil {
+			s.settle()
 			s.readFailed(err)
 			return
 		}
@@ -279,6 +280,14 @@ func (s *Session) read() {
 		}
 		s.tell(s.ctx, clientMessage{msg, err, s.o.Conn.Rehandshakes()})
 	}
+}
+
+// settle waits, as long as the session lives, until the actor has handled what was read:
+// a client's goodbye says more than the end of its socket.
+func (s *Session) settle() {
+	ctx, cancel := clockwork.WithTimeout(s.ctx, s.d.Clock, causeTimeout)
+	defer cancel()
+	_, _ = actor.Ask(ctx, s.ref, func(reply chan<- struct{}) input { return settled{reply} })
 }
 
 // readFailed closes the session for a failed read. A socket that our own side

@@ -32,7 +32,7 @@ func show(effects []Effect) string {
 		case Send:
 			switch m := e.Msg.(type) {
 			case *wire.ServerActivate:
-				out = append(out, fmt.Sprintf("activate %v %v", m.Activities, m.ActiveRoles))
+				out = append(out, "activate "+activation(m))
 			case *wire.ServerState:
 				s := "state"
 				if m.Metadata != nil {
@@ -59,6 +59,14 @@ func show(effects []Effect) string {
 			out = append(out, "presence")
 		case Report:
 			out = append(out, fmt.Sprintf("report delay %d available %v", e.Timing.OutputDelay, e.Available))
+		case Rekey:
+			out = append(out, "re-handshake "+e.Category+" "+activation(e.Activate))
+		case Relay:
+			out = append(out, "relay "+e.AttemptID+" "+e.Msg.Type())
+		case AttemptGone:
+			out = append(out, "gone "+e.AttemptID)
+		case LimitAttempt:
+			out = append(out, "limit "+e.AttemptID+" "+e.After.String())
 		case Forward:
 			out = append(out, "forward "+strings.Fields(e.Command.String())[2])
 		default:
@@ -66,6 +74,14 @@ func show(effects []Effect) string {
 		}
 	}
 	return strings.Join(out, "; ")
+}
+
+func activation(a *wire.ServerActivate) string {
+	out := fmt.Sprintf("%v %v", a.Activities, a.ActiveRoles)
+	if a.Pairing != nil {
+		out += " " + a.Pairing.Method + a.Pairing.Format
+	}
+	return out
 }
 
 func expect(t *testing.T, what string, effects []Effect, want string) {

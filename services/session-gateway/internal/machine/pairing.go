@@ -239,6 +239,7 @@ func (m *Machine) Credential(category, keyID string, now int64) []Effect {
 		return []Effect{Rekey{Category: category, Activate: m.activation()}}
 	case category == longTerm && m.wasPaired:
 		m.keyed(category, keyID)
+		m.allowed = nil // what was allowed was for other keys
 		return append(m.transition(now, true), AskAdmission{})
 	}
 	return nil

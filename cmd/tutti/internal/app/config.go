@@ -89,7 +89,7 @@ func (c *Config) Complete() error {
 		faults = append(faults, err)
 	}
 	if c.ControllerPolicy != "" && c.ControllerPolicy != "approved" && c.ControllerPolicy != "paired_only" {
-		faults = append(faults, fmt.Errorf("--controller-policy %q: choose approved or paired_only", c.ControllerPolicy))
+		faults = append(faults, fmt.Errorf("--controller-policy %q: choose paired_only (the safe one) or approved", c.ControllerPolicy))
 	}
 	for name, addr := range map[string]string{"http": c.HTTP, "sendspin": c.Sendspin, "internal-http": c.InternalHTTP} {
 		if _, _, err := net.SplitHostPort(addr); err != nil {

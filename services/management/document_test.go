@@ -20,6 +20,10 @@ var promised = []string{
 	"GET /api/v1/server", "PATCH /api/v1/server",
 	"GET /api/v1/clients", "POST /api/v1/clients", "GET /api/v1/clients/{client_id}", "PATCH /api/v1/clients/{client_id}", "DELETE /api/v1/clients/{client_id}",
 	"POST /api/v1/clients/{client_id}/approve", "POST /api/v1/clients/{client_id}/deny", "DELETE /api/v1/clients/{client_id}/approval",
+	"POST /api/v1/clients/{client_id}/block", "POST /api/v1/clients/{client_id}/unpair",
+	"POST /api/v1/clients/{client_id}/pairing", "GET /api/v1/clients/{client_id}/pairing", "DELETE /api/v1/clients/{client_id}/pairing",
+	"POST /api/v1/clients/{client_id}/pairing/code",
+	"POST /api/v1/pairing/tokens", "GET /api/v1/pairing/tokens", "DELETE /api/v1/pairing/tokens/{client_id}",
 	"GET /api/v1/inbox",
 	"GET /api/v1/groups", "POST /api/v1/groups", "GET /api/v1/groups/{group_id}", "PATCH /api/v1/groups/{group_id}", "DELETE /api/v1/groups/{group_id}",
 	"PUT /api/v1/groups/{group_id}/members/{client_id}", "DELETE /api/v1/groups/{group_id}/members/{client_id}",
@@ -107,7 +111,7 @@ func TestRolesOfEveryRoute(t *testing.T) {
 	}
 	expected := func(o operation) string { // the rule of the API's page, in its own words
 		switch {
-		case strings.HasPrefix(o.path, "/api/v1/tokens"):
+		case strings.HasPrefix(o.path, "/api/v1/tokens"), strings.Contains(o.path, "/pairing"):
 			return "admin"
 		case o.method == "GET":
 			return "viewer"

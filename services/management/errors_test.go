@@ -22,8 +22,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // TestErrorTable holds every rule of the API's error conventions, byte by byte.
 func TestErrorTable(t *testing.T) {
 	w := newWorld(t)
-	id := w.fakes.device("Kitchen")
-	w.known(id)
+	id, away := w.fakes.device("Kitchen"), w.fakes.device("Porch", offline)
+	poser := w.fakes.device("Poser", waiting("name_reused_by_new_key"), warned("name_reused_by_new_key"))
+	w.known(id, away, poser)
 	g := decode[model.Group](w.post("/api/v1/groups", `{"name":"G"}`).want(http.StatusCreated))
 	viewer := decode[model.NewToken](w.post("/api/v1/tokens", `{"name":"v","role":"viewer"}`).want(http.StatusCreated)).Secret
 	group, kitchen := "/api/v1/groups/"+g.GroupID, "/api/v1/clients/"+id
@@ -40,7 +41,28 @@ func TestErrorTable(t *testing.T) {
 		{"unknown-client", "GET", "/api/v1/clients/nobody", adminToken, "", 404},
 		{"unknown-group", "POST", "/api/v1/groups/nope/stop", adminToken, "", 404},
 		{"unknown-group-play", "POST", "/api/v1/groups/nope/play", adminToken, `{"uri":"tone:440"}`, 404},
-		{"pairing-not-there-yet", "POST", kitchen + "/pairing", adminToken, `{}`, 404},
+		{"pairing-unknown-client", "POST", "/api/v1/clients/nobody/pairing", adminToken, `{"method":"dynamic_pairing_code"}`, 404},
+		{"pairing-never", "GET", kitchen + "/pairing", adminToken, "", 404},
+		{"pairing-never-cancelled", "DELETE", kitchen + "/pairing", adminToken, "", 404},
+		{"pairing-no-method", "POST", kitchen + "/pairing", adminToken, `{}`, 422},
+		{"pairing-bad-method", "POST", kitchen + "/pairing", adminToken, `{"method":"telepathy"}`, 422},
+		{"pairing-format-of-static", "POST", kitchen + "/pairing", adminToken, `{"method":"static_pairing_code","format":"digits","code":"12345678"}`, 422},
+		{"pairing-token-missing", "POST", kitchen + "/pairing", adminToken, `{"method":"pairing_psk"}`, 422},
+		{"pairing-token-damaged", "POST", kitchen + "/pairing", adminToken, `{"method":"pairing_psk","token":"SP:0SECRETSECRETSECRET"}`, 422},
+		{"pairing-token-of-another", "POST", kitchen + "/pairing", adminToken, `{"method":"pairing_psk","token":"SP:0AAAQEAYEAUDAOCAJBIFQYDIOB4IBCEQTCQKRMFYYDENBWHA5DYP6BYPC4PSOLZXH5DU6V97M5XXO74HR6LZ7J5PW674PT6X37T6757Y"}`, 422},
+		{"pairing-code-with-dynamic", "POST", kitchen + "/pairing", adminToken, `{"method":"dynamic_pairing_code","code":"123456"}`, 422},
+		{"pairing-code-too-short", "POST", kitchen + "/pairing", adminToken, `{"method":"static_pairing_code","code":"1234-567"}`, 422},
+		{"pairing-code-of-letters", "POST", kitchen + "/pairing", adminToken, `{"method":"static_pairing_code","code":"secretly"}`, 422},
+		{"pairing-code-without-attempt", "POST", kitchen + "/pairing/code", adminToken, `{"code":"123456"}`, 409},
+		{"pairing-tokens-none", "POST", "/api/v1/pairing/tokens", adminToken, `{"tokens":[]}`, 422},
+		{"pairing-tokens-unknown", "DELETE", "/api/v1/pairing/tokens/nobody", adminToken, "", 404},
+		{"approve-warning", "POST", "/api/v1/clients/" + poser + "/approve", adminToken, `{"accept_warning":"identity_changed"}`, 409},
+		{"approve-two-ends", "POST", kitchen + "/approve", adminToken, `{"until_disconnect":true,"ends_in_ms":5}`, 422},
+		{"approve-past", "POST", kitchen + "/approve", adminToken, `{"ends_at":"2001-01-01T00:00:00Z"}`, 422},
+		{"approve-too-long", "POST", kitchen + "/approve", adminToken, `{"ends_at":"2999-01-01T00:00:00Z"}`, 422},
+		{"approve-away", "POST", "/api/v1/clients/" + away + "/approve", adminToken, `{"until_disconnect":true}`, 409},
+		{"approve-label", "POST", kitchen + "/approve", adminToken, `{"label":"a\u001b[2J"}`, 422},
+		{"unpair-unpaired", "POST", kitchen + "/unpair", adminToken, "", 409},
 		{"method-not-allowed", "PUT", "/api/v1/server", adminToken, `{}`, 405},
 		{"unparsable", "POST", "/api/v1/groups", adminToken, `{"name":`, 400},
 		{"no-body", "POST", "/api/v1/groups", adminToken, "", 400},
@@ -56,6 +78,7 @@ func TestErrorTable(t *testing.T) {
 		{"blank-name", "POST", "/api/v1/groups", adminToken, `{"name":"  "}`, 422},
 		{"bad-mode", "POST", group + "/repeat", adminToken, `{"mode":"twice"}`, 422},
 		{"bad-uri", "POST", group + "/play", adminToken, `{"uri":"pipe:/run/music"}`, 422},
+		{"bad-controller-policy", "PATCH", "/api/v1/server", adminToken, `{"policy":{"controller":"all"}}`, 422},
 		{"bad-policy", "PATCH", "/api/v1/server", adminToken, `{"policy":{"pairing":"none"}}`, 422},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -73,7 +96,7 @@ func TestErrorTable(t *testing.T) {
 			if c.status == 401 && r.header.Get("WWW-Authenticate") == "" {
 				t.Error("401 without WWW-Authenticate")
 			}
-			golden(t, c.name, strings.ReplaceAll(string(r.body), id, "<client>"))
+			golden(t, c.name, strings.NewReplacer(id, "<client>", poser, "<poser>", away, "<away>").Replace(string(r.body)))
 		})
 	}
 }
@@ -151,6 +174,10 @@ func TestDeadServiceIs503(t *testing.T) {
 		{"GET", "/api/v1/library", ""},
 		{"GET", "/api/v1/audit", ""},
 		{"POST", "/api/v1/clients/" + stranger + "/approve", `{}`},
+		{"POST", "/api/v1/clients/" + id + "/pairing", `{"method":"dynamic_pairing_code"}`},
+		{"POST", "/api/v1/clients/" + id + "/unpair", ""},
+		{"POST", "/api/v1/pairing/tokens", `{"tokens":["SP:0AAAA"]}`},
+		{"GET", "/api/v1/pairing/tokens", ""},
 		{"PATCH", "/api/v1/clients/" + id, `{"volume":3}`},
 		{"POST", "/api/v1/clients", `{"url":"ws://192.0.2.1"}`},
 		{"DELETE", "/api/v1/clients/" + id, ""},
@@ -180,10 +207,10 @@ func TestDeadServiceIs503(t *testing.T) {
 	w.get("/api/v1/clients").want(http.StatusOK)
 	w.get("/api/v1/groups/" + g.GroupID).want(http.StatusOK)
 	release()
-	for _, s := range []string{"stream", "pairing", "discovery"} {
+	for _, s := range []string{"stream", "pairing", "attempts", "discovery"} {
 		w.fakes.kill(s)
 	}
-	for _, r := range requests[:5] {
+	for _, r := range requests[:9] {
 		p := w.do(r.method, r.path, adminToken, map[bool]any{true: nil, false: r.body}[r.body == ""]).problem(http.StatusServiceUnavailable)
 		if !strings.Contains(p.Detail, "service cannot be reached") || strings.Contains(p.Detail, "tutti.v1") {
 			t.Errorf("%s %s: detail = %q", r.method, r.path, p.Detail)

@@ -30,14 +30,16 @@ type listener struct {
 
 type event struct{ kind, id, data string }
 
-func (w *world) listen(lastID string) *listener {
+func (w *world) listen(lastID string) *listener { w.t.Helper(); return w.listenAs(adminToken, lastID) }
+
+func (w *world) listenAs(token, lastID string) *listener {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	req, err := http.NewRequestWithContext(ctx, "GET", w.url+"/api/v1/events", nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+adminToken)
+	req.Header.Set("Authorization", "Bearer "+token)
 	if lastID != "" {
 		req.Header.Set("Last-Event-ID", lastID)
 	}

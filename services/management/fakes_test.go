@@ -38,6 +38,7 @@ type fakes struct {
 	nextID   int
 	services map[string]*bus.Service
 	onForget func() // runs when a client was forgotten
+	pairing  fakePairing
 	later    sync.WaitGroup
 	hold     chan struct{} // when set, handlers wait for it
 }
@@ -65,9 +66,10 @@ func startFakes(t *testing.T, c *bus.Conn, house *houseclock.Manual) *fakes {
 	f.settings, err = bus.OpenBucket[pb.ServerSettings](ctx, c, subject.BucketSettings, bus.BucketOptions{})
 	must(err)
 	must(c.EnsureStream(ctx, bus.StreamConfig{Name: subject.StreamEvents, Subjects: []string{subject.EventsAll}, MaxAge: time.Hour}))
-	_, err = f.settings.Put(ctx, subject.SettingsKey, &pb.ServerSettings{ServerId: clientID("server"), Name: "Tutti", Languages: []string{"en"}, PairingPolicy: "required"})
+	_, err = f.settings.Put(ctx, subject.SettingsKey, &pb.ServerSettings{ServerId: clientID("server"), Name: "Tutti", Languages: []string{"en"}, PairingPolicy: "required", SealingKey: f.makeSealingKey()})
 	must(err)
 	f.startPairing()
+	f.startAttempts()
 	f.startStream()
 	f.startDiscovery()
 	return f
@@ -151,9 +153,24 @@ func (f *fakes) startPairing() {
 	handle(f, s, subject.PairingApprove, func(ctx context.Context, r *pb.ApproveRequest) (*pb.TrustRecord, error) {
 		return f.changeTrust(ctx, r.GetClientId(), r.GetActor(), "client.approved", func(t *pb.TrustRecord) {
 			t.State, t.WaitingReason, t.SourceAllowed = pb.TrustState_TRUST_STATE_APPROVED, "", r.GetSource()
+			t.ControllerAllowed, t.ApprovalEndsAt, t.ApprovalUntilDisconnect = r.GetController(), r.GetEndsAt(), r.GetUntilDisconnect()
+			t.Warning, t.Blocked = "", false
 			if r.GetLabel() != "" {
 				t.Label = r.GetLabel()
 			}
+		})
+	})
+	handle(f, s, subject.PairingBlock, func(ctx context.Context, r *pb.ClientRequest) (*pb.TrustRecord, error) {
+		return f.changeTrust(ctx, r.GetClientId(), r.GetActor(), "client.blocked", func(t *pb.TrustRecord) {
+			t.State, t.WaitingReason, t.Blocked = pb.TrustState_TRUST_STATE_DENIED, "", true
+		})
+	})
+	handle(f, s, subject.PairingUnpair, func(ctx context.Context, r *pb.ClientRequest) (*pb.TrustRecord, error) {
+		if t, _, err := f.trust.Get(ctx, r.GetClientId()); err != nil || !t.GetPaired() {
+			return nil, fault.New(fault.Conflict, "the device is not paired")
+		}
+		return f.changeTrust(ctx, r.GetClientId(), r.GetActor(), "client.unpaired", func(t *pb.TrustRecord) {
+			t.State, t.Paired, t.Unpairing = pb.TrustState_TRUST_STATE_UNAPPROVED, false, true
 		})
 	})
 	handle(f, s, subject.PairingDeny, decide(pb.TrustState_TRUST_STATE_DENIED, "", "client.denied"))
@@ -184,6 +201,9 @@ func (f *fakes) startPairing() {
 		}
 		if r.PairingPolicy != nil {
 			v.PairingPolicy = r.GetPairingPolicy()
+		}
+		if r.ControllerPolicy != nil {
+			v.ControllerPolicy = r.GetControllerPolicy()
 		}
 		_, err = f.settings.Put(ctx, subject.SettingsKey, v)
 		return v, err

@@ -9,6 +9,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -91,6 +92,9 @@ type Deps struct {
 type API struct {
 	d    Deps
 	huma huma.API
+	// digestKey keys the digests of bodies that are kept with an Idempotency-Key: a
+	// body may hold a pairing code, which a bare hash would give away.
+	digestKey [32]byte
 }
 
 // New registers every route on mux and returns the API with its document.
@@ -99,10 +103,13 @@ func New(mux *http.ServeMux, d Deps) *API {
 		d.RequestTimeout = DefaultRequestTimeout
 	}
 	a := &API{d: d}
+	_, _ = rand.Read(a.digestKey[:]) // never fails (crypto/rand)
 	a.huma = humago.New(mux, a.config())
 	a.serverRoutes()
 	a.clientRoutes()
 	a.trustRoutes()
+	a.pairingRoutes()
+	a.enrolRoutes()
 	a.groupRoutes()
 	a.playbackRoutes()
 	a.queueRoutes()

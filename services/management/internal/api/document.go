@@ -15,6 +15,7 @@ const (
 	tagServer  = "Server"
 	tagClients = "Clients"
 	tagTrust   = "Trust"
+	tagPairing = "Pairing"
 	tagGroups  = "Groups"
 	tagPlay    = "Playback"
 	tagQueue   = "Queue"
@@ -49,6 +50,7 @@ func (a *API) config() huma.Config {
 				{Name: tagServer, Description: "The deployment as a whole."},
 				{Name: tagClients, Description: "Devices that speak Sendspin, each known by its key."},
 				{Name: tagTrust, Description: "Who may play: the inbox of unknown devices, approval and denial."},
+				{Name: tagPairing, Description: "Proof of which device a key belongs to: by its pairing token, or by a code that it shows. Secrets in a request are sealed before they leave this service, and are in no log, no answer and no audit line."},
 				{Name: tagGroups, Description: "Clients that play together."},
 				{Name: tagPlay, Description: "What a group plays, and how loud."},
 				{Name: tagQueue, Description: "What a group plays next."},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/feed"
+	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
 )
 
 const (
@@ -30,7 +31,7 @@ type eventsInput struct {
 	LastEventID string `header:"Last-Event-ID" maxLength:"64" doc:"The id of the last event that was seen: the feed goes on after it."`
 }
 
-const eventsDoc = `Server-Sent Events. Kinds: ` + "`client.updated`, `group.updated`, `inbox.updated`, `server.updated` and `audit.appended`" + ` carry the same JSON object that the GET returns; ` + "`client.removed` and `group.removed`" + ` carry the id. Counters that move all the while (buffers, round trips) are sent about once a second, and less often in a large deployment.
+const eventsDoc = `Server-Sent Events. Kinds: ` + "`client.updated`, `group.updated`, `inbox.updated`, `pairing.updated`, `server.updated` and `audit.appended`" + ` carry the same JSON object that the GET returns (pairing.updated is for admins alone, as its GET); ` + "`client.removed` and `group.removed`" + ` carry the id. Counters that move all the while (buffers, round trips) are sent about once a second, and less often in a large deployment.
 
 The feed begins with the present: connect first, then read the state by GET. A reader that comes back with Last-Event-ID gets what it missed; if that is too long ago it gets the event ` + "`reset`" + ` and reads the state anew. A comment line every 15 s says that the feed is alive.`
 
@@ -50,7 +51,7 @@ func (a *API) eventRoutes() {
 // stops. Each reader has its own cursor; nobody waits for it.
 func (a *API) stream(c huma.Context, lastID string) {
 	r, w := humago.Unwrap(c)
-	s := &stream{w: w, rc: http.NewResponseController(w), feed: a.d.Feed}
+	s := &stream{w: w, rc: http.NewResponseController(w), feed: a.d.Feed, role: auth.PrincipalOf(c.Context()).Role}
 	a.d.Metrics.streams.Inc()
 	defer a.d.Metrics.streams.Dec()
 	h := w.Header()
@@ -107,6 +108,10 @@ func (a *API) pass(s *stream, b feed.Batch) bool {
 		return a.reset(s)
 	}
 	for _, e := range b.Events {
+		if e.Kind == readmodel.EventPairingUpdated && s.role < auth.RoleAdmin {
+			s.cursor = e.Seq
+			continue
+		}
 		if !s.event(e.Kind, e.Seq, e.Body()) {
 			return false
 		}
@@ -126,6 +131,7 @@ type stream struct {
 	rc     *http.ResponseController
 	feed   *feed.Feed
 	cursor uint64
+	role   auth.Role
 }
 
 func (s *stream) event(kind string, seq uint64, data []byte) bool {

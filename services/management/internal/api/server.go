@@ -22,10 +22,15 @@ func answer[T any](v T) *body[T] { return &body[T]{Body: v} }
 
 type patchServer struct {
 	Body struct {
-		Name      *string       `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"What devices show for this server."`
-		Languages *[]string     `json:"languages,omitempty" nullable:"false" maxItems:"20" doc:"BCP 47, most preferred first."`
-		Policy    *model.Policy `json:"policy,omitempty"`
+		Name      *string      `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"What devices show for this server."`
+		Languages *[]string    `json:"languages,omitempty" nullable:"false" maxItems:"20" doc:"BCP 47, most preferred first."`
+		Policy    *patchPolicy `json:"policy,omitempty"`
 	}
+}
+
+type patchPolicy struct {
+	Pairing    *string `json:"pairing,omitempty" enum:"required,optional" doc:"required: only paired or explicitly approved devices play. optional: trust on first use."`
+	Controller *string `json:"controller,omitempty" enum:"paired_only,approved" doc:"paired_only: only paired devices, and those whose approval says so, may control the music. approved: every approved device."`
 }
 
 func (a *API) serverRoutes() {
@@ -85,11 +90,14 @@ func RenderServer(snap *readmodel.Snapshot, d Deps) model.Server {
 	out := model.Server{
 		ServerID: s.GetServerId(), Name: s.GetName(), Version: d.Version, Mode: d.Mode,
 		Languages: append([]string{}, s.GetLanguages()...),
-		Policy:    model.Policy{Pairing: "required"},
+		Policy:    model.Policy{Pairing: "required", Controller: "paired_only"},
 		Instances: append([]model.Instance{}, snap.Instances...),
 	}
 	if p := s.GetPairingPolicy(); p != "" {
 		out.Policy.Pairing = p
+	}
+	if p := s.GetControllerPolicy(); p != "" {
+		out.Policy.Controller = p
 	}
 	if d.House != nil {
 		info := d.House.Info()
@@ -112,7 +120,7 @@ func (a *API) patchServer(ctx context.Context, in *patchServer) (*body[model.Ser
 		req.SetLanguages, req.Languages = true, *l
 	}
 	if p := in.Body.Policy; p != nil {
-		req.PairingPolicy = &p.Pairing
+		req.PairingPolicy, req.ControllerPolicy = p.Pairing, p.Controller
 	}
 	settings := &pb.ServerSettings{}
 	if err := a.ask(ctx, "pairing", subject.PairingSettings, req, settings); err != nil {
@@ -120,7 +128,8 @@ func (a *API) patchServer(ctx context.Context, in *patchServer) (*body[model.Ser
 	}
 	a.logAct(ctx, "server.updated", "", "settings")
 	snap := a.await(ctx, func(s *readmodel.Snapshot) bool {
-		return s.Settings.GetName() == settings.GetName() && s.Settings.GetPairingPolicy() == settings.GetPairingPolicy()
+		return s.Settings.GetName() == settings.GetName() && s.Settings.GetPairingPolicy() == settings.GetPairingPolicy() &&
+			s.Settings.GetControllerPolicy() == settings.GetControllerPolicy()
 	})
 	shown := *snap
 	shown.Settings = settings

@@ -11,14 +11,6 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
 )
 
-type approveClient struct {
-	ClientPath
-	Body *struct {
-		Source *bool   `json:"source,omitempty" doc:"Also allow it to send audio, such as a line-in; default false."`
-		Label  *string `json:"label,omitempty" maxLength:"100" doc:"The operator's name for the device."`
-	}
-}
-
 func (a *API) trustRoutes() {
 	register(a, route{
 		id: "get-inbox", method: http.MethodGet, path: "/api/v1/inbox", tag: tagTrust, role: auth.RoleViewer,
@@ -29,37 +21,25 @@ func (a *API) trustRoutes() {
 	errors := []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}
 	register(a, route{
 		id: "approve-client", method: http.MethodPost, path: "/api/v1/clients/{client_id}/approve", tag: tagTrust, role: auth.RoleAdmin,
-		summary: "Approve a device", doc: "Lets this key play without pairing. Approving twice changes nothing.",
+		summary: "Approve a device", doc: "Lets this key play without pairing, for good or until it ends. Approving again replaces scopes and end. A key that a warning is held against is approved only when the body names the warning: 409 otherwise. Nothing of it remains when the device is paired.",
 		errors: append([]int{http.StatusBadRequest}, errors...),
 	}, a.approve)
 	register(a, route{
 		id: "deny-client", method: http.MethodPost, path: "/api/v1/clients/{client_id}/deny", tag: tagTrust, role: auth.RoleAdmin,
-		summary: "Deny a device", doc: "It leaves the inbox and gets no roles. Approving it later is possible.", errors: errors,
+		summary: "Deny a device", doc: "Not now: it leaves the inbox and gets no roles. It may knock again later. Approving it is possible at any time.", errors: errors,
 	}, a.decide("client.denied", subject.PairingDeny))
+	register(a, route{
+		id: "block-client", method: http.MethodPost, path: "/api/v1/clients/{client_id}/block", tag: tagTrust, role: auth.RoleAdmin,
+		summary: "Block a device", doc: "Never: it gets no roles, its session ends, and it does not show up in the inbox again. Approving or forgetting it takes the block away.", errors: errors,
+	}, a.decide("client.blocked", subject.PairingBlock))
+	register(a, route{
+		id: "unpair-client", method: http.MethodPost, path: "/api/v1/clients/{client_id}/unpair", tag: tagTrust, role: auth.RoleAdmin,
+		summary: "Unpair a device", doc: "The pairing is of no use from this moment on, and the device is told (server/unpair): now, or when it next appears. Until then it shows as unpairing. 409 when it is not paired.", errors: errors,
+	}, a.decide("client.unpaired", subject.PairingUnpair))
 	register(a, route{
 		id: "revoke-approval", method: http.MethodDelete, path: "/api/v1/clients/{client_id}/approval", tag: tagTrust, role: auth.RoleAdmin,
 		summary: "Revoke an approval", doc: "It stops playing at once and waits in the inbox again.", errors: errors,
 	}, a.decide("client.revoked", subject.PairingRevoke))
-}
-
-func (a *API) approve(ctx context.Context, in *approveClient) (*body[*model.Client], error) {
-	c, err := a.client(in.ID)
-	if err != nil {
-		return nil, err
-	}
-	req := &pb.ApproveRequest{ClientId: in.ID, Actor: who(ctx)}
-	if b := in.Body; b != nil {
-		req.Source = b.Source != nil && *b.Source
-		if b.Label != nil {
-			req.Label = *b.Label
-		}
-	}
-	t := &pb.TrustRecord{}
-	if err := a.ask(ctx, "pairing", subject.PairingApprove, req, t); err != nil {
-		return nil, err
-	}
-	a.logAct(ctx, "client.approved", in.ID, c.DisplayName())
-	return a.afterDecision(ctx, c, t)
 }
 
 // decide builds the handler of a decision that takes nothing but the client.
@@ -80,10 +60,9 @@ func (a *API) decide(kind, subj string) func(context.Context, *ClientPath) (*bod
 
 // afterDecision answers with the client as the decision leaves it.
 func (a *API) afterDecision(ctx context.Context, c *model.Client, t *pb.TrustRecord) (*body[*model.Client], error) {
-	want := readmodel.TrustName(t)
 	snap := a.await(ctx, func(s *readmodel.Snapshot) bool {
 		now := s.Client(c.ClientID)
-		return now == nil || now.Trust == want && now.Label == t.GetLabel() && now.Waiting == t.GetWaitingReason()
+		return now == nil || readmodel.Shows(now, t)
 	})
 	if now := snap.Client(c.ClientID); now != nil {
 		c = now

@@ -47,7 +47,16 @@ type Client struct {
 	PairMethods   []PairMethod `json:"pair_methods" nullable:"false" doc:"Pairing methods that the device offers."`
 	UnpairedOK    bool         `json:"unpaired_access" doc:"Whether the device admits sessions without pairing."`
 	SourceAllowed bool         `json:"source_allowed,omitempty" doc:"Whether the operator allowed it to send audio."`
-	Warning       string       `json:"warning,omitempty" doc:"Impostor signal, such as name_reused_by_new_key or identity_changed."`
+
+	Blocked                 bool       `json:"blocked" doc:"Denied for good: it never shows up in the inbox. trust is denied then."`
+	ControllerAllowed       bool       `json:"controller_allowed" doc:"Whether its approval allows the controller role, whatever the policy says."`
+	ApprovalEndsAt          *time.Time `json:"approval_ends_at,omitempty" doc:"When its approval ends; absent when it has no end."`
+	ApprovalUntilDisconnect bool       `json:"approval_until_disconnect" doc:"Whether its approval ends with the present session."`
+	Unpairing               bool       `json:"unpairing" doc:"The operator unpaired it, and the device is told when it next appears."`
+	PairedAt                *time.Time `json:"paired_at,omitempty"`
+	PersonaID               string     `json:"persona_id,omitempty" doc:"The persona whose active device it is."`
+
+	Warning string `json:"warning,omitempty" doc:"Impostor signal, such as name_reused_by_new_key or identity_changed."`
 
 	Available *bool  `json:"available" doc:"Whether the device can do its work at this moment, as it says; null when it did not say."`
 	GroupID   string `json:"group_id,omitempty" doc:"The group that the device plays in."`
@@ -158,10 +167,15 @@ type InboxEntry struct {
 	ExpiresAt      *time.Time `json:"expires_at,omitempty" doc:"When the entry goes by itself."`
 	Reason         string     `json:"reason" doc:"new, credential_mismatch, identity_changed, name_reused_by_new_key, revoked, denied or pairing_required."`
 	Warning        string     `json:"warning,omitempty" doc:"Impostor signal; absent when nothing is held against the key."`
-	Manufacturer   string     `json:"manufacturer,omitempty"`
-	ProductName    string     `json:"product_name,omitempty"`
+	Detail         string     `json:"detail,omitempty" doc:"Reason and warning as a sentence, with the next step."`
+	Manufacturer   string     `json:"manufacturer,omitempty" doc:"As the device states it."`
+	ProductName    string     `json:"product_name,omitempty" doc:"As the device states it."`
+	MACAddress     string     `json:"mac_address,omitempty" doc:"As the device states it."`
 	SupportedRoles []string   `json:"supported_roles" nullable:"false"`
 	Connected      bool       `json:"connected"`
+
+	PairMethods []PairMethod `json:"pair_methods" nullable:"false" doc:"Pairing methods that the device offers."`
+	UnpairedOK  bool         `json:"unpaired_access" doc:"Whether the device admits sessions without pairing; if not, approval alone cannot help."`
 }
 
 // Inbox is what GET /api/v1/inbox returns.

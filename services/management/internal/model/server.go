@@ -16,7 +16,8 @@ type Server struct {
 
 // Policy is what strangers may do.
 type Policy struct {
-	Pairing string `json:"pairing" enum:"required,optional" doc:"required: only paired or explicitly approved devices play. optional: trust on first use."`
+	Pairing    string `json:"pairing" enum:"required,optional" doc:"required: only paired or explicitly approved devices play. optional: trust on first use."`
+	Controller string `json:"controller" enum:"paired_only,approved" doc:"Who may control the music from a device. paired_only: paired devices, and those whose approval says so. approved: every approved device."`
 }
 
 // Instance is one live service process.

@@ -35,11 +35,11 @@ func buildClient(id string, p *pb.ClientPresence, t *pb.TrustRecord, groupID str
 		Waiting:        t.GetWaitingReason(),
 		PairMethods:    buildPairMethods(p.GetPairMethods()),
 		UnpairedOK:     p.GetUnpairedAccess(),
-		SourceAllowed:  t.GetSourceAllowed(),
 		Warning:        t.GetWarning(),
 		GroupID:        groupID,
 		LastGoodbye:    p.GetLastGoodbye(),
 	}
+	addDecisions(c, t)
 	if s := p.GetStage(); s != "ready" {
 		c.Stage = s
 	}
@@ -61,6 +61,14 @@ func buildClient(id string, p *pb.ClientPresence, t *pb.TrustRecord, groupID str
 	c.FirstSeenAt = earliest(now, t.GetFirstSeenAt(), p.GetConnectedAt())
 	c.LastSeenAt = latest(c.FirstSeenAt, t.GetLastSeenAt(), p.GetLastSeenAt())
 	return c
+}
+
+// addDecisions adds what the operator decided on the key.
+func addDecisions(c *model.Client, t *pb.TrustRecord) {
+	c.SourceAllowed, c.ControllerAllowed = t.GetSourceAllowed(), t.GetControllerAllowed()
+	c.Blocked, c.Unpairing = t.GetBlocked(), t.GetUnpairing()
+	c.ApprovalEndsAt, c.ApprovalUntilDisconnect = at(t.GetApprovalEndsAt()), t.GetApprovalUntilDisconnect()
+	c.PairedAt, c.PersonaID = at(t.GetPairedAt()), t.GetPersonaId()
 }
 
 // trustOf decides Client.trust. The trust record is pairing's word and comes
@@ -88,8 +96,19 @@ func trustOf(p *pb.ClientPresence, t *pb.TrustRecord) string {
 	return model.TrustUnapproved
 }
 
-// TrustName is Client.trust as a trust record alone has it.
-func TrustName(t *pb.TrustRecord) string { return trustOf(nil, t) }
+// Shows reports whether c shows what the trust record t says.
+func Shows(c *model.Client, t *pb.TrustRecord) bool {
+	want := &model.Client{}
+	addDecisions(want, t)
+	return c.Trust == trustOf(nil, t) && c.Label == t.GetLabel() && c.Waiting == t.GetWaitingReason() && c.Warning == t.GetWarning() &&
+		c.SourceAllowed == want.SourceAllowed && c.ControllerAllowed == want.ControllerAllowed &&
+		c.Blocked == want.Blocked && c.Unpairing == want.Unpairing && c.PersonaID == want.PersonaID &&
+		sameTime(c.ApprovalEndsAt, want.ApprovalEndsAt) && c.ApprovalUntilDisconnect == want.ApprovalUntilDisconnect
+}
+
+func sameTime(a, b *time.Time) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Equal(*b)
+}
 
 func buildDeviceInfo(p *pb.ClientPresence, t *pb.TrustRecord) *model.DeviceInfo {
 	d := p.GetDeviceInfo()
@@ -165,10 +184,12 @@ func buildInboxEntry(c *model.Client, t *pb.TrustRecord) model.InboxEntry {
 		ClientID: c.ClientID, Name: c.Name, Address: c.Address, Fingerprint: c.Fingerprint,
 		FirstSeenAt: c.FirstSeenAt, ExpiresAt: at(t.GetExpiresAt()),
 		Reason: t.GetWaitingReason(), Warning: t.GetWarning(),
+		Detail:         inboxDetail(t.GetWaitingReason(), t.GetWarning()),
 		SupportedRoles: c.SupportedRoles, Connected: c.Connected,
+		PairMethods: c.PairMethods, UnpairedOK: c.UnpairedOK,
 	}
-	if c.DeviceInfo != nil {
-		e.Manufacturer, e.ProductName = c.DeviceInfo.Manufacturer, c.DeviceInfo.ProductName
+	if d := c.DeviceInfo; d != nil {
+		e.Manufacturer, e.ProductName, e.MACAddress = d.Manufacturer, d.ProductName, d.MACAddress
 	}
 	return e
 }

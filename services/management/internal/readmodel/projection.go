@@ -21,13 +21,14 @@ import (
 // Kinds of events in the live feed. The body of an .updated event is the object
 // that the GET returns; of a .removed event a model.Removed.
 const (
-	EventClientUpdated = "client.updated"
-	EventClientRemoved = "client.removed"
-	EventGroupUpdated  = "group.updated"
-	EventGroupRemoved  = "group.removed"
-	EventInboxUpdated  = "inbox.updated"
-	EventServerUpdated = "server.updated"
-	EventAuditAppended = "audit.appended"
+	EventClientUpdated  = "client.updated"
+	EventClientRemoved  = "client.removed"
+	EventGroupUpdated   = "group.updated"
+	EventGroupRemoved   = "group.removed"
+	EventInboxUpdated   = "inbox.updated"
+	EventPairingUpdated = "pairing.updated"
+	EventServerUpdated  = "server.updated"
+	EventAuditAppended  = "audit.appended"
 )
 
 const (
@@ -82,6 +83,10 @@ type (
 		id string
 		v  *pb.AudioFormat
 	}
+	pairingMsg struct {
+		id string
+		v  *pb.PairingAttempt
+	}
 	sightingMsg struct {
 		key string
 		v   *pb.Sighting
@@ -106,6 +111,7 @@ func (presenceMsg) isMessage()  {}
 func (trustMsg) isMessage()     {}
 func (groupMsg) isMessage()     {}
 func (formatMsg) isMessage()    {}
+func (pairingMsg) isMessage()   {}
 func (sightingMsg) isMessage()  {}
 func (instanceMsg) isMessage()  {}
 func (settingsMsg) isMessage()  {}
@@ -201,6 +207,8 @@ func (h *projector) Handle(_ context.Context, m message) error {
 		h.state.putGroup(m.id, m.v)
 	case formatMsg:
 		h.state.putFormat(m.id, m.v)
+	case pairingMsg:
+		h.state.putPairing(m.id, m.v)
 	case sightingMsg:
 		h.state.putSighting(m.key, m.v)
 	case instanceMsg:
@@ -317,6 +325,8 @@ func (h *projector) event(snap *Snapshot, c change) feed.Event {
 		return jsonEvent(c.kind, BuildGroup(snap.Group(c.id), h.p.Now()))
 	case EventGroupRemoved:
 		return jsonEvent(c.kind, model.Removed{GroupID: c.id})
+	case EventPairingUpdated:
+		return jsonEvent(c.kind, snap.Pairing(c.id))
 	case EventInboxUpdated:
 		return jsonEvent(c.kind, snap.Waiting(h.p.o.Clock.Now()))
 	default: // EventServerUpdated

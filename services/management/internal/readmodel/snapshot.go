@@ -23,6 +23,7 @@ type Snapshot struct {
 	// Clients are ordered by client id, Groups by group id.
 	Clients   []*model.Client
 	Groups    []*pb.Group
+	Pairings  []*model.Pairing // the newest attempt of each client, ordered by client id
 	Inbox     []model.InboxEntry
 	Settings  *pb.ServerSettings // nil until pairing has spoken
 	Instances []model.Instance
@@ -47,6 +48,15 @@ func (s *Snapshot) Group(id string) *pb.Group {
 	return s.Groups[i]
 }
 
+// Pairing finds the newest attempt to pair a client; nil when there was none.
+func (s *Snapshot) Pairing(id string) *model.Pairing {
+	i, ok := slices.BinarySearchFunc(s.Pairings, id, pairingByClientID)
+	if !ok {
+		return nil
+	}
+	return s.Pairings[i]
+}
+
 // Waiting is the inbox without the entries that have expired at now.
 func (s *Snapshot) Waiting(now time.Time) model.Inbox {
 	out := model.Inbox{Waiting: make([]model.InboxEntry, 0, len(s.Inbox))}
@@ -60,6 +70,8 @@ func (s *Snapshot) Waiting(now time.Time) model.Inbox {
 
 func byClientID(c *model.Client, id string) int { return strings.Compare(c.ClientID, id) }
 func byGroupID(g *pb.Group, id string) int      { return strings.Compare(g.GetGroupId(), id) }
+
+func pairingByClientID(p *model.Pairing, id string) int { return strings.Compare(p.ClientID, id) }
 
 // change is one thing that a flush altered.
 type change struct {
@@ -80,6 +92,11 @@ func (s *state) flush(prev *Snapshot, now time.Time) (*Snapshot, []change) {
 	if len(s.dirtyGroups) > 0 {
 		var more []change
 		next.Groups, more = s.flushGroups(prev)
+		changes = append(changes, more...)
+	}
+	if len(s.dirtyPairings) > 0 {
+		var more []change
+		next.Pairings, more = s.flushPairings(prev)
 		changes = append(changes, more...)
 	}
 	if s.dirtyInbox {

@@ -21,10 +21,12 @@ type state struct {
 	sightings map[string]*pb.Sighting
 	settings  *pb.ServerSettings
 	instances map[string]*pb.Instance
+	pairings  map[string]*pb.PairingAttempt
 	firstSeen map[string]time.Time // of keys for which nobody stated a time
 
 	dirtyClients   map[string]struct{}
 	dirtyGroups    map[string]struct{}
+	dirtyPairings  map[string]struct{}
 	dirtyServer    bool
 	dirtyInbox     bool
 	dirtySightings bool
@@ -32,22 +34,24 @@ type state struct {
 
 func newState() *state {
 	return &state{
-		presence:     map[string]*pb.ClientPresence{},
-		trust:        map[string]*pb.TrustRecord{},
-		groups:       map[string]*pb.Group{},
-		groupsOf:     map[string][]string{},
-		formats:      map[string]*pb.AudioFormat{},
-		sightings:    map[string]*pb.Sighting{},
-		instances:    map[string]*pb.Instance{},
-		firstSeen:    map[string]time.Time{},
-		dirtyClients: map[string]struct{}{},
-		dirtyGroups:  map[string]struct{}{},
+		presence:      map[string]*pb.ClientPresence{},
+		trust:         map[string]*pb.TrustRecord{},
+		groups:        map[string]*pb.Group{},
+		groupsOf:      map[string][]string{},
+		formats:       map[string]*pb.AudioFormat{},
+		sightings:     map[string]*pb.Sighting{},
+		instances:     map[string]*pb.Instance{},
+		pairings:      map[string]*pb.PairingAttempt{},
+		firstSeen:     map[string]time.Time{},
+		dirtyClients:  map[string]struct{}{},
+		dirtyGroups:   map[string]struct{}{},
+		dirtyPairings: map[string]struct{}{},
 	}
 }
 
 // dirty reports whether a flush would change anything.
 func (s *state) dirty() bool {
-	return len(s.dirtyClients) > 0 || len(s.dirtyGroups) > 0 ||
+	return len(s.dirtyClients) > 0 || len(s.dirtyGroups) > 0 || len(s.dirtyPairings) > 0 ||
 		s.dirtyServer || s.dirtyInbox || s.dirtySightings
 }
 
@@ -89,6 +93,11 @@ func (s *state) putGroup(id string, g *pb.Group) {
 func (s *state) putFormat(id string, f *pb.AudioFormat) {
 	put(s.formats, id, f, f == nil)
 	s.dirtyClients[id] = struct{}{}
+}
+
+func (s *state) putPairing(id string, v *pb.PairingAttempt) {
+	put(s.pairings, id, v, v == nil)
+	s.dirtyPairings[id] = struct{}{}
 }
 
 func (s *state) putSighting(key string, v *pb.Sighting) {

@@ -13,7 +13,7 @@ import (
 
 // bucketCount is how many buckets Watch reads: the snapshot is whole when each
 // was read once.
-const bucketCount = 7
+const bucketCount = 8
 
 // Watch opens the buckets that the other services write and feeds the projection
 // until stop is called. Opening creates a bucket that its owner has not made yet,
@@ -43,6 +43,9 @@ func (p *Projection) Watch(ctx context.Context, c *bus.Conn) (stop func(), err e
 		},
 		func() (func(), error) {
 			return watch(ctx, p, c, subject.BucketFormats, func(id string, v *pb.AudioFormat) message { return formatMsg{id, v} })
+		},
+		func() (func(), error) {
+			return watch(ctx, p, c, subject.BucketPairings, func(id string, v *pb.PairingAttempt) message { return pairingMsg{id, v} })
 		},
 		func() (func(), error) {
 			return watch(ctx, p, c, subject.BucketSightings, func(key string, v *pb.Sighting) message { return sightingMsg{key, v} })

@@ -32,6 +32,7 @@ const (
 type client struct {
 	base   string
 	source string // where the token came from, for messages
+	flag   string // which flag names a file with another
 	http   *http.Client
 
 	mu     sync.Mutex
@@ -71,7 +72,7 @@ func connect(o options) (*client, error) {
 	}
 	// A transport of its own: its connections end with the command.
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	return &client{base: base, tokens: tokens, source: source, http: &http.Client{Transport: t}}, nil
+	return &client{base: base, tokens: tokens, source: source, flag: o.flag("token-file"), http: &http.Client{Transport: t}}, nil
 }
 
 // baseURL takes "host", "host:port" and full addresses.
@@ -99,17 +100,17 @@ func findTokens(o options) (tokens []string, source string, err error) {
 	file := func(path string) ([]string, string, error) {
 		t, err := readToken(path)
 		if err != nil {
-			return nil, "", fmt.Errorf("the token file cannot be read: %w; name another with --token-file", err)
+			return nil, "", fmt.Errorf("the token file cannot be read: %w; name another with %s", err, o.flag("token-file"))
 		}
 		return []string{t}, path, nil
 	}
 	switch {
 	case o.token != "":
-		return one(o.token, "--token")
+		return one(o.token, o.flag("token"))
 	case o.tokenFile != "":
 		return file(o.tokenFile)
 	case o.dataDir != "":
-		return tokensIn([]string{o.dataDir})
+		return tokensIn([]string{o.dataDir}, o.flag("token-file"))
 	}
 	for _, env := range []string{"TUTTI_TOKEN", "TUTTI_ADMIN_TOKEN"} {
 		if v := os.Getenv(env); v != "" {
@@ -119,11 +120,11 @@ func findTokens(o options) (tokens []string, source string, err error) {
 			return file(v)
 		}
 	}
-	return tokensIn(dataDirs(os.Getenv("TUTTI_DATA_DIR")))
+	return tokensIn(dataDirs(os.Getenv("TUTTI_DATA_DIR")), o.flag("token-file"))
 }
 
 // tokensIn reads the admin tokens of data directories.
-func tokensIn(dirs []string) (tokens []string, source string, err error) {
+func tokensIn(dirs []string, flag string) (tokens []string, source string, err error) {
 	var from, looked []string
 	for _, dir := range dirs {
 		path := filepath.Join(dir, tokenName)
@@ -133,11 +134,11 @@ func tokensIn(dirs []string) (tokens []string, source string, err error) {
 		case err == nil:
 			tokens, from = append(tokens, t), append(from, path)
 		case errors.Is(err, fs.ErrPermission):
-			return nil, "", fmt.Errorf("the token in %s may not be read by this user: run the command as the server's user, or name a token with --token-file", path)
+			return nil, "", fmt.Errorf("the token in %s may not be read by this user: run the command as the server's user, or name a token with %s", path, flag)
 		}
 	}
 	if len(tokens) == 0 {
-		return nil, "", fmt.Errorf("no API token found (looked for %s): name one with --token-file or TUTTI_TOKEN; the server prints where its token is when it starts", strings.Join(looked, ", "))
+		return nil, "", fmt.Errorf("no API token found (looked for %s): name one with %s or TUTTI_TOKEN; the server prints where its token is when it starts", strings.Join(looked, ", "), flag)
 	}
 	return tokens, strings.Join(from, ", "), nil
 }
@@ -202,9 +203,14 @@ func (p *problem) Error() string {
 // do sends a request; body is encoded as JSON, nil for none. It returns the
 // answer's JSON, or a *problem, or an error that says what to do.
 func (c *client) do(ctx context.Context, method, path string, body any) (json.RawMessage, error) {
+	return c.doWith(ctx, method, path, body, nil)
+}
+
+// doWith is do with header fields.
+func (c *client) doWith(ctx context.Context, method, path string, body any, header http.Header) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	resp, err := c.send(ctx, method, path, body, nil)
+	resp, err := c.send(ctx, method, path, body, header)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +245,7 @@ func (c *client) send(ctx context.Context, method, path string, body any, header
 			if c.reject(token) {
 				continue // it was of another data directory, perhaps
 			}
-			return nil, fmt.Errorf("the server at %s does not know this token (from %s): name the right one with --token-file", c.base, c.source)
+			return nil, fmt.Errorf("the server at %s does not know this token (from %s): name the right one with %s", c.base, c.source, c.flag)
 		}
 		return nil, p
 	}

@@ -15,16 +15,33 @@ import (
 // watchPause gathers changes before the table is drawn again.
 const watchPause = 300 * time.Millisecond
 
+const clientsLong = `Lists every device that was ever seen and not forgotten, by name. The column TRUST says
+how far each may go:
+  ✓ paired        it proved who it is, and nobody can pose as it
+  + approved      you let its key play without pairing
+  ? waiting       it waits in 'tutti inbox'
+  ! pretending?   it came as a device you know, with another key
+  ≠ mismatch      it was paired and has lost its credential: pair it again
+  - denied        not now; it may knock again
+  ✗ blocked       never
+  ~ unpairing     you unpaired it, and it will be told`
+
 func clientsCommand() *cobra.Command {
 	watch := false
-	c := command("clients", "List the devices that are known",
-		"Lists every device that was ever seen and not forgotten, by name.",
+	c := command("clients [name|id|fingerprint]", "List the devices that are known, or show one",
+		clientsLong,
 		`  tutti clients
+  tutti clients kitchen
   tutti clients --watch
   tutti clients --json | jq '.clients[] | select(.connected | not) | .name'`,
-		cobra.NoArgs, func(r *run, _ []string) error {
-			if watch {
+		cobra.MaximumNArgs(1), func(r *run, args []string) error {
+			switch {
+			case watch && len(args) > 0:
+				return usagef("--watch is for the whole list: leave %q out", args[0])
+			case watch:
 				return r.watchClients()
+			case len(args) > 0:
+				return r.showClient(args[0])
 			}
 			raw, err := r.printClients()
 			if err != nil {
@@ -77,17 +94,6 @@ func state(c apiClient, now time.Time) string {
 		return "connected"
 	}
 	return "away, seen " + ago(c.LastSeenAt, now)
-}
-
-func trust(c apiClient) string {
-	s := c.Trust
-	if c.Waiting != "" {
-		s += ", waits"
-	}
-	if c.Warning != "" {
-		s += " (! " + c.Warning + ")"
-	}
-	return s
 }
 
 func volume(c apiClient) string {

@@ -21,7 +21,7 @@ import (
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		statusCommand(), clientsCommand(),
-		inboxCommand(), approveCommand(), denyCommand(), forgetCommand(), addCommand(), addressesCommand(),
+		inboxCommand(), pairCommand(), unpairCommand(), approveCommand(), denyCommand(), blockCommand(), forgetCommand(), addCommand(), addressesCommand(),
 		groupsCommand(), groupCommand(),
 		playCommand(), stopCommand(), pauseCommand(), nextCommand(), previousCommand(), seekCommand(),
 		volumeCommand(), muteCommand(), queueCommand(), libraryCommand(),
@@ -33,20 +33,32 @@ func Commands() []*cobra.Command {
 type options struct {
 	server, token, tokenFile, dataDir string
 	json                              bool
+	// prefix stands before the names of the flags token and token-file, in a command
+	// that has flags of these names itself.
+	prefix string
 }
+
+// flag is a credential's flag as the user types it.
+func (o options) flag(name string) string { return "--" + o.prefix + name }
 
 // run is what a command's function works with.
 type run struct {
 	ctx  context.Context
 	api  *client
+	in   io.Reader
 	out  io.Writer
+	err  io.Writer
 	json bool
 }
 
 // command makes a cobra command around f. Every command has the connection flags
 // and --json.
 func command(use, short, long, example string, args cobra.PositionalArgs, f func(r *run, args []string) error) *cobra.Command {
-	o := &options{}
+	return commandWith(&options{}, use, short, long, example, args, f)
+}
+
+// commandWith is command with options that were prepared.
+func commandWith(o *options, use, short, long, example string, args cobra.PositionalArgs, f func(r *run, args []string) error) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Long: long, Example: example,
 		Args: usageArgs(args), SilenceUsage: true, SilenceErrors: true,
@@ -56,7 +68,7 @@ func command(use, short, long, example string, args cobra.PositionalArgs, f func
 				return err
 			}
 			defer api.http.CloseIdleConnections()
-			return f(&run{ctx: cmd.Context(), api: api, out: cmd.OutOrStdout(), json: o.json}, args)
+			return f(&run{ctx: cmd.Context(), api: api, in: cmd.InOrStdin(), out: cmd.OutOrStdout(), err: cmd.ErrOrStderr(), json: o.json}, args)
 		},
 	}
 	o.bind(c)
@@ -71,8 +83,8 @@ func badFlag(cmd *cobra.Command, err error) error {
 func (o *options) bind(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.server, "server", envOr("TUTTI_SERVER", "http://127.0.0.1:8080"), "address of the server's API (env TUTTI_SERVER)")
-	f.StringVar(&o.token, "token", "", "API token; others on this machine can see it: better is --token-file (env TUTTI_TOKEN, else TUTTI_ADMIN_TOKEN)")
-	f.StringVar(&o.tokenFile, "token-file", "", "file with the API token (env TUTTI_TOKEN_FILE; default: admin-token in the server's data directory)")
+	f.StringVar(&o.token, o.prefix+"token", "", "API token; others on this machine can see it: better is "+o.flag("token-file")+" (env TUTTI_TOKEN, else TUTTI_ADMIN_TOKEN)")
+	f.StringVar(&o.tokenFile, o.prefix+"token-file", "", "file with the API token (env TUTTI_TOKEN_FILE; default: admin-token in the server's data directory)")
 	f.StringVar(&o.dataDir, "data-dir", "", "the server's data directory, where the token is looked for (env TUTTI_DATA_DIR)")
 	f.BoolVar(&o.json, "json", false, "print the API's JSON")
 }

@@ -45,13 +45,19 @@ func TestCommandsSendWhatTheySay(t *testing.T) {
 		"group delete Downstairs":              `DELETE ` + g,
 		"approve wolf":                         `POST /api/v1/clients/` + newID + `/approve {}`,
 		"approve WolfTwo --label Bar --source": `POST /api/v1/clients/` + newID + `/approve {"label":"Bar","source":true}`,
-		"approve crow-six-fir":                 `POST /api/v1/clients/` + poserID + `/approve {}`,
-		"deny newDD":                           `POST /api/v1/clients/` + newID + `/deny`,
-		"approve kitchenAA":                    `POST /api/v1/clients/` + kitchenID + `/approve {}`, // one that does not wait (any more)
-		"forget away":                          `DELETE /api/v1/clients/` + awayID,
-		"add 192.0.2.7":                        `POST /api/v1/clients {"url":"ws://192.0.2.7"}`,
-		"tokens create porter --role viewer":   `POST /api/v1/tokens {"name":"porter","role":"viewer"}`,
-		"tokens delete night":                  `DELETE /api/v1/tokens/t1`,
+		"approve crow-six-fir --accept-warning name_reused_by_new_key": `POST /api/v1/clients/` + poserID + `/approve {"accept_warning":"name_reused_by_new_key"}`,
+		"approve wolf --controller --for 12h":                          `POST /api/v1/clients/` + newID + `/approve {"controller":true,"ends_in_ms":43200000}`,
+		"approve wolf --until-disconnect":                              `POST /api/v1/clients/` + newID + `/approve {"until_disconnect":true}`,
+		"approve wolf --until 2999-12-24T18:00:00Z":                    `POST /api/v1/clients/` + newID + `/approve {"ends_at":"2999-12-24T18:00:00Z"}`,
+		"block wolf":                         `POST /api/v1/clients/` + newID + `/block`,
+		"unpair kitchenA":                    `POST /api/v1/clients/` + kitchenID + `/unpair`,
+		"pair --remove wolf":                 `DELETE /api/v1/pairing/tokens/` + newID,
+		"deny newDD":                         `POST /api/v1/clients/` + newID + `/deny`,
+		"approve kitchenAA":                  `POST /api/v1/clients/` + kitchenID + `/approve {}`, // one that does not wait (any more)
+		"forget away":                        `DELETE /api/v1/clients/` + awayID,
+		"add 192.0.2.7":                      `POST /api/v1/clients {"url":"ws://192.0.2.7"}`,
+		"tokens create porter --role viewer": `POST /api/v1/tokens {"name":"porter","role":"viewer"}`,
+		"tokens delete night":                `DELETE /api/v1/tokens/t1`,
 	} {
 		t.Run(line, func(t *testing.T) {
 			f := newFakeAPI(t)
@@ -82,19 +88,39 @@ func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
 		"approve Lobby":           {1, "compare the fingerprint crow-six-fir"},
 		"approve l":               {1, "compare the fingerprint crow-six-fir"},
 		"approve crow":            {1, "compare the fingerprint crow-six-fir"}, // too little of it
-		"volume Downstairs 101":   {2, "0 to 100"},
-		"volume Downstairs loud":  {2, "0 to 100"},
-		"volume nothing 3":        {1, "'tutti groups' and 'tutti clients'"},
-		"seek Downstairs x":       {2, "1:30"},
-		"seek Downstairs 1:75":    {2, "1:30"},
-		"seek Bar +3":             {1, "tutti play"},
-		"stop":                    {2, "--all"},
-		"stop Bar --all":          {2, "not both"},
-		"group":                   {2, "group --help"},
-		"forget Lobby":            {2, "more than one device"},
-		"queue":                   {2, "usage is"},
-		"audit --limit 0":         {2, "1 to 1000"},
-		"library none":            {1, "there is nothing at"},
+		"approve crow-six-fir":    {1, "add --accept-warning name_reused_by_new_key"},
+		"approve crow-six-fir --accept-warning identity_changed": {1, "add --accept-warning name_reused_by_new_key"},
+		"approve wolf --for soon":                                {2, "90m, 12h or 3d"},
+		"approve wolf --until 2001-01-01":                        {2, "over already"},
+		"approve wolf --until later":                             {2, "2026-12-24"},
+		"approve wolf --for 1h --until-disconnect":               {2, "one end"},
+		"pair":                                      {2, "say which device"},
+		"pair nobody":                               {1, "'tutti clients' lists them"},
+		"pair Lobby":                                {2, "more than one device"},
+		"pair crow":                                 {1, "compare the fingerprint crow-six-fir"},
+		"pair wolf --method magic":                  {2, "dynamic"},
+		"pair wolf --format loud":                   {2, "digits nor qr"},
+		"pair wolf --format qr --method static":     {2, "dynamic code alone"},
+		"pair wolf --code 12-34 --method static":    {2, "8 digits"},
+		"pair wolf --method token --token SP:0AAAA": {2, "too short"},
+		"pair away":                                 {1, "not connected"},
+		"pair lobbyB":                               {1, "offers no pairing"},
+		"pair --list wolf":                          {2, "leave \"wolf\" out"},
+		"pair --token-file /nonexistent":            {1, "no such file"},
+		"pair --remove nobody":                      {1, "'tutti pair --list'"},
+		"volume Downstairs 101":                     {2, "0 to 100"},
+		"volume Downstairs loud":                    {2, "0 to 100"},
+		"volume nothing 3":                          {1, "'tutti groups' and 'tutti clients'"},
+		"seek Downstairs x":                         {2, "1:30"},
+		"seek Downstairs 1:75":                      {2, "1:30"},
+		"seek Bar +3":                               {1, "tutti play"},
+		"stop":                                      {2, "--all"},
+		"stop Bar --all":                            {2, "not both"},
+		"group":                                     {2, "group --help"},
+		"forget Lobby":                              {2, "more than one device"},
+		"queue":                                     {2, "usage is"},
+		"audit --limit 0":                           {2, "1 to 1000"},
+		"library none":                              {1, "there is nothing at"},
 	} {
 		_, err := f.run(t, strings.Fields(line)...)
 		if err == nil {
@@ -118,9 +144,11 @@ func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
 func TestTables(t *testing.T) {
 	f := newFakeAPI(t)
 	for name, want := range map[string][]string{
-		"clients": {"NAME ", "Lobby          lobbyBBB  connected", "pcm 48/24", "0.8 s, 3 late", "40 muted", "away, seen", "approved", "! name_reused_by_new_key", "Bad·[2J"},
-		"inbox":   {"wolf-two-elm", "crow-six-fir", "Bad·[2J", "poses as it"},
-		"groups":  {"Downstairs             g1     playing", "Take Five — Dave Brubeck", "Kitchen, Lobby", "Kitchen radio (alone)"},
+		"clients":        {"NAME ", "Lobby          lobbyBBB  connected", "pcm 48/24", "0.8 s, 3 late", "40 muted", "away, seen", "approved", "! pretending? (name_reused_by_new_key)", "✓ paired", "+ approved", "? waiting", "Bad·[2J"},
+		"inbox":          {"wolf-two-elm", "crow-six-fir", "Bad·[2J", "poses as it", "! pretending?", "? waiting", "Acme Box", "in 2 days", "code, token"},
+		"clients lobbyB": {"trust", "✓ paired", "sp-8271", "40 muted"},
+		"pair --list":    {"wolf-two-elm", "waiting", "token:admin"},
+		"groups":         {"Downstairs             g1     playing", "Take Five — Dave Brubeck", "Kitchen, Lobby", "Kitchen radio (alone)"},
 		"status": {
 			"Hotel (Tutti 1.0, embedded): 4 of 5 devices connected, 2 in the inbox",
 			"▶ Downstairs  Take Five — Dave Brubeck", "2:13 / 5:24", "volume ▮▮▮▮▯▯▯▯▯▯ 45", "buffer 4.2 s", "▶ Bar  tone:440", "Alone and silent: Kitchen radio",
@@ -148,7 +176,7 @@ func TestTables(t *testing.T) {
 
 func TestJSONIsTheAPIs(t *testing.T) {
 	f := newFakeAPI(t)
-	for _, line := range []string{"clients", "inbox", "groups", "status", "queue Downstairs", "library", "audit", "tokens", "play Downstairs x.flac", "stop --all", "forget away"} {
+	for _, line := range []string{"clients", "inbox", "groups", "status", "queue Downstairs", "library", "audit", "tokens", "clients lobbyB", "pair --list", "unpair kitchenA", "block wolf", "play Downstairs x.flac", "stop --all", "forget away"} {
 		out, err := f.run(t, append(strings.Fields(line), "--json")...)
 		if err != nil || !json.Valid([]byte(out)) {
 			t.Errorf("%s --json: %v\n%s", line, err, out)

@@ -39,6 +39,8 @@ type fakeAPI struct {
 	status   map[string]int
 	slow     time.Duration
 	feed     chan string
+	// react runs after a request that is no GET, with the lock held.
+	react func(key, body string)
 }
 
 func newFakeAPI(t *testing.T) *fakeAPI {
@@ -49,7 +51,7 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 		 {"client_id":%q,"name":"Kitchen","fingerprint":"tiger-nine-oak","connected":true,"trust":"approved","group_id":"g1","player":{"volume":50,"muted":false,"stream_format":{"codec":"flac","sample_rate":44100,"channels":2,"bit_depth":16},"buffered_ms":4200}},
 		 {"client_id":%q,"name":"sp-8271","label":"Lobby","connected":true,"trust":"paired","group_id":"g1","player":{"volume":40,"muted":true,"stream_format":{"codec":"pcm","sample_rate":48000,"channels":2,"bit_depth":24},"buffered_ms":800,"chunks_late":3}},
 		 {"client_id":%q,"name":"Kitchen radio","connected":false,"trust":"approved","group_id":"solo1","last_seen_at":"2020-01-01T00:00:00Z"},
-		 {"client_id":%q,"name":"Bad\u001b[2J","fingerprint":"wolf-two-elm","connected":true,"trust":"unapproved","waiting":"new"},
+		 {"client_id":%q,"name":"Bad\u001b[2J","fingerprint":"wolf-two-elm","connected":true,"trust":"unapproved","waiting":"new","pair_methods":[{"method":"dynamic_pairing_code","formats":["digits","qr_code"],"out_channels":["display"]},{"method":"static_pairing_code","locations":["device"]},{"method":"pairing_psk"}]},
 		 {"client_id":%q,"name":"Lobby","fingerprint":"crow-six-fir","connected":true,"trust":"unapproved","waiting":"name_reused_by_new_key","warning":"name_reused_by_new_key"}]}`,
 			kitchenID, lobbyID, awayID, newID, poserID),
 		"/api/v1/groups": fmt.Sprintf(`{"groups":[
@@ -57,8 +59,10 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 		 {"group_id":"g1","name":"Downstairs","members":[%q,%q],"playback_state":"playing","volume":45,"now_playing":{"title":"Take Five","artist":"Dave Brubeck","duration_ms":324000,"position_ms":133000},"queue_length":2,"source":"jazz/take-five.flac"},
 		 {"group_id":"g2","name":"Bar","members":[],"playback_state":"playing","volume":10,"muted":true,"source":"tone:440"}]}`, awayID, kitchenID, lobbyID),
 		"/api/v1/inbox": fmt.Sprintf(`{"waiting":[
-		 {"client_id":%q,"name":"Bad\u001b[2J","address":"192.0.2.1:1","fingerprint":"wolf-two-elm","first_seen_at":"2020-01-01T00:00:00Z","reason":"new"},
-		 {"client_id":%q,"name":"Lobby","address":"192.0.2.2:1","fingerprint":"crow-six-fir","first_seen_at":"2020-01-01T00:00:00Z","reason":"name_reused_by_new_key","warning":"name_reused_by_new_key"}]}`, newID, poserID),
+		 {"client_id":%q,"name":"Bad\u001b[2J","address":"192.0.2.1:1","fingerprint":"wolf-two-elm","first_seen_at":"2020-01-01T00:00:00Z","reason":"new","expires_at":%q,"manufacturer":"Acme","product_name":"Box","pair_methods":[{"method":"dynamic_pairing_code"},{"method":"pairing_psk"}]},
+		 {"client_id":%q,"name":"Lobby","address":"192.0.2.2:1","fingerprint":"crow-six-fir","first_seen_at":"2020-01-01T00:00:00Z","reason":"name_reused_by_new_key","warning":"name_reused_by_new_key"}]}`, newID, time.Now().Add(60*time.Hour).Format(time.RFC3339), poserID),
+		"/api/v1/clients/" + lobbyID:       fmt.Sprintf(`{"client_id":%q,"name":"sp-8271","label":"Lobby","connected":true,"trust":"paired","player":{"volume":40,"muted":true}}`, lobbyID),
+		"/api/v1/pairing/tokens":           fmt.Sprintf(`{"tokens":[{"client_id":%q,"fingerprint":"wolf-two-elm","state":"waiting","attempts":0,"actor":"token:admin","added_at":"2020-01-01T00:00:00Z"}]}`, newID),
 		"/api/v1/groups/g1/queue":          `{"group_id":"g1","items":[{"uri":"a.flac","title":"A","artist":"X","duration_ms":61000},{"uri":"http://h/b.mp3"}],"index":1}`,
 		"/api/v1/library?path=":            `{}`,
 		"/api/v1/library":                  `{"path":"","entries":[{"name":"jazz","path":"jazz","folder":true},{"name":"a.flac","path":"a.flac","title":"A","duration_ms":61000,"sample_rate":44100,"bit_depth":16},{"name":"b.flac","path":"b.flac","error":"is no FLAC file"}]}`,
@@ -102,6 +106,9 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 		f.mu.Unlock()
 		<-time.After(f.slow) // a service that takes its time
 		f.mu.Lock()
+	}
+	if f.react != nil {
+		f.react(key, string(body))
 	}
 	a := f.answers[key]
 	if a == "" {
@@ -153,6 +160,15 @@ func tutti(ctx context.Context, out io.Writer, args ...string) error {
 func (f *fakeAPI) run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := tutti(t.Context(), &out, append(args, "--server", f.URL, "--token", "good")...)
+	err := tutti(t.Context(), &out, append(args, f.access(args)...)...)
 	return out.String(), err
+}
+
+// access are the flags that lead to the fake API.
+func (f *fakeAPI) access(args []string) []string {
+	token := "--token"
+	if len(args) > 0 && args[0] == "pair" {
+		token = "--api-token"
+	}
+	return []string{"--server", f.URL, token, "good"}
 }

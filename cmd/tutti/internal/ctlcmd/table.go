@@ -33,10 +33,11 @@ func (t *table) print(w io.Writer) error {
 		}
 	}
 	var b strings.Builder
+	colours := coloured(w)
 	for _, row := range t.rows {
 		var line strings.Builder
 		for i, c := range row {
-			line.WriteString(c)
+			line.WriteString(paint(c, colours))
 			if i < len(row)-1 {
 				line.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(c)+2))
 			}
@@ -45,6 +46,19 @@ func (t *table) print(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// paint colours a cell that begins with a sign of trust.
+func paint(cell string, colours bool) string {
+	if !colours {
+		return cell
+	}
+	for _, s := range signs {
+		if strings.HasPrefix(cell, s.String()) {
+			return "\x1b[" + s.colour + "m" + cell + "\x1b[0m"
+		}
+	}
+	return cell
 }
 
 // clean replaces control and format characters, which a device's name may hold.

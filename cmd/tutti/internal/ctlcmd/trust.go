@@ -4,14 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 )
 
 func inboxCommand() *cobra.Command {
-	return command("inbox", "List the devices that wait for approval",
-		"Anybody can claim any name: compare the fingerprint with what the device shows or says.",
+	return command("inbox", "List the devices that wait for approval or pairing",
+		"Anybody can claim any name: compare the fingerprint with what the device shows or says. 'tutti pair' proves who it is; 'tutti approve' trusts the key as it is.",
 		"  tutti inbox", cobra.NoArgs, func(r *run, _ []string) error {
 			in, raw, err := get[apiInbox](r, "/api/v1/inbox")
 			if err != nil {
@@ -26,24 +27,77 @@ func (r *run) printInbox(in apiInbox) error {
 		_, err := fmt.Fprintln(r.out, "nobody waits")
 		return err
 	}
-	t := newTable("NAME", "FINGERPRINT", "ID", "ADDRESS", "SINCE", "REASON")
-	warned := ""
+	t := newTable("NAME", "TRUST", "FINGERPRINT", "MAKER", "ID", "ADDRESS", "SINCE", "LEAVES", "REASON", "PAIRING")
 	for _, w := range in.Waiting {
-		reason := w.Reason
-		if w.Warning != "" {
-			reason += " (! " + w.Warning + ")"
-			warned = w.Fingerprint
-		}
-		t.add(clip(w.Name), dash(w.Fingerprint), short(w.ClientID), dash(w.Address), ago(w.FirstSeenAt, time.Now()), reason)
+		t.add(clip(w.Name), w.sign().String(), dash(w.Fingerprint), dash(w.maker()), short(w.ClientID), dash(w.Address),
+			ago(w.FirstSeenAt, time.Now()), leaves(w.ExpiresAt, time.Now()), w.reason(), offers(w.PairMethods))
 	}
 	if err := t.print(r.out); err != nil {
 		return err
 	}
-	if warned != "" {
-		_, err := fmt.Fprintln(r.out, "\n! A known name, address or device came with a new key. That is a replaced device, or somebody who poses as it.")
-		return err
+	return r.explainInbox(in)
+}
+
+// explainInbox says below the table what needs more words than a cell has.
+func (r *run) explainInbox(in apiInbox) error {
+	for _, w := range in.Waiting {
+		if w.Warning == "" {
+			continue
+		}
+		detail := w.Detail
+		if detail == "" {
+			detail = "A known name, address or device came with a new key: a replaced device, or somebody who poses as it."
+		}
+		if _, err := fmt.Fprintf(r.out, "\n! %s (%s): %s\n", clean(clip(w.Name)), dash(w.Fingerprint), clean(detail)); err != nil {
+			return err
+		}
 	}
-	return nil
+	_, err := fmt.Fprintln(r.out, "\n'tutti pair <fingerprint>' proves who it is; 'tutti approve', 'deny' and 'block' decide without proof")
+	return err
+}
+
+func (w apiWaiting) sign() sign {
+	return trustSign(apiClient{Warning: w.Warning, Waiting: w.Reason, Trust: map[bool]string{true: "credential_mismatch"}[w.Reason == "credential_mismatch"]})
+}
+
+func (w apiWaiting) maker() string {
+	return strings.TrimSpace(clip(w.Manufacturer) + " " + clip(w.ProductName))
+}
+
+func (w apiWaiting) reason() string {
+	if w.Warning != "" && w.Warning != w.Reason {
+		return w.Reason + " (" + w.Warning + ")"
+	}
+	return w.Reason
+}
+
+// leaves says when an entry of the inbox goes by itself.
+func leaves(at *time.Time, now time.Time) string {
+	if at == nil {
+		return "-"
+	}
+	d := at.Sub(now)
+	switch {
+	case d <= 0:
+		return "now"
+	case d < time.Hour:
+		return fmt.Sprintf("in %d min", int(d.Minutes())+1)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("in %d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("in %d days", int(d.Hours()/24))
+}
+
+// offers is how a device can be paired, in a word each.
+func offers(methods []apiPairMethod) string {
+	words := map[string]string{methodDynamic: "code", methodStatic: "static code", methodToken: "token"}
+	var out []string
+	for _, m := range methods {
+		if w := words[m.Method]; w != "" {
+			out = append(out, w)
+		}
+	}
+	return dash(strings.Join(out, ", "))
 }
 
 // enoughOfKey is how many characters of a fingerprint or key must be written to
@@ -79,44 +133,14 @@ func (r *run) waiting(word string) (apiClient, error) {
 			return apiClient{}, fmt.Errorf("%s waits with the warning %q: it may pose as a device you know; compare the fingerprint %s with the device, and then name it by that",
 				clip(w.Name), w.Warning, w.Fingerprint)
 		}
-		return apiClient{ClientID: w.ClientID, Name: w.Name, Fingerprint: w.Fingerprint}, nil
+		return apiClient{ClientID: w.ClientID, Name: w.Name, Fingerprint: w.Fingerprint, Warning: w.Warning}, nil
 	}
 	return apiClient{}, fmt.Errorf("device %s vanished; try again", m.id)
 }
 
-func approveCommand() *cobra.Command {
-	label, source := "", false
-	c := command("approve <name|id|fingerprint>", "Let a waiting device play",
-		"Approves a device's key: it plays without pairing from now on. The beginning of a name, key or fingerprint is enough when it is unique.",
-		`  tutti approve kitchen
-  tutti approve tiger-nine --label "Kitchen, left"
-  tutti approve turntable --source`,
-		cobra.ExactArgs(1), func(r *run, args []string) error {
-			dev, err := r.waiting(args[0])
-			if err != nil {
-				return err
-			}
-			body := map[string]any{}
-			if label != "" {
-				body["label"] = label
-			}
-			if source {
-				body["source"] = true
-			}
-			v, raw, err := call[apiClient](r, http.MethodPost, "/api/v1/clients/"+dev.ClientID+"/approve", body)
-			if err != nil {
-				return err
-			}
-			return r.done(raw, "approved %s (%s)", clean(v.display()), dash(v.Fingerprint))
-		})
-	c.Flags().StringVar(&label, "label", "", "your name for the device")
-	c.Flags().BoolVar(&source, "source", false, "also let it send audio, such as a line-in")
-	return c
-}
-
 func denyCommand() *cobra.Command {
 	return command("deny <name|id|fingerprint>", "Turn a waiting device away",
-		"The device leaves the inbox and gets no roles. You can approve it later.",
+		"Not now: the device leaves the inbox and gets no roles. It may knock again later, and you can approve it at any time; 'tutti block' is for never.",
 		"  tutti deny 'Free Speaker'", cobra.ExactArgs(1), func(r *run, args []string) error {
 			dev, err := r.waiting(args[0])
 			if err != nil {

@@ -29,7 +29,35 @@ type apiClient struct {
 	GroupID     string     `json:"group_id"`
 	ActiveRoles []string   `json:"active_roles"`
 	LastSeenAt  time.Time  `json:"last_seen_at"`
+	FirstSeenAt time.Time  `json:"first_seen_at"`
 	Player      *apiPlayer `json:"player"`
+
+	DeviceInfo *struct {
+		ProductName     string `json:"product_name"`
+		Manufacturer    string `json:"manufacturer"`
+		SoftwareVersion string `json:"software_version"`
+		MACAddress      string `json:"mac_address"`
+	} `json:"device_info"`
+	SupportedRoles          []string        `json:"supported_roles"`
+	PairMethods             []apiPairMethod `json:"pair_methods"`
+	UnpairedAccess          bool            `json:"unpaired_access"`
+	Suite                   string          `json:"suite"`
+	LastError               string          `json:"last_error"`
+	SourceAllowed           bool            `json:"source_allowed"`
+	ControllerAllowed       bool            `json:"controller_allowed"`
+	Blocked                 bool            `json:"blocked"`
+	Unpairing               bool            `json:"unpairing"`
+	ApprovalEndsAt          *time.Time      `json:"approval_ends_at"`
+	ApprovalUntilDisconnect bool            `json:"approval_until_disconnect"`
+	PairedAt                *time.Time      `json:"paired_at"`
+	PersonaID               string          `json:"persona_id"`
+}
+
+type apiPairMethod struct {
+	Method      string   `json:"method"`
+	Formats     []string `json:"formats"`
+	OutChannels []string `json:"out_channels"`
+	Locations   []string `json:"locations"`
 }
 
 type apiPlayer struct {
@@ -56,14 +84,18 @@ type apiInbox struct {
 }
 
 type apiWaiting struct {
-	ClientID    string     `json:"client_id"`
-	Name        string     `json:"name"`
-	Address     string     `json:"address"`
-	Fingerprint string     `json:"fingerprint"`
-	FirstSeenAt time.Time  `json:"first_seen_at"`
-	ExpiresAt   *time.Time `json:"expires_at"`
-	Reason      string     `json:"reason"`
-	Warning     string     `json:"warning"`
+	ClientID     string          `json:"client_id"`
+	Name         string          `json:"name"`
+	Address      string          `json:"address"`
+	Fingerprint  string          `json:"fingerprint"`
+	FirstSeenAt  time.Time       `json:"first_seen_at"`
+	ExpiresAt    *time.Time      `json:"expires_at"`
+	Reason       string          `json:"reason"`
+	Warning      string          `json:"warning"`
+	Detail       string          `json:"detail"`
+	Manufacturer string          `json:"manufacturer"`
+	ProductName  string          `json:"product_name"`
+	PairMethods  []apiPairMethod `json:"pair_methods"`
 }
 
 type apiGroup struct {

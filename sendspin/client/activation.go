@@ -94,32 +94,3 @@ func (a activation) methodAllowed() bool {
 	}
 	return a.offers.Offers(p.Method, p.Format)
 }
-
-// rank orders connections for admission: playback, pairing, nothing (section
-// Multiple servers).
-func rank(activities []string) int {
-	switch {
-	case slices.Contains(activities, wire.ActivityPlayback):
-		return 2
-	case slices.Contains(activities, wire.ActivityPairing):
-		return 1
-	}
-	return 0
-}
-
-// contender is a connection as admission sees it.
-type contender struct {
-	serverID   string
-	activities []string
-}
-
-// displaces reports whether an incoming connection takes the place of the admitted
-// one. This client never holds a pairing attempt and never holds two connections, so
-// the exceptions about those do not arise.
-func (in contender) displaces(holder contender, lastPlayback string) bool {
-	a, b := rank(in.activities), rank(holder.activities)
-	if a == 0 && b == 0 {
-		return in.serverID == lastPlayback && holder.serverID != lastPlayback
-	}
-	return a >= b
-}

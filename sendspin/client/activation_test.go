@@ -108,7 +108,7 @@ func TestDisplacement(t *testing.T) {
 		{none, pairing, "a", "b", false}, {none, playback, "last", "b", false},
 		{none, none, "a", "b", false}, {none, none, "last", "b", true}, {none, none, "last", "last", false}, {none, none, "a", "last", false},
 	} {
-		got := contender{c.inID, c.in}.displaces(contender{c.hID, c.holder}, "last")
+		got := contender{serverID: c.inID, activities: c.in}.displaces(contender{serverID: c.hID, activities: c.holder}, "last")
 		if got != c.want {
 			t.Errorf("%s: displaces %v", fmt.Sprint(c), got)
 		}

@@ -31,6 +31,14 @@ type Config struct {
 	Roles []string
 	// UnpairedAccess admits servers without a pairing record.
 	UnpairedAccess bool
+	// Pairing says how servers may pair.
+	Pairing PairingConfig
+	// AcceptSuccessors lists the role [RoleSuccessors]: a paired server may name the
+	// servers that may take over its pairing record, in a signed roster which
+	// VerifyRoster checks. Nothing else passes a record on. Without it, a record that
+	// another server uses fails the handshake, as the specification has it.
+	AcceptSuccessors bool
+	VerifyRoster     RosterVerifier
 
 	// Formats are the player's formats, first is preferred. One of them has to be
 	// flac or pcm.
@@ -101,6 +109,15 @@ func (c *Config) check() error {
 		if !ok || c.BufferCapacity <= 0 {
 			return errors.New("client: a player needs a flac or pcm format and a buffer capacity")
 		}
+	}
+	if err := c.Pairing.check(); err != nil {
+		return err
+	}
+	if c.AcceptSuccessors {
+		if c.VerifyRoster == nil {
+			return errors.New("client: successors are accepted by their roster only: set VerifyRoster")
+		}
+		c.Roles = append(slices.Clone(c.Roles), RoleSuccessors)
 	}
 	if c.Store == nil {
 		store, err := NewStore(c.Identity)

@@ -46,8 +46,11 @@ type core struct {
 	unpaired  bool // unpaired access is enabled
 	player    settings
 	saveAt    int64 // when to store the settings, never without a change
+	pairing   pairingState
 	holder    *session
-	sessions  []*session // in the order of their arrival, the holder among them
+	beside    *session   // admitted for pairing beside a holder that plays
+	sessions  []*session // in the order of their arrival, those two among them
+	numbered  uint64     // sessions so far
 	live      bool       // loop runs
 	stopping  bool       // ctx ended: no new connections
 
@@ -80,6 +83,7 @@ const (
 
 func newCore(cfg *Config, stats *counters) *core {
 	k := &core{cfg: cfg, stats: stats, codec: wire.Current(), available: true, unpaired: cfg.UnpairedAccess, saveAt: never}
+	k.pairing = newPairingState(cfg)
 	stored := cfg.Store.player()
 	k.player = settings{volume: 100, leadMS: cfg.RequiredLeadMS, bufferMS: cfg.MinBufferMS, delayMS: stored.OutputDelayMS}
 	for _, v := range []*int{cfg.Volume, stored.Volume} {
@@ -154,7 +158,7 @@ type timerer interface{ Reset(time.Duration) bool }
 
 // setTimer arms the timer for the next deadline.
 func (k *core) setTimer(timer timerer) {
-	next := k.saveAt
+	next := min(k.saveAt, k.pairingDeadline())
 	for _, s := range k.sessions {
 		next = min(next, s.deadline())
 	}
@@ -175,6 +179,7 @@ func (k *core) tick(now int64) {
 	if now >= k.saveAt {
 		k.save()
 	}
+	k.settlePairing()
 }
 
 // emit tells an event.
@@ -187,15 +192,16 @@ func (k *core) emit(e Event) {
 // serve runs a connection on the caller's goroutine, its reader. arbitrate is for one
 // that a server opened, which has to win the client's one place.
 func (k *core) serve(ctx context.Context, t channel.Transport, arbitrate bool) outcome {
+	h := &handshakes{store: k.cfg.Store, successors: k.cfg.AcceptSuccessors}
 	conn, err := channel.OpenClient(ctx, t, channel.ClientConfig{
-		Identity: k.cfg.Store.Identity(), Suite: k.cfg.Suite, Candidates: k.cfg.Store.Candidate,
+		Identity: k.cfg.Store.Identity(), Suite: k.cfg.Suite, Candidates: h.candidate,
 		Timeout: k.cfg.HandshakeTimeout, Clock: k.cfg.Clock, Implements: implements,
 	})
 	if err != nil {
 		return outcome{err: err}
 	}
 	s := newSession(k, conn)
-	s.arbitrate = arbitrate
+	s.arbitrate, s.handshakes = arbitrate, h
 	s.read(ctx)
 	return s.outcome()
 }
@@ -223,10 +229,7 @@ func (k *core) setPlayer(change func(*settings), byServer bool) {
 			k.save()
 		}
 	}
-	if k.holder != nil {
-		k.holder.refresh()
-		k.holder.report()
-	}
+	k.reportAll()
 	if k.player != before {
 		k.emit(PlayerChanged{Volume: k.player.volume, Muted: k.player.muted, OutputDelayMS: k.player.delayMS, ByServer: byServer})
 	}
@@ -246,9 +249,16 @@ func (k *core) setAvailable(available bool) {
 		return
 	}
 	k.available = available
-	if k.holder != nil {
-		k.holder.refresh()
-		k.holder.report()
+	k.reportAll()
+}
+
+// reportAll tells the admitted servers the client's state.
+func (k *core) reportAll() {
+	for _, s := range []*session{k.holder, k.beside} {
+		if s != nil {
+			s.refresh()
+			s.report()
+		}
 	}
 }
 
@@ -259,7 +269,7 @@ func (k *core) setUnpairedAccess(enabled bool) {
 	}
 	for _, s := range slices.Clone(k.sessions) {
 		relies := len(s.roles) > 0 || slices.Contains(s.activities, wire.ActivityPlayback)
-		if relies && !paired(s.conn.Matched()) {
+		if relies && !paired(s.matched) {
 			s.bye(wire.GoodbyePairingRequired)
 		}
 	}
@@ -288,18 +298,13 @@ func (k *core) goodbye(reason string) {
 func (k *core) hello() *wire.ClientHello {
 	h := &wire.ClientHello{
 		Name: k.cfg.Name, DeviceInfo: k.cfg.DeviceInfo, SupportedRoles: k.cfg.Roles,
-		PairMethods:    k.pairMethods(),
+		PairMethods:    k.cfg.Pairing.methods(),
 		UnpairedAccess: wire.UnpairedAccess{Enabled: k.unpaired},
 	}
 	if slices.Contains(k.cfg.Roles, wire.RolePlayerV1) {
 		h.Player = &wire.PlayerSupport{Formats: k.cfg.Formats, BufferCapacity: k.cfg.BufferCapacity}
 	}
 	return h
-}
-
-// pairMethods are what the specification makes every client offer.
-func (k *core) pairMethods() wire.PairMethods {
-	return wire.PairMethods{PSK: &wire.SecretMethod{}}
 }
 
 // checkHello finds faults of the configuration before the first connection.

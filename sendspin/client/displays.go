@@ -50,7 +50,6 @@ func (s *session) clientTime(server int64) int64 {
 
 // serverState takes the objects of the display and controller roles.
 func (s *session) serverState(m *wire.ServerState, at int64) {
-	k := s.core
 	if s.referee != nil {
 		s.referee.serverState(m, at)
 	}
@@ -59,25 +58,28 @@ func (s *session) serverState(m *wire.ServerState, at int64) {
 		hadPending := s.metadata.pending != nil
 		applied := s.metadata.take(m.Metadata, m.Metadata.Timestamp, s.clientTime(m.Metadata.Timestamp), at)
 		if !applied || hadPending {
-			k.emit(MetadataPending{Metadata: s.metadata.pending})
+			s.tell(MetadataPending{Metadata: s.metadata.pending})
 		}
 		if applied {
-			k.emit(MetadataChanged{Metadata: s.metadata.current})
+			s.tell(MetadataChanged{Metadata: s.metadata.current})
 		}
 	}
 	if m.Color != nil && active(wire.RoleColor) {
 		hadPending := s.color.pending != nil
 		applied := s.color.take(m.Color, m.Color.Timestamp, s.clientTime(m.Color.Timestamp), at)
 		if !applied || hadPending {
-			k.emit(ColorPending{Color: s.color.pending})
+			s.tell(ColorPending{Color: s.color.pending})
 		}
 		if applied {
-			k.emit(ColorChanged{Color: s.color.current})
+			s.tell(ColorChanged{Color: s.color.current})
 		}
 	}
 	if m.Controller != nil && active(wire.RoleController) {
 		s.controller = m.Controller
-		k.emit(ControllerChanged{State: m.Controller})
+		s.tell(ControllerChanged{State: m.Controller})
+	}
+	if object, ok := m.App[familySuccessors]; ok && s.core.cfg.AcceptSuccessors {
+		s.takeRoster(object)
 	}
 }
 
@@ -95,12 +97,12 @@ func (s *session) displayDeadline() int64 {
 
 func (s *session) tickDisplays(now int64) {
 	if s.metadata.due(s.clientTime, now) {
-		s.core.emit(MetadataChanged{Metadata: s.metadata.current})
-		s.core.emit(MetadataPending{})
+		s.tell(MetadataChanged{Metadata: s.metadata.current})
+		s.tell(MetadataPending{})
 	}
 	if s.color.due(s.clientTime, now) {
-		s.core.emit(ColorChanged{Color: s.color.current})
-		s.core.emit(ColorPending{})
+		s.tell(ColorChanged{Color: s.color.current})
+		s.tell(ColorPending{})
 	}
 }
 
@@ -111,13 +113,13 @@ func (s *session) dropDisplays(removed []string) {
 		switch {
 		case family == wire.RoleMetadata && s.metadata.have:
 			s.metadata = scheduled[wire.Metadata]{}
-			s.core.emit(MetadataChanged{})
+			s.tell(MetadataChanged{})
 		case family == wire.RoleColor && s.color.have:
 			s.color = scheduled[wire.Color]{}
-			s.core.emit(ColorChanged{})
+			s.tell(ColorChanged{})
 		case family == wire.RoleController && s.controller != nil:
 			s.controller = nil
-			s.core.emit(ControllerChanged{})
+			s.tell(ControllerChanged{})
 		}
 	}
 }

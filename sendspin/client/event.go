@@ -8,7 +8,7 @@ import (
 )
 
 // Event is something that happened, as told to [Config.OnEvent]. It is one of the
-// types of this file.
+// types of this file and of eventpairing.go.
 type Event interface{ event() }
 
 // Connected tells that the handshake with a server is complete. It comes first for each
@@ -34,10 +34,6 @@ type Activated struct {
 	Roles      []string // all that are active now
 	Removed    []string // roles that were active before and are not any more
 }
-
-// PairingRefused tells that the server wanted to pair with a method that this client does not
-// carry out; it was answered with pair/abort method_not_supported.
-type PairingRefused struct{ ServerID, Method string }
 
 // Synced tells that the time filter took a measurement.
 type Synced struct {
@@ -124,7 +120,6 @@ type Retrying struct {
 func (Connected) event()         {}
 func (ServerInfo) event()        {}
 func (Activated) event()         {}
-func (PairingRefused) event()    {}
 func (Synced) event()            {}
 func (PlayerChanged) event()     {}
 func (StreamStarted) event()     {}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -161,4 +162,11 @@ func (r *rig) end(t *testing.T) error {
 		t.Fatal("the client does not end")
 	}
 	return nil
+}
+
+func removeAll(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
 }

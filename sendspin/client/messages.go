@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/tutti-audio/tutti/sendspin/pairing"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
@@ -44,8 +45,9 @@ func (s *session) firstMessage(m wire.Message) {
 		s.protocolError("Communication", "the first message is %q, not server/hello", m.Type())
 		return
 	}
+	s.proven()
 	s.core.emit(ServerInfo{ServerID: s.serverID, Name: h.Name, Languages: h.Languages})
-	s.phase = awaitActivate
+	s.phase, s.access = awaitActivate, s.core.unpaired
 	s.send(s.core.hello())
 }
 
@@ -70,17 +72,14 @@ func (s *session) message(m wire.Message, at int64) {
 		if s.referee != nil {
 			s.referee.groupUpdate()
 		}
-		s.core.emit(GroupChanged{Group: *m})
+		s.group = m
+		s.tell(GroupChanged{Group: *m})
 	case *wire.ServerUnpair:
 		s.unpair()
 	case *wire.Unknown:
 		s.unknown(m)
-	case *wire.PairAbort:
-		// Without an attempt of ours it has no effect.
-	case *wire.ServerPairInit, *wire.ServerPairAuth, *wire.ServerPairConfirm, *wire.ServerPairFinalize:
-		if !s.abandoned {
-			s.protocolError("Pairing", "%q without an attempt", m.Type())
-		}
+	case *wire.PairAbort, *wire.ServerPairInit, *wire.ServerPairAuth, *wire.ServerPairConfirm, *wire.ServerPairFinalize:
+		s.pairingMessage(m)
 	default:
 		s.protocolError("Communication", "%q is out of order", m.Type())
 	}
@@ -96,28 +95,50 @@ func (s *session) unknown(m *wire.Unknown) {
 
 // unpair removes the record that keys the session.
 func (s *session) unpair() {
-	if !paired(s.conn.Matched()) {
+	if s.referee != nil {
+		s.referee.unpair()
+	}
+	if !paired(s.matched) {
 		return
 	}
-	if err := s.core.cfg.Store.RemoveRecord(s.serverID); err != nil {
-		s.core.cfg.Log.Error("pairing record is not removed", "server_id", s.serverID, "error", err)
+	k := s.core
+	if err := k.cfg.Store.RemoveRecord(s.serverID); err != nil {
+		k.cfg.Log.Error("pairing record is not removed", "server_id", s.serverID, "error", err)
+	} else {
+		k.cfg.Log.Info("unpaired", "server_id", s.serverID)
+		k.emit(Unpaired{ServerID: s.serverID})
 	}
 	s.bye(wire.GoodbyeUnpaired)
 }
 
-// activate judges a server/activate and applies it.
+// activate judges a server/activate and applies it. It ends an attempt of this
+// connection, admissible or not.
 func (s *session) activate(m *wire.ServerActivate, at int64) {
 	k := s.core
-	if s.referee != nil {
-		s.referee.activate(m, !s.activated)
+	if s.flow != nil {
+		s.drive(s.flow.Receive(m))
 	}
-	a := activation{matched: s.conn.Matched(), unpaired: k.unpaired, offers: k.pairMethods(), msg: m, roles: m.ActiveRoles}
+	owed := s.flow != nil && s.flow.State() == pairing.ClientSucceeded
+	rekeyed := s.rekeyed()
+	if s.phase == over {
+		return
+	}
+	if m.Has(wire.ActivityPairing) {
+		s.index++
+	}
+	a := activation{matched: s.matched, unpaired: k.unpaired, offers: k.cfg.Pairing.methods(), msg: m, roles: m.ActiveRoles}
 	first := !s.activated
 	s.activated = true
 	if s.phase == awaitActivate {
 		s.phase = provisional
 	}
-	switch a.judge() {
+	verdict := a.judge()
+	if s.referee != nil {
+		s.referee.activate(m, first)
+		s.referee.judged(verdict, m, first)
+		s.referee.promoted(owed, rekeyed)
+	}
+	switch verdict {
 	case pairingRequired:
 		s.bye(wire.GoodbyePairingRequired)
 		return
@@ -125,28 +146,17 @@ func (s *session) activate(m *wire.ServerActivate, at int64) {
 		s.bye(wire.GoodbyeUnauthorized)
 		return
 	case methodRefused:
-		s.refusePairing(m)
+		s.startAttempt(m) // which answers pair/abort; what the activation declares is not applied
 		return
 	}
-	if m.Has(wire.ActivityPairing) {
-		s.refusePairing(m) // admissible, but no flow is implemented
-		return
-	}
-	s.abandoned = false
 	roles := s.effectiveRoles(a, first)
-	if s.phase == provisional && !k.admit(s, m.Activities) {
+	if s.phase == provisional && !k.admit(s, m) || k.beside == s && !m.Has(wire.ActivityPairing) && !k.readmit(s, m) {
 		return
 	}
 	s.apply(m.Activities, roles, at)
-}
-
-// refusePairing answers an activation for a pairing that is not carried out. The
-// connection stays open; what the activation declares is not applied.
-func (s *session) refusePairing(m *wire.ServerActivate) {
-	s.abandoned = true
-	s.core.emit(PairingRefused{ServerID: s.serverID, Method: m.Pairing.Method})
-	s.core.cfg.Log.Info("pairing refused", "server_id", s.serverID, "method", m.Pairing.Method)
-	s.send(&wire.PairAbort{Reason: wire.AbortMethodNotSupported})
+	if m.Has(wire.ActivityPairing) {
+		s.startAttempt(m)
+	}
 }
 
 // effectiveRoles are the roles that are active from now on: those of the message, or
@@ -183,17 +193,15 @@ func (s *session) apply(activities, roles []string, at int64) {
 		}
 	}
 	if slices.Contains(removed, wire.RolePlayerV1) {
+		if s.referee != nil {
+			s.referee.check(s.stream.Load() == nil, "server/activate", "the player role is removed while its stream is active")
+		}
 		s.endStream()
 	}
 	s.dropDisplays(removed)
 	s.activities, s.roles = activities, roles
 	copied := slices.Clone(roles)
-	k.stats.roles.Store(&copied)
-	if slices.Contains(activities, wire.ActivityPlayback) {
-		if err := k.cfg.Store.setLastPlayback(s.serverID); err != nil {
-			k.cfg.Log.Error("last-playback server is not stored", "error", err)
-		}
-	}
+	s.publishHolder()
 	if s.timing.next == never && !s.timing.burst.Active() {
 		s.timing.next = at
 	}
@@ -202,7 +210,7 @@ func (s *session) apply(activities, roles []string, at int64) {
 		s.referee.applied(added, at)
 	}
 	k.emit(Activated{ServerID: s.serverID, Activities: slices.Clone(activities), Roles: copied, Removed: removed})
-	if len(added) > 0 {
+	if len(added) > 0 || s.stale {
 		s.report()
 	}
 }
@@ -214,16 +222,17 @@ func (s *session) report() {
 	if s.phase != admitted || len(s.roles) == 0 {
 		return
 	}
+	available := s.available()
 	isPlayer := wire.ActiveFamily(s.roles, wire.RolePlayer) != ""
-	if isPlayer && k.available && !s.timing.filter.Converged() {
+	if isPlayer && available && !s.timing.filter.Converged() {
 		s.owes = true
 		return
 	}
-	m := &wire.ClientState{Available: k.available}
+	m := &wire.ClientState{Available: available}
 	if isPlayer {
 		m.Player = k.playerState()
 	}
-	s.owes, s.reported = false, true
+	s.owes, s.stale, s.reported = false, false, true
 	s.send(m)
 	if s.referee != nil {
 		s.referee.reported(m, k.cfg.Now())

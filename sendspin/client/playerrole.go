@@ -20,7 +20,7 @@ type stream struct {
 // publish makes the stream known to the reader.
 func (s *session) publish(st *stream) {
 	if st != nil {
-		st.deliver, st.delay = s.core.available, int64(s.core.player.delayMS)*1000
+		st.deliver, st.delay = s.available(), int64(s.core.player.delayMS)*1000
 	}
 	s.stream.Store(st)
 }
@@ -52,7 +52,7 @@ func (s *session) streamStart(m *wire.StreamStart, at int64) {
 	s.core.stats.minLead.Store(math.MaxInt64)
 	s.publish(&stream{format: m.Player.Format, header: m.Player.CodecHeader, epoch: s.epoch})
 	s.core.cfg.Log.Info("stream started", "server_id", s.serverID, "format", m.Player.Format.String(), "in_place", before != nil)
-	s.core.emit(StreamStarted{
+	s.tell(StreamStarted{
 		Format: m.Player.Format, CodecHeader: m.Player.CodecHeader,
 		ServerTransmitted: m.ServerTransmitted, InPlace: before != nil,
 	})
@@ -72,7 +72,7 @@ func (s *session) streamClear(m *wire.StreamClear, at int64) {
 	next.epoch = s.epoch
 	s.core.stats.minLead.Store(math.MaxInt64)
 	s.publish(&next)
-	s.core.emit(StreamCleared{ServerTransmitted: m.ServerTransmitted})
+	s.tell(StreamCleared{ServerTransmitted: m.ServerTransmitted})
 }
 
 // streamEnd ends the player stream.
@@ -91,7 +91,7 @@ func (s *session) endStream() {
 	}
 	s.publish(nil)
 	s.epoch++
-	s.core.emit(StreamEnded{})
+	s.tell(StreamEnded{})
 }
 
 // binary deals with a binary message that came through the core.

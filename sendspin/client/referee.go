@@ -126,9 +126,6 @@ func (r *referee) activate(m *wire.ServerActivate, first bool) {
 		r.check(version != "" && !families[family], rule, "role family %q is active twice", family)
 		families[family] = true
 	}
-	if m.ActiveRoles != nil && r.s.stream.Load() != nil {
-		r.check(families[wire.RolePlayer], rule, "the player role is removed while its stream is active")
-	}
 }
 
 // applied notes what the server owes after an activation.
@@ -371,7 +368,9 @@ func (r *referee) serverState(m *wire.ServerState, at int64) {
 	if m.Controller != nil {
 		r.roleState(wire.RoleController, nil, at)
 	}
-	r.check(m.App == nil, "server/state", "it has a role that is not active")
+	for key := range m.App {
+		r.check(wire.ActiveFamily(r.s.roles, key) != "", "server/state", "it has a role that is not active")
+	}
 }
 
 // roleState checks one object of a server/state.

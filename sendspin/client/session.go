@@ -10,6 +10,8 @@ import (
 
 	"github.com/tutti-audio/tutti/sendspin/channel"
 	"github.com/tutti-audio/tutti/sendspin/clock"
+	"github.com/tutti-audio/tutti/sendspin/noise"
+	"github.com/tutti-audio/tutti/sendspin/pairing"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
@@ -20,17 +22,19 @@ const (
 	awaitHello    phase = iota // server/hello comes next
 	awaitActivate              // the first server/activate comes next
 	provisional                // Serve: no admissible server/activate yet
-	admitted                   // the client's one connection
+	admitted                   // the client's one connection, or the one beside it
 	over                       // closing; nothing counts any more
 )
 
 // session is one connection. Its fields belong to the core, save for those that say
 // otherwise.
 type session struct {
-	core     *core
-	conn     *channel.Conn
-	ack      chan struct{}
-	serverID string
+	core       *core
+	conn       *channel.Conn
+	handshakes *handshakes
+	ack        chan struct{}
+	serverID   string
+	number     uint64 // tells the client's connections apart
 	// arbitrate is true for a connection that a server opened: admission applies.
 	arbitrate bool
 
@@ -39,11 +43,21 @@ type session struct {
 	activated  bool  // had a server/activate
 	activities []string
 	roles      []string
-	abandoned  bool // pairing was refused: pairing messages are leftovers until the next activate
+
+	// Of the last handshake whose first message is here. index counts the pairing
+	// activations since then, flow is that of the last one.
+	hash    [32]byte
+	matched noise.Category
+	pskID   string
+	access  bool // unpaired access as the hello had it
+	index   uint32
+	flow    *pairing.ClientFlow
+	attempt attempt
 
 	timing   timing
 	reported bool // an initial client/state was sent
 	owes     bool // a client/state is due once the clock is synchronized
+	stale    bool // a client/state is due with the next activation: the client was not available before
 
 	stream atomic.Pointer[stream] // written by the core, read by the reader
 	epoch  uint64
@@ -51,6 +65,7 @@ type session struct {
 	metadata   scheduled[wire.Metadata]
 	color      scheduled[wire.Color]
 	controller *wire.ControllerState
+	group      *wire.GroupUpdate
 
 	referee *referee // nil unless Strict
 
@@ -127,17 +142,17 @@ func (s *session) handle(in input) {
 func (s *session) open(at int64) {
 	k := s.core
 	s.opened = at
+	s.takeKeys()
+	k.numbered++
+	s.number = k.numbered
 	k.sessions = append(k.sessions, s)
 	k.stats.connections.Add(1)
-	k.cfg.Log.Info("connected", "server_id", s.serverID, "category", string(s.conn.Matched()))
-	if paired(s.conn.Matched()) {
-		k.cfg.Store.used(s.serverID)
-	}
-	k.emit(Connected{ServerID: s.serverID, Paired: paired(s.conn.Matched()), Category: s.conn.Matched()})
+	k.cfg.Log.Info("connected", "server_id", s.serverID, "category", string(s.matched))
+	k.emit(Connected{ServerID: s.serverID, Paired: paired(s.matched), Category: s.matched})
 	switch {
 	case k.stopping:
 		s.bye(wire.GoodbyeShutdown)
-	case s.arbitrate && k.provisionals() > maxProvisional:
+	case s.arbitrate && (k.provisionals() > maxProvisional || k.pairedSessions() >= k.cfg.Store.maxRecords()):
 		s.bye(wire.GoodbyeConcurrentAttempt)
 	}
 }
@@ -148,25 +163,15 @@ func (s *session) gone(err error) {
 	if s.cause == nil {
 		s.cause = err
 	}
+	if s.referee != nil && s.phase != over {
+		s.referee.channelFault(err)
+	}
 	s.phase = over
 	k.sessions = slices.DeleteFunc(k.sessions, func(o *session) bool { return o == s })
 	s.dismiss()
+	s.leavePairing()
 	k.cfg.Log.Info("disconnected", "server_id", s.serverID, "goodbye", s.goodbyeReason, "error", s.cause)
 	k.emit(Disconnected{ServerID: s.serverID, Goodbye: s.goodbyeReason, Err: s.cause})
-}
-
-// dismiss takes the client's one place from the session.
-func (s *session) dismiss() {
-	k := s.core
-	if k.holder != s {
-		return
-	}
-	s.endStream()
-	s.dropDisplays(s.roles)
-	k.holder = nil
-	k.stats.roles.Store(nil)
-	k.stats.serverID.Store(nil)
-	k.stats.filter.Store(nil)
 }
 
 // send encodes and writes a message. A failure ends the connection.
@@ -215,6 +220,7 @@ func (s *session) close(code int) {
 	}
 	s.phase = over
 	s.dismiss()
+	s.leavePairing()
 	s.core.closers.Go(func() { _ = s.conn.Close(code, "") })
 }
 
@@ -228,7 +234,7 @@ func (s *session) deadline() int64 {
 	if !s.activated {
 		d = min(d, s.admitBy())
 	}
-	d = min(d, s.displayDeadline())
+	d = min(d, s.displayDeadline(), s.attemptDeadline())
 	if s.referee != nil {
 		d = min(d, s.referee.deadline())
 	}
@@ -251,6 +257,7 @@ func (s *session) tick(now int64) {
 	}
 	s.tickTiming(now)
 	s.tickDisplays(now)
+	s.tickAttempt()
 	if s.referee != nil && s.phase == admitted {
 		s.referee.tick(now)
 	}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,32 +13,43 @@ import (
 	"sync"
 
 	"github.com/tutti-audio/tutti/sendspin/noise"
+	"github.com/tutti-audio/tutti/sendspin/pairtoken"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
-// MaxRecords is the number of pairing records a store holds. A record beyond it
-// replaces the one that was used least recently (specification: Pairing Records; at
-// least 5).
-const MaxRecords = 32
+// MaxRecords is the number of pairing records a store holds unless it is told
+// otherwise ([Store.SetMaxRecords]). A record beyond it replaces the one that was used
+// least recently. MinRecords is the least that the specification allows (section
+// Pairing Records).
+const (
+	MaxRecords = 32
+	MinRecords = 5
+)
 
 // Store is what a client keeps over restarts: its identity, its pairing PSK, the
-// pairing records, the last-playback server and the player's settings. It is safe
-// for concurrent use. Every change is on disk when the method returns; a change that
+// pairing records, the last-playback server, the count of pairing rounds and the
+// player's settings. It is safe for concurrent use. Every change is on disk when the method returns; a change that
 // cannot be written is not made.
 type Store struct {
 	path string // empty: in memory only
 
-	mu   sync.Mutex
-	key  *noise.PrivateKey
-	psk  noise.PSK // pairing PSK
-	data stored
-	psks map[string]noise.PSK // long-term PSKs by server_id
+	mu    sync.Mutex
+	limit int // of records
+	key   *noise.PrivateKey
+	psk   noise.PSK // pairing PSK
+	data  stored
+	psks  map[string]noise.PSK // long-term PSKs by server_id
 }
 
 // Record is a pairing record without its secret.
 type Record struct {
 	ServerID string
 	PSKID    string
+	// Roster is the signed text that names the server's successors, and Successors
+	// is what it names, the server itself included; empty without one
+	// ([Config.AcceptSuccessors]).
+	Roster     string
+	Successors []string
 }
 
 // stored is the file. Secrets carry a prefix that says what they are, so that a
@@ -50,12 +60,15 @@ type stored struct {
 	PairingPSK   string         `json:"pairing_psk"`
 	Records      []storedRecord `json:"records"` // least recently used first
 	LastPlayback string         `json:"last_playback_server,omitempty"`
+	Rounds       int            `json:"pairing_rounds,omitempty"`
 	Player       storedPlayer   `json:"player"`
 }
 
 type storedRecord struct {
-	ServerID string `json:"server_id"`
-	PSK      string `json:"long_term_psk"`
+	ServerID   string   `json:"server_id"`
+	PSK        string   `json:"long_term_psk"`
+	Roster     string   `json:"roster,omitempty"`
+	Successors []string `json:"successors,omitempty"`
 }
 
 type storedPlayer struct {
@@ -86,7 +99,7 @@ func OpenStore(path string, rand io.Reader) (*Store, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, fmt.Errorf("client: identity file: %w", err)
 	}
-	s := &Store{path: path}
+	s := &Store{path: path, limit: MaxRecords}
 	if err := s.load(raw); err != nil {
 		return nil, fmt.Errorf("client: identity file %s: %w; restore it from a backup, or remove it to become a new, unpaired client", path, err)
 	}
@@ -120,7 +133,7 @@ func newStore(path string, key *noise.PrivateKey, rand io.Reader) (*Store, error
 	if err != nil {
 		return nil, fmt.Errorf("client: new pairing PSK: %w", err)
 	}
-	return &Store{path: path, key: key, psk: psk, psks: map[string]noise.PSK{}, data: stored{
+	return &Store{path: path, limit: MaxRecords, key: key, psk: psk, psks: map[string]noise.PSK{}, data: stored{
 		Version: storeVersion, PrivateKey: seal(prefixKey, key.Bytes()), PairingPSK: seal(prefixPairing, psk.Bytes()),
 		Records: []storedRecord{},
 	}}, nil
@@ -153,6 +166,11 @@ func (s *Store) load(raw []byte) error {
 		if s.psks[r.ServerID], err = loadPSK(prefixLong, r.PSK); err != nil {
 			return fmt.Errorf("records[%d].long_term_psk: %w", i, err)
 		}
+		for _, id := range r.Successors {
+			if _, err := wire.ParseID(id); err != nil {
+				return fmt.Errorf("records[%d].successors: %w", i, err)
+			}
+		}
 	}
 	return nil
 }
@@ -160,8 +178,35 @@ func (s *Store) load(raw []byte) error {
 // Identity returns the client's static key.
 func (s *Store) Identity() *noise.PrivateKey { return s.key }
 
-// PairingPSK returns the client's pairing PSK, for its token.
+// PairingPSK returns the client's pairing PSK.
 func (s *Store) PairingPSK() noise.PSK { return s.psk }
+
+// PairingToken returns the client's pairing token, version 0: its key and its pairing
+// PSK, for the operator to give to a server (section Pairing Token). It is a secret.
+func (s *Store) PairingToken() string {
+	psk := s.psk.Bytes()
+	defer clear(psk)
+	return pairtoken.EncodePSK([32]byte(s.key.Public()), [32]byte(psk))
+}
+
+// SetMaxRecords changes how many pairing records the store holds, at least MinRecords.
+// Records beyond it go when the next one is put.
+func (s *Store) SetMaxRecords(n int) error {
+	if n < MinRecords {
+		return fmt.Errorf("client: a store holds %d pairing records at least, not %d", MinRecords, n)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = n
+	return nil
+}
+
+// maxRecords is the capacity.
+func (s *Store) maxRecords() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limit
+}
 
 // Records lists the pairing records, least recently used first.
 func (s *Store) Records() []Record {
@@ -169,15 +214,23 @@ func (s *Store) Records() []Record {
 	defer s.mu.Unlock()
 	out := make([]Record, 0, len(s.data.Records))
 	for _, r := range s.data.Records {
-		out = append(out, Record{ServerID: r.ServerID, PSKID: s.psks[r.ServerID].ID()})
+		out = append(out, Record{
+			ServerID: r.ServerID, PSKID: s.psks[r.ServerID].ID(), Roster: r.Roster, Successors: slices.Clone(r.Successors),
+		})
 	}
 	return out
 }
 
-// Candidate finds a PSK for a handshake, in the form that the channel wants it. A
-// long-term PSK that belongs to another server is an error (specification:
-// Pre-Shared Key).
+// Candidate finds a PSK for a handshake, in the form that the channel wants it. The
+// pairing PSK is one at all times. A long-term PSK that belongs to another server is an
+// error (specification: Pre-Shared Key).
 func (s *Store) Candidate(serverID, pskID string, cat noise.Category) (noise.PSK, bool, error) {
+	return s.candidate(serverID, pskID, cat, false)
+}
+
+// candidate is Candidate; with successors a record's stored roster may name serverID
+// as the one that took the record's server over.
+func (s *Store) candidate(serverID, pskID string, cat noise.Category, successors bool) (noise.PSK, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch cat {
@@ -188,13 +241,20 @@ func (s *Store) Candidate(serverID, pskID string, cat noise.Category) (noise.PSK
 			if psk.ID() != pskID {
 				continue
 			}
-			if id != serverID {
+			if id != serverID && !(successors && s.names(id, serverID)) {
 				return noise.PSK{}, false, errors.New("client: the pairing record belongs to another server")
 			}
 			return psk, true, nil
 		}
 	}
 	return noise.PSK{}, false, nil
+}
+
+// names reports whether the roster of a record names serverID.
+func (s *Store) names(recordOf, serverID string) bool {
+	return slices.ContainsFunc(s.data.Records, func(r storedRecord) bool {
+		return r.ServerID == recordOf && slices.Contains(r.Successors, serverID)
+	})
 }
 
 // PutRecord stores a pairing record and replaces one of the same server. With
@@ -206,7 +266,7 @@ func (s *Store) PutRecord(serverID string, psk noise.PSK, keep ...string) error 
 	}
 	return s.change(func(d *stored) error {
 		d.Records = slices.DeleteFunc(d.Records, func(r storedRecord) bool { return r.ServerID == serverID })
-		for len(d.Records) >= MaxRecords {
+		for len(d.Records) >= s.limit {
 			i := slices.IndexFunc(d.Records, func(r storedRecord) bool { return !slices.Contains(keep, r.ServerID) })
 			if i < 0 {
 				return errors.New("client: all pairing records are in use")
@@ -253,6 +313,20 @@ func (s *Store) setLastPlayback(serverID string) error {
 	return s.change(func(d *stored) error { d.LastPlayback = serverID; return nil })
 }
 
+// rounds is the stored count of the dynamic code's rounds (section Rounds).
+func (s *Store) rounds() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data.Rounds
+}
+
+func (s *Store) setRounds(n int) error {
+	if s.rounds() == n {
+		return nil
+	}
+	return s.change(func(d *stored) error { d.Rounds = n; return nil })
+}
+
 // player returns the settings of the player as stored.
 func (s *Store) player() storedPlayer {
 	s.mu.Lock()
@@ -286,71 +360,4 @@ func (s *Store) change(fn func(d *stored) error) error {
 	}
 	s.data, s.psks = next, psks
 	return nil
-}
-
-// write replaces the file in one step: a crash leaves the old or the new one.
-func (s *Store) write(d stored) (err error) {
-	if s.path == "" {
-		return nil
-	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("client: write identity file: %w", err)
-		}
-	}()
-	raw, err := json.MarshalIndent(d, "", "  ")
-	if err != nil {
-		return err
-	}
-	dir := filepath.Dir(s.path)
-	tmp, err := os.CreateTemp(dir, ".identity-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	_, err = tmp.Write(append(raw, '\n'))
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), s.path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes the rename last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-func seal(prefix string, secret []byte) string {
-	return prefix + base64.RawURLEncoding.EncodeToString(secret)
-}
-
-func unseal(prefix, s string) ([]byte, error) {
-	if len(s) < len(prefix) || s[:len(prefix)] != prefix {
-		return nil, errors.New("missing or of another kind")
-	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s[len(prefix):])
-	if err != nil || len(b) != 32 {
-		return nil, errors.New("damaged")
-	}
-	return b, nil
-}
-
-func loadPSK(prefix, s string) (noise.PSK, error) {
-	b, err := unseal(prefix, s)
-	if err != nil {
-		return noise.PSK{}, err
-	}
-	return noise.NewPSK(b)
 }

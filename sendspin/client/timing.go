@@ -20,6 +20,7 @@ const (
 // timing keeps a connection's clock synchronized.
 type timing struct {
 	filter   clock.Filter
+	maxErr   int64 // of the newest measurement
 	burst    clock.Burst
 	bursts   int   // that are complete
 	next     int64 // start of the next burst
@@ -112,12 +113,22 @@ func (s *session) endBurst(now int64) {
 		return
 	}
 	t.filter.Update(best.Offset, best.MaxErr, best.At)
-	s.core.stats.filter.Store(&filterCopy{Filter: t.filter, maxErr: best.MaxErr})
-	s.core.emit(Synced{
-		OffsetUS: t.filter.Offset(), DriftPPM: t.filter.Drift() * 1e6, StdDevUS: t.filter.StdDev(),
-		MaxErrUS: best.MaxErr, Ready: t.filter.Converged(),
-	})
+	t.maxErr = best.MaxErr
+	s.shareFilter()
 	if s.owes {
 		s.report()
 	}
+}
+
+// shareFilter makes the holder's filter the client's.
+func (s *session) shareFilter() {
+	t := &s.timing
+	if s.core.holder != s {
+		return
+	}
+	s.core.stats.filter.Store(&filterCopy{Filter: t.filter, maxErr: t.maxErr})
+	s.core.emit(Synced{
+		OffsetUS: t.filter.Offset(), DriftPPM: t.filter.Drift() * 1e6, StdDevUS: t.filter.StdDev(),
+		MaxErrUS: t.maxErr, Ready: t.filter.Converged(),
+	})
 }

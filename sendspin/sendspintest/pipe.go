@@ -1,6 +1,6 @@
 // Package sendspintest helps to test programs that speak Sendspin without a
-// network: an in-memory transport and a server whose every message the test sends
-// itself.
+// network: an in-memory transport, a server whose every message the test sends
+// itself, and that server's side of a pairing attempt.
 package sendspintest
 
 import (

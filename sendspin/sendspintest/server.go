@@ -27,6 +27,9 @@ type Server struct {
 	messages chan wire.Message
 	wg       sync.WaitGroup
 
+	hash  [32]byte // of the handshake that index belongs to
+	index uint32   // pairing activations since then
+
 	mu      sync.Mutex
 	answers bool
 	asked   int

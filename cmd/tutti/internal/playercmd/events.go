@@ -9,14 +9,18 @@ import (
 
 // event acts on what the client tells and reports it.
 func (l *loop) event(e client.Event) error {
+	if ok, err := l.pairing(e); ok {
+		return err
+	}
 	switch e := e.(type) {
 	case client.Connected:
 		return l.rep.event("connected", fields{"server_id": e.ServerID, "paired": e.Paired, "category": string(e.Category)})
 	case client.ServerInfo:
-		l.status.server = e.Name
+		l.names[e.ServerID] = e.Name
 		return l.rep.event("server", fields{"server_id": e.ServerID, "name": e.Name, "languages": list(e.Languages)})
 	case client.Activated:
 		l.warmUp()
+		l.holder()
 		return l.rep.event("activated", fields{"server_id": e.ServerID, "activities": list(e.Activities), "roles": list(e.Roles), "removed": list(e.Removed)})
 	case client.Synced:
 		return l.sync(e)
@@ -36,8 +40,6 @@ func (l *loop) event(e client.Event) error {
 		return l.rep.event("controller", controller(e.State))
 	case client.GroupChanged:
 		return l.rep.event("group", fields{"group_id": e.Group.GroupID, "group_name": e.Group.GroupName, "playback_state": e.Group.PlaybackState})
-	case client.PairingRefused:
-		return l.rep.event("pairing_refused", fields{"server_id": e.ServerID, "method": e.Method})
 	case client.Violation:
 		return l.rep.event("violation", fields{"server_id": e.ServerID, "rule": e.Rule, "detail": e.Detail})
 	case client.Disconnected:
@@ -47,6 +49,9 @@ func (l *loop) event(e client.Event) error {
 	}
 	return nil
 }
+
+// holder shows the server that has the player.
+func (l *loop) holder() { l.status.server = l.names[l.client().Stats().ServerID] }
 
 // warmUp reports the timing parameters of a player that is up. The client answers with
 // PlayerChanged, which carries the stored volume, mute and delay: outputs and the live
@@ -106,7 +111,8 @@ func (l *loop) disconnected(e client.Disconnected) error {
 	if e.Err != nil {
 		f["error"] = e.Err.Error()
 	}
-	l.status.server = ""
+	delete(l.names, e.ServerID)
+	l.holder()
 	return l.rep.event("disconnected", f)
 }
 

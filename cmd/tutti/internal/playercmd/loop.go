@@ -35,14 +35,18 @@ type told struct {
 	f    fields
 }
 
+// pressed is a key.
+type pressed byte
+
 // loop is the actor of the player.
 type loop struct {
 	clock  clockwork.Clock
 	deck   *deck.Deck
 	rep    reporter
 	client func() *client.Client
+	quit   func() // ends the player
 
-	in   chan any // client.Event, chunk or told
+	in   chan any // client.Event, chunk, told or pressed
 	done chan struct{}
 
 	controls         controls // of the output, nil if it has none
@@ -55,10 +59,14 @@ type loop struct {
 	delay     int64 // output delay, µs
 	bad       int   // chunk errors since the last stats
 	status    status
+	names     map[string]string // of servers, by server_id
 }
 
 func newLoop(clock clockwork.Clock, rep reporter, c func() *client.Client) *loop {
-	return &loop{clock: clock, rep: rep, client: c, in: make(chan any, mailbox), done: make(chan struct{})}
+	return &loop{
+		clock: clock, rep: rep, client: c, quit: func() {},
+		in: make(chan any, mailbox), done: make(chan struct{}), names: map[string]string{},
+	}
 }
 
 // post hands a message to the loop; after its end messages are dropped.
@@ -144,6 +152,8 @@ func (l *loop) handle(m any) error {
 		return l.rep.event(m.name, m.f)
 	case chunk:
 		return l.add(m)
+	case pressed:
+		return l.press(byte(m))
 	case client.Event:
 		return l.event(m)
 	}

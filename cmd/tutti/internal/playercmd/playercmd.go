@@ -19,6 +19,7 @@ import (
 	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/platform/config"
 	"github.com/tutti-audio/tutti/sendspin/noise"
+	"github.com/tutti-audio/tutti/sendspin/pairing"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
@@ -38,7 +39,8 @@ type settings struct {
 	Formats        []string `config:"formats" usage:"formats by preference, each codec:rate:depth:channels"`
 	Output         string   `config:"output" usage:"null, wav:FILE or alsa[:DEVICE]"`
 	UnpairedAccess bool     `config:"unpaired-access" usage:"let servers play that are not paired with this player"`
-	StaticCode     string   `config:"static-code" secret:"true" usage:"8 digits that a server pairs with"`
+	Pairing        string   `config:"pairing" usage:"code that a server pairs with: dynamic (shown here, new each time; the default), static or none; the pairing token works always"`
+	StaticCode     string   `config:"static-code" secret:"true" usage:"8 digits that a server pairs with, after a key press here: --pairing static"`
 	JSON           bool     `config:"json" usage:"print one JSON event per line on stdout"`
 	Suite          string   `config:"suite" usage:"cipher suite: chachapoly or aesgcm"`
 	Buffer         int      `config:"buffer" usage:"buffer_capacity in bytes"`
@@ -80,14 +82,28 @@ Outputs:
                 pause of more than a minute starts FILE-2, and so on
   alsa[:DEVICE] plays on a sound card (in builds with -tags alsa)
 
+Pairing: a server that wants to pair gets a code that the player shows, in large
+digits or as a QR code. With --static-code it is that code, and each pairing has to be
+let in here first. 'tutti player token' prints the token, which pairs without a code.
+
+Keys on a terminal:
+  p   let a server pair: with the static code for the next 5 minutes, and after 20
+      wrong codes in a row (the signal USR1 does the same)
+  c   cancel the pairing
+  q   quit
+
 With --json each line on stdout is an event: identity, connecting, listening,
-connected, server, synced, activated, group, state, stream_start, stream_clear,
-stream_end, recording, stats (every second of a stream), metadata, controller,
-goodbye, disconnected, retrying, chunk_error, violation. Every flag can be given as
-an environment variable (--output is TUTTI_OUTPUT).`
+connected, server, synced, activated, rekeyed, group, state, stream_start,
+stream_clear, stream_end, recording, stats (every second of a stream), metadata,
+controller, pairing_held, pairing_started, pairing_code (code or token, and round),
+pairing_ended (outcome, reason), pairing_refused, pairing_window, paired, unpaired,
+goodbye, disconnected, retrying, chunk_error, violation. A line p, c or q on stdin is
+that key. Every flag can be given as an environment variable (--output is
+TUTTI_OUTPUT).`
 
 const examples = `  tutti player --connect kitchen-nas.local --name "Desk"
   tutti player --listen :8928 --name "Lobby left" --output alsa:default
+  tutti player --listen :8928 --name "Bath" --static-code 40617253 --unpaired-access=false
   tutti player --connect ws://192.0.2.7:8927/sendspin --formats pcm:44100:16:2 --output wav:lobby.wav --json`
 
 // New returns the command.
@@ -107,10 +123,11 @@ func New() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context(), p, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return run(cmd.Context(), p, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	config.MustBind(c.Flags(), &s)
+	c.AddCommand(tokenCommand())
 	return c
 }
 
@@ -121,8 +138,9 @@ type plan struct {
 	formats  []wire.AudioFormat
 	suite    noise.Suite
 	identity string
-	output   string // kind: null, wav or alsa
-	target   string // file or device
+	code     pairing.Code // static pairing code
+	output   string       // kind: null, wav or alsa
+	target   string       // file or device
 }
 
 // plan checks everything that can be checked before anything is opened.
@@ -158,11 +176,8 @@ func (s settings) plan() (plan, error) {
 	if s.Buffer < 64<<10 || s.Buffer > 1<<30 {
 		return p, usage("--buffer %d: give 65536 to 1073741824 bytes", s.Buffer)
 	}
-	if s.StaticCode != "" {
-		if len(s.StaticCode) != 8 || strings.Trim(s.StaticCode, "0123456789") != "" {
-			return p, usage("--static-code wants 8 digits")
-		}
-		return p, fmt.Errorf("--static-code: this build cannot pair by code yet: leave it out and approve the player on the server")
+	if err := p.pairingMethod(); err != nil {
+		return p, err
 	}
 	if p.output, p.target, err = output(s.Output); err != nil {
 		return p, err

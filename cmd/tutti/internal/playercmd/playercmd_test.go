@@ -42,11 +42,18 @@ type command struct {
 // start runs the command with --json.
 func start(t *testing.T, args ...string) *command {
 	t.Helper()
+	return startWith(t, strings.NewReader(""), args...)
+}
+
+// startWith runs it with something on stdin.
+func startWith(t *testing.T, stdin io.Reader, args ...string) *command {
+	t.Helper()
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &command{t: t, events: make(chan map[string]any, 1000), stop: cancel, done: make(chan error, 1)}
 	c := New()
-	c.SetArgs(append(args, "--json", "--identity", filepath.Join(t.TempDir(), "id.json"), "--name", "Test room"))
+	c.SetArgs(append([]string{"--json", "--identity", filepath.Join(t.TempDir(), "id.json"), "--name", "Test room"}, args...))
+	c.SetIn(stdin)
 	c.SetOut(w)
 	c.SilenceErrors, c.SilenceUsage = true, true
 	go func() {
@@ -298,20 +305,23 @@ func exitCode(err error) int {
 
 func TestWrongUsageIsTwoAndNamesTheFlag(t *testing.T) {
 	for args, want := range map[string]string{
-		"--connect a --listen b":    "exclude each other",
-		"--connect x:99999":         "port 99999",
-		"--listen x":                "--listen",
-		"--connect http://x":        "want ws://HOST:PORT/sendspin",
-		"--formats pcm:1:16:2":      "--formats: format \"pcm:1:16:2\": sample rate",
-		"--formats opus:48000:0:2":  "no opus decoder",
-		"--output mp3":              "choose null, wav:FILE or alsa",
-		"--output wav:":             "needs a file",
-		"--suite x":                 "choose chachapoly or aesgcm",
-		"--buffer 1":                "--buffer 1",
-		"--static-code 12":          "8 digits",
-		"--name=":                   "--name is empty",
-		"--formats=":                "--formats",
-		"--log-level loud --name x": "loud",
+		"--connect a --listen b":                "exclude each other",
+		"--connect x:99999":                     "port 99999",
+		"--listen x":                            "--listen",
+		"--connect http://x":                    "want ws://HOST:PORT/sendspin",
+		"--formats pcm:1:16:2":                  "--formats: format \"pcm:1:16:2\": sample rate",
+		"--formats opus:48000:0:2":              "no opus decoder",
+		"--output mp3":                          "choose null, wav:FILE or alsa",
+		"--output wav:":                         "needs a file",
+		"--suite x":                             "choose chachapoly or aesgcm",
+		"--buffer 1":                            "--buffer 1",
+		"--static-code 12":                      "8 digits",
+		"--pairing static":                      "--static-code and 8 digits",
+		"--pairing none --static-code 12345678": "goes with --pairing static",
+		"--pairing psk":                         "choose dynamic, static or none",
+		"--name=":                               "--name is empty",
+		"--formats=":                            "--formats",
+		"--log-level loud --name x":             "loud",
 	} {
 		c := New()
 		c.SetArgs(append(strings.Fields(args), "--identity", filepath.Join(t.TempDir(), "id")))
@@ -333,7 +343,6 @@ func TestFailuresAreOneAndSayTheNextStep(t *testing.T) {
 	for args, want := range map[string]string{
 		"--listen " + busy.Addr().String():      "choose another --listen",
 		"--output wav:/nonexistent/dir/x.wav":   "choose a path that can be written",
-		"--static-code 12345678":                "approve the player on the server",
 		"--identity /dev/null/x":                "identity",
 		"--listen 127.0.0.1:0 --identity " + id: "",
 	} {
@@ -370,7 +379,7 @@ func TestServerAddresses(t *testing.T) {
 
 func TestTextIsForPeopleAndCannotSteerTheTerminal(t *testing.T) {
 	var b bytes.Buffer
-	r := &textReporter{w: &b, live: true}
+	r := &textReporter{w: &b, live: true, width: 100}
 	for _, e := range []struct {
 		name string
 		f    fields
@@ -385,7 +394,7 @@ func TestTextIsForPeopleAndCannotSteerTheTerminal(t *testing.T) {
 	}
 	r.status(status{server: "Casa", format: "flac", volume: 40, muted: true, title: "Song\r", stats: deck.Stats{BufferedMS: 4900, SyncErrorUS: 300}, stddev: 120})
 	r.close()
-	want := "connected to Casa [2J Verde\nthe server has not approved this player yet: approve it there (tutti inbox)\nplaying flac 48000 Hz, 24 bits, 2 channels\ntitle: Song\nconnection over: gone\nviolation: R D\n" +
+	want := "connected to Casa [2J Verde\nthe server has not approved this player yet: approve it there (tutti inbox), or pair it (tutti pair)\nplaying flac 48000 Hz, 24 bits, 2 channels\ntitle: Song\nconnection over: gone\nviolation: R D\n" +
 		clearLine + "Casa · flac · buffer 4.9 s · sync 0.3 ms · clock ±0.12 ms · volume 40 (muted) · ♪ Song \n"
 	if b.String() != want {
 		t.Errorf("got  %q\nwant %q", b.String(), want)

@@ -6,10 +6,12 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/playercmd/deck"
+	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
 // fields are the details of an event.
@@ -27,6 +29,8 @@ type status struct {
 // reporter tells a person or a program what happens. An error is that it cannot.
 type reporter interface {
 	event(name string, f fields) error
+	// panel shows a pairing code until the zero value takes it away.
+	panel(p pairingView)
 	status(s status)
 	close()
 }
@@ -65,16 +69,9 @@ func (r *jsonReporter) event(name string, f fields) error {
 	return nil
 }
 
-func (r *jsonReporter) status(status) {}
-func (r *jsonReporter) close()        {}
-
-// textReporter prints a line per event, and on a terminal keeps a live line below.
-type textReporter struct {
-	w    io.Writer
-	live bool
-	line string
-	vain string // why the last attempt to connect failed: told once, not with each
-}
+func (r *jsonReporter) panel(pairingView) {}
+func (r *jsonReporter) status(status)     {}
+func (r *jsonReporter) close()            {}
 
 // isTerminal reports whether w is a terminal that a line can be redrawn on.
 func isTerminal(w io.Writer) bool {
@@ -86,56 +83,8 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-const clearLine = "\r\x1b[K"
-
-func (r *textReporter) event(name string, f fields) error {
-	text := sentence(name, f)
-	if name == "retrying" {
-		if text == r.vain {
-			return nil
-		}
-		r.vain = text
-	} else if name == "connected" {
-		r.vain = ""
-	}
-	if text == "" {
-		return nil
-	}
-	if r.line != "" {
-		text = clearLine + text
-	}
-	if _, err := fmt.Fprintln(r.w, text+r.redrawn()); err != nil {
-		return fmt.Errorf("write to stdout: %w", err)
-	}
-	return nil
-}
-
-// redrawn forgets the live line, which the next status draws again.
-func (r *textReporter) redrawn() string {
-	r.line = ""
-	return ""
-}
-
-func (r *textReporter) status(s status) {
-	if !r.live {
-		return
-	}
-	line := statusLine(s)
-	if line == r.line {
-		return
-	}
-	r.line = line
-	_, _ = fmt.Fprint(r.w, clearLine+line)
-}
-
-func (r *textReporter) close() {
-	if r.line != "" {
-		_, _ = fmt.Fprintln(r.w)
-	}
-}
-
-// statusLine is at most 100 characters, so that it seldom wraps.
-func statusLine(s status) string {
+// statusLine is at most width characters.
+func statusLine(s status, width int) string {
 	if s.server == "" {
 		return "waiting for a server"
 	}
@@ -157,7 +106,7 @@ func statusLine(s status) string {
 		parts = append(parts, "♪ "+s.title)
 	}
 	line := []rune(strings.Map(printable, strings.Join(parts, " · ")))
-	return string(line[:min(len(line), 100)])
+	return string(line[:min(len(line), width)])
 }
 
 // printable keeps what a server says from steering the terminal.
@@ -184,7 +133,10 @@ func sentence(name string, f fields) string {
 		s = fmt.Sprintf("connected to %v", f["name"])
 	case "activated":
 		if roles, _ := f["roles"].([]string); len(roles) == 0 {
-			s = "the server has not approved this player yet: approve it there (tutti inbox)"
+			if activities, _ := f["activities"].([]string); slices.Contains(activities, wire.ActivityPairing) {
+				return "" // the pairing tells more
+			}
+			s = "the server has not approved this player yet: approve it there (tutti inbox), or pair it (tutti pair)"
 		} else {
 			s = "ready: " + strings.Join(roles, ", ")
 		}
@@ -207,8 +159,11 @@ func sentence(name string, f fields) string {
 		if f["error"] != nil {
 			s += fmt.Sprintf(": %v", f["error"])
 		}
-	case "chunk_error", "violation", "pairing_refused":
+	case "chunk_error", "violation":
 		s = fmt.Sprintf("%s: %v%v%v %v", name, orEmpty(f["error"]), orEmpty(f["rule"]), orEmpty(f["method"]), orEmpty(f["detail"]))
+	}
+	if s == "" {
+		s = pairingSentence(name, f)
 	}
 	return strings.TrimSpace(strings.Map(printable, s))
 }

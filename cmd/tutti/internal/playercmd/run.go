@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -27,7 +28,9 @@ const (
 )
 
 // run plays until ctx ends (nil), or something fails for good.
-func run(ctx context.Context, p plan, stdout, stderr io.Writer) error {
+func run(ctx context.Context, p plan, stdin io.Reader, stdout, stderr io.Writer) error {
+	ctx, quit := context.WithCancel(ctx)
+	defer quit()
 	store, err := openStore(p.identity)
 	if err != nil {
 		return err
@@ -40,6 +43,8 @@ func run(ctx context.Context, p plan, stdout, stderr io.Writer) error {
 	defer rep.close()
 	var c *client.Client
 	l := newLoop(clockwork.NewRealClock(), rep, func() *client.Client { return c })
+	l.quit = quit
+	keys := newKeyboard(stdin, p.JSON)
 	clock := func(server int64) (int64, bool) { return c.ClientTime(server) }
 	out, err := newOutput(p, l, clock)
 	if err != nil {
@@ -53,16 +58,16 @@ func run(ctx context.Context, p plan, stdout, stderr io.Writer) error {
 		Name: p.Name, DeviceInfo: &wire.DeviceInfo{ProductName: "Tutti player", Manufacturer: "Tutti"},
 		Store: store, Suite: p.suite, UnpairedAccess: p.UnpairedAccess, Formats: p.formats, BufferCapacity: p.Buffer,
 		RequiredLeadMS: coldLeadMS + lead, MinBufferMS: l.bufferMS,
-		OnEvent: l.onEvent, OnChunk: l.onChunk, Strict: p.Strict, Log: log, Path: path,
+		Pairing: pairingConfig(p, keys.how()), OnEvent: l.onEvent, OnChunk: l.onChunk, Strict: p.Strict, Log: log, Path: path,
 	})
 	if err != nil {
 		return errors.Join(err, out.Close())
 	}
-	return errors.Join(play(ctx, p, c, l), out.Close())
+	return errors.Join(play(ctx, p, c, l, keys), out.Close())
 }
 
 // play runs the connection beside the loop and waits for both.
-func play(ctx context.Context, p plan, c *client.Client, l *loop) error {
+func play(ctx context.Context, p plan, c *client.Client, l *loop, keys *keyboard) error {
 	l.tell("identity", fields{"name": p.Name, "client_id": c.ID(), "fingerprint": fingerprint(c)})
 	connecting, stop := context.WithCancel(ctx)
 	defer stop()
@@ -75,9 +80,14 @@ func play(ctx context.Context, p plan, c *client.Client, l *loop) error {
 		failed = connect(connecting, p, c, l.tell)
 		end() // the loop tells the last events, then returns
 	}()
+	var gestures sync.WaitGroup
+	press := func(key byte) { l.post(pressed(key)) }
+	gestures.Go(func() { keys.run(connecting, press) })
+	gestures.Go(func() { onGestureSignal(connecting, press) })
 	err := l.run(looping)
 	stop()
 	<-finished
+	gestures.Wait()
 	if ctx.Err() != nil && errors.Is(failed, ctx.Err()) || errors.Is(failed, context.Canceled) {
 		failed = nil // asked to stop
 	}
@@ -99,7 +109,7 @@ func newReporter(p plan, stdout io.Writer) reporter {
 	if p.JSON {
 		return &jsonReporter{w: stdout, now: time.Now}
 	}
-	return &textReporter{w: stdout, live: isTerminal(stdout)}
+	return newTextReporter(stdout)
 }
 
 // newOutput opens the output. What it reports goes through the loop's reporter, on the

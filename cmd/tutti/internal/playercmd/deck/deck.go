@@ -77,6 +77,8 @@ type Deck struct {
 	decHeader []byte
 	free      [][]int32 // sample buffers for reuse
 
+	suspended bool // the speaker is needed for something else
+
 	open    bool // a segment is open
 	paused  bool // nothing was played since a Clear: what is missing was not expected
 	format  pcm.Format
@@ -178,6 +180,20 @@ func (d *Deck) Clear() error {
 	return d.out.Clear()
 }
 
+// Suspend silences the output, and what is due in that time is dropped; the timeline
+// goes on. Afterwards the output goes on in time.
+func (d *Deck) Suspend(on bool) error {
+	if d.suspended == on {
+		return nil
+	}
+	d.suspended = on
+	if !on {
+		return nil
+	}
+	d.paused = true
+	return d.out.Clear()
+}
+
 // due is when an item has to be handed to the output, on the client's clock.
 func (d *Deck) due(it item) (int64, bool) {
 	at, ok := d.toClient(it.ts)
@@ -205,7 +221,7 @@ func (d *Deck) Play(now int64) error {
 		// Late is what could not have been played, not what this program is slow with.
 		if max(it.arrived, d.readyAt) > at+d.out.LeadUS() {
 			d.stats.Late++
-		} else {
+		} else if !d.suspended {
 			d.noteSync(now - at)
 			if err := d.place(it); err != nil {
 				return err

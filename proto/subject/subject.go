@@ -93,6 +93,9 @@ const (
 // Session is the address of the one live session of a client.
 func Session(clientID string) string { return Prefix + "session." + clientID }
 
+// Snapshot is the address of the pairing instance that keeps a snapshot.
+func Snapshot(id string) string { return PairingSnapshot + "." + id }
+
 // Attempt is the address of the pairing attempt that runs with a client.
 func Attempt(clientID string) string { return Prefix + "attempt." + clientID }
 

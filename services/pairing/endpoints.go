@@ -8,6 +8,7 @@ import (
 
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/proto/subject"
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
 )
 
@@ -33,6 +34,8 @@ func (s *Service) serve() (*bus.Service, error) {
 		handle(s, svc, subject.PairingSettings, (*desk.Desk).UpdateSettings),
 		handle(s, svc, subject.PairingAuditAppend, (*desk.Desk).AppendAudit),
 		handle(s, svc, subject.PairingAuditList, (*desk.Desk).ListAudit),
+		handle(s, svc, subject.PairingAuditVerify, (*desk.Desk).VerifyAudit),
+		bus.Handle[pb.SnapshotRequest, pb.SnapshotPage](svc, subject.PairingSnapshot, s.snapshot),
 	)
 	if err != nil {
 		return nil, errors.Join(err, svc.Stop())
@@ -55,4 +58,12 @@ func handle[Req, Resp any, PReq interface {
 		}
 		return method(d, ctx, req)
 	})
+}
+
+// snapshot hands out everything, for a backup.
+func (s *Service) snapshot(ctx context.Context, req *pb.SnapshotRequest) (*pb.SnapshotPage, error) {
+	if _, err := s.state.open(); err != nil {
+		return nil, err
+	}
+	return s.state.shots.Load().Snapshot(ctx, req)
 }

@@ -26,8 +26,10 @@ import (
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
+	"github.com/tutti-audio/tutti/services/pairing/internal/headlog"
 	"github.com/tutti-audio/tutti/services/pairing/internal/herald"
 	"github.com/tutti-audio/tutti/services/pairing/internal/secret"
+	"github.com/tutti-audio/tutti/services/pairing/internal/snapshot"
 	"github.com/tutti-audio/tutti/services/pairing/internal/store"
 )
 
@@ -91,7 +93,7 @@ func (s *Service) run(ctx context.Context) error {
 	sup := actor.NewSupervisor(ctx, actor.SupervisorOptions{
 		Name: "pairing", Log: s.deps.Log, Clock: s.deps.Clock, Metrics: s.actors,
 	})
-	var st desk.Store
+	var st store.Store
 	defer func() { // requests first, then the actors, then what both use
 		if err := endpoints.Stop(); err != nil {
 			s.deps.Log.Warn("stop the endpoints", obs.KeyErr, err)
@@ -113,7 +115,7 @@ func (s *Service) run(ctx context.Context) error {
 }
 
 // open brings up everything behind the endpoints and opens the door.
-func (s *Service) open(ctx context.Context, sup *actor.Supervisor, st desk.Store) error {
+func (s *Service) open(ctx context.Context, sup *actor.Supervisor, st store.Store) error {
 	var vault desk.Vault
 	err := s.try(ctx, "open the identity", 0, func() (err error) {
 		vault, err = desk.OpenVault(ctx, st, s.cfg.keySource(), s.deps.Clock.Now())
@@ -144,7 +146,7 @@ func (s *Service) open(ctx context.Context, sup *actor.Supervisor, st desk.Store
 }
 
 // staff starts the actors and puts the desk behind the endpoints.
-func (s *Service) staff(sup *actor.Supervisor, st desk.Store, vault desk.Vault, buckets herald.Buckets) error {
+func (s *Service) staff(sup *actor.Supervisor, st store.Store, vault desk.Vault, buckets herald.Buckets) error {
 	h := &herald.Herald{}
 	d := desk.New(desk.Options{
 		Store: st, Announcer: h, Clock: s.deps.Clock, Log: s.deps.Log, Metrics: s.metrics, Limits: s.cfg.limits(),
@@ -160,6 +162,9 @@ func (s *Service) staff(sup *actor.Supervisor, st desk.Store, vault desk.Vault, 
 	if err := pulse.Start(sup); err != nil {
 		return err
 	}
+	if err := s.keepSafe(sup, st, vault, h); err != nil {
+		return err
+	}
 	s.state.told.Store(h)
 	s.state.desk.Store(d)
 	s.state.worked()
@@ -168,9 +173,22 @@ func (s *Service) staff(sup *actor.Supervisor, st desk.Store, vault desk.Vault, 
 	return nil
 }
 
+// keepSafe starts what watches over the ledger and makes snapshots for backups.
+func (s *Service) keepSafe(sup *actor.Supervisor, st store.Store, vault desk.Vault, h *herald.Herald) error {
+	err := headlog.Start(sup, headlog.Options{Store: st, Clock: s.deps.Clock, Log: s.deps.Log, Registerer: s.deps.Registerer})
+	if err != nil {
+		return err
+	}
+	shots, err := snapshot.Start(sup, snapshot.Options{
+		Store: st, Key: vault.Key, Bus: s.deps.Bus, Clock: s.deps.Clock, Log: s.deps.Log, Announce: h.Kick,
+	})
+	s.state.shots.Store(shots)
+	return err
+}
+
 // openStore reaches the database, however long that takes (Config.DatabaseWait).
-func (s *Service) openStore(ctx context.Context) (desk.Store, error) {
-	var st desk.Store
+func (s *Service) openStore(ctx context.Context) (store.Store, error) {
+	var st store.Store
 	err := s.try(ctx, "open the database", s.cfg.DatabaseWait, func() error {
 		opened, err := store.Open(ctx, s.cfg.DatabaseURL, s.cfg.DataDir)
 		if err == nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
 	"github.com/tutti-audio/tutti/services/pairing/internal/herald"
+	"github.com/tutti-audio/tutti/services/pairing/internal/snapshot"
+	"github.com/tutti-audio/tutti/services/pairing/internal/store"
 )
 
 var errStarting = fault.New(fault.Unavailable, "the pairing service is starting")
@@ -22,8 +24,10 @@ type state struct {
 	log  *slog.Logger
 	desk atomic.Pointer[desk.Desk]     // nil: not open
 	told atomic.Pointer[herald.Herald] // nil: not started
-	why  atomic.Pointer[fault.Error]   // nil: the store works
-	up   prometheus.Gauge
+	// shots makes snapshots; it is there when the desk is.
+	shots atomic.Pointer[snapshot.Maker]
+	why   atomic.Pointer[fault.Error] // nil: the store works
+	up    prometheus.Gauge
 }
 
 func (s *state) register(r prometheus.Registerer) error {
@@ -89,7 +93,7 @@ func (s *Service) Ready() error {
 // watchedStore tells the state how the store does. Every instance asks it at
 // least every two seconds (internal/herald).
 type watchedStore struct {
-	desk.Store
+	store.Store
 	state *state
 }
 

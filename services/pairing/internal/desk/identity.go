@@ -61,7 +61,18 @@ func unseal(id Identity, src secret.Source) (Vault, error) {
 	if err != nil {
 		return Vault{}, &IdentityError{msg: err.Error(), err: err}
 	}
-	raw, err := key.Open(id.Sealed, identityPlace(id.ServerID))
+	v, err := OpenIdentity(id, key)
+	if errors.Is(err, secret.ErrWrongKey) && interrupted(id, src) {
+		_, path, _ := src.Next()
+		return Vault{}, &IdentityError{err: err, msg: fmt.Sprintf("the deployment key does not fit this database, but %s does: "+
+			"a change of the key was cut off; run 'tutti deployment-key rotate' again, it only puts the new key in place", path)}
+	}
+	return v, err
+}
+
+// OpenIdentity opens the identity with its key. Errors are *IdentityError.
+func OpenIdentity(id Identity, key secret.Key) (Vault, error) {
+	raw, err := key.Open(id.Sealed, IdentityPlace(id.ServerID))
 	switch {
 	case errors.Is(err, secret.ErrWrongKey):
 		return Vault{}, &IdentityError{err: err, msg: fmt.Sprintf("the deployment key does not fit this database: %v; "+
@@ -80,6 +91,18 @@ func unseal(id Identity, src secret.Source) (Vault, error) {
 			"restore the database from a backup", err)}
 	}
 	return Vault{Key: key, Identity: priv}, nil
+}
+
+// interrupted tells whether a rotation of the deployment key changed the database and
+// did not come to put the new key in place.
+func interrupted(id Identity, src secret.Source) bool {
+	next, _, ok := src.Next()
+	if !ok {
+		return false
+	}
+	raw, err := next.Open(id.Sealed, IdentityPlace(id.ServerID))
+	clear(raw)
+	return err == nil
 }
 
 // createVault runs under a lock; who comes second finds the identity there.
@@ -123,7 +146,7 @@ func mint(ctx context.Context, tx Tx, src secret.Source, now time.Time) (Vault, 
 	id := priv.Public().ID()
 	raw := priv.Bytes()
 	defer clear(raw)
-	sealed, err := key.Seal(raw, identityPlace(id))
+	sealed, err := key.Seal(raw, IdentityPlace(id))
 	if err != nil {
 		return Vault{}, err
 	}
@@ -141,7 +164,8 @@ func mint(ctx context.Context, tx Tx, src secret.Source, now time.Time) (Vault, 
 	return Vault{Key: key, Identity: priv, Created: true}, tx.Enqueue(ctx, auditAnnouncement(e))
 }
 
-func identityPlace(serverID string) secret.Place {
+// IdentityPlace is where the sealed identity stands.
+func IdentityPlace(serverID string) secret.Place {
 	return secret.Place{Table: "identity", Column: "sealed_key", Row: serverID}
 }
 

@@ -105,6 +105,10 @@ type Tx interface {
 	AppendAudit(ctx context.Context, e Event) (Event, error)
 	// Audit lists events with a greater id than since, in order.
 	Audit(ctx context.Context, since uint64, limit int) ([]Event, error)
+	// AuditPage is Audit for ids of any sign, as they are on record.
+	AuditPage(ctx context.Context, after int64, limit int) ([]Event, error)
+	// AuditHead is the end of the chain as it was written down with the last line.
+	AuditHead(ctx context.Context) (Head, error)
 
 	// Enqueue adds to the outbox: what must be announced once this commits.
 	Enqueue(ctx context.Context, items ...Announcement) error
@@ -130,6 +134,13 @@ type Event struct {
 	ClientID   string
 	Detail     string
 	Prev, Hash []byte
+}
+
+// Head names a line of the ledger: the last one, or one that was written down
+// elsewhere. Whoever knows it can tell whether the ledger still holds that line.
+type Head struct {
+	ID   uint64 // 0: an empty ledger
+	Hash []byte // SHA-256; empty for an empty ledger
 }
 
 // Kinds of announcements.

@@ -9,8 +9,12 @@ import (
 	"path/filepath"
 )
 
-// DefaultKeyFile is the name of the key in the data directory.
-const DefaultKeyFile = "deployment-key"
+// DefaultKeyFile is the name of the key in the data directory; NextKeyFile that of the
+// key that is about to take its place.
+const (
+	DefaultKeyFile = "deployment-key"
+	NextKeyFile    = DefaultKeyFile + ".next"
+)
 
 // Source says where the deployment key comes from.
 type Source struct {
@@ -105,4 +109,32 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// LoadOrCreate reads a key file, or makes one (mode 0600, synced) where there is none.
+func LoadOrCreate(path string) (Key, error) {
+	k, err := readKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return createKey(path)
+	}
+	return k, err
+}
+
+// Replace puts the key file from in the place of the one at path.
+func Replace(from, path string) error {
+	if err := os.Rename(from, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// Next is the key that waits in the data directory to take the place of the other:
+// a rotation that did not come to its end left it there.
+func (s Source) Next() (k Key, path string, ok bool) {
+	if s.DataDir == "" || s.File != "" || s.Text != "" {
+		return Key{}, "", false
+	}
+	path = filepath.Join(s.DataDir, NextKeyFile)
+	k, err := readKey(path)
+	return k, path, err == nil
 }

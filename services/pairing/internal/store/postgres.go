@@ -43,11 +43,15 @@ var _ desk.Store = (*Postgres)(nil)
 // instances may start at once. A *RefusedError will not go away by itself; an
 // Unavailable one may.
 func OpenPostgres(ctx context.Context, url string) (*Postgres, error) {
-	p, err := connect(ctx, url)
+	return openPostgres(ctx, url, mode{})
+}
+
+func openPostgres(ctx context.Context, url string, m mode) (*Postgres, error) {
+	p, err := connect(ctx, url, m.application())
 	if err != nil {
 		return nil, err
 	}
-	if err := p.migrate(ctx); err != nil {
+	if err := p.migrate(ctx, m); err != nil {
 		p.pool.Close()
 		if refused := p.refused(err); refused != nil {
 			return nil, refused
@@ -60,7 +64,7 @@ func OpenPostgres(ctx context.Context, url string) (*Postgres, error) {
 // CheckPostgres says in one sentence what keeps us from the database; nil when
 // nothing does. It changes nothing.
 func CheckPostgres(ctx context.Context, url string) error {
-	p, err := connect(ctx, url)
+	p, err := connect(ctx, url, serverName)
 	if err != nil {
 		return err
 	}
@@ -68,7 +72,7 @@ func CheckPostgres(ctx context.Context, url string) error {
 	return nil
 }
 
-func connect(ctx context.Context, url string) (*Postgres, error) {
+func connect(ctx context.Context, url, application string) (*Postgres, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// The parser's own message may quote a part of the password.
@@ -78,7 +82,7 @@ func connect(ctx context.Context, url string) (*Postgres, error) {
 	cfg.MaxConns = poolSize
 	cfg.ConnConfig.ConnectTimeout = connectTimeout
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
-		cfg.ConnConfig.RuntimeParams["application_name"] = "tutti-pairing"
+		cfg.ConnConfig.RuntimeParams["application_name"] = application
 	}
 	cc := cfg.ConnConfig
 	p := &Postgres{who: fmt.Sprintf("PostgreSQL at %s (database %q, user %q)",
@@ -98,17 +102,17 @@ func connect(ctx context.Context, url string) (*Postgres, error) {
 	return p, nil
 }
 
-func (p *Postgres) migrate(ctx context.Context) error {
+func (p *Postgres) migrate(ctx context.Context, how mode) error {
+	if how.keepSchema {
+		return nil
+	}
 	db := stdlib.OpenDBFromPool(p.pool)
 	defer func() { _ = db.Close() }()
 	m, err := goose.NewProvider(goose.DialectPostgres, db, migrationsFor("postgres"), goose.WithSessionLocker(sessionLock{}))
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
-	if _, err := m.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
+	return how.up(ctx, m)
 }
 
 // sessionLock makes instances that start at once migrate one after the other. It

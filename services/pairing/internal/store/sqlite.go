@@ -31,36 +31,40 @@ type SQLite struct {
 	path  string
 	write *sql.DB // one connection; transactions take the write lock at once
 	read  *sql.DB
+	use   *os.File // its lock says that somebody works on the database
 }
 
 var _ desk.Store = (*SQLite)(nil)
 
 // OpenSQLite opens or creates the database in dataDir (mode 0600) and migrates it.
 func OpenSQLite(ctx context.Context, dataDir string) (*SQLite, error) {
+	return openSQLite(ctx, dataDir, mode{})
+}
+
+func openSQLite(ctx context.Context, dataDir string, m mode) (*SQLite, error) {
 	path := filepath.Join(dataDir, SQLiteFile)
 	fail := func(err error) (*SQLite, error) {
 		return nil, &RefusedError{fmt.Sprintf("SQLite database %s cannot be used: %v", path, err)}
 	}
-	if err := os.MkdirAll(dataDir, 0o700); err != nil {
-		return fail(err)
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fail(err)
-	}
-	if err := f.Close(); err != nil {
+	if err := m.makeFile(path); err != nil {
 		return fail(err)
 	}
 	s := &SQLite{path: path}
+	var err error
+	if s.use, err = m.lockUse(path); err != nil {
+		return fail(err)
+	}
 	if s.write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate")); err != nil {
+		s.Close()
 		return fail(err)
 	}
 	s.write.SetMaxOpenConns(1)
 	if s.read, err = sql.Open("sqlite", dsn(path, "_pragma=query_only(1)")); err != nil {
+		s.Close()
 		return fail(err)
 	}
 	s.read.SetMaxOpenConns(readers)
-	if err := s.migrate(ctx); err != nil {
+	if err := s.migrate(ctx, m); err != nil {
 		s.Close()
 		return fail(err)
 	}
@@ -75,7 +79,10 @@ func dsn(path, extra string) string {
 
 // migrate holds a file lock, so that two processes that start at once on one
 // directory migrate one after the other.
-func (s *SQLite) migrate(ctx context.Context) error {
+func (s *SQLite) migrate(ctx context.Context, m mode) error {
+	if m.keepSchema {
+		return nil
+	}
 	f, err := os.OpenFile(s.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
@@ -88,10 +95,7 @@ func (s *SQLite) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
+	return m.up(ctx, p)
 }
 
 func lockFile(ctx context.Context, f *os.File) error {
@@ -113,8 +117,12 @@ func (s *SQLite) Name() string { return "SQLite" }
 
 // Close implements desk.Store.
 func (s *SQLite) Close() {
-	_ = s.read.Close()
-	_ = s.write.Close()
+	for _, db := range []*sql.DB{s.read, s.write} {
+		if db != nil {
+			_ = db.Close()
+		}
+	}
+	_ = s.use.Close() // frees the lock
 }
 
 // View implements desk.Store.

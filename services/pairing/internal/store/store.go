@@ -34,15 +34,23 @@ type RefusedError struct{ msg string }
 func (e *RefusedError) Error() string { return e.msg }
 
 // Open opens the PostgreSQL that url names, or SQLite in dataDir when url is empty.
-func Open(ctx context.Context, url, dataDir string) (desk.Store, error) {
+// A data directory in which a restore broke off is refused.
+func Open(ctx context.Context, url, dataDir string) (Store, error) {
+	if err := checkWhole(dataDir); err != nil {
+		return nil, err
+	}
+	return open(ctx, url, dataDir, mode{})
+}
+
+func open(ctx context.Context, url, dataDir string, m mode) (Store, error) {
 	if url == "" {
-		s, err := OpenSQLite(ctx, dataDir)
+		s, err := openSQLite(ctx, dataDir, m)
 		if err != nil {
 			return nil, err
 		}
 		return s, nil
 	}
-	p, err := OpenPostgres(ctx, url)
+	p, err := openPostgres(ctx, url, m)
 	if err != nil {
 		return nil, err
 	}

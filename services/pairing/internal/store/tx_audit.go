@@ -100,6 +100,21 @@ func (t tx) Audit(ctx context.Context, since uint64, limit int) ([]desk.Event, e
 	if since > 1<<62 {
 		return nil, nil
 	}
+	return t.AuditPage(ctx, int64(since), limit)
+}
+
+// AuditHead implements desk.Tx.
+func (t tx) AuditHead(ctx context.Context) (h desk.Head, err error) {
+	var id int64
+	if err := t.q.queryRow(ctx, []any{&id, &h.Hash}, `SELECT id, hash FROM audit_head WHERE one = 1`); err != nil {
+		return h, fmt.Errorf("read the head of the audit ledger: %w", err)
+	}
+	h.ID = uint64(id)
+	return h, nil
+}
+
+// AuditPage implements desk.Tx.
+func (t tx) AuditPage(ctx context.Context, after int64, limit int) ([]desk.Event, error) {
 	return collect(ctx, t.q, func(r rows) (desk.Event, error) {
 		var e desk.Event
 		var id, at int64
@@ -107,7 +122,7 @@ func (t tx) Audit(ctx context.Context, since uint64, limit int) ([]desk.Event, e
 		e.ID, e.At = uint64(id), fromMicros(at)
 		return e, err
 	}, `SELECT id, at_us, actor, kind, client_id, detail, prev_hash, hash FROM audit WHERE id > $1 ORDER BY id LIMIT $2`,
-		int64(since), limit)
+		after, limit)
 }
 
 // Enqueue implements desk.Tx.

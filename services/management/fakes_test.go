@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ import (
 // fakes stand in for the services behind the API: they answer on the real
 // subjects and write the real buckets, with the least state that does it.
 type fakes struct {
+	breakSnapshot atomic.Bool // the further pages of a snapshot do not come
+
 	t        *testing.T
 	bus      *bus.Conn
 	house    *houseclock.Manual
@@ -145,6 +148,7 @@ func handle[Req, Resp any, PReq interface {
 
 func (f *fakes) startPairing() {
 	s := f.service("pairing")
+	f.startVault(s)
 	decide := func(state pb.TrustState, waiting, kind string) func(context.Context, *pb.ClientRequest) (*pb.TrustRecord, error) {
 		return func(ctx context.Context, r *pb.ClientRequest) (*pb.TrustRecord, error) {
 			return f.changeTrust(ctx, r.GetClientId(), r.GetActor(), kind, func(t *pb.TrustRecord) { t.State, t.WaitingReason = state, waiting })

@@ -50,7 +50,7 @@ func newWorld(t *testing.T, opts ...option) *world {
 	t.Helper()
 	w := &world{t: t, bus: bustest.Embedded(t), house: houseclock.NewManual(1_000_000_000), logs: &logBuffer{}}
 	w.fakes = startFakes(t, w.bus, w.house)
-	cfg := management.Config{InstanceID: "m1", Version: "1.2.3", HTTP: "127.0.0.1:0", AdminToken: adminToken, Mode: management.ModeEmbedded}
+	cfg := management.Config{InstanceID: "m1", Version: "1.2.3", HTTP: "127.0.0.1:0", AdminToken: adminToken, Mode: management.ModeEmbedded, BackupWorkFactor: 10}
 	for _, o := range opts {
 		o(&cfg)
 	}

@@ -60,6 +60,8 @@ type Config struct {
 	// EventBuffer is how many changes are kept for readers of the live feed that
 	// come back (default 8192).
 	EventBuffer int
+	// BackupWorkFactor is the logarithm of scrypt's cost in backups; 0: backup.WorkFactor.
+	BackupWorkFactor int
 }
 
 // Deps are what the service needs from its process. The caller owns them and

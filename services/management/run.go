@@ -23,6 +23,7 @@ import (
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/management/internal/api"
 	"github.com/tutti-audio/tutti/services/management/internal/apidocs"
+	"github.com/tutti-audio/tutti/services/management/internal/archive"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/feed"
 	"github.com/tutti-audio/tutti/services/management/internal/idem"
@@ -100,6 +101,7 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 	d := api.Deps{
 		Bus: b, House: s.deps.House, Clock: clock, Log: log, Version: s.cfg.Version, Mode: s.cfg.Mode,
 		RequestTimeout: s.cfg.RequestTimeout, Feed: feed.New(eventBuffer(s.cfg.EventBuffer)),
+		Archive: archive.New(b, s.cfg.BackupWorkFactor),
 	}
 	var err error
 	if d.Metrics, err = api.NewMetrics(s.deps.Registerer); err != nil {

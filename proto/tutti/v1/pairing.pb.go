@@ -1492,8 +1492,12 @@ type AuditVerifyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When set: the ledger must contain this line with this hash (a head that was
 	// logged or written down earlier).
-	HeadId        uint64 `protobuf:"varint,1,opt,name=head_id,json=headId,proto3" json:"head_id,omitempty"`
-	HeadHash      []byte `protobuf:"bytes,2,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
+	HeadId   uint64 `protobuf:"varint,1,opt,name=head_id,json=headId,proto3" json:"head_id,omitempty"`
+	HeadHash []byte `protobuf:"bytes,2,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
+	// Goes on after a line that an earlier answer found in order (its head_id and
+	// head_hash); 0: from the beginning.
+	AfterId       uint64 `protobuf:"varint,3,opt,name=after_id,json=afterId,proto3" json:"after_id,omitempty"`
+	AfterHash     []byte `protobuf:"bytes,4,opt,name=after_hash,json=afterHash,proto3" json:"after_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1542,15 +1546,32 @@ func (x *AuditVerifyRequest) GetHeadHash() []byte {
 	return nil
 }
 
+func (x *AuditVerifyRequest) GetAfterId() uint64 {
+	if x != nil {
+		return x.AfterId
+	}
+	return 0
+}
+
+func (x *AuditVerifyRequest) GetAfterHash() []byte {
+	if x != nil {
+		return x.AfterHash
+	}
+	return nil
+}
+
 // AuditVerifyResponse tells whether the ledger is whole.
 type AuditVerifyResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ok            bool                   `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
-	Lines         uint64                 `protobuf:"varint,2,opt,name=lines,proto3" json:"lines,omitempty"` // that were checked
-	HeadId        uint64                 `protobuf:"varint,3,opt,name=head_id,json=headId,proto3" json:"head_id,omitempty"`
-	HeadHash      []byte                 `protobuf:"bytes,4,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`  // SHA-256, 32 bytes; empty for an empty ledger
-	BrokenAt      uint64                 `protobuf:"varint,5,opt,name=broken_at,json=brokenAt,proto3" json:"broken_at,omitempty"` // id of the first line that is wrong; 0: none
-	Problem       string                 `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`                    // in words: removed, changed, reordered, ...
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Ok       bool                   `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
+	Lines    uint64                 `protobuf:"varint,2,opt,name=lines,proto3" json:"lines,omitempty"` // that were checked
+	HeadId   uint64                 `protobuf:"varint,3,opt,name=head_id,json=headId,proto3" json:"head_id,omitempty"`
+	HeadHash []byte                 `protobuf:"bytes,4,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`  // SHA-256, 32 bytes; empty for an empty ledger
+	BrokenAt uint64                 `protobuf:"varint,5,opt,name=broken_at,json=brokenAt,proto3" json:"broken_at,omitempty"` // id of the first line that is wrong; 0: none
+	Problem  string                 `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`                    // in words: removed, changed, reordered, ...
+	// The ledger is long: all is well so far (ok), and the check goes on with a request
+	// that has after_id = head_id, after_hash = head_hash.
+	More          bool `protobuf:"varint,7,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1625,6 +1646,13 @@ func (x *AuditVerifyResponse) GetProblem() string {
 		return x.Problem
 	}
 	return ""
+}
+
+func (x *AuditVerifyResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // AuditListResponse is ordered by id.
@@ -1955,17 +1983,21 @@ const file_tutti_v1_pairing_proto_rawDesc = "" +
 	"\x06detail\x18\x04 \x01(\tR\x06detail\">\n" +
 	"\x10AuditListRequest\x12\x14\n" +
 	"\x05since\x18\x01 \x01(\x04R\x05since\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\rR\x05limit\"J\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"\x84\x01\n" +
 	"\x12AuditVerifyRequest\x12\x17\n" +
 	"\ahead_id\x18\x01 \x01(\x04R\x06headId\x12\x1b\n" +
-	"\thead_hash\x18\x02 \x01(\fR\bheadHash\"\xa8\x01\n" +
+	"\thead_hash\x18\x02 \x01(\fR\bheadHash\x12\x19\n" +
+	"\bafter_id\x18\x03 \x01(\x04R\aafterId\x12\x1d\n" +
+	"\n" +
+	"after_hash\x18\x04 \x01(\fR\tafterHash\"\xbc\x01\n" +
 	"\x13AuditVerifyResponse\x12\x0e\n" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x12\x14\n" +
 	"\x05lines\x18\x02 \x01(\x04R\x05lines\x12\x17\n" +
 	"\ahead_id\x18\x03 \x01(\x04R\x06headId\x12\x1b\n" +
 	"\thead_hash\x18\x04 \x01(\fR\bheadHash\x12\x1b\n" +
 	"\tbroken_at\x18\x05 \x01(\x04R\bbrokenAt\x12\x18\n" +
-	"\aproblem\x18\x06 \x01(\tR\aproblem\"A\n" +
+	"\aproblem\x18\x06 \x01(\tR\aproblem\x12\x12\n" +
+	"\x04more\x18\a \x01(\bR\x04more\"A\n" +
 	"\x11AuditListResponse\x12,\n" +
 	"\x06events\x18\x01 \x03(\v2\x14.tutti.v1.AuditEventR\x06events\"\x81\x01\n" +
 	"\x0fSnapshotRequest\x12#\n" +

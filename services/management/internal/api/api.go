@@ -26,6 +26,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management/internal/archive"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/feed"
 	"github.com/tutti-audio/tutti/services/management/internal/idem"
@@ -75,9 +76,11 @@ type Deps struct {
 	Tokens *auth.Store
 	Ledger *ledger.Ledger
 	Idem   *idem.Cache
-	House  houseclock.Clock
-	Clock  clockwork.Clock
-	Log    *slog.Logger
+	// Archive makes backups.
+	Archive *archive.Archive
+	House   houseclock.Clock
+	Clock   clockwork.Clock
+	Log     *slog.Logger
 	// Version and Mode are shown by GET /api/v1/server.
 	Version, Mode string
 	// RequestTimeout bounds a request; 0 means DefaultRequestTimeout.
@@ -114,6 +117,8 @@ func New(mux *http.ServeMux, d Deps) *API {
 	a.playbackRoutes()
 	a.queueRoutes()
 	a.auditRoutes()
+	a.auditVerifyRoutes()
+	a.backupRoutes()
 	a.tokenRoutes()
 	a.eventRoutes()
 	finishDocument(a.huma.OpenAPI())

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -27,10 +28,11 @@ type route struct {
 	tag              string
 	summary, doc     string
 	role             auth.Role
-	status           int   // of success; 0: 200
-	errors           []int // beyond those that every operation has
-	idempotent       bool  // takes an Idempotency-Key
-	stream           bool  // no time limit
+	status           int           // of success; 0: 200
+	errors           []int         // beyond those that every operation has
+	idempotent       bool          // takes an Idempotency-Key
+	stream           bool          // no time limit
+	patience         time.Duration // a limit of its own; 0: that of every request
 	success          *huma.Response
 }
 
@@ -49,7 +51,10 @@ func register[I, O any](a *API, r route, h func(ctx context.Context, in *I) (*O,
 	if r.success != nil {
 		op.Responses["200"] = r.success
 	}
-	if !r.stream {
+	switch {
+	case r.patience > 0:
+		op.Middlewares = append(op.Middlewares, a.patient(r.patience))
+	case !r.stream:
 		op.Middlewares = append(op.Middlewares, a.limitTime)
 	}
 	if r.idempotent {

@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// verifyPage is how many lines one view reads.
+	// verifyPage is how many lines one view reads, verifyPart how many one request
+	// checks, so that it is answered in time.
 	verifyPage = 1000
+	verifyPart = 25_000
 	// searchLimit bounds the search for the number that a misplaced line had.
 	searchLimit = 5_000_000
 	hashSize    = 32
@@ -25,6 +27,7 @@ type Report struct {
 	Head     Head   // the last line that is in order
 	BrokenAt uint64 // number of the first line that is wrong; 0: none
 	Problem  string // in words; "" when nothing is wrong
+	More     bool   // the check stopped before the end, without a fault so far
 }
 
 // OK says that the ledger is whole.
@@ -40,8 +43,20 @@ type Viewer interface {
 // the ledger must hold that line; zero: none is known. Lines may be appended
 // meanwhile. An error says that the ledger could not be read.
 func VerifyLedger(ctx context.Context, s Viewer, known Head) (Report, error) {
-	c := &checker{known: known, at: math.MinInt64, found: known.ID == 0}
+	return verify(ctx, s, Head{}, known, math.MaxInt)
+}
+
+// verify checks what follows a line, and stops after so many lines.
+func verify(ctx context.Context, s Viewer, after, known Head, limit int) (Report, error) {
+	c := &checker{known: known, at: math.MinInt64, last: after, found: known.ID <= after.ID}
+	if after.ID > 0 {
+		c.at = int64(after.ID)
+	}
+	more := false
 	for c.broken == "" {
+		if more = c.lines >= uint64(limit); more {
+			break
+		}
 		var page []Event
 		var head Head
 		err := s.View(ctx, func(ctx context.Context, tx Tx) (err error) {
@@ -68,7 +83,7 @@ func VerifyLedger(ctx context.Context, s Viewer, known Head) (Report, error) {
 		}
 		c.promised = head.ID
 	}
-	return Report{Lines: c.lines, Head: c.last, BrokenAt: c.brokenAt, Problem: c.broken}, nil
+	return Report{Lines: c.lines, Head: c.last, BrokenAt: c.brokenAt, Problem: c.broken, More: more}, nil
 }
 
 // checker holds what is known of the chain so far.
@@ -167,11 +182,14 @@ func (c *checker) cutOff(head Head) bool {
 // VerifyAudit answers tutti.v1.pairing.audit.verify.
 func (d *Desk) VerifyAudit(ctx context.Context, req *pb.AuditVerifyRequest) (*pb.AuditVerifyResponse, error) {
 	known := Head{ID: req.GetHeadId(), Hash: req.GetHeadHash()}
-	if (known.ID == 0) != (len(known.Hash) == 0) || len(known.Hash) != 0 && len(known.Hash) != hashSize {
-		return nil, fault.New(fault.Invalid, "a head is the number of a line and its hash of %d bytes, both or neither", hashSize).
-			WithField("head_hash", "does not belong to a head")
+	after := Head{ID: req.GetAfterId(), Hash: req.GetAfterHash()}
+	for field, h := range map[string]Head{"head_hash": known, "after_hash": after} {
+		if (h.ID == 0) != (len(h.Hash) == 0) || len(h.Hash) != 0 && len(h.Hash) != hashSize {
+			return nil, fault.New(fault.Invalid, "a head is the number of a line and its hash of %d bytes, both or neither", hashSize).
+				WithField(field, "does not belong to a head")
+		}
 	}
-	r, err := VerifyLedger(ctx, d.Store, known)
+	r, err := verify(ctx, d.Store, after, known, verifyPart)
 	if err != nil {
 		return nil, err
 	}
@@ -179,6 +197,6 @@ func (d *Desk) VerifyAudit(ctx context.Context, req *pb.AuditVerifyRequest) (*pb
 		d.log(ctx, "").Error("the audit ledger is broken", "broken_at", r.BrokenAt, "problem", r.Problem)
 	}
 	return &pb.AuditVerifyResponse{
-		Ok: r.OK(), Lines: r.Lines, HeadId: r.Head.ID, HeadHash: r.Head.Hash, BrokenAt: r.BrokenAt, Problem: r.Problem,
+		Ok: r.OK(), Lines: r.Lines, HeadId: r.Head.ID, HeadHash: r.Head.Hash, BrokenAt: r.BrokenAt, Problem: r.Problem, More: r.More,
 	}, nil
 }

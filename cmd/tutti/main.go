@@ -18,6 +18,7 @@ import (
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/ctlcmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/doctorcmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/playercmd"
+	"github.com/tutti-audio/tutti/cmd/tutti/internal/vaultcmd"
 	"github.com/tutti-audio/tutti/services/pairing"
 )
 
@@ -65,6 +66,7 @@ one clock.`,
 		}
 	}
 	add("server", app.ServeCommand(version), app.RunCommand(version), app.VersionCommand(version))
+	add("server", vaultcmd.Commands()...)
 	add("operate", ctlcmd.Commands()...)
 	add("device", playercmd.New(), doctorcmd.New(doctorcmd.Deps{CheckDatabase: checkDatabase}), app.HealthcheckCommand())
 	return c

@@ -56,6 +56,12 @@ type Restored struct {
 	Migrate bool   // the schema was of an older version
 }
 
+// CheckDatabase says what keeps a restore of a backup from a PostgreSQL; it changes
+// nothing.
+func CheckDatabase(ctx context.Context, url string, t backup.Trust) error {
+	return store.CheckEmpty(ctx, url, t.Schema)
+}
+
 // progressEvery is how many rows pass between two lines of progress.
 const progressEvery = 20_000
 

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -65,7 +64,7 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 			return err
 		}
 		p.onClose(release)
-		bc.Embedded = &bus.EmbeddedConfig{StoreDir: filepath.Join(p.cfg.DataDir, "bus")}
+		bc.Embedded = &bus.EmbeddedConfig{StoreDir: BusDir(p.cfg.DataDir)}
 	}
 	conn, err := bus.Connect(ctx, bc)
 	if err != nil {

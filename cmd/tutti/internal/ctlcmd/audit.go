@@ -28,6 +28,7 @@ func auditCommand() *cobra.Command {
 		})
 	c.Flags().Uint64Var(&since, "since", 0, "only what came after this id (default: the newest)")
 	c.Flags().IntVar(&limit, "limit", limit, "how many, 1 to 1000")
+	c.AddCommand(auditVerifyCommand())
 	return c
 }
 

@@ -1,7 +1,8 @@
 // Package ctlcmd holds the commands that speak to a running server over the
 // operator API: clients, approve, groups, play, stop and their kin.
 //
-// They know nothing of the server but its HTTP API. Names are resolved leniently
+// They know nothing of the server but its HTTP API (checking a ledger offline and
+// looking into a backup are package vaultcmd's). Names are resolved leniently
 // (Resolve), tables are for people, --json prints what the API said.
 package ctlcmd
 
@@ -25,7 +26,7 @@ func Commands() []*cobra.Command {
 		groupsCommand(), groupCommand(),
 		playCommand(), stopCommand(), pauseCommand(), nextCommand(), previousCommand(), seekCommand(),
 		volumeCommand(), muteCommand(), queueCommand(), libraryCommand(),
-		auditCommand(), eventsCommand(), tokensCommand(),
+		auditCommand(), eventsCommand(), tokensCommand(), backupCommand(),
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
 )
 
 // RestoringDir is the folder in a data directory in which a restore builds what it
@@ -96,25 +98,50 @@ func (m mode) lockUse(path string) (*os.File, error) {
 	return f, nil
 }
 
-// checkWhole refuses a data directory in which a restore broke off: what is there
-// may be a part of a server.
-func checkWhole(dataDir string) error {
+// A restore puts the database in place, or commits it, last. A data directory that
+// still has its mark is whole when the database holds something, and not before.
+
+func marked(dataDir string) bool {
 	if dataDir == "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(dataDir, RestoringDir))
+	return err == nil
+}
+
+func notWhole(dataDir string) error {
+	return &RefusedError{fmt.Sprintf("a restore into %s did not come to its end, so what is there is not whole: "+
+		"run 'tutti restore' again, or empty the folder to begin anew", dataDir)}
+}
+
+// checkFile refuses a marked data directory without a database, before one is made.
+func checkFile(url, dataDir string) error {
+	if url != "" || !marked(dataDir) {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(dataDir, RestoringDir)); err == nil {
-		return &RefusedError{fmt.Sprintf("a restore into %s did not come to its end, so what is there is not whole: "+
-			"run 'tutti restore' again, or empty the folder to begin anew", dataDir)}
+	if _, err := os.Stat(filepath.Join(dataDir, SQLiteFile)); err != nil {
+		return notWhole(dataDir)
 	}
 	return nil
+}
+
+// checkContent refuses a marked data directory whose database is empty.
+func checkContent(ctx context.Context, s Store, dataDir string) error {
+	if !marked(dataDir) {
+		return nil
+	}
+	return s.View(ctx, func(ctx context.Context, tx desk.Tx) error {
+		empty, err := tx.Empty(ctx)
+		if err == nil && empty {
+			err = notWhole(dataDir)
+		}
+		return err
+	})
 }
 
 // OpenForReading opens a database that exists, as it is: it makes nothing and
 // migrates nothing. A server may run on it.
 func OpenForReading(ctx context.Context, url, dataDir string) (Store, error) {
-	if err := checkWhole(dataDir); err != nil {
-		return nil, err
-	}
 	s, err := open(ctx, url, dataDir, mode{existing: true, keepSchema: true})
 	if err != nil {
 		return nil, err
@@ -125,9 +152,6 @@ func OpenForReading(ctx context.Context, url, dataDir string) (Store, error) {
 // OpenForChange opens a database that exists and migrates it, for a command that
 // needs it for itself. It refuses while a server uses it.
 func OpenForChange(ctx context.Context, url, dataDir string) (Store, error) {
-	if err := checkWhole(dataDir); err != nil {
-		return nil, err
-	}
 	s, err := open(ctx, url, dataDir, mode{existing: true, exclusive: true, keepSchema: true})
 	if err != nil {
 		return nil, err
@@ -151,6 +175,16 @@ func OpenEmpty(ctx context.Context, url, dataDir string, schema int64) (Store, e
 	}
 	s.Close()
 	return open(ctx, url, dataDir, mode{exclusive: true, upTo: schema})
+}
+
+// CheckEmpty is what OpenEmpty would refuse; it changes nothing.
+func CheckEmpty(ctx context.Context, url string, schema int64) error {
+	s, err := open(ctx, url, "", mode{exclusive: true, keepSchema: true})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return errors.Join(unused(ctx, s), isEmpty(ctx, s, schema))
 }
 
 // Finish brings a restored database to the newest schema.

@@ -36,10 +36,17 @@ func (e *RefusedError) Error() string { return e.msg }
 // Open opens the PostgreSQL that url names, or SQLite in dataDir when url is empty.
 // A data directory in which a restore broke off is refused.
 func Open(ctx context.Context, url, dataDir string) (Store, error) {
-	if err := checkWhole(dataDir); err != nil {
+	if err := checkFile(url, dataDir); err != nil {
 		return nil, err
 	}
-	return open(ctx, url, dataDir, mode{})
+	s, err := open(ctx, url, dataDir, mode{})
+	if err != nil {
+		return nil, err
+	}
+	if err := checkContent(ctx, s, dataDir); err != nil {
+		return nil, closeOn(s, err)
+	}
+	return s, nil
 }
 
 func open(ctx context.Context, url, dataDir string, m mode) (Store, error) {

@@ -95,7 +95,8 @@ func (SecretText) MarshalText() ([]byte, error) { return []byte("[secret]"), nil
 // closes them after Run has returned.
 type Deps struct {
 	Bus *bus.Conn
-	// Leases is not used yet: pairing attempts will be held under leases.
+	// Leases make pairing attempts unique in the deployment. nil: in this process,
+	// which is enough when it is the only one.
 	Leases *lease.Manager
 	// Clock is the wall clock; default the real one.
 	Clock clockwork.Clock

@@ -36,6 +36,9 @@ func (s *Service) serve() (*bus.Service, error) {
 		handle(s, svc, subject.PairingAuditList, (*desk.Desk).ListAudit),
 		handle(s, svc, subject.PairingAuditVerify, (*desk.Desk).VerifyAudit),
 		bus.Handle[pb.SnapshotRequest, pb.SnapshotPage](svc, subject.PairingSnapshot, s.snapshot),
+		handle(s, svc, subject.PairingEnrolments, (*desk.Desk).ListEnrolments),
+		handle(s, svc, subject.PairingEnrolRemove, (*desk.Desk).RemoveEnrolment),
+		s.serveAttempts(svc),
 	)
 	if err != nil {
 		return nil, errors.Join(err, svc.Stop())

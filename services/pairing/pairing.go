@@ -25,7 +25,9 @@ import (
 	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/services/pairing/internal/attempt"
 	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
+	"github.com/tutti-audio/tutti/services/pairing/internal/enrol"
 	"github.com/tutti-audio/tutti/services/pairing/internal/headlog"
 	"github.com/tutti-audio/tutti/services/pairing/internal/herald"
 	"github.com/tutti-audio/tutti/services/pairing/internal/secret"
@@ -41,6 +43,7 @@ type Service struct {
 	cfg     Config
 	deps    Deps
 	metrics *desk.Metrics
+	pairs   *attempt.Metrics
 	actors  *actor.Metrics
 	state   state
 }
@@ -67,6 +70,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.state.log = deps.Log
 	s.state.failed(errStarting)
 	if s.metrics, err = desk.NewMetrics(deps.Registerer); err == nil {
+		s.pairs, err = attempt.NewMetrics(deps.Registerer)
+	}
+	if err == nil {
 		err = s.state.register(deps.Registerer)
 	}
 	s.actors = actor.NewMetrics(deps.Registerer, "pairing")
@@ -99,6 +105,7 @@ func (s *Service) run(ctx context.Context) error {
 			s.deps.Log.Warn("stop the endpoints", obs.KeyErr, err)
 		}
 		s.state.desk.Store(nil)
+		s.state.crew.Store(nil)
 		sup.Stop()
 		if st != nil {
 			st.Close()
@@ -131,10 +138,14 @@ func (s *Service) open(ctx context.Context, sup *actor.Supervisor, st store.Stor
 		return err
 	}
 	var buckets herald.Buckets
+	var shown *attempt.Bucket
 	err = s.try(ctx, "open the buckets", 0, func() (err error) {
 		// Whatever is wrong with the bus is not for us to end over: another service
 		// may be opening the same bucket right now.
-		if buckets, err = herald.OpenBuckets(ctx, s.deps.Bus); err != nil {
+		if buckets, err = herald.OpenBuckets(ctx, s.deps.Bus); err == nil {
+			shown, err = attempt.OpenBucket(ctx, s.deps.Bus)
+		}
+		if err != nil {
 			err = fault.Wrap(fault.Unavailable, err, "the bus is not ready")
 		}
 		return err
@@ -142,18 +153,19 @@ func (s *Service) open(ctx context.Context, sup *actor.Supervisor, st store.Stor
 	if err != nil {
 		return err
 	}
-	return s.staff(sup, st, vault, buckets)
+	return s.staff(sup, st, vault, buckets, shown)
 }
 
 // staff starts the actors and puts the desk behind the endpoints.
-func (s *Service) staff(sup *actor.Supervisor, st store.Store, vault desk.Vault, buckets herald.Buckets) error {
-	h := &herald.Herald{}
+func (s *Service) staff(sup *actor.Supervisor, st store.Store, vault desk.Vault, buckets herald.Buckets, shown *attempt.Bucket) error {
+	h, enroller := &herald.Herald{}, &enrol.Enroller{}
 	d := desk.New(desk.Options{
 		Store: st, Announcer: h, Clock: s.deps.Clock, Log: s.deps.Log, Metrics: s.metrics, Limits: s.cfg.limits(),
+		Seen: enroller.Seen,
 	}, vault)
 	err := h.Start(sup, herald.Options{
 		Store: st, Bus: s.deps.Bus, Buckets: buckets, Clock: s.deps.Clock, Log: s.deps.Log,
-		Registerer: s.deps.Registerer, ServerID: d.ServerID(), Sweep: d.Sweep, Lapse: d.Lapse,
+		Registerer: s.deps.Registerer, ServerID: d.ServerID(), SealingKey: d.SealingKey(), Sweep: d.Sweep, Lapse: d.Lapse,
 	})
 	if err != nil {
 		return err
@@ -165,7 +177,12 @@ func (s *Service) staff(sup *actor.Supervisor, st store.Store, vault desk.Vault,
 	if err := s.keepSafe(sup, st, vault, h); err != nil {
 		return err
 	}
+	c, err := s.newCrew(sup, d, shown, enroller)
+	if err != nil {
+		return err
+	}
 	s.state.told.Store(h)
+	s.state.crew.Store(c)
 	s.state.desk.Store(d)
 	s.state.worked()
 	s.deps.Log.Info("pairing serves", "server_id", d.ServerID(), "fingerprint", vault.Identity.Public().Fingerprint(),

@@ -24,6 +24,7 @@ type state struct {
 	log  *slog.Logger
 	desk atomic.Pointer[desk.Desk]     // nil: not open
 	told atomic.Pointer[herald.Herald] // nil: not started
+	crew atomic.Pointer[crew]          // nil: not open
 	// shots makes snapshots; it is there when the desk is.
 	shots atomic.Pointer[snapshot.Maker]
 	why   atomic.Pointer[fault.Error] // nil: the store works

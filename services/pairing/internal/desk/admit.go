@@ -54,6 +54,9 @@ func (d *Desk) Admit(ctx context.Context, req *pb.AdmitRequest) (*pb.AdmitRespon
 	}
 	d.tell(ctx, a)
 	v := a.verdict
+	if d.Seen != nil && v.State != trust.Paired {
+		d.Seen(k.ID)
+	}
 	return &pb.AdmitResponse{
 		State: stateOf(v.State), AllowedFamilies: v.Families, Warning: v.Warning, Reason: v.Reason,
 		Unpair: v.Unpair, ReportEnd: v.ReportEnd, EndsAt: ends(a.next),

@@ -52,7 +52,7 @@ type Limits struct {
 	PolicyApprovalLimit int
 }
 
-// Options of a desk. All fields are required.
+// Options of a desk. All fields but Seen are required.
 type Options struct {
 	Store     Store
 	Announcer Announcer
@@ -60,6 +60,9 @@ type Options struct {
 	Log       *slog.Logger
 	Metrics   *Metrics
 	Limits    Limits
+	// Seen is called for every client that was admitted and is not paired; it must
+	// not wait. nil: nobody asks.
+	Seen func(clientID string)
 }
 
 // Desk answers the requests of the pairing service.
@@ -68,12 +71,16 @@ type Desk struct {
 	key      secret.Key
 	identity *noise.PrivateKey
 	serverID string
+	sealing  secret.SealingKey
 }
 
 // New makes a desk for an opened identity.
 func New(o Options, v Vault) *Desk {
-	return &Desk{Options: o, key: v.Key, identity: v.Identity, serverID: v.Identity.Public().ID()}
+	return &Desk{Options: o, key: v.Key, identity: v.Identity, serverID: v.Identity.Public().ID(), sealing: v.Sealing}
 }
+
+// SealingKey is the public key to which secrets on their way to pairing are sealed.
+func (d *Desk) SealingKey() []byte { return d.sealing.Public() }
 
 // ServerID is the deployment's identity.
 func (d *Desk) ServerID() string { return d.serverID }

@@ -15,6 +15,8 @@ import (
 type Vault struct {
 	Key      secret.Key
 	Identity *noise.PrivateKey
+	// Sealing follows from Identity.
+	Sealing secret.SealingKey
 	// Created: this call made the identity.
 	Created bool
 }
@@ -40,6 +42,11 @@ func OpenVault(ctx context.Context, s Store, src secret.Source, now time.Time) (
 	v, err := openVault(ctx, s, src)
 	if errors.Is(err, ErrNotFound) {
 		v, err = createVault(ctx, s, src, now)
+	}
+	if err == nil {
+		raw := v.Identity.Bytes()
+		defer clear(raw)
+		v.Sealing, err = secret.NewSealingKey(raw)
 	}
 	return v, identityError(err)
 }

@@ -250,7 +250,7 @@ func (d *Desk) UpdateSettings(ctx context.Context, req *pb.UpdateSettingsRequest
 	}
 	d.log(ctx, "").Info("settings.changed", "actor", actor, "server_name", next.Name, "policy", next.Policy, "controller_policy", next.Controller)
 	d.Announcer.Flush(ctx)
-	return next.Message(d.serverID), nil
+	return next.Message(d.serverID, d.SealingKey()), nil
 }
 
 // Settings reads the settings.
@@ -263,12 +263,13 @@ func (d *Desk) Settings(ctx context.Context) (*pb.ServerSettings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.Message(d.serverID), nil
+	return s.Message(d.serverID, d.SealingKey()), nil
 }
 
 // Message is what every service may know of the settings.
-func (s Settings) Message(serverID string) *pb.ServerSettings {
+func (s Settings) Message(serverID string, sealingKey []byte) *pb.ServerSettings {
 	return &pb.ServerSettings{
-		ServerId: serverID, Name: s.Name, Languages: s.Languages, PairingPolicy: s.Policy, ControllerPolicy: s.Controller,
+		ServerId: serverID, SealingKey: sealingKey, Name: s.Name, Languages: s.Languages, PairingPolicy: s.Policy,
+		ControllerPolicy: s.Controller,
 	}
 }

@@ -43,6 +43,8 @@ const (
 	// LockOpen: decisions about keys that nobody decided about yet. They look at
 	// all other keys, so they follow one another.
 	LockOpen Lock = "open"
+	// LockEnrolments: changes of enrolments. It is taken alone.
+	LockEnrolments Lock = "enrolments"
 )
 
 // LockClient is the lock of one key.
@@ -109,6 +111,8 @@ type Tx interface {
 	AuditPage(ctx context.Context, after int64, limit int) ([]Event, error)
 	// AuditHead is the end of the chain as it was written down with the last line.
 	AuditHead(ctx context.Context) (Head, error)
+
+	EnrolmentTx
 
 	// Enqueue adds to the outbox: what must be announced once this commits.
 	Enqueue(ctx context.Context, items ...Announcement) error

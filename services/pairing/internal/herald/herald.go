@@ -113,6 +113,7 @@ type Options struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // may be nil
 	ServerID   string
+	SealingKey []byte // public; see desk.SealingKey
 	// Sweep is run every minute; it may Kick.
 	Sweep func(ctx context.Context) error
 	// Lapse is run every two seconds; it may Kick.

@@ -44,7 +44,7 @@ func (c *crier) writeSettings(ctx context.Context) error {
 			s, err = desk.LoadSettings(ctx, tx)
 			return err
 		})
-		return s.Message(c.ServerID), err
+		return s.Message(c.ServerID, c.SealingKey), err
 	})
 }
 

@@ -1,0 +1,15 @@
+-- +goose Up
+
+-- Pairing tokens that wait for their device. The device need not have been seen, so
+-- there is no reference to clients. sealed_psk is NULL once the client is paired.
+CREATE TABLE enrolments (
+    client_id  TEXT PRIMARY KEY,
+    sealed_psk BYTEA,
+    actor      TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    detail     TEXT NOT NULL,
+    attempts   BIGINT NOT NULL,
+    added_us   BIGINT NOT NULL,
+    updated_us BIGINT NOT NULL
+);
+CREATE INDEX enrolments_added ON enrolments (added_us);

@@ -1,0 +1,30 @@
+package trust
+
+import "time"
+
+// PairUndone takes back a [Client.PairedNow] that came to nothing: before is the
+// client as that found it. What the device said about itself since, and what an
+// operator decided since, stays.
+func (c Client) PairUndone(before Client) Client {
+	n, b := c.clone(), before.clone()
+	n.Paired, n.PairedAt, n.Unpairing = b.Paired, b.PairedAt, b.Unpairing
+	n.Mismatch = b.Paired && b.Mismatch
+	if c.Decision != DecidedPaired {
+		return n
+	}
+	n.Approval, n.Waiting = b.Approval, b.Waiting
+	n.Warning, n.Decision, n.DecidedAt = b.Warning, b.Decision, b.DecidedAt
+	return n
+}
+
+// Allowed are the role families that a running session of the client may have, if it
+// is keyed by a PSK of the given category, without taking anything down.
+// unpairedAccess is what the client says at present.
+func (c Client) Allowed(category, session string, unpairedAccess bool, p Policy, now time.Time) []string {
+	facts := c.Facts
+	facts.UnpairedAccess = unpairedAccess
+	p.Optional = false // nobody is approved by asking
+	k := Knock{ID: c.ID, Facts: facts, Category: category, Mismatch: c.Mismatch, Refresh: true, Session: session}
+	_, v := Admit(&c, k, Known{}, p, false, now)
+	return v.Families
+}

@@ -484,7 +484,7 @@ func (d *device) start(k kind) *pb.PairingAttempt {
 	d.suite = k.suite
 	var v pb.PairingAttempt
 	d.r.ask(subject.PairingStart, d.request(k), &v)
-	if v.GetState() != "connecting" && v.GetState() != "pending" && v.GetState() != "awaiting_code" && v.GetState() != "verifying" && v.GetState() != "paired" {
+	if v.GetState() != "connecting" || v.GetExpiresAt() == nil || v.GetStartedAt() == nil {
 		d.t.Fatalf("answer to start: %v", &v)
 	}
 	return &v

@@ -21,6 +21,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/bus/bustest"
 	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/lease"
 	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/noise"
@@ -56,6 +57,7 @@ type rig struct {
 	bus  *bus.Conn
 	cfg  Config
 	clk  *clockwork.FakeClock // nil: the real one
+	held *lease.Manager       // nil: none
 	logs *logBuffer
 	svc  *Service
 	stop func() error
@@ -95,7 +97,7 @@ func newRig(t *testing.T, cfg Config) *rig {
 // start runs the service and does not wait for it.
 func (r *rig) start() <-chan error {
 	r.t.Helper()
-	deps := Deps{Bus: r.bus, Log: slog.New(slog.NewTextHandler(r.logs, nil))}
+	deps := Deps{Bus: r.bus, Leases: r.held, Log: slog.New(slog.NewTextHandler(r.logs, nil))}
 	if r.clk != nil {
 		deps.Clock = r.clk
 	}

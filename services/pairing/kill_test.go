@@ -11,6 +11,7 @@ import (
 
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/bus/bustest"
+	"github.com/tutti-audio/tutti/platform/lease"
 	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/pairing/pgtest"
@@ -23,6 +24,9 @@ const (
 	envChildData = "PAIRING_TEST_CHILD_DATABASE"
 )
 
+// leaseTTL is the shortest, so that a test need not wait long for the end of a lease.
+const leaseTTL = time.Second
+
 // child runs the service until it is killed.
 func child(t *testing.T) {
 	ctx := context.Background()
@@ -30,8 +34,12 @@ func child(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	leases, err := lease.NewManager(c, "child", lease.Options{TTL: leaseTTL})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := New(Config{InstanceID: "child", DataDir: os.Getenv(envChildDir), DatabaseURL: os.Getenv(envChildData)},
-		Deps{Bus: c, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+		Deps{Bus: c, Leases: leases, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ type attempt struct {
 	client  trust.Client // as it was at the start
 	session session
 	held    *lease.Lease // nil without leases
-	ready   chan<- error
+	ready   chan<- answer
 
 	last        *entry
 	view        *pb.PairingAttempt
@@ -99,7 +99,7 @@ type attempt struct {
 	stopWatch   chan struct{}
 }
 
-func newAttempt(a *Attempts, self *actor.Ref[message], last *entry, r Request, c trust.Client, s session, held *lease.Lease, ready chan<- error) *attempt {
+func newAttempt(a *Attempts, self *actor.Ref[message], last *entry, r Request, c trust.Client, s session, held *lease.Lease, ready chan<- answer) *attempt {
 	id := newID()
 	return &attempt{
 		a: a, self: self, req: r, client: c, session: s, held: held, ready: ready, last: last, trace: bus.NewTraceID(),
@@ -126,7 +126,7 @@ func (m *attempt) Start(ctx context.Context) error {
 	stop, err := bus.HandleExclusive(m.a.Bus, subject.Attempt(m.req.ClientID), m.serve)
 	if err != nil {
 		m.ended = true // nobody has heard of it
-		m.ready <- err
+		m.ready <- answer{err: err}
 		return actor.ErrStop
 	}
 	m.stopServing = stop
@@ -137,9 +137,9 @@ func (m *attempt) Start(ctx context.Context) error {
 		obs.KeyName, m.client.Name, "session_category", m.session.category, "trust", m.client.State().String())
 	m.show(ctx, func(v *pb.PairingAttempt) { m.expect(v, connectLimit) })
 	m.a.took(m.req.ClientID, &Running{ref: m.self, last: m.last})
+	m.ready <- answer{v: m.view}
 	m.begin()
 	m.next()
-	m.ready <- nil
 	return nil
 }
 

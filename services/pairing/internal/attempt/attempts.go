@@ -98,8 +98,9 @@ func (r *Request) wipe() {
 
 // Running is an attempt of this process.
 type Running struct {
-	ref  *actor.Ref[message]
-	last *entry
+	ref   *actor.Ref[message]
+	last  *entry
+	first *pb.PairingAttempt
 }
 
 // View is the attempt as people see it now.
@@ -128,7 +129,7 @@ func (a *Attempts) Start(ctx context.Context, req *pb.StartPairingRequest) (*pb.
 	if err != nil {
 		return nil, err
 	}
-	return run.View(), nil
+	return run.first, nil
 }
 
 // check refuses what is no method.
@@ -224,7 +225,7 @@ func (a *Attempts) begin(ctx context.Context, r Request) (*Running, error) {
 func (a *Attempts) spawn(r Request, client trust.Client, s session, held *lease.Lease) (*Running, error) {
 	stopping := fault.New(fault.Unavailable, "the pairing service is stopping")
 	run := &Running{last: &entry{}}
-	ready := make(chan error, 1)
+	ready := make(chan answer, 1)
 	ref, err := actor.Spawn(a.Supervisor, actor.Options{Key: "attempt/" + r.ClientID, Restart: actor.Never},
 		func(self *actor.Ref[message]) actor.Handler[message] {
 			return newAttempt(a, self, run.last, r, client, s, held, ready)
@@ -234,15 +235,16 @@ func (a *Attempts) spawn(r Request, client trust.Client, s session, held *lease.
 		return nil, stopping
 	}
 	run.ref = ref
+	first := answer{err: stopping}
 	select { // from here on the actor frees the reservation
-	case err = <-ready:
+	case first = <-ready:
 	case <-ref.Done():
-		err = stopping
 	}
-	if err != nil {
+	if first.err != nil {
 		<-ref.Done()
-		return nil, err
+		return nil, first.err
 	}
+	run.first = first.v
 	return run, nil
 }
 

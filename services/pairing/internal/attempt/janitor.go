@@ -13,8 +13,13 @@ import (
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
 
-// scanEvery is how often entries are looked for whose instance died.
-const scanEvery = time.Minute
+const (
+	// scanEvery is how often entries are looked for whose instance died.
+	scanEvery = time.Minute
+	// scanSoon is the wait when an attempt runs elsewhere: it may be that of an
+	// instance that died just now, whose lease is still there.
+	scanSoon = 5 * time.Second
+)
 
 type scan struct{}
 
@@ -43,21 +48,25 @@ func (j *janitor) Close(context.Context) { j.cancel() }
 
 // Handle implements actor.Handler.
 func (j *janitor) Handle(ctx context.Context, _ scan) error {
-	err := j.a.scan(ctx)
+	elsewhere, err := j.a.scan(ctx)
 	if err != nil && !j.failed && ctx.Err() == nil {
 		j.a.Log.Warn("interrupted pairing attempts cannot be looked for now", obs.KeyErr, err)
 	}
 	j.failed = err != nil
-	j.cancel = actor.After(j.self, j.a.Clock, scanEvery, scan{})
+	wait := scanEvery
+	if elsewhere || err != nil {
+		wait = scanSoon
+	}
+	j.cancel = actor.After(j.self, j.a.Clock, wait, scan{})
 	return nil
 }
 
 // scan marks every attempt that is under way according to its entry, and that nobody
-// runs.
-func (a *Attempts) scan(ctx context.Context) error {
+// runs. It reports whether some run in other processes.
+func (a *Attempts) scan(ctx context.Context) (elsewhere bool, err error) {
 	ids, err := a.Bucket.Keys(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, id := range ids {
 		v, rev, err := a.Bucket.Get(ctx, id)
@@ -65,20 +74,21 @@ func (a *Attempts) scan(ctx context.Context) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return elsewhere, err
 		}
 		held, err := a.isHeld(ctx, id)
 		if err != nil {
-			return err
+			return elsewhere, err
 		}
 		if held {
+			elsewhere = elsewhere || !a.runs(id)
 			continue
 		}
 		if err := a.interrupted(ctx, id, v, rev); err != nil {
-			return err
+			return elsewhere, err
 		}
 	}
-	return nil
+	return elsewhere, nil
 }
 
 // isHeld reports whether somebody runs the attempt with a client.

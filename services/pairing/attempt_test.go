@@ -265,8 +265,10 @@ func TestStartNamesWhatIsWrong(t *testing.T) {
 		"no token":       {start(func(q *pb.StartPairingRequest) { q.SealedSecret = nil }), fault.Invalid, "pairing token"},
 		"clear token":    {start(func(q *pb.StartPairingRequest) { q.SealedSecret = []byte(d.token()) }), fault.Invalid, "does not open"},
 		"damaged token":  {start(func(q *pb.StartPairingRequest) { q.SealedSecret = d.seal(d.token()[:60]) }), fault.Invalid, "cannot be read"},
-		"QR code":        {start(func(q *pb.StartPairingRequest) { q.SealedSecret = d.seal("SP:14DQ6FY7E4XTOP9HJ5LV6Z3PO57YPD4XT6T97N5Y") }), fault.Invalid, "another version"},
-		"other's token":  {start(func(q *pb.StartPairingRequest) { q.SealedSecret = d.seal(other.token()) }), fault.Invalid, "another device"},
+		"QR code": {start(func(q *pb.StartPairingRequest) {
+			q.SealedSecret = d.seal("SP:14DQ6FY7E4XTOP9HJ5LV6Z3PO57YPD4XT6T97N5Y")
+		}), fault.Invalid, "another version"},
+		"other's token": {start(func(q *pb.StartPairingRequest) { q.SealedSecret = d.seal(other.token()) }), fault.Invalid, "another device"},
 		"short code": {start(func(q *pb.StartPairingRequest) { q.Method, q.SealedSecret = wire.MethodStaticCode, d.seal("1234567") }),
 			fault.OutOfRange, "8 digits, and 7"},
 	} {
@@ -316,5 +318,35 @@ func TestTwoOperators(t *testing.T) {
 	r.wantFault(fault.Conflict, v.GetActor()+" began at ", subject.PairingStart, d.request(byToken))
 	if v := d.finish(byDigits); v.GetState() != "paired" {
 		t.Fatalf("the attempt was disturbed: %v", v)
+	}
+}
+
+// TestSealingKey: it is in the settings that every service reads, and outlives a
+// restart.
+func TestSealingKey(t *testing.T) {
+	r := newRig(t, Config{DataDir: t.TempDir()}).serve()
+	key := func() string {
+		b, err := bus.OpenBucket[pb.ServerSettings](t.Context(), r.bus, subject.BucketSettings, bus.BucketOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, _, err := b.Get(t.Context(), subject.SettingsKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var asked pb.ServerSettings
+		r.ask(subject.PairingSettings, &pb.UpdateSettingsRequest{}, &asked)
+		if len(shown.GetSealingKey()) != 32 || string(shown.GetSealingKey()) != string(asked.GetSealingKey()) {
+			t.Fatalf("bucket %x, answer %x", shown.GetSealingKey(), asked.GetSealingKey())
+		}
+		return hex.EncodeToString(asked.GetSealingKey())
+	}
+	before := key()
+	if before == hex.EncodeToString(r.identity().Bytes()) {
+		t.Fatal("the sealing key is the server's")
+	}
+	r.restart()
+	if after := key(); after != before {
+		t.Fatalf("%s after a restart, was %s", after, before)
 	}
 }

@@ -7,7 +7,9 @@
 // its audit line and what must be announced in one transaction of internal/store
 // (PostgreSQL or SQLite); internal/herald then announces it (KV buckets "trust"
 // and "settings", events). Secrets at rest and on their way to a gateway are
-// internal/secret's.
+// internal/secret's. Pairing attempts are actors (internal/attempt), which ask the
+// desk to store what they achieve; internal/enrol starts them for tokens that were
+// brought ahead of their device.
 //
 // When the database is away, requests are answered Unavailable with the reason,
 // Ready says the same, and the service goes on by itself when it is back. No

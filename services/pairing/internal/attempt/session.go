@@ -48,6 +48,12 @@ func (a *Attempts) query(ctx context.Context, id string) (session, error) {
 	}, nil
 }
 
+// Connected is nil when the client has a session that can pair.
+func (a *Attempts) Connected(ctx context.Context, id string) error {
+	_, err := a.query(ctx, id)
+	return err
+}
+
 // errNotConnected is known to the enroller, which tries again.
 var errNotConnected = errors.New("no session answers")
 

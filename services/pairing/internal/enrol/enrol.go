@@ -255,7 +255,9 @@ func (w *worker) look(ctx context.Context) error {
 		there[e.ClientID] = true
 		d := w.known[e.ClientID]
 		if d == nil || probe && d.wait == nil {
-			w.enqueue(e.ClientID, w.device(e.ClientID))
+			d = w.device(e.ClientID)
+			d.away = awayTries // one try: nobody has seen it
+			w.enqueue(e.ClientID, d)
 		}
 	}
 	for id, d := range w.known {
@@ -334,6 +336,9 @@ func (w *worker) try(ctx context.Context, id string) result {
 		return settled
 	case e.Client.Paired && !e.Client.Mismatch:
 		return w.progress(ctx, id, desk.EnrolPaired, "", settled)
+	}
+	if err := w.Attempts.Connected(ctx, id); err != nil { // costs less than a lease
+		return w.notBegun(ctx, e, err)
 	}
 	run, err := w.Attempts.Begin(ctx, attempt.Request{ClientID: id, Actor: e.Actor, Method: attempt.MethodToken, PSK: e.PSK})
 	if err != nil {

@@ -47,6 +47,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Backend) {
 		{"the outbox keeps order until announced", outbox},
 		{"settings are replaced", settings},
 		{"transactions on one client follow one another", serialised},
+		{"enrolments are kept, listed and swept", enrolments},
+		{"a pairing record says when it was stored", storedPairing},
 		{"everything is there after opening again", reopen},
 		{"several may open an empty database at once", openAtOnce},
 		{"an ended context ends the operation", cancelled},

@@ -347,3 +347,62 @@ func TestAnAttemptIsNoMismatch(t *testing.T) {
 		t.Error("the log does not warn of the mismatch")
 	}
 }
+
+// TestEveryDecisionHasItsLine: who, what, about whom, and in words.
+func TestEveryDecisionHasItsLine(t *testing.T) {
+	r := newRig(t, Config{DataDir: t.TempDir()}).serve()
+	id, gone := newClientID(), newClientID()
+	r.admit(knock(id, "Kitchen"))
+	r.admit(knock(gone, "Bath"))
+	ask := func(subj string) func() {
+		return func() { r.ask(subj, &pb.ClientRequest{ClientId: id, Actor: "console:ann"}, &pb.TrustRecord{}) }
+	}
+	approve := func(req *pb.ApproveRequest) func() {
+		req.ClientId, req.Actor = id, "console:ann"
+		return func() { r.ask(subject.PairingApprove, req, &pb.TrustRecord{}) }
+	}
+	end := time.Now().Add(time.Hour)
+	steps := []struct {
+		do           func()
+		kind, detail string
+	}{
+		{approve(&pb.ApproveRequest{Source: true, Controller: true, UntilDisconnect: true, EndsAt: timestamppb.New(end)}), "client.approved",
+			"with source, with controller, until it disconnects, until " + end.UTC().Format(time.RFC3339)},
+		{ask(subject.PairingRevoke), "client.revoked", `name "Kitchen"`},
+		{ask(subject.PairingDeny), "client.denied", `name "Kitchen"`},
+		{approve(&pb.ApproveRequest{}), "client.approved", "was denied"},
+		{ask(subject.PairingBlock), "client.blocked", "was approved"},
+		{approve(&pb.ApproveRequest{}), "client.approved", "was blocked"},
+		{func() {
+			r.ask(subject.PairingLabel, &pb.SetLabelRequest{ClientId: id, Label: "Bar", Actor: "console:ann"}, &pb.TrustRecord{})
+		}, "client.labelled", `"Bar" instead of ""`},
+		{func() { r.pair(id); ask(subject.PairingUnpair)() }, "client.unpaired", `label "Bar"`},
+		{func() {
+			r.ask(subject.PairingForget, &pb.ClientRequest{ClientId: id, Actor: "console:ann"}, &pb.Empty{})
+		}, "client.forgotten", "was unapproved"},
+	}
+	for _, s := range steps {
+		before := len(r.audit())
+		s.do()
+		lines := r.audit()[before:]
+		if len(lines) != 1 {
+			t.Fatalf("%s left %d lines", s.kind, len(lines))
+		}
+		e := lines[0]
+		if e.GetActor() != "console:ann" || e.GetKind() != s.kind || e.GetClientId() != id || e.GetAt() == nil || !strings.Contains(e.GetDetail(), s.detail) {
+			t.Errorf("line %v, want %s with %q", e, s.kind, s.detail)
+		}
+	}
+	before := len(r.audit())
+	for _, subj := range []string{subject.PairingRevoke, subject.PairingUnpair} { // neither has what they take
+		r.wantFault(fault.Conflict, "it is unapproved", subj, &pb.ClientRequest{ClientId: gone, Actor: "console:ann"})
+	}
+	for _, subj := range []string{subject.PairingBlock, subject.PairingUnpair} {
+		r.wantFault(fault.NotFound, id, subj, &pb.ClientRequest{ClientId: id, Actor: "console:ann"})
+		r.wantFault(fault.Invalid, "who asks", subj, &pb.ClientRequest{ClientId: gone})
+		r.wantFault(fault.Invalid, "client_id", subj, &pb.ClientRequest{ClientId: "x", Actor: "console:ann"})
+	}
+	if got := len(r.audit()); got != before {
+		t.Fatalf("refused decisions left %d lines", got-before)
+	}
+}

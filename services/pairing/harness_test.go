@@ -404,7 +404,9 @@ func (r *rig) pair(id string) noise.PSK {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	err = r.backstage().Update(context.Background(), func(ctx context.Context, tx desk.Tx) error {
+	s := r.backstage()
+	defer s.Close() // a command that needs the database for itself may follow
+	err = s.Update(context.Background(), func(ctx context.Context, tx desk.Tx) error {
 		return tx.PutPairingRecord(context.Background(), id, sealed, time.Now())
 	})
 	if err != nil {

@@ -188,6 +188,22 @@ func waitLastActivation(d *device) *wire.ServerActivate {
 	return last
 }
 
+// The same over a connection that the gateway dialled.
+func TestPairOverAnOutboundConnection(t *testing.T) {
+	r := newDiallingRig(t)
+	s := r.withSealing()
+	r.pairing.unapprovedByDefault()
+	d := newDevice(r, pairable(wire.MethodStaticCode))
+	r.sight(&tuttiv1.Sighting{Key: "mdns/a", Url: d.listen(), Present: true, Appearances: 1})
+	if p := r.waitConnected(d, true); p.GetConnection() != "outbound" {
+		t.Fatalf("presence: %v", p)
+	}
+	a := r.attempt(d, s, "a1")
+	a.mustBegin(wire.MethodStaticCode, "")
+	a.waitPaired()
+	d.clean()
+}
+
 // A paired device that plays loses its stream before it is keyed for pairing: its
 // session is not to be used meanwhile.
 func TestPairingAgainEndsTheStreamFirst(t *testing.T) {

@@ -337,16 +337,19 @@ func FuzzMessage(f *testing.F) {
 		`{"type":"client/state","payload":{"available":true,"player":{"output_delay_ms":1,"required_lead_time_ms":1,"min_buffer_ms":1,"supported_commands":[]}}}`,
 		`{"type":"client/command","payload":{"controller":{"command":"seek","position_ms":1}}}`,
 		`{"type":"client/goodbye","payload":{"reason":"x"}}`, `{"type":"pair/abort","payload":{"reason":"x"}}`,
+		`{"type":"client/pair-pending","payload":{"pairing_index":2}}`, `{"type":"client/pair-retry","payload":{}}`,
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m := New(Config{Hello: hello(), Category: "sn"})
+		m := New(Config{Hello: pairable(), Category: "sn", KeyID: SentinelKeyID()})
 		m.Admit(all, 0)
 		msg, err := wire.Current().DecodeFromClient(b)
 		if msg == nil && err == nil {
 			t.Fatal("neither message nor error")
 		}
+		m.Message(msg, err, 0)
+		_, _ = m.Pairing(beginCmd("a", wire.MethodDynamicCode), SentinelKeyID(), 0)
 		m.Message(msg, err, 0)
 		m.Fill(&tuttiv1.ClientPresence{})
 	})

@@ -231,6 +231,58 @@ func TestFinishSendsWhatWasBefore(t *testing.T) {
 	}
 }
 
+// A re-handshake has its place in the control lane: stream/end before it, what follows
+// it after its activation, and word of both in between.
+func TestRehandshakeHasItsPlace(t *testing.T) {
+	d, _ := testDeps(t, houseclock.NewManual(0))
+	conn := &wireLog{}
+	w := newWriter(conn, 0, d, func(context.Context, input) {})
+	psk, err := noise.GeneratePSK(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []int
+	note := written{func(context.Context) { told = append(told, len(conn.all())) }}
+	activate := &wire.ServerActivate{Activities: []string{}, ActiveRoles: []string{}}
+	w.push(machine.Send{Msg: &wire.ServerPairFinalize{}})
+	w.push(note)
+	w.push(rekey{cred: noise.Credential{PSK: psk, Category: noise.LongTerm}, own: true, activate: activate})
+	w.push(note)
+	w.push(machine.Send{Msg: &wire.GroupUpdate{PlaybackState: "stopped", GroupID: "g", GroupName: "g"}})
+	w.push(finish{})
+	if err := w.run(t.Context()); !errors.Is(err, errFinished) {
+		t.Fatal(err)
+	}
+	want := []string{"server/pair-finalize", "re-handshake", "server/activate", "group/update"}
+	if got := conn.all(); !slices.Equal(got, want) {
+		t.Errorf("sent %v, want %v", got, want)
+	}
+	if !slices.Equal(told, []int{1, 3}) {
+		t.Errorf("told after %v messages, want 1 and 3", told)
+	}
+	if slices.ContainsFunc(psk.Bytes(), func(b byte) bool { return b != 0 }) {
+		t.Error("the PSK is still there after its use")
+	}
+}
+
+// PSKs that are not used any more do not stay.
+func TestKeysOfAnEndedSessionAreWiped(t *testing.T) {
+	d, _ := testDeps(t, houseclock.NewManual(0))
+	w := newWriter(&wireLog{}, 0, d, func(context.Context, input) {})
+	mine, _ := noise.GeneratePSK(nil)
+	shared, _ := noise.GeneratePSK(nil)
+	w.push(finish{})
+	w.push(rekey{cred: noise.Credential{PSK: mine, Category: noise.LongTerm}, own: true})
+	w.push(rekey{cred: noise.Credential{PSK: shared, Category: noise.LongTerm}})
+	if err := w.run(t.Context()); !errors.Is(err, errFinished) {
+		t.Fatal(err)
+	}
+	kept := func(p noise.PSK) bool { return slices.ContainsFunc(p.Bytes(), func(b byte) bool { return b != 0 }) }
+	if kept(mine) || !kept(shared) {
+		t.Error("the wrong PSK was wiped")
+	}
+}
+
 // TestScheduledEndAndDrainAreTold: the writer tells the actor when they came.
 func TestScheduledEndAndDrainAreTold(t *testing.T) {
 	house := houseclock.NewManual(9_000_000)

@@ -29,6 +29,8 @@ type fakeBus struct {
 	foreign bool // seal to somebody else
 	ends    time.Time
 	until   bool // approved until disconnect
+	former  []*noise.PrivateKey
+	as      string // server_id that a credential names
 	asked   int
 	during  func() // runs while a question is on its way
 }
@@ -56,9 +58,14 @@ func (f *fakeBus) Request(_ context.Context, _ string, req, resp proto.Message) 
 	case *tuttiv1.IdentityRequest:
 		r := resp.(*tuttiv1.IdentityResponse)
 		r.ServerId, r.SealedPrivateKey = f.key.Public().ID(), f.seal(f.key.Bytes(), req.GetRecipientKey())
+		for _, key := range f.former {
+			r.Former = append(r.Former, &tuttiv1.SealedIdentity{
+				ServerId: key.Public().ID(), SealedPrivateKey: f.seal(key.Bytes(), req.GetRecipientKey()),
+			})
+		}
 	case *tuttiv1.CredentialRequest:
 		r := resp.(*tuttiv1.CredentialResponse)
-		r.Category = "sn"
+		r.Category, r.ServerId = "sn", f.as
 		if !f.psk.IsZero() {
 			r.Category, r.SealedPsk = "lt", f.seal(f.psk.Bytes(), req.GetRecipientKey())
 		}
@@ -151,6 +158,65 @@ func TestCredentialFromPairingAndFromMemory(t *testing.T) {
 	clock.Advance(11 * time.Minute)
 	if _, _, err := c.Credential(t.Context(), "dev"); err == nil {
 		t.Error("remembered beyond the bound")
+	}
+}
+
+// A credential may name a former identity of the server; one that this instance has not
+// heard of is asked for, and what pairing does not hand out is no identity.
+func TestCredentialNamesTheIdentity(t *testing.T) {
+	c, f, _ := setup(t)
+	first := f.key
+	if _, err := c.identity(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shown := func() *noise.PrivateKey {
+		t.Helper()
+		_, key, err := c.Credential(t.Context(), "dev")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	if shown() != c.Current() {
+		t.Error("not the current identity")
+	}
+	// The server's key rotates; the settings say so first.
+	next, _ := noise.GenerateKey(nil)
+	f.key, f.former = next, []*noise.PrivateKey{first}
+	c.Expect(next.Public().ID())
+	if key := shown(); key.Public() != next.Public() || c.Current().Public() != next.Public() {
+		t.Error("not the new identity")
+	}
+	f.as = first.Public().ID()
+	if key := shown(); key.Public() != first.Public() {
+		t.Error("not the former identity that the device knows")
+	}
+	f.away = away
+	if key := shown(); key.Public() != first.Public() {
+		t.Error("memory names another identity")
+	}
+	f.away = nil
+	other, _ := noise.GenerateKey(nil)
+	f.as = other.Public().ID()
+	if _, _, err := c.Credential(t.Context(), "dev"); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("an identity that nobody hands out: %v", err)
+	}
+}
+
+func TestOpenPSK(t *testing.T) {
+	c, f, _ := setup(t)
+	psk, _ := noise.GeneratePSK(nil)
+	got, err := c.OpenPSK(f.seal(psk.Bytes(), c.RecipientKey()))
+	if err != nil || !got.Equal(psk) {
+		t.Errorf("opened: %v", err)
+	}
+	f.foreign = true
+	if _, err := c.OpenPSK(f.seal(psk.Bytes(), c.RecipientKey())); err == nil {
+		t.Error("a PSK that is sealed to another instance was opened")
+	}
+	f.foreign = false
+	if _, err := c.OpenPSK(f.seal([]byte("short"), c.RecipientKey())); err == nil {
+		t.Error("five bytes are no PSK")
 	}
 }
 

@@ -112,5 +112,12 @@ func TestDisplacement(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: displaces %v", fmt.Sprint(c), got)
 		}
+		attempting := contender{serverID: c.hID, activities: c.holder, attempting: true}
+		if rank(c.in) != rankEmpty && (contender{serverID: c.inID, activities: c.in}).displaces(attempting, "last") {
+			t.Errorf("%s: displaces an attempt", fmt.Sprint(c))
+		}
+	}
+	if !(contender{activities: pairing}).standsBeside(contender{activities: playback}) || (contender{activities: playback}).standsBeside(contender{activities: playback}) {
+		t.Error("pairing, and nothing else, stands beside playback")
 	}
 }

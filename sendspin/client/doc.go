@@ -19,12 +19,24 @@
 // has published about the stream. Dial, Connect, Serve and Run own these goroutines
 // and return when all of them have ended; New starts nothing.
 //
+// # Pairing
+//
+// [PairingConfig] says how servers may pair. The client carries the attempts out; a
+// program shows what [PairingCode] brings, and passes its operator's gestures on:
+// [Client.OpenPairingWindow], [Client.ResetRounds], [Client.CancelPairing]. The record is
+// in the [Store] when [Paired] is told; the session is a paired one from [Rekeyed] on.
+// Servers without a record may play with [Config.UnpairedAccess].
+//
+// # Several servers
+//
+// With [Client.Serve] servers compete by the rules of section Multiple servers. One has
+// the client; while it plays, one other may pair beside it. That one is told that the
+// client is not available, and a program hears nothing of what it plays or shows until
+// the place is its own. Events that name a ServerID are told for every connection.
+//
 // # What is not there yet
 //
-// Pairing flows: a server that wants to pair is answered with pair/abort
-// method_not_supported. Sessions of servers with a record, put there with
-// [Store.PutRecord], are paired sessions in every respect. The roles source, artwork
-// and visualizer are not implemented.
+// The roles source, artwork and visualizer are not implemented.
 //
 // [render]: https://pkg.go.dev/github.com/tutti-audio/tutti/sendspin/player/render
 package client

@@ -115,10 +115,10 @@ func (s *session) unpair() {
 // connection, admissible or not.
 func (s *session) activate(m *wire.ServerActivate, at int64) {
 	k := s.core
+	owed := s.flow != nil && s.flow.State() == pairing.ClientSucceeded
 	if s.flow != nil {
 		s.drive(s.flow.Receive(m))
 	}
-	owed := s.flow != nil && s.flow.State() == pairing.ClientSucceeded
 	rekeyed := s.rekeyed()
 	if s.phase == over {
 		return

@@ -1,11 +1,15 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -361,10 +365,44 @@ func TestRecordThatCannotBeStoredIsNoPairing(t *testing.T) {
 	}
 }
 
-func TestSecretsAreInNoEvent(t *testing.T) {
-	r := newRig(t, sendspintest.ServerOptions{}, withDynamic)
-	a := pair(t, r.recorder, r.c, r.srv, r.srv.Greet(), wire.MethodDynamicCode, wire.FormatQRCode)
-	if s := fmt.Sprintf("%+v %v", r.c.cfg, a.PSK); strings.Contains(s, "SP:") {
-		t.Error("a token is printed")
+// Codes, tokens and keys are in no log line and in no event that somebody prints.
+func TestSecretsArePrintedNowhere(t *testing.T) {
+	var log bytes.Buffer
+	var lock sync.Mutex
+	var secrets []string
+	r := newRig(t, sendspintest.ServerOptions{}, func(c *Config) {
+		withDynamic(c)
+		c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		told := c.OnEvent
+		c.OnEvent = func(e Event) {
+			lock.Lock()
+			defer lock.Unlock()
+			fmt.Fprintf(&log, "%v %+v %#v\n", e, e, e)
+			slog.New(slog.NewJSONHandler(&log, nil)).Info("event", "e", e)
+			if shown, ok := e.(PairingCode); ok {
+				secrets = append(secrets, shown.Code.Text())
+			}
+			told(e)
+		}
+	})
+	hello := r.srv.Greet()
+	a := pair(t, r.recorder, r.c, r.srv, hello, wire.MethodDynamicCode, wire.FormatQRCode)
+	r.srv.Rekey(tokenCredential(t, r.c), nil)
+	b := pair(t, r.recorder, r.c, r.srv, hello, wire.MethodPSK, "")
+	r.cancel()
+	_ = r.end(t)
+	lock.Lock()
+	defer lock.Unlock()
+	secrets = append(secrets, r.c.PairingToken()[4:])
+	for _, psk := range []noise.PSK{a.PSK, b.PSK, r.c.Store().PairingPSK()} {
+		secrets = append(secrets, base64.RawURLEncoding.EncodeToString(psk.Bytes()), fmt.Sprint(psk.Bytes()), fmt.Sprintf("%x", psk.Bytes()))
+	}
+	if !strings.Contains(log.String(), "pairing code is shown") || len(secrets) != 11 {
+		t.Fatalf("%d secrets; log:\n%s", len(secrets), log.String())
+	}
+	for i, secret := range secrets {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("secret %d is printed", i)
+		}
 	}
 }

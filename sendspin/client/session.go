@@ -207,6 +207,9 @@ func (s *session) fail(err error) {
 		return
 	}
 	s.cause = err
+	if s.referee != nil {
+		s.referee.channelFault(err)
+	}
 	s.close(channel.CloseSilent)
 }
 

@@ -19,6 +19,8 @@ type Attempt struct {
 	PSK noise.PSK
 	// Held are the client's words for each client/pair-pending.
 	Held []string
+	// States are the client's client/state messages during the attempt.
+	States []*wire.ClientState
 	// KeepWaiting leaves the client without server/pair-finalize.
 	KeepWaiting bool
 
@@ -85,7 +87,10 @@ func (a *Attempt) until(what string, done func() bool) {
 		if a.fault != nil {
 			a.s.tb.Fatalf("waiting for %s: %v", what, a.fault)
 		}
-		if m := a.s.Next(); pairing.IsPairing(m) {
+		m := a.s.Next()
+		if state, ok := m.(*wire.ClientState); ok {
+			a.States = append(a.States, state)
+		} else if pairing.IsPairing(m) {
 			a.do(a.Flow.Receive(m))
 		}
 	}

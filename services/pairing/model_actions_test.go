@@ -2,7 +2,6 @@ package pairing
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
-	"github.com/tutti-audio/tutti/services/pairing/internal/secret"
 )
 
 // What devices and operators do in the walk of model_test.go. Every exported method
@@ -82,7 +80,7 @@ func (m *machine) check(t *rapid.T, req *pb.AdmitRequest) {
 		c.mismatch = false
 	}
 	if a := c.approval; a.over(m.now()) || a != nil && a.until && (!req.GetRefresh() || a.session != "" && a.session != req.GetSessionId()) {
-		c.approval, c.decided = nil, true
+		c.approval, c.decided, c.pairing = nil, true, false
 		m.lines++
 	}
 	if c.approval != nil && c.approval.until && c.approval.session == "" {
@@ -174,6 +172,7 @@ func (m *machine) approve(t *rapid.T, id string) {
 		t.Fatalf("approved by %v; model %+v", req, was)
 	}
 	c.denied, c.blocked, c.decided, c.warning = false, false, true, ""
+	c.pairing = was.record == liveRecord && (was.pairing || was.refused())
 	a := was.approval
 	switch {
 	case was.record == liveRecord && !want.source:
@@ -209,18 +208,18 @@ func (m *machine) Deny(t *rapid.T) {
 		if c.blocked {
 			t.Fatalf("a block was made a denial")
 		}
-		c.denied, c.decided, c.approval = true, true, nil
+		c.denied, c.decided, c.approval, c.pairing = true, true, nil, false
 	})
 }
 
 func (m *machine) Block(t *rapid.T) {
 	m.decide(t, m.pick(), m.desk.Block, func(c *modelClient) {
-		c.denied, c.blocked, c.decided, c.approval = false, true, true, nil
+		c.denied, c.blocked, c.decided, c.approval, c.pairing = false, true, true, nil, false
 	})
 }
 
 func (m *machine) Revoke(t *rapid.T) {
-	m.decide(t, m.pick(), m.desk.Revoke, func(c *modelClient) { c.decided, c.approval = true, nil })
+	m.decide(t, m.pick(), m.desk.Revoke, func(c *modelClient) { c.decided, c.approval, c.pairing = true, nil, false })
 }
 
 func (m *machine) Unpair(t *rapid.T) { m.unpair(t, m.pick()) }
@@ -231,7 +230,7 @@ func (m *machine) unpair(t *rapid.T, id string) {
 			t.Fatalf("unpaired what has no record")
 		}
 		if c.record == liveRecord {
-			c.record, c.mismatch, c.decided, c.approval = tombstone, false, true, nil
+			c.record, c.mismatch, c.decided, c.approval, c.pairing = tombstone, false, true, nil, false
 		}
 	})
 }
@@ -260,7 +259,7 @@ func (m *machine) Report(t *rapid.T) {
 		m.lines++
 	}
 	if a := c.approval; over && a != nil && a.until && a.session == req.GetSessionId() {
-		c.approval, c.decided = nil, true
+		c.approval, c.decided, c.pairing = nil, true, false
 		m.lines++
 	}
 }
@@ -272,24 +271,12 @@ func (m *machine) Pair(t *rapid.T) {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	sealed, err := m.key.Seal(psk.Bytes(), secret.Place{Table: "pairing_records", Column: "sealed_psk", Row: id})
+	sealed, err := m.desk.SealRecord(id, psk)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	err = m.store.Update(context.Background(), func(ctx context.Context, tx desk.Tx) error {
-		if err := tx.Lock(ctx, desk.LockClient(id)); err != nil {
-			return err
-		}
-		c, err := tx.Client(ctx, id)
-		if err != nil {
-			return err
-		}
-		if c, err = c.PairedNow(m.now()); err != nil {
-			return err
-		}
-		return errors.Join(tx.SaveClient(ctx, c), tx.PutPairingRecord(ctx, id, sealed, m.now()))
-	})
-	if errors.Is(err, desk.ErrNotFound) {
+	undo, err := m.desk.Pair(context.Background(), desk.Pairing{ClientID: id, Actor: "admin", Method: "pairing_psk", Sealed: sealed})
+	if fault.CodeOf(err) == fault.NotFound {
 		return
 	}
 	c := m.of(id)
@@ -299,7 +286,40 @@ func (m *machine) Pair(t *rapid.T) {
 	if c.refused() {
 		return
 	}
-	c.record, c.mismatch, c.warning, c.approval, c.decided = liveRecord, false, "", nil, true
+	m.serial++
+	m.completed[id] = completed{undo: undo, before: *c, serial: m.serial}
+	m.lines++
+	c.record, c.mismatch, c.warning, c.approval, c.decided, c.pairing, c.serial = liveRecord, false, "", nil, true, true, m.serial
+}
+
+// Undo: a completed attempt ended before the device heard of it.
+func (m *machine) Undo(t *rapid.T) {
+	id := m.pick()
+	done, ok := m.completed[id]
+	if !ok {
+		return
+	}
+	delete(m.completed, id)
+	if err := m.desk.UndoPair(context.Background(), done.undo, "test"); err != nil {
+		t.Fatalf("undo: %v", err)
+	}
+	c, b := m.of(id), done.before
+	if c.record == noRecord || c.serial != done.serial {
+		return // another record, or none
+	}
+	m.lines++
+	if c.record == liveRecord || b.record == noRecord {
+		c.record = b.record
+	}
+	c.mismatch = c.record == liveRecord && b.mismatch
+	c.serial = b.serial
+	switch {
+	case c.pairing:
+		c.approval, c.decided, c.pairing, c.warning = b.approval, b.decided, b.pairing, b.warning
+		c.denied, c.blocked = b.denied, b.blocked
+	case c.approval == nil:
+		c.warning = b.warning
+	}
 }
 
 func (m *machine) SetPolicy(t *rapid.T) {
@@ -328,7 +348,7 @@ func (m *machine) TimePasses(t *rapid.T) {
 	}
 	for _, c := range m.model {
 		if c.approval.over(m.now()) {
-			c.approval, c.decided = nil, true
+			c.approval, c.decided, c.pairing = nil, true, false
 			m.lines++
 		}
 	}

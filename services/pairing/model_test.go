@@ -50,6 +50,17 @@ type modelClient struct {
 	record          recordState
 	mismatch        bool
 	approval        *modelApproval
+	// pairing is the last decision, as long as no other followed it.
+	pairing bool
+	// serial numbers the pairings, whatever became of them.
+	serial int
+}
+
+// completed is a pairing that may still come to nothing.
+type completed struct {
+	undo   *desk.Undo
+	before modelClient
+	serial int
 }
 
 type recordState int
@@ -84,11 +95,12 @@ type machine struct {
 	clock               *clockwork.FakeClock
 	store               desk.Store
 	desk                *desk.Desk
-	key                 secret.Key
 	ids                 []string
 	names               []string
 	model               map[string]*modelClient
+	completed           map[string]completed
 	policy, controllers string
+	serial              int // of the last pairing
 	lines               int // audit lines that decisions must have left
 }
 
@@ -105,7 +117,6 @@ func (m *machine) start() {
 	if err != nil {
 		m.t.Fatalf("%v", err)
 	}
-	m.key = v.Key
 	m.desk = desk.New(desk.Options{
 		Store: m.store, Announcer: silent{}, Clock: m.clock, Log: slog.New(slog.DiscardHandler), Metrics: metrics,
 		Limits: desk.Limits{InboxTTL: time.Hour, InboxLimit: 2, PolicyApprovalLimit: 1 << 20},
@@ -205,7 +216,7 @@ func TestModel(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			n++
 			open, src := fresh(n)
-			m := &machine{t: rt, tb: t, open: open, src: src, clock: clockwork.NewFakeClock(), model: map[string]*modelClient{}, policy: PolicyRequired, controllers: ControllerPairedOnly, lines: 1}
+			m := &machine{t: rt, tb: t, open: open, src: src, clock: clockwork.NewFakeClock(), model: map[string]*modelClient{}, completed: map[string]completed{}, policy: PolicyRequired, controllers: ControllerPairedOnly, lines: 1}
 			for range 3 {
 				m.ids = append(m.ids, newClientID())
 			}

@@ -206,9 +206,10 @@ func (d *Desk) UndoPair(ctx context.Context, u *Undo, why string) error {
 		if err != nil {
 			return err
 		}
+		next := c.PairUndone(u.before)
 		if u.superseded != nil {
 			err = tx.PutPairingRecord(ctx, p.ClientID, u.superseded.Sealed, u.superseded.At)
-			if err == nil && u.superseded.Unpairing {
+			if err == nil && next.Unpairing {
 				err = tx.MarkUnpairing(ctx, p.ClientID)
 			}
 		} else {
@@ -217,7 +218,6 @@ func (d *Desk) UndoPair(ctx context.Context, u *Undo, why string) error {
 		if err != nil {
 			return err
 		}
-		next := c.PairUndone(u.before)
 		if err := tx.SaveClient(ctx, next); err != nil {
 			return err
 		}

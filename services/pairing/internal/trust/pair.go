@@ -4,12 +4,19 @@ import "time"
 
 // PairUndone takes back a [Client.PairedNow] that came to nothing: before is the
 // client as that found it. What the device said about itself since, and what an
-// operator decided since, stays.
+// operator decided since, stays: a record that comes back is one to tell the device of
+// if the client was unpaired meanwhile. A warning that nothing has answered comes back.
 func (c Client) PairUndone(before Client) Client {
 	n, b := c.clone(), before.clone()
 	n.Paired, n.PairedAt, n.Unpairing = b.Paired, b.PairedAt, b.Unpairing
-	n.Mismatch = b.Paired && b.Mismatch
+	if c.Unpairing && b.Paired {
+		n.Paired, n.PairedAt, n.Unpairing = false, time.Time{}, true
+	}
+	n.Mismatch = n.Paired && b.Mismatch
 	if c.Decision != DecidedPaired {
+		if n.Approval == nil {
+			n.Warning = b.Warning
+		}
 		return n
 	}
 	n.Approval, n.Waiting = b.Approval, b.Waiting

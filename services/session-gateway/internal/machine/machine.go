@@ -286,8 +286,10 @@ func (m *Machine) wantRoles() []string {
 	switch {
 	case m.leaving:
 		return []string{}
-	case m.keys.category != longTerm && m.trust == tuttiv1.TrustState_TRUST_STATE_CREDENTIAL_MISMATCH:
-		// Sentinel Fallback: no roles while the pairing record exists.
+	case m.keys.category != longTerm && (m.trust == tuttiv1.TrustState_TRUST_STATE_CREDENTIAL_MISMATCH ||
+		m.trust == tuttiv1.TrustState_TRUST_STATE_PAIRED):
+		// Sentinel Fallback, or left over from an attempt: no roles while a pairing record
+		// exists that does not key the session.
 		return []string{}
 	case m.keys.category != longTerm && !h.UnpairedAccess.Enabled:
 		// Not playback-capable, with or without pairing: the client would have to close

@@ -126,6 +126,7 @@ func TestAnAttemptOnAPairedSessionThatFailsRestoresIt(t *testing.T) {
 	expect(t, "lost", m.AttemptLost("a", "x", 0), "activate [] []; presence; gone a; machine.AskAdmission; machine.Restore")
 	expect(t, "said again", m.AttemptLost("a", "x", 0), "")
 	expect(t, "answer about the record", m.Admit(Admission{State: mismatch, Families: all.Families}, 0), "presence")
+	expect(t, "other keys than the record's", m.Admit(Admission{State: paired, Families: all.Families}, 0), "presence")
 	expect(t, "the credential", m.Credential(longTerm, "key", 0), "re-handshake lt [] []; presence; machine.AskAdmission")
 	expect(t, "admission", m.Admit(Admission{State: paired, Families: all.Families}, 0), "activate [] "+roles+"; presence")
 }

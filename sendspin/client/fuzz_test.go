@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 
@@ -19,17 +20,27 @@ func FuzzServerMessages(f *testing.F) {
 		`{"type":"stream/clear","payload":{"server_transmitted":1}}`,
 		`{"type":"server/state","payload":{"metadata":{"timestamp":9223372036854775807,"progress":{"track_progress":1,"track_duration":2,"playback_speed":3}},"color":{"timestamp":-9223372036854775808}}}`,
 		`{"type":"server/activate","payload":{"activities":["pairing"],"pairing":{"method":"pairing_psk"}}}`,
+		`{"type":"server/activate","payload":{"activities":["pairing","playback"],"pairing":{"method":"dynamic_pairing_code","format":"digits"}}}`,
+		`{"type":"server/activate","payload":{"activities":["playback"],"pairing":{"method":"static_pairing_code"}}}`,
+		`{"type":"server/pair-init","payload":{"nonce_A":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"}}`,
+		`{"type":"server/pair-auth","payload":{"pake_msg_1":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"}}`,
+		`{"type":"server/pair-finalize","payload":{}}`,
+		`{"type":"server/state","payload":{"_tutti_persona":{"roster":"1 x"}}}`,
 		`{"type":"server/time","payload":{"client_transmitted":-9223372036854775808,"server_received":9223372036854775807,"server_transmitted":0}}`,
 		`{"type":"server/unpair","payload":{}}`,
 		`{"type":"pair/abort","payload":{"reason":"x"}}`,
 	} {
 		f.Add(byte(0), []byte(s), byte(4), []byte("\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x02abcd"), true)
 	}
+	f.Add(byte(0), []byte(`{"type":"server/activate","payload":{"activities":["pairing"],"pairing":{"method":"dynamic_pairing_code","format":"digits"}}}`),
+		byte(0), []byte(`{"type":"server/pair-init","payload":{"nonce_A":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"}}`), true)
 	f.Add(byte(4), []byte{}, byte(9), []byte{0}, false)
 	f.Fuzz(func(t *testing.T, id1 byte, msg1 []byte, id2 byte, msg2 []byte, strict bool) {
 		dealtWith := make(chan struct{}, 1)
 		c, err := New(Config{
 			Name: "fuzz", UnpairedAccess: true, Formats: testFormats(), BufferCapacity: 1 << 16, Roles: allRoles, Strict: strict,
+			Pairing:          PairingConfig{DynamicCode: &wire.DynamicMethod{OutChannels: []string{wire.OutSpeaker}, Formats: []string{wire.FormatDigits}}},
+			AcceptSuccessors: true, VerifyRoster: verify,
 			OnEvent: func(e Event) {
 				if g, ok := e.(GroupChanged); ok && g.Group.GroupID == "the end of the script" {
 					dealtWith <- struct{}{}
@@ -48,7 +59,7 @@ func FuzzServerMessages(f *testing.F) {
 		defer cancel()
 		srv := sendspintest.NewServer(t, theirs, sendspintest.ServerOptions{})
 		srv.Greet()
-		srv.Activate([]string{wire.ActivityPlayback}, allRoles...)
+		srv.Activate([]string{wire.ActivityPlayback}, append(slices.Clone(allRoles), RoleSuccessors)...)
 		srv.Send(&wire.StreamStart{ServerTransmitted: srv.Now(), Player: &wire.PlayerStream{Format: pcm}})
 		for range 2 {
 			_ = srv.Conn.WriteMessage(ctx, id1, msg1)

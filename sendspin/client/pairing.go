@@ -100,6 +100,7 @@ func (c *Client) OpenPairingWindow() error {
 	}
 	return c.do(func(k *core) {
 		k.pairing.window.Open(k.cfg.Clock.Now())
+		k.settlePairing()
 		k.release()
 	})
 }

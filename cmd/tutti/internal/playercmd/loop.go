@@ -46,7 +46,7 @@ type loop struct {
 	client func() *client.Client
 	quit   func() // ends the player
 
-	in   chan any // client.Event, chunk, told or pressed
+	in   chan any // client.Event, chunk, told, pressed or logLine
 	done chan struct{}
 
 	controls         controls // of the output, nil if it has none
@@ -152,6 +152,8 @@ func (l *loop) handle(m any) error {
 		return l.rep.event(m.name, m.f)
 	case chunk:
 		return l.add(m)
+	case logLine:
+		return l.rep.logged(string(m))
 	case pressed:
 		return l.press(byte(m))
 	case client.Event:

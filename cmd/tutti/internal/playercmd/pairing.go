@@ -157,7 +157,7 @@ func pairingSentence(name string, f fields) string {
 	}
 	switch name {
 	case "pairing_held":
-		return fmt.Sprintf("%v wants to pair: press p to let it (c cancels)", server)
+		return fmt.Sprintf("%v wants to pair: to let it, %v", server, f["message"])
 	case "pairing_started":
 		if f["method"] == wire.MethodStaticCode {
 			return fmt.Sprintf("pairing with %v: enter this player's static code there", server)

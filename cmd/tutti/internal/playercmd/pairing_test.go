@@ -211,8 +211,14 @@ func TestPanelStaysBelowTheLinesAndFits(t *testing.T) {
 	if s[0] != "paired with Casa" || !strings.Contains(strings.Join(s, "\n"), "enter 123-456 at Casa (c cancels)\nwaiting for a server") {
 		t.Errorf("screen:\n%s", strings.Join(s, "\n"))
 	}
+	if err := r.logged("a line of the log"); err != nil {
+		t.Fatal(err)
+	}
+	if s := newScreen(b.String()); s[1] != "a line of the log" || !strings.Contains(strings.Join(s, "\n"), "enter 123-456") {
+		t.Errorf("screen:\n%s", strings.Join(s, "\n"))
+	}
 	r.panel(pairingView{})
-	if s := newScreen(b.String()); strings.Join(s, "\n") != "paired with Casa\nwaiting for a server" {
+	if s := newScreen(b.String()); strings.Join(s, "\n") != "paired with Casa\na line of the log\nwaiting for a server" {
 		t.Errorf("screen:\n%s", strings.Join(s, "\n"))
 	}
 }

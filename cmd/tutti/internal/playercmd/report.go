@@ -32,6 +32,8 @@ type reporter interface {
 	// panel shows a pairing code until the zero value takes it away.
 	panel(p pairingView)
 	status(s status)
+	// logged prints a line of the log, which goes to the same terminal.
+	logged(line string) error
 	close()
 }
 
@@ -69,9 +71,10 @@ func (r *jsonReporter) event(name string, f fields) error {
 	return nil
 }
 
-func (r *jsonReporter) panel(pairingView) {}
-func (r *jsonReporter) status(status)     {}
-func (r *jsonReporter) close()            {}
+func (r *jsonReporter) panel(pairingView)   {}
+func (r *jsonReporter) status(status)       {}
+func (r *jsonReporter) logged(string) error { return nil }
+func (r *jsonReporter) close()              {}
 
 // isTerminal reports whether w is a terminal that a line can be redrawn on.
 func isTerminal(w io.Writer) bool {

@@ -35,16 +35,16 @@ func run(ctx context.Context, p plan, stdin io.Reader, stdout, stderr io.Writer)
 	if err != nil {
 		return err
 	}
-	log, err := obs.NewLogger(stderr, p.LogLevel, "text")
-	if err != nil {
-		return usageError{err}
-	}
 	rep := newReporter(p, stdout)
 	defer rep.close()
 	var c *client.Client
 	l := newLoop(clockwork.NewRealClock(), rep, func() *client.Client { return c })
 	l.quit = quit
 	keys := newKeyboard(stdin, p.JSON)
+	log, err := obs.NewLogger(l.logTo(rep, stderr), p.LogLevel, "text")
+	if err != nil {
+		return usageError{err}
+	}
 	clock := func(server int64) (int64, bool) { return c.ClientTime(server) }
 	out, err := newOutput(p, l, clock)
 	if err != nil {

@@ -48,6 +48,11 @@ func (r *textReporter) event(name string, f fields) error {
 	if text == "" {
 		return nil
 	}
+	return r.logged(text)
+}
+
+// logged prints a line above the live area.
+func (r *textReporter) logged(text string) error {
 	line := r.line
 	if _, err := fmt.Fprintln(r.w, r.erase()+text); err != nil {
 		return fmt.Errorf("write to stdout: %w", err)
@@ -115,5 +120,34 @@ func (r *textReporter) panel(p pairingView) {
 func (r *textReporter) close() {
 	if r.drawn > 0 {
 		_, _ = fmt.Fprintln(r.w)
+	}
+}
+
+// logTo is where the log goes: to stderr, but through the loop when that is the terminal
+// on which the reporter keeps its live area.
+func (l *loop) logTo(rep reporter, stderr io.Writer) io.Writer {
+	if r, ok := rep.(*textReporter); ok && r.live && isTerminal(stderr) {
+		return &logLines{l: l, after: stderr}
+	}
+	return stderr
+}
+
+// logLine is a line of the log on its way to the loop.
+type logLine string
+
+// logLines posts what is written to it to the loop; after the loop's end it goes on to
+// after.
+type logLines struct {
+	l     *loop
+	after io.Writer
+}
+
+// Write implements [io.Writer]; a logger writes whole lines.
+func (w *logLines) Write(b []byte) (int, error) {
+	select {
+	case w.l.in <- logLine(strings.TrimSuffix(string(b), "\n")):
+		return len(b), nil
+	case <-w.l.done:
+		return w.after.Write(b)
 	}
 }

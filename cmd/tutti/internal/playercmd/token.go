@@ -64,7 +64,7 @@ func printToken(s tokenSettings, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "%s\n%s\nfingerprint %s; give the token to a server to pair it with this player\n",
+	_, err = fmt.Fprintf(w, "%s\n%s\nfingerprint %s; a server that gets the token can pair\n",
 		token, strings.Join(rows, "\n"), id.Fingerprint())
 	return err
 }

@@ -183,6 +183,33 @@ func TestClearAndSegments(t *testing.T) {
 	}
 }
 
+// What is due while the speaker has something else to say is not heard; what is due
+// later is, in its place.
+func TestSuspensionKeepsTheTimeline(t *testing.T) {
+	out := &tape{}
+	d := newDeck(out)
+	add(t, d, chunk(0, 100), chunk(100, 200), chunk(200, 300))
+	play := func(n int64) {
+		t.Helper()
+		if err := d.Play(ts(n) - skew); err != nil {
+			t.Fatal(err)
+		}
+	}
+	play(0)
+	if err := d.Suspend(true); err != nil {
+		t.Fatal(err)
+	}
+	play(100)
+	if err := d.Suspend(false); err != nil {
+		t.Fatal(err)
+	}
+	play(200)
+	want := slices.Concat(ramp(0, 100), make([]int32, 100), ramp(200, 300))
+	if s := d.TakeStats(); !slices.Equal(out.samples, want) || s.Gaps != 0 || s.Late != 0 || s.Frames != 200 {
+		t.Errorf("%d samples, stats %+v", len(out.samples), s)
+	}
+}
+
 func TestBadChunksAndOverflow(t *testing.T) {
 	out := &tape{}
 	d := deck.New(out, 300, toClient)

@@ -102,7 +102,7 @@ func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
 		"pair wolf --format loud":                   {2, "digits nor qr"},
 		"pair wolf --format qr --method static":     {2, "dynamic code alone"},
 		"pair wolf --code 12-34 --method static":    {2, "8 digits"},
-		"pair wolf --method token --token SP:0AAAA": {2, "too short"},
+		"pair wolf --method token --token SP:0AAAA": {2, "cut off"},
 		"pair away":                                 {1, "not connected"},
 		"pair lobbyB":                               {1, "offers no pairing"},
 		"pair --list wolf":                          {2, "leave \"wolf\" out"},

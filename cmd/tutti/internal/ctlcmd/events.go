@@ -96,6 +96,15 @@ func summary(e feedEvent) string {
 		if json.Unmarshal(data, &in) == nil {
 			return fmt.Sprintf("%d wait", len(in.Waiting))
 		}
+	case "pairing.updated":
+		var p apiPairing
+		if json.Unmarshal(data, &p) == nil {
+			s := fmt.Sprintf("%s: %s, %s", short(p.ClientID), p.Method, p.State)
+			if p.Reason != "" {
+				s += " (" + p.Reason + ")"
+			}
+			return s
+		}
 	case "audit.appended":
 		var a apiAuditEvent
 		if json.Unmarshal(data, &a) == nil {

@@ -2,6 +2,7 @@ package ctlcmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,7 +38,13 @@ func (q question) check(answer string) string {
 		return words(err)
 	}
 	_, err := pairtoken.DecodePSK(answer)
-	return words(err)
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, pairtoken.ErrShort):
+		return "that pairing token was cut off"
+	}
+	return "that is no pairing token (SP:0…)"
 }
 
 func words(err error) string {

@@ -37,7 +37,7 @@ func clientRows(c apiClient, now time.Time) [][2]string {
 		{"state", state(c, now)}, {"address", c.Address}, {"suite", c.Suite}, {"last error", clip(c.LastError)},
 	}
 	if d := c.DeviceInfo; d != nil {
-		rows = append(rows, [2]string{"maker", strings.TrimSpace(clip(d.Manufacturer) + " " + clip(d.ProductName) + " " + clip(d.SoftwareVersion))},
+		rows = append(rows, [2]string{"maker", strings.TrimSpace(maker(d.Manufacturer, d.ProductName) + " " + clip(d.SoftwareVersion))},
 			[2]string{"mac", clip(d.MACAddress)})
 	}
 	var allowed []string

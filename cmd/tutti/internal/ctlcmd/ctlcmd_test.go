@@ -145,7 +145,7 @@ func TestTables(t *testing.T) {
 	f := newFakeAPI(t)
 	for name, want := range map[string][]string{
 		"clients":        {"NAME ", "Lobby          lobbyBBB  connected", "pcm 48/24", "0.8 s, 3 late", "40 muted", "away, seen", "approved", "! pretending? (name_reused_by_new_key)", "✓ paired", "+ approved", "? waiting", "Bad·[2J"},
-		"inbox":          {"wolf-two-elm", "crow-six-fir", "Bad·[2J", "poses as it", "! pretending?", "? waiting", "Acme Box", "in 2 days", "code, token"},
+		"inbox":          {"wolf-two-elm", "crow-six-fir", "Bad·[2J", "poses as it", "! pretending?", "? waiting", "Acme Box", "in 3 days", "code, token"},
 		"clients lobbyB": {"trust", "✓ paired", "sp-8271", "40 muted"},
 		"pair --list":    {"wolf-two-elm", "waiting", "token:admin"},
 		"groups":         {"Downstairs             g1     playing", "Take Five — Dave Brubeck", "Kitchen, Lobby", "Kitchen radio (alone)"},

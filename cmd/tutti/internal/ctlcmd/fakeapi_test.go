@@ -60,7 +60,7 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 		 {"group_id":"g2","name":"Bar","members":[],"playback_state":"playing","volume":10,"muted":true,"source":"tone:440"}]}`, awayID, kitchenID, lobbyID),
 		"/api/v1/inbox": fmt.Sprintf(`{"waiting":[
 		 {"client_id":%q,"name":"Bad\u001b[2J","address":"192.0.2.1:1","fingerprint":"wolf-two-elm","first_seen_at":"2020-01-01T00:00:00Z","reason":"new","expires_at":%q,"manufacturer":"Acme","product_name":"Box","pair_methods":[{"method":"dynamic_pairing_code"},{"method":"pairing_psk"}]},
-		 {"client_id":%q,"name":"Lobby","address":"192.0.2.2:1","fingerprint":"crow-six-fir","first_seen_at":"2020-01-01T00:00:00Z","reason":"name_reused_by_new_key","warning":"name_reused_by_new_key"}]}`, newID, time.Now().Add(60*time.Hour).Format(time.RFC3339), poserID),
+		 {"client_id":%q,"name":"Lobby","address":"192.0.2.2:1","fingerprint":"crow-six-fir","first_seen_at":"2020-01-01T00:00:00Z","reason":"name_reused_by_new_key","warning":"name_reused_by_new_key"}]}`, newID, time.Now().Add(70*time.Hour).Format(time.RFC3339), poserID),
 		"/api/v1/clients/" + lobbyID:       fmt.Sprintf(`{"client_id":%q,"name":"sp-8271","label":"Lobby","connected":true,"trust":"paired","player":{"volume":40,"muted":true}}`, lobbyID),
 		"/api/v1/pairing/tokens":           fmt.Sprintf(`{"tokens":[{"client_id":%q,"fingerprint":"wolf-two-elm","state":"waiting","attempts":0,"actor":"token:admin","added_at":"2020-01-01T00:00:00Z"}]}`, newID),
 		"/api/v1/groups/g1/queue":          `{"group_id":"g1","items":[{"uri":"a.flac","title":"A","artist":"X","duration_ms":61000},{"uri":"http://h/b.mp3"}],"index":1}`,

@@ -186,6 +186,9 @@ func TestEveryFailureHasANextStep(t *testing.T) {
 		}
 		seen[s] = true
 	}
+	if s := failure("K", "k", apiPairing{State: "failed", Reason: "server_timeout", Detail: "no code was entered in time"}); s != "no code was entered in time ('tutti pair k')" {
+		t.Errorf("got %q", s)
+	}
 	if s := failure("K", "k", apiPairing{State: "failed", Reason: "new", Detail: "Do this."}); s != "Do this." {
 		t.Errorf("a reason that is not known here: %q", s)
 	}

@@ -81,9 +81,16 @@ func where(locations []string) string {
 	return strings.Join(out, " or ")
 }
 
-// failure says why an attempt ended without success, and what to do next.
+// failure says why an attempt ended without success, and what to do next. Of what can
+// have many causes the server's own sentence is the better one.
 func failure(name, word string, p apiPairing) string {
 	again := fmt.Sprintf("'tutti pair %s'", word)
+	switch p.Reason {
+	case "server_timeout", "protocol_error", "disconnected", "not_connected":
+		if p.Detail != "" {
+			return fmt.Sprintf("%s (%s)", clean(p.Detail), again)
+		}
+	}
 	switch p.Reason {
 	case "pairing_code_mismatch":
 		return fmt.Sprintf("%s ended it because the codes did not agree: a digit was wrong too often, or somebody sits between you and the device; start again with %s and enter what the device itself shows", name, again)
@@ -111,7 +118,7 @@ func failure(name, word string, p apiPairing) string {
 		return fmt.Sprintf("the server could not store the pairing; its log says why (database away, disk full); then start again with %s", again)
 	}
 	if p.Detail != "" {
-		return p.Detail
+		return clean(p.Detail)
 	}
 	return fmt.Sprintf("%s (%s); start again with %s", p.State, dash(p.Reason), again)
 }

@@ -61,7 +61,7 @@ func (w apiWaiting) sign() sign {
 }
 
 func (w apiWaiting) maker() string {
-	return strings.TrimSpace(clip(w.Manufacturer) + " " + clip(w.ProductName))
+	return maker(w.Manufacturer, w.ProductName)
 }
 
 func (w apiWaiting) reason() string {
@@ -69,6 +69,15 @@ func (w apiWaiting) reason() string {
 		return w.Reason + " (" + w.Warning + ")"
 	}
 	return w.Reason
+}
+
+// maker is who made a device and what it is, as the device says it. A product that
+// bears its maker's name is not named twice.
+func maker(manufacturer, product string) string {
+	if beginsFold(product, manufacturer) {
+		manufacturer = ""
+	}
+	return strings.TrimSpace(clip(manufacturer) + " " + clip(product))
 }
 
 // leaves says when an entry of the inbox goes by itself.
@@ -83,9 +92,9 @@ func leaves(at *time.Time, now time.Time) string {
 	case d < time.Hour:
 		return fmt.Sprintf("in %d min", int(d.Minutes())+1)
 	case d < 48*time.Hour:
-		return fmt.Sprintf("in %d h", int(d.Hours()))
+		return fmt.Sprintf("in %d h", int(d.Round(time.Hour).Hours()))
 	}
-	return fmt.Sprintf("in %d days", int(d.Hours()/24))
+	return fmt.Sprintf("in %d days", int(d.Round(24*time.Hour).Hours()/24))
 }
 
 // offers is how a device can be paired, in a word each.

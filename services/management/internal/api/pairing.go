@@ -62,8 +62,8 @@ func (a *API) pairingRoutes() {
 	}, a.sendCode)
 	register(a, route{
 		id: "cancel-pairing", method: http.MethodDelete, path: path, tag: tagPairing, role: auth.RoleAdmin,
-		summary: "Cancel the attempt", doc: "The device is told. One that is over stays as it is.",
-		errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
+		summary: "Cancel the attempt", doc: "The device is told. One that is over stays as it is. 409 in the moment when it is too late: the pairing is stored already.",
+		errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, a.cancelPairing)
 }
 
@@ -190,7 +190,7 @@ func noCodeWanted(c *model.Client, p *model.Pairing) error {
 }
 
 func (a *API) cancelPairing(ctx context.Context, in *ClientPath) (*body[*model.Pairing], error) {
-	c, p, err := a.pairing(in.ID)
+	c, _, err := a.pairing(in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -201,17 +201,17 @@ func (a *API) cancelPairing(ctx context.Context, in *ClientPath) (*body[*model.P
 	case err == nil:
 		a.logAct(ctx, "pairing.cancelled", in.ID, c.DisplayName())
 	case fault.CodeOf(err) == fault.Unavailable:
-		if p = a.endedPairing(ctx, in.ID); p != nil {
+		if p := a.endedPairing(ctx, in.ID); p != nil {
 			return answer(p), nil
 		}
 		return nil, err
 	default:
 		return nil, err
 	}
-	if p = a.endedPairing(ctx, in.ID); p == nil {
-		p = builtPairing(in.ID, out)
+	if p := a.endedPairing(ctx, in.ID); p != nil {
+		return answer(p), nil
 	}
-	return answer(p), nil
+	return answer(builtPairing(in.ID, out)), nil
 }
 
 // askAttempt asks the attempt that runs with a client. Unavailable means that none

@@ -23,7 +23,7 @@ type Pairing struct {
 	Round      uint32     `json:"round" doc:"1 while the first code is tried, and one more after each wrong code; 0 before." example:"1"`
 	CodeLength uint32     `json:"code_length,omitempty" doc:"Digits that the code has; absent for a QR code and a token." example:"6"`
 	Message    string     `json:"message,omitempty" doc:"While pending: the device's own words, plain text of at most 200 characters. Show them as the device's, never as yours." example:"Press the button on the back"`
-	Reason     string     `json:"reason,omitempty" doc:"Why it failed or was cancelled, as a word: pairing_code_mismatch, attempt_timeout, method_not_supported, concurrent_attempt, user_cancelled (at the device), cancelled (by an operator), server_timeout, protocol_error, disconnected, not_connected, interrupted or storage_failed." example:"attempt_timeout"`
+	Reason     string     `json:"reason,omitempty" doc:"Why it failed or was cancelled, as a word: pairing_code_mismatch, attempt_timeout, method_not_supported, concurrent_attempt, user_cancelled (at the device), cancelled (by an operator), server_timeout, protocol_error, disconnected, not_connected, interrupted, storage_failed or device_aborted (for a reason that this server does not know)." example:"attempt_timeout"`
 	Detail     string     `json:"detail,omitempty" doc:"The same as a sentence, with the next step."`
 	StartedAt  time.Time  `json:"started_at"`
 	ExpiresAt  *time.Time `json:"expires_at,omitempty" doc:"When the present wait ends, and the attempt with it. Of one that is over: when it would have."`

@@ -28,6 +28,7 @@ const (
 	BucketFormats   = "formats"   // management: AudioFormat by client_id, the operator's choice
 	BucketPairings  = "pairings"  // pairing: PairingAttempt by client_id
 	BucketPersonas  = "personas"  // pairing: Persona by persona_id
+	BucketSeats     = "seats"     // stream: Seat by persona_id
 )
 
 // SettingsKey is the only key of BucketSettings.
@@ -63,6 +64,7 @@ const (
 	PairingEnrolRemove = Prefix + "pairing.tokens.remove"
 	PairingPersona     = Prefix + "pairing.persona"
 	PairingSnapshot    = Prefix + "pairing.snapshot"
+	PairingRotateKey   = Prefix + "pairing.rotate_server_key"
 )
 
 // Request subjects of the stream service.
@@ -88,6 +90,8 @@ const (
 	EventAudit = Prefix + "ev.audit" // AuditEvent
 	// EventTrustAll matches every EventTrust subject.
 	EventTrustAll = Prefix + "ev.trust.*"
+	// EventRosterAll matches every EventRoster subject.
+	EventRosterAll = Prefix + "ev.roster.*"
 )
 
 // Session is the address of the one live session of a client.
@@ -104,6 +108,9 @@ func Group(groupID string) string { return Prefix + "group." + groupID }
 
 // EventTrust is where TrustChanged of one client is published.
 func EventTrust(clientID string) string { return Prefix + "ev.trust." + clientID }
+
+// EventRoster is where the signed roster of one persona is published.
+func EventRoster(personaID string) string { return Prefix + "ev.roster." + personaID }
 
 // TapeAll matches every tape.
 const TapeAll = Prefix + "tape.>"

@@ -32,6 +32,8 @@ func (s *Service) serve() (*bus.Service, error) {
 		handle(s, svc, subject.PairingLabel, (*desk.Desk).Label),
 		handle(s, svc, subject.PairingReport, (*desk.Desk).Report),
 		handle(s, svc, subject.PairingSettings, (*desk.Desk).UpdateSettings),
+		handle(s, svc, subject.PairingPersona, (*desk.Desk).Persona),
+		handle(s, svc, subject.PairingRotateKey, (*desk.Desk).RotateServerKey),
 		handle(s, svc, subject.PairingAuditAppend, (*desk.Desk).AppendAudit),
 		handle(s, svc, subject.PairingAuditList, (*desk.Desk).ListAudit),
 		handle(s, svc, subject.PairingAuditVerify, (*desk.Desk).VerifyAudit),

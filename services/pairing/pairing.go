@@ -139,6 +139,12 @@ func (s *Service) open(ctx context.Context, sup *actor.Supervisor, st store.Stor
 	if err != nil {
 		return err
 	}
+	err = s.try(ctx, "make the server's persona", 0, func() error {
+		return desk.EnsureServerPersona(ctx, st, vault, s.deps.Clock.Now())
+	})
+	if err != nil {
+		return err
+	}
 	var buckets herald.Buckets
 	var shown *attempt.Bucket
 	err = s.try(ctx, "open the buckets", 0, func() (err error) {
@@ -167,7 +173,7 @@ func (s *Service) staff(sup *actor.Supervisor, st store.Store, vault desk.Vault,
 	}, vault)
 	err := h.Start(sup, herald.Options{
 		Store: st, Bus: s.deps.Bus, Buckets: buckets, Clock: s.deps.Clock, Log: s.deps.Log,
-		Registerer: s.deps.Registerer, ServerID: d.ServerID(), SealingKey: d.SealingKey(), Sweep: d.Sweep, Lapse: d.Lapse,
+		Registerer: s.deps.Registerer, Settings: d.Settings, Sweep: d.Sweep, Lapse: d.Lapse,
 	})
 	if err != nil {
 		return err

@@ -463,8 +463,10 @@ type ServerSettings struct {
 	Roster           string `protobuf:"bytes,6,opt,name=roster,proto3" json:"roster,omitempty"`
 	RosterSeq        uint64 `protobuf:"varint,7,opt,name=roster_seq,json=rosterSeq,proto3" json:"roster_seq,omitempty"`
 	ControllerPolicy string `protobuf:"bytes,8,opt,name=controller_policy,json=controllerPolicy,proto3" json:"controller_policy,omitempty"` // "paired_only" or "approved"
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The server's age recipient ("age1..."): other sites seal rosters to it.
+	Recipient     string `protobuf:"bytes,15,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServerSettings) Reset() {
@@ -549,6 +551,13 @@ func (x *ServerSettings) GetRosterSeq() uint64 {
 func (x *ServerSettings) GetControllerPolicy() string {
 	if x != nil {
 		return x.ControllerPolicy
+	}
+	return ""
+}
+
+func (x *ServerSettings) GetRecipient() string {
+	if x != nil {
+		return x.Recipient
 	}
 	return ""
 }
@@ -674,7 +683,7 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\aboot_id\x18\x06 \x01(\tR\x06bootId\x12#\n" +
 	"\rsendspin_port\x18\a \x01(\rR\fsendspinPort\x12#\n" +
 	"\rsendspin_path\x18\b \x01(\tR\fsendspinPath\x12\x1c\n" +
-	"\taddresses\x18\t \x03(\tR\taddresses\"\x8b\x02\n" +
+	"\taddresses\x18\t \x03(\tR\taddresses\"\xa9\x02\n" +
 	"\x0eServerSettings\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -685,7 +694,8 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\x06roster\x18\x06 \x01(\tR\x06roster\x12\x1d\n" +
 	"\n" +
 	"roster_seq\x18\a \x01(\x04R\trosterSeq\x12+\n" +
-	"\x11controller_policy\x18\b \x01(\tR\x10controllerPolicy\"\xa7\x01\n" +
+	"\x11controller_policy\x18\b \x01(\tR\x10controllerPolicy\x12\x1c\n" +
+	"\trecipient\x18\x0f \x01(\tR\trecipient\"\xa7\x01\n" +
 	"\n" +
 	"AuditEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12*\n" +

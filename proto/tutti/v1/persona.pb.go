@@ -38,7 +38,7 @@ type Persona struct {
 	VolumeMin     *int32                 `protobuf:"varint,8,opt,name=volume_min,json=volumeMin,proto3,oneof" json:"volume_min,omitempty"` // 0-100
 	VolumeMax     *int32                 `protobuf:"varint,9,opt,name=volume_max,json=volumeMax,proto3,oneof" json:"volume_max,omitempty"`
 	OutputDelayMs *int32                 `protobuf:"varint,10,opt,name=output_delay_ms,json=outputDelayMs,proto3,oneof" json:"output_delay_ms,omitempty"`
-	GroupId       string                 `protobuf:"bytes,11,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"` // where it belongs, once it was in a named group
+	GroupId       string                 `protobuf:"bytes,11,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"` // not used: stream keeps which group a persona's device is in
 	Retired       bool                   `protobuf:"varint,12,opt,name=retired,proto3" json:"retired,omitempty"`
 	Imported      bool                   `protobuf:"varint,13,opt,name=imported,proto3" json:"imported,omitempty"` // from another site: its private key is there
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
@@ -743,6 +743,114 @@ func (x *PersonaReply) GetAccepted() bool {
 	return false
 }
 
+// RosterPublished is the event tutti.v1.ev.roster.<persona_id>: after every change of
+// the persona, and every hour.
+type RosterPublished struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PersonaId     string                 `protobuf:"bytes,1,opt,name=persona_id,json=personaId,proto3" json:"persona_id,omitempty"`
+	Roster        string                 `protobuf:"bytes,2,opt,name=roster,proto3" json:"roster,omitempty"` // signed text
+	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RosterPublished) Reset() {
+	*x = RosterPublished{}
+	mi := &file_tutti_v1_persona_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RosterPublished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RosterPublished) ProtoMessage() {}
+
+func (x *RosterPublished) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_persona_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RosterPublished.ProtoReflect.Descriptor instead.
+func (*RosterPublished) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_persona_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RosterPublished) GetPersonaId() string {
+	if x != nil {
+		return x.PersonaId
+	}
+	return ""
+}
+
+func (x *RosterPublished) GetRoster() string {
+	if x != nil {
+		return x.Roster
+	}
+	return ""
+}
+
+func (x *RosterPublished) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// RotateServerKeyRequest asks for tutti.v1.pairing.rotate_server_key: a new server key,
+// listed by the server persona; answered with ServerSettings.
+type RotateServerKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Actor         string                 `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateServerKeyRequest) Reset() {
+	*x = RotateServerKeyRequest{}
+	mi := &file_tutti_v1_persona_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateServerKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateServerKeyRequest) ProtoMessage() {}
+
+func (x *RotateServerKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_persona_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateServerKeyRequest.ProtoReflect.Descriptor instead.
+func (*RotateServerKeyRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_persona_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RotateServerKeyRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
 var File_tutti_v1_persona_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_persona_proto_rawDesc = "" +
@@ -819,7 +927,14 @@ const file_tutti_v1_persona_proto_rawDesc = "" +
 	"\apersona\x18\x01 \x01(\v2\x11.tutti.v1.PersonaR\apersona\x12\x1a\n" +
 	"\bexported\x18\x02 \x01(\tR\bexported\x12\x18\n" +
 	"\achanges\x18\x03 \x03(\tR\achanges\x12\x1a\n" +
-	"\baccepted\x18\x04 \x01(\bR\bacceptedB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
+	"\baccepted\x18\x04 \x01(\bR\baccepted\"Z\n" +
+	"\x0fRosterPublished\x12\x1d\n" +
+	"\n" +
+	"persona_id\x18\x01 \x01(\tR\tpersonaId\x12\x16\n" +
+	"\x06roster\x18\x02 \x01(\tR\x06roster\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\".\n" +
+	"\x16RotateServerKeyRequest\x12\x14\n" +
+	"\x05actor\x18\x01 \x01(\tR\x05actorB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
 
 var (
 	file_tutti_v1_persona_proto_rawDescOnce sync.Once
@@ -833,33 +948,35 @@ func file_tutti_v1_persona_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_persona_proto_rawDescData
 }
 
-var file_tutti_v1_persona_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_tutti_v1_persona_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_tutti_v1_persona_proto_goTypes = []any{
-	(*Persona)(nil),               // 0: tutti.v1.Persona
-	(*PersonaDevice)(nil),         // 1: tutti.v1.PersonaDevice
-	(*PersonaRequest)(nil),        // 2: tutti.v1.PersonaRequest
-	(*CreatePersona)(nil),         // 3: tutti.v1.CreatePersona
-	(*PersonaSettings)(nil),       // 4: tutti.v1.PersonaSettings
-	(*ImportRoster)(nil),          // 5: tutti.v1.ImportRoster
-	(*ExportRoster)(nil),          // 6: tutti.v1.ExportRoster
-	(*PersonaReply)(nil),          // 7: tutti.v1.PersonaReply
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*Persona)(nil),                // 0: tutti.v1.Persona
+	(*PersonaDevice)(nil),          // 1: tutti.v1.PersonaDevice
+	(*PersonaRequest)(nil),         // 2: tutti.v1.PersonaRequest
+	(*CreatePersona)(nil),          // 3: tutti.v1.CreatePersona
+	(*PersonaSettings)(nil),        // 4: tutti.v1.PersonaSettings
+	(*ImportRoster)(nil),           // 5: tutti.v1.ImportRoster
+	(*ExportRoster)(nil),           // 6: tutti.v1.ExportRoster
+	(*PersonaReply)(nil),           // 7: tutti.v1.PersonaReply
+	(*RosterPublished)(nil),        // 8: tutti.v1.RosterPublished
+	(*RotateServerKeyRequest)(nil), // 9: tutti.v1.RotateServerKeyRequest
+	(*timestamppb.Timestamp)(nil),  // 10: google.protobuf.Timestamp
 }
 var file_tutti_v1_persona_proto_depIdxs = []int32{
-	1, // 0: tutti.v1.Persona.devices:type_name -> tutti.v1.PersonaDevice
-	8, // 1: tutti.v1.Persona.created_at:type_name -> google.protobuf.Timestamp
-	8, // 2: tutti.v1.Persona.updated_at:type_name -> google.protobuf.Timestamp
-	8, // 3: tutti.v1.PersonaDevice.added_at:type_name -> google.protobuf.Timestamp
-	3, // 4: tutti.v1.PersonaRequest.create:type_name -> tutti.v1.CreatePersona
-	4, // 5: tutti.v1.PersonaRequest.settings:type_name -> tutti.v1.PersonaSettings
-	5, // 6: tutti.v1.PersonaRequest.import:type_name -> tutti.v1.ImportRoster
-	6, // 7: tutti.v1.PersonaRequest.export:type_name -> tutti.v1.ExportRoster
-	0, // 8: tutti.v1.PersonaReply.persona:type_name -> tutti.v1.Persona
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	1,  // 0: tutti.v1.Persona.devices:type_name -> tutti.v1.PersonaDevice
+	10, // 1: tutti.v1.Persona.created_at:type_name -> google.protobuf.Timestamp
+	10, // 2: tutti.v1.Persona.updated_at:type_name -> google.protobuf.Timestamp
+	10, // 3: tutti.v1.PersonaDevice.added_at:type_name -> google.protobuf.Timestamp
+	3,  // 4: tutti.v1.PersonaRequest.create:type_name -> tutti.v1.CreatePersona
+	4,  // 5: tutti.v1.PersonaRequest.settings:type_name -> tutti.v1.PersonaSettings
+	5,  // 6: tutti.v1.PersonaRequest.import:type_name -> tutti.v1.ImportRoster
+	6,  // 7: tutti.v1.PersonaRequest.export:type_name -> tutti.v1.ExportRoster
+	0,  // 8: tutti.v1.PersonaReply.persona:type_name -> tutti.v1.Persona
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_persona_proto_init() }
@@ -886,7 +1003,7 @@ func file_tutti_v1_persona_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_persona_proto_rawDesc), len(file_tutti_v1_persona_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

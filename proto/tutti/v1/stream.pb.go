@@ -1800,6 +1800,60 @@ func (x *TimelineMark) GetMediaFrame() int64 {
 	return 0
 }
 
+// Seat is the device of a persona whose change of place the director carried out last
+// (KV bucket "seats", key = persona_id).
+type Seat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PersonaId     string                 `protobuf:"bytes,1,opt,name=persona_id,json=personaId,proto3" json:"persona_id,omitempty"`
+	ClientId      string                 `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Seat) Reset() {
+	*x = Seat{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Seat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Seat) ProtoMessage() {}
+
+func (x *Seat) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Seat.ProtoReflect.Descriptor instead.
+func (*Seat) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Seat) GetPersonaId() string {
+	if x != nil {
+		return x.PersonaId
+	}
+	return ""
+}
+
+func (x *Seat) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
 var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
@@ -1958,7 +2012,11 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\rsegment_frame\x18\x01 \x01(\x03R\fsegmentFrame\x12\x17\n" +
 	"\aitem_id\x18\x02 \x01(\tR\x06itemId\x12\x1f\n" +
 	"\vmedia_frame\x18\x03 \x01(\x03R\n" +
-	"mediaFrameB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
+	"mediaFrame\"B\n" +
+	"\x04Seat\x12\x1d\n" +
+	"\n" +
+	"persona_id\x18\x01 \x01(\tR\tpersonaId\x12\x1b\n" +
+	"\tclient_id\x18\x02 \x01(\tR\bclientIdB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
 
 var (
 	file_tutti_v1_stream_proto_rawDescOnce sync.Once
@@ -1972,7 +2030,7 @@ func file_tutti_v1_stream_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_stream_proto_rawDescData
 }
 
-var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tutti_v1_stream_proto_goTypes = []any{
 	(*Group)(nil),                 // 0: tutti.v1.Group
 	(*QueueItem)(nil),             // 1: tutti.v1.QueueItem
@@ -1995,27 +2053,28 @@ var file_tutti_v1_stream_proto_goTypes = []any{
 	(*Timeline)(nil),              // 18: tutti.v1.Timeline
 	(*TimelineSegment)(nil),       // 19: tutti.v1.TimelineSegment
 	(*TimelineMark)(nil),          // 20: tutti.v1.TimelineMark
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*AudioFormat)(nil),           // 22: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 23: tutti.v1.Empty
+	(*Seat)(nil),                  // 21: tutti.v1.Seat
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*AudioFormat)(nil),           // 23: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 24: tutti.v1.Empty
 }
 var file_tutti_v1_stream_proto_depIdxs = []int32{
 	1,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
 	2,  // 1: tutti.v1.Group.now_playing:type_name -> tutti.v1.NowPlaying
 	3,  // 2: tutti.v1.Group.renditions:type_name -> tutti.v1.Rendition
-	21, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
+	22, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
 	18, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
-	21, // 5: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	22, // 6: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	22, // 5: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
+	23, // 6: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
 	9,  // 7: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	23, // 8: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	23, // 9: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	23, // 10: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	23, // 11: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	24, // 8: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	24, // 9: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	24, // 10: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	24, // 11: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
 	10, // 12: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	23, // 13: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	24, // 13: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
 	11, // 14: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	23, // 15: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	24, // 15: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
 	0,  // 16: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
 	15, // 17: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
 	19, // 18: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
@@ -2057,7 +2116,7 @@ func file_tutti_v1_stream_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_stream_proto_rawDesc), len(file_tutti_v1_stream_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -21,6 +21,8 @@ type assessment struct {
 	verdict trust.Verdict
 	// examined: other keys were looked at, which needs LockOpen to be written.
 	examined bool
+	// endpoint is what the device inherits; nil without a persona.
+	endpoint *pb.Endpoint
 }
 
 // entered: the device was not in the inbox before and is now.
@@ -52,6 +54,9 @@ func (d *Desk) Admit(ctx context.Context, req *pb.AdmitRequest) (*pb.AdmitRespon
 			d.trim(ctx)
 		}
 	}
+	if err := d.succeeded(ctx, req); err != nil {
+		return nil, err
+	}
 	d.tell(ctx, a)
 	v := a.verdict
 	if d.Seen != nil && v.State != trust.Paired {
@@ -59,7 +64,7 @@ func (d *Desk) Admit(ctx context.Context, req *pb.AdmitRequest) (*pb.AdmitRespon
 	}
 	return &pb.AdmitResponse{
 		State: stateOf(v.State), AllowedFamilies: v.Families, Warning: v.Warning, Reason: v.Reason,
-		Unpair: v.Unpair, ReportEnd: v.ReportEnd, EndsAt: ends(a.next),
+		Unpair: v.Unpair, ReportEnd: v.ReportEnd, EndsAt: ends(a.next), Endpoint: a.endpoint,
 	}, nil
 }
 
@@ -107,7 +112,9 @@ func (d *Desk) assess(ctx context.Context, tx Tx, k trust.Knock, now time.Time) 
 		room = n < d.Limits.PolicyApprovalLimit
 	}
 	a.next, a.verdict = trust.Admit(a.old, k, known, p, room, now)
-	return a, nil
+	place, active, err := endpointOf(ctx, tx, k.ID)
+	a.endpoint = endpointMessage(place, active)
+	return a, err
 }
 
 // record assesses again under locks and writes.

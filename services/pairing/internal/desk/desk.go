@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -68,22 +69,23 @@ type Options struct {
 // Desk answers the requests of the pairing service.
 type Desk struct {
 	Options
-	key      secret.Key
-	identity *noise.PrivateKey
-	serverID string
-	sealing  secret.SealingKey
+	key  secret.Key
+	keys atomic.Pointer[serverKeys]
 }
 
 // New makes a desk for an opened identity.
 func New(o Options, v Vault) *Desk {
-	return &Desk{Options: o, key: v.Key, identity: v.Identity, serverID: v.Identity.Public().ID(), sealing: v.Sealing}
+	d := &Desk{Options: o, key: v.Key}
+	d.keys.Store(&serverKeys{current: v.Identity, sealing: []secret.SealingKey{v.Sealing}})
+	return d
 }
 
-// SealingKey is the public key to which secrets on their way to pairing are sealed.
-func (d *Desk) SealingKey() []byte { return d.sealing.Public() }
+// SealingKey is the public key to which secrets on their way to pairing are sealed. It
+// changes with the server's key.
+func (d *Desk) SealingKey() []byte { return d.keys.Load().sealing[0].Public() }
 
-// ServerID is the deployment's identity.
-func (d *Desk) ServerID() string { return d.serverID }
+// ServerID is the deployment's identity, as this instance saw it last.
+func (d *Desk) ServerID() string { return d.keys.Load().id() }
 
 func (d *Desk) now() time.Time { return d.Clock.Now().UTC().Truncate(time.Microsecond) }
 
@@ -142,16 +144,31 @@ func (d *Desk) log(ctx context.Context, clientID string) *slog.Logger {
 	return l
 }
 
-// Identity seals the server's private key to the asking instance.
-func (d *Desk) Identity(_ context.Context, req *pb.IdentityRequest) (*pb.IdentityResponse, error) {
-	raw := d.identity.Bytes()
-	defer clear(raw)
-	sealed, err := secret.SealTo(req.GetRecipientKey(), raw)
+// Identity seals the server's private keys to the asking instance.
+func (d *Desk) Identity(ctx context.Context, req *pb.IdentityRequest) (*pb.IdentityResponse, error) {
+	var keys *serverKeys
+	err := d.Store.View(ctx, func(ctx context.Context, tx Tx) (err error) {
+		keys, err = d.serverKeys(ctx, tx)
+		return err
+	})
+	if fault.CodeOf(err) == fault.Unavailable { // gateways may start without the database
+		keys, err = d.keys.Load(), nil
+	}
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "%v", err).WithField("recipient_key", "not usable")
+		return nil, err
+	}
+	var sealed []*pb.SealedIdentity
+	for _, key := range keys.all() {
+		raw := key.Bytes()
+		box, err := secret.SealTo(req.GetRecipientKey(), raw)
+		clear(raw)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "%v", err).WithField("recipient_key", "not usable")
+		}
+		sealed = append(sealed, &pb.SealedIdentity{ServerId: key.Public().ID(), SealedPrivateKey: box})
 	}
 	d.Log.Info("identity handed to an instance", obs.KeyInstance, trust.Clean(req.GetInstanceId(), maxActor))
-	return &pb.IdentityResponse{ServerId: d.serverID, SealedPrivateKey: sealed}, nil
+	return &pb.IdentityResponse{ServerId: sealed[0].GetServerId(), SealedPrivateKey: sealed[0].GetSealedPrivateKey(), Former: sealed[1:]}, nil
 }
 
 // Credential says which PSK to reference in Noise message 1. A record that
@@ -171,11 +188,15 @@ func (d *Desk) Credential(ctx context.Context, req *pb.CredentialRequest) (*pb.C
 		record, err = tx.PairingRecord(ctx, id)
 		return err
 	})
-	if errors.Is(err, ErrNotFound) {
-		return &pb.CredentialResponse{Category: trust.CategorySentinel}, nil
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	server, knownErr := d.presented(ctx, id)
+	if knownErr != nil {
+		return nil, knownErr
 	}
 	if err != nil {
-		return nil, err
+		return &pb.CredentialResponse{Category: trust.CategorySentinel, ServerId: server}, nil
 	}
 	raw, err := d.key.Open(record, pskPlace(id))
 	if err != nil {
@@ -186,7 +207,7 @@ func (d *Desk) Credential(ctx context.Context, req *pb.CredentialRequest) (*pb.C
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "%v", err).WithField("recipient_key", "not usable")
 	}
-	return &pb.CredentialResponse{Category: trust.CategoryLongTerm, SealedPsk: sealed}, nil
+	return &pb.CredentialResponse{Category: trust.CategoryLongTerm, SealedPsk: sealed, ServerId: server}, nil
 }
 
 func pskPlace(id string) secret.Place {

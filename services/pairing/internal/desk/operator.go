@@ -20,6 +20,8 @@ type ruling struct {
 	detail     string
 	event      string // kind of TrustChanged; "" for none
 	disconnect bool
+	// shown is next for everyone; settle makes it.
+	shown *pb.TrustRecord
 	// record changes the pairing record in the same transaction; nil: it stays.
 	record func(context.Context, Tx) error
 }
@@ -41,7 +43,7 @@ func (d *Desk) decide(ctx context.Context, id, actor string, rule func(trust.Cli
 	if r.audit != "" {
 		d.Announcer.Flush(ctx)
 	}
-	return Record(r.next), nil
+	return r.shown, nil
 }
 
 // settle reads, rules, writes, audits and announces in one transaction.
@@ -54,7 +56,10 @@ func (d *Desk) settle(ctx context.Context, id, actor string, rule func(trust.Cli
 		if err != nil {
 			return err
 		}
-		if r, err = rule(c); err != nil || r.audit == "" {
+		if r, err = rule(c); err != nil {
+			return err
+		}
+		if r.shown, err = RecordOf(ctx, tx, r.next); err != nil || r.audit == "" {
 			return err
 		}
 		if r.record != nil {
@@ -186,6 +191,9 @@ func (d *Desk) Label(ctx context.Context, req *pb.SetLabelRequest) (*pb.TrustRec
 	if err := checkLabel(req.GetLabel()); err != nil {
 		return nil, err
 	}
+	if err := d.unlabelled(ctx, req.GetClientId()); err != nil {
+		return nil, err
+	}
 	return d.decide(ctx, req.GetClientId(), req.GetActor(), func(c trust.Client) (ruling, error) {
 		if c.Label == req.GetLabel() {
 			return ruling{next: c}, nil
@@ -209,11 +217,14 @@ func (d *Desk) Forget(ctx context.Context, req *pb.ClientRequest) (*pb.Empty, er
 	}
 	var r ruling
 	err = d.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
-		if err := tx.Lock(ctx, LockClient(id)); err != nil {
+		if err := tx.Lock(ctx, LockPersonas, LockClient(id)); err != nil {
 			return err
 		}
 		c, err := load(ctx, tx, id)
 		if err != nil {
+			return err
+		}
+		if err := d.leavePersona(ctx, tx, actor, id); err != nil {
 			return err
 		}
 		if err := tx.DeletePairingRecord(ctx, id); err != nil {

@@ -69,7 +69,10 @@ func (d *Desk) Allowed(ctx context.Context, c trust.Client, category, session st
 
 // OpenSealed opens what was sealed to ServerSettings.sealing_key; Invalid otherwise.
 func (d *Desk) OpenSealed(sealed []byte) ([]byte, error) {
-	plain, err := d.sealing.Open(sealed)
+	plain, err := d.keys.Load().openSealed(sealed)
+	if err != nil && d.refreshKeys() == nil { // another instance may have rotated them
+		plain, err = d.keys.Load().openSealed(sealed)
+	}
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "the request holds a secret that does not open: "+
 			"seal it to the sealing_key of the present settings")

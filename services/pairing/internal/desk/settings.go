@@ -250,26 +250,19 @@ func (d *Desk) UpdateSettings(ctx context.Context, req *pb.UpdateSettingsRequest
 	}
 	d.log(ctx, "").Info("settings.changed", "actor", actor, "server_name", next.Name, "policy", next.Policy, "controller_policy", next.Controller)
 	d.Announcer.Flush(ctx)
-	return next.Message(d.serverID, d.SealingKey()), nil
+	return d.Settings(ctx)
 }
 
-// Settings reads the settings.
+// Settings reads the settings, the identity and the server's roster.
 func (d *Desk) Settings(ctx context.Context) (*pb.ServerSettings, error) {
-	var s Settings
-	err := d.Store.View(ctx, func(ctx context.Context, tx Tx) (err error) {
-		s, err = LoadSettings(ctx, tx)
-		return err
+	var out *pb.ServerSettings
+	err := d.Store.View(ctx, func(ctx context.Context, tx Tx) error {
+		s, err := LoadSettings(ctx, tx)
+		if err != nil {
+			return err
+		}
+		out = &pb.ServerSettings{Name: s.Name, Languages: s.Languages, PairingPolicy: s.Policy, ControllerPolicy: s.Controller}
+		return d.serverFacts(ctx, tx, out)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.Message(d.serverID, d.SealingKey()), nil
-}
-
-// Message is what every service may know of the settings.
-func (s Settings) Message(serverID string, sealingKey []byte) *pb.ServerSettings {
-	return &pb.ServerSettings{
-		ServerId: serverID, SealingKey: sealingKey, Name: s.Name, Languages: s.Languages, PairingPolicy: s.Policy,
-		ControllerPolicy: s.Controller,
-	}
+	return out, err
 }

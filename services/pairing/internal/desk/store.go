@@ -33,7 +33,7 @@ type Store interface {
 }
 
 // Lock names a thing that one transaction at a time may change. Take Open before
-// Client; take every lock before reading what it protects.
+// Client (and see LockPersonas); take every lock before reading what it protects.
 type Lock string
 
 // The locks of the desk. LockClient is per key.
@@ -113,6 +113,7 @@ type Tx interface {
 	AuditHead(ctx context.Context) (Head, error)
 
 	EnrolmentTx
+	PersonaTx
 
 	// Enqueue adds to the outbox: what must be announced once this commits.
 	Enqueue(ctx context.Context, items ...Announcement) error

@@ -45,6 +45,7 @@ func (d *Desk) Report(ctx context.Context, req *pb.SessionReport) (*pb.Empty, er
 			err = d.report(ctx, id, d.sessionEnded(req.GetSessionId()))
 		}
 	case pb.SessionEvent_SESSION_EVENT_ROSTER:
+		err = d.rosterTold(ctx, id, req.GetRosterSeq())
 	default:
 		err = fault.New(fault.Invalid, "the report does not say what happened").WithField("event", "is unknown")
 	}

@@ -1,5 +1,5 @@
 // Package herald tells the deployment what the store says: it keeps the KV
-// buckets "trust" and "settings" equal to the database and publishes the events
+// buckets "trust", "settings" and "personas" equal to the database and publishes the events
 // of the outbox. It is an actor; losing it loses nothing, since the outbox stays
 // until it was announced, and every start compares the buckets with the database.
 //
@@ -45,6 +45,9 @@ const (
 	settle = 20 * time.Millisecond
 	// compareEvery repairs a bucket that lost entries while we ran.
 	compareEvery = 10 * time.Minute
+	// rostersEvery is how often rosters are published again though nothing changed:
+	// another site that was away has them within the hour.
+	rostersEvery = time.Hour
 	// flushTimeout bounds how long an operator's request waits for announcements.
 	flushTimeout = 2 * time.Second
 	// casTries bounds retries when two instances write one entry.
@@ -58,7 +61,8 @@ const (
 	taskSweep
 	taskCompare
 	taskLapse
-	taskSoon // a drain after settle
+	taskRosters // publish every roster again
+	taskSoon    // a drain after settle
 )
 
 // every says how often the task comes back by itself.
@@ -70,6 +74,8 @@ func (t task) every() time.Duration {
 		return compareEvery
 	case taskLapse:
 		return lapseEvery
+	case taskRosters:
+		return rostersEvery
 	default:
 		return drainEvery
 	}
@@ -85,6 +91,7 @@ type message struct {
 type Buckets struct {
 	Trust    *bus.Bucket[pb.TrustRecord, *pb.TrustRecord]
 	Settings *bus.Bucket[pb.ServerSettings, *pb.ServerSettings]
+	Personas *bus.Bucket[pb.Persona, *pb.Persona]
 }
 
 // OpenBuckets opens or makes the buckets and the stream of events.
@@ -96,6 +103,9 @@ func OpenBuckets(ctx context.Context, c *bus.Conn) (Buckets, error) {
 		return b, err
 	}
 	if b.Settings, err = bus.OpenBucket[pb.ServerSettings](ctx, c, subject.BucketSettings, owner); err != nil {
+		return b, err
+	}
+	if b.Personas, err = bus.OpenBucket[pb.Persona](ctx, c, subject.BucketPersonas, owner); err != nil {
 		return b, err
 	}
 	err = c.EnsureStream(ctx, bus.StreamConfig{
@@ -112,8 +122,8 @@ type Options struct {
 	Clock      clockwork.Clock
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // may be nil
-	ServerID   string
-	SealingKey []byte // public; see desk.SealingKey
+	// Settings are the server's settings as the database has them.
+	Settings func(ctx context.Context) (*pb.ServerSettings, error)
 	// Sweep is run every minute; it may Kick.
 	Sweep func(ctx context.Context) error
 	// Lapse is run every two seconds; it may Kick.
@@ -193,6 +203,7 @@ func (c *crier) Start(context.Context) error {
 	c.after(taskDrain, drainEvery)
 	c.after(taskSweep, sweepEvery)
 	c.after(taskLapse, lapseEvery)
+	c.after(taskRosters, rostersEvery)
 	return nil
 }
 
@@ -237,6 +248,8 @@ func (c *crier) do(ctx context.Context, t task) error {
 		return c.Lapse(ctx)
 	case taskCompare:
 		return c.compare(ctx)
+	case taskRosters:
+		return c.publishRosters(ctx)
 	default:
 		c.queued.Store(false) // before reading: what comes later kicks again
 		return c.drain(ctx)
@@ -303,6 +316,10 @@ func (c *crier) announce(ctx context.Context, a desk.Announcement) error {
 		return c.writeClient(ctx, a.Key)
 	case desk.AnnounceSettings:
 		return c.writeSettings(ctx)
+	case desk.AnnouncePersona:
+		return c.writePersona(ctx, a.Key)
+	case desk.AnnounceRoster:
+		return c.publishRoster(ctx, a.Key)
 	case desk.AnnounceTrust:
 		return c.publish(ctx, subject.EventTrust(a.Key), &pb.TrustChanged{}, a)
 	case desk.AnnounceAudit:

@@ -27,8 +27,8 @@ func (c *crier) writeClient(ctx context.Context, id string) error {
 			if err != nil {
 				return err
 			}
-			r = desk.Record(client)
-			return nil
+			r, err = desk.RecordOf(ctx, tx, client)
+			return err
 		})
 		if errors.Is(err, desk.ErrNotFound) {
 			return nil, nil
@@ -38,14 +38,7 @@ func (c *crier) writeClient(ctx context.Context, id string) error {
 }
 
 func (c *crier) writeSettings(ctx context.Context) error {
-	return write(ctx, c.Buckets.Settings, subject.SettingsKey, func(ctx context.Context) (*pb.ServerSettings, error) {
-		var s desk.Settings
-		err := c.Store.View(ctx, func(ctx context.Context, tx desk.Tx) (err error) {
-			s, err = desk.LoadSettings(ctx, tx)
-			return err
-		})
-		return s.Message(c.ServerID, c.SealingKey), err
-	})
+	return write(ctx, c.Buckets.Settings, subject.SettingsKey, c.Settings)
 }
 
 // write brings one entry to what truth returns (nil: no entry). The revision is
@@ -83,7 +76,7 @@ func write[T any, PT interface {
 	return fmt.Errorf("entry %q changes faster than it can be written", key)
 }
 
-// compare makes both buckets equal to the database: at start, and now and then.
+// compare makes the buckets equal to the database: at start, and now and then.
 func (c *crier) compare(ctx context.Context) error {
 	if err := c.writeSettings(ctx); err != nil {
 		return err
@@ -95,6 +88,9 @@ func (c *crier) compare(ctx context.Context) error {
 	}
 	for _, id := range keys {
 		forgotten[id] = true
+	}
+	if err := c.comparePersonas(ctx); err != nil {
+		return err
 	}
 	n, err := c.writeAll(ctx, func(id string) { delete(forgotten, id) })
 	if err != nil {

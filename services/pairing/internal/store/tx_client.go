@@ -158,6 +158,11 @@ SELECT EXISTS (SELECT 1 FROM clients WHERE name_key  = $1 AND name_key  <> '' AN
 		if err != nil {
 			return k, fmt.Errorf("look for a known name: %w", err)
 		}
+		if !k.Name {
+			if k.Name, err = t.knownPersona(ctx, id, key); err != nil {
+				return k, fmt.Errorf("look for a known persona: %w", err)
+			}
+		}
 	}
 	if mac != "" {
 		err := t.q.queryRow(ctx, []any{&k.MAC},

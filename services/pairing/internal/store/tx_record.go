@@ -23,7 +23,8 @@ func (t tx) PutPairingRecord(ctx context.Context, id string, sealed []byte, at t
 	_, err := t.q.exec(ctx, `
 INSERT INTO pairing_records (client_id, sealed_psk, created_us, unpairing) VALUES ($1, $2, $3, $4)
 ON CONFLICT (client_id) DO UPDATE SET sealed_psk = excluded.sealed_psk, created_us = excluded.created_us,
-    unpairing = excluded.unpairing`,
+    unpairing = excluded.unpairing, told_tries = -1,
+    server_id = CASE WHEN pairing_records.told_tries > 0 THEN '' ELSE pairing_records.server_id END`,
 		id, sealed, micros(at), false)
 	if err != nil {
 		return fmt.Errorf("save the pairing record of %s: %w", id, err)

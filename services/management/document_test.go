@@ -32,6 +32,9 @@ var promised = []string{
 	"POST /api/v1/groups/{group_id}/volume", "POST /api/v1/groups/{group_id}/mute", "POST /api/v1/groups/{group_id}/repeat", "POST /api/v1/groups/{group_id}/shuffle",
 	"GET /api/v1/groups/{group_id}/queue", "POST /api/v1/groups/{group_id}/queue", "DELETE /api/v1/groups/{group_id}/queue",
 	"GET /api/v1/library", "GET /api/v1/audit", "GET /api/v1/events",
+	"GET /api/v1/personas", "POST /api/v1/personas", "GET /api/v1/personas/{persona_id}", "PATCH /api/v1/personas/{persona_id}", "DELETE /api/v1/personas/{persona_id}",
+	"POST /api/v1/personas/{persona_id}/devices", "DELETE /api/v1/personas/{persona_id}/devices/{client_id}", "POST /api/v1/personas/{persona_id}/activate",
+	"POST /api/v1/personas/{persona_id}/rotate-key", "POST /api/v1/personas/{persona_id}/export", "POST /api/v1/personas/import", "POST /api/v1/server/rotate-key",
 	"GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{token_id}",
 }
 

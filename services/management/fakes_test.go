@@ -73,6 +73,7 @@ func startFakes(t *testing.T, c *bus.Conn, house *houseclock.Manual) *fakes {
 	must(err)
 	f.startPairing()
 	f.startAttempts()
+	f.startPersonas()
 	f.startStream()
 	f.startDiscovery()
 	return f

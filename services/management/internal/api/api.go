@@ -113,6 +113,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	a.trustRoutes()
 	a.pairingRoutes()
 	a.enrolRoutes()
+	a.personaRoutes()
 	a.groupRoutes()
 	a.playbackRoutes()
 	a.queueRoutes()

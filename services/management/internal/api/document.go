@@ -12,17 +12,18 @@ import (
 
 // Tags of the document, in the order in which it shows them.
 const (
-	tagServer  = "Server"
-	tagClients = "Clients"
-	tagTrust   = "Trust"
-	tagPairing = "Pairing"
-	tagGroups  = "Groups"
-	tagPlay    = "Playback"
-	tagQueue   = "Queue"
-	tagLibrary = "Library"
-	tagEvents  = "Live changes"
-	tagAudit   = "Audit"
-	tagTokens  = "Tokens"
+	tagServer   = "Server"
+	tagClients  = "Clients"
+	tagTrust    = "Trust"
+	tagPairing  = "Pairing"
+	tagPersonas = "Personas"
+	tagGroups   = "Groups"
+	tagPlay     = "Playback"
+	tagQueue    = "Queue"
+	tagLibrary  = "Library"
+	tagEvents   = "Live changes"
+	tagAudit    = "Audit"
+	tagTokens   = "Tokens"
 )
 
 const about = `Tutti plays music in many rooms in perfect time. This API is what its console, its command line and scripts use.
@@ -51,6 +52,7 @@ func (a *API) config() huma.Config {
 				{Name: tagClients, Description: "Devices that speak Sendspin, each known by its key."},
 				{Name: tagTrust, Description: "Who may play: the inbox of unknown devices, approval and denial."},
 				{Name: tagPairing, Description: "Proof of which device a key belongs to: by its pairing token, or by a code that it shows. Secrets in a request are sealed before they leave this service, and are in no log, no answer and no audit line."},
+				{Name: tagPersonas, Description: "Places that outlive their hardware: one active device, and spares."},
 				{Name: tagGroups, Description: "Clients that play together."},
 				{Name: tagPlay, Description: "What a group plays, and how loud."},
 				{Name: tagQueue, Description: "What a group plays next."},

@@ -88,7 +88,7 @@ func (a *API) Server(snap *readmodel.Snapshot) model.Server { return RenderServe
 func RenderServer(snap *readmodel.Snapshot, d Deps) model.Server {
 	s := snap.Settings
 	out := model.Server{
-		ServerID: s.GetServerId(), Name: s.GetName(), Version: d.Version, Mode: d.Mode,
+		ServerID: s.GetServerId(), Recipient: s.GetRecipient(), Name: s.GetName(), Version: d.Version, Mode: d.Mode,
 		Languages: append([]string{}, s.GetLanguages()...),
 		Policy:    model.Policy{Pairing: "required", Controller: "paired_only"},
 		Instances: append([]model.Instance{}, snap.Instances...),

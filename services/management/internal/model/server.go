@@ -5,6 +5,7 @@ import "time"
 // Server is the deployment as a whole.
 type Server struct {
 	ServerID   string     `json:"server_id" doc:"The deployment's public key; empty until the pairing service has told it."`
+	Recipient  string     `json:"recipient,omitempty" doc:"The server's age recipient: other sites seal rosters to it."`
 	Name       string     `json:"name"`
 	Version    string     `json:"version"`
 	Languages  []string   `json:"languages" nullable:"false" doc:"BCP 47, most preferred first."`

@@ -27,6 +27,7 @@ const (
 	EventGroupRemoved   = "group.removed"
 	EventInboxUpdated   = "inbox.updated"
 	EventPairingUpdated = "pairing.updated"
+	EventPersonaUpdated = "persona.updated"
 	EventServerUpdated  = "server.updated"
 	EventAuditAppended  = "audit.appended"
 )
@@ -95,6 +96,10 @@ type (
 		key string
 		v   *pb.Instance
 	}
+	personaMsg struct {
+		id string
+		v  *pb.Persona
+	}
 	settingsMsg  struct{ v *pb.ServerSettings }
 	auditMsg     struct{ v *pb.AuditEvent }
 	loadedMsg    struct{} // one bucket was read to its present end
@@ -112,6 +117,7 @@ func (trustMsg) isMessage()     {}
 func (groupMsg) isMessage()     {}
 func (formatMsg) isMessage()    {}
 func (pairingMsg) isMessage()   {}
+func (personaMsg) isMessage()   {}
 func (sightingMsg) isMessage()  {}
 func (instanceMsg) isMessage()  {}
 func (settingsMsg) isMessage()  {}
@@ -209,6 +215,8 @@ func (h *projector) Handle(_ context.Context, m message) error {
 		h.state.putFormat(m.id, m.v)
 	case pairingMsg:
 		h.state.putPairing(m.id, m.v)
+	case personaMsg:
+		h.state.putPersona(m.id, m.v)
 	case sightingMsg:
 		h.state.putSighting(m.key, m.v)
 	case instanceMsg:
@@ -329,6 +337,8 @@ func (h *projector) event(snap *Snapshot, c change) feed.Event {
 		return jsonEvent(c.kind, snap.Pairing(c.id))
 	case EventInboxUpdated:
 		return jsonEvent(c.kind, snap.Waiting(h.p.o.Clock.Now()))
+	case EventPersonaUpdated:
+		return jsonEvent(c.kind, snap.Persona(c.id))
 	default: // EventServerUpdated
 		return jsonEvent(c.kind, h.p.o.Server(snap))
 	}

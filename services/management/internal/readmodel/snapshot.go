@@ -25,6 +25,7 @@ type Snapshot struct {
 	Groups    []*pb.Group
 	Pairings  []*model.Pairing // the newest attempt of each client, ordered by client id
 	Inbox     []model.InboxEntry
+	Personas  []*model.Persona   // ordered by id
 	Settings  *pb.ServerSettings // nil until pairing has spoken
 	Instances []model.Instance
 	Sightings []model.Sighting
@@ -103,6 +104,11 @@ func (s *state) flush(prev *Snapshot, now time.Time) (*Snapshot, []change) {
 		next.Inbox = s.buildInbox(&next)
 		changes = append(changes, change{kind: EventInboxUpdated})
 		s.dirtyInbox = false
+	}
+	if len(s.dirtyPersonas) > 0 {
+		var more []change
+		next.Personas, more = s.flushPersonas(prev)
+		changes = append(changes, more...)
 	}
 	if s.dirtyServer {
 		next.Settings, next.Instances = s.settings, s.buildInstances()

@@ -19,6 +19,8 @@ type state struct {
 	groupsOf  map[string][]string        // client id -> ids of the groups that name it
 	formats   map[string]*pb.AudioFormat // the operator's choices
 	sightings map[string]*pb.Sighting
+	personas  map[string]*pb.Persona
+	personaOf map[string]string // active device -> persona id
 	settings  *pb.ServerSettings
 	instances map[string]*pb.Instance
 	pairings  map[string]*pb.PairingAttempt
@@ -27,6 +29,7 @@ type state struct {
 	dirtyClients   map[string]struct{}
 	dirtyGroups    map[string]struct{}
 	dirtyPairings  map[string]struct{}
+	dirtyPersonas  map[string]struct{}
 	dirtyServer    bool
 	dirtyInbox     bool
 	dirtySightings bool
@@ -42,16 +45,19 @@ func newState() *state {
 		sightings:     map[string]*pb.Sighting{},
 		instances:     map[string]*pb.Instance{},
 		pairings:      map[string]*pb.PairingAttempt{},
+		personas:      map[string]*pb.Persona{},
+		personaOf:     map[string]string{},
 		firstSeen:     map[string]time.Time{},
 		dirtyClients:  map[string]struct{}{},
 		dirtyGroups:   map[string]struct{}{},
 		dirtyPairings: map[string]struct{}{},
+		dirtyPersonas: map[string]struct{}{},
 	}
 }
 
 // dirty reports whether a flush would change anything.
 func (s *state) dirty() bool {
-	return len(s.dirtyClients) > 0 || len(s.dirtyGroups) > 0 || len(s.dirtyPairings) > 0 ||
+	return len(s.dirtyClients) > 0 || len(s.dirtyGroups) > 0 || len(s.dirtyPairings) > 0 || len(s.dirtyPersonas) > 0 ||
 		s.dirtyServer || s.dirtyInbox || s.dirtySightings
 }
 
@@ -79,6 +85,7 @@ func (s *state) putGroup(id string, g *pb.Group) {
 			delete(s.groupsOf, m)
 		}
 		s.dirtyClients[m] = struct{}{}
+		s.placed(m)
 	}
 	put(s.groups, id, g, g == nil)
 	for _, m := range g.GetMembers() {
@@ -86,6 +93,7 @@ func (s *state) putGroup(id string, g *pb.Group) {
 			s.groupsOf[m] = append(s.groupsOf[m], id)
 		}
 		s.dirtyClients[m] = struct{}{}
+		s.placed(m)
 	}
 	s.dirtyGroups[id] = struct{}{}
 }

@@ -13,7 +13,7 @@ import (
 
 // bucketCount is how many buckets Watch reads: the snapshot is whole when each
 // was read once.
-const bucketCount = 8
+const bucketCount = 9
 
 // Watch opens the buckets that the other services write and feeds the projection
 // until stop is called. Opening creates a bucket that its owner has not made yet,
@@ -52,6 +52,9 @@ func (p *Projection) Watch(ctx context.Context, c *bus.Conn) (stop func(), err e
 		},
 		func() (func(), error) {
 			return watch(ctx, p, c, subject.BucketInstances, func(key string, v *pb.Instance) message { return instanceMsg{key, v} })
+		},
+		func() (func(), error) {
+			return watch(ctx, p, c, subject.BucketPersonas, func(id string, v *pb.Persona) message { return personaMsg{id, v} })
 		},
 		func() (func(), error) {
 			return watch(ctx, p, c, subject.BucketSettings, func(_ string, v *pb.ServerSettings) message { return settingsMsg{v} })

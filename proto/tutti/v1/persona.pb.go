@@ -43,6 +43,7 @@ type Persona struct {
 	Imported      bool                   `protobuf:"varint,13,opt,name=imported,proto3" json:"imported,omitempty"` // from another site: its private key is there
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	Replaced      string                 `protobuf:"bytes,16,opt,name=replaced,proto3" json:"replaced,omitempty"` // the device that the active one took over from
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -180,6 +181,13 @@ func (x *Persona) GetUpdatedAt() *timestamppb.Timestamp {
 		return x.UpdatedAt
 	}
 	return nil
+}
+
+func (x *Persona) GetReplaced() string {
+	if x != nil {
+		return x.Replaced
+	}
+	return ""
 }
 
 // PersonaDevice is one device, or one server key, of a persona.
@@ -855,7 +863,7 @@ var File_tutti_v1_persona_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_persona_proto_rawDesc = "" +
 	"\n" +
-	"\x16tutti/v1/persona.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x04\n" +
+	"\x16tutti/v1/persona.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x04\n" +
 	"\aPersona\x12\x1d\n" +
 	"\n" +
 	"persona_id\x18\x01 \x01(\tR\tpersonaId\x12\x12\n" +
@@ -878,7 +886,8 @@ const file_tutti_v1_persona_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAtB\r\n" +
+	"updated_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1a\n" +
+	"\breplaced\x18\x10 \x01(\tR\breplacedB\r\n" +
 	"\v_volume_minB\r\n" +
 	"\v_volume_maxB\x12\n" +
 	"\x10_output_delay_ms\"{\n" +

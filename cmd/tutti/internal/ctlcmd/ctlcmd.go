@@ -23,6 +23,7 @@ func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		statusCommand(), clientsCommand(),
 		inboxCommand(), pairCommand(), unpairCommand(), approveCommand(), denyCommand(), blockCommand(), forgetCommand(), addCommand(), addressesCommand(),
+		personasCommand(), swapCommand(), serverCommand(),
 		groupsCommand(), groupCommand(),
 		playCommand(), stopCommand(), pauseCommand(), nextCommand(), previousCommand(), seekCommand(),
 		volumeCommand(), muteCommand(), queueCommand(), libraryCommand(),

@@ -18,7 +18,7 @@ func PersonaMessage(p persona.Persona) *pb.Persona {
 	out := &pb.Persona{
 		PersonaId: p.ID, Name: p.Name, Kind: p.Kind.String(), PublicKey: p.Key, Seq: p.Seq, Roster: p.Roster,
 		VolumeMin: set(p.VolumeMin), VolumeMax: set(p.VolumeMax), OutputDelayMs: set(p.OutputDelayMS),
-		Retired: p.Retired, Imported: p.Imported(), CreatedAt: stamp(p.Created), UpdatedAt: stamp(p.Updated),
+		Replaced: p.Replaced, Retired: p.Retired, Imported: p.Imported(), CreatedAt: stamp(p.Created), UpdatedAt: stamp(p.Updated),
 	}
 	for _, d := range p.Devices {
 		out.Devices = append(out.Devices, &pb.PersonaDevice{ClientId: d.ID, Active: d.Active, AddedAt: timestamppb.New(d.Added)})

@@ -33,6 +33,8 @@ type Persona struct {
 	Seq     uint64
 	Roster  string
 	Devices []Device
+	// Replaced is the device that the active one took over from; "" for the first.
+	Replaced string
 	// What the active device inherits; Unset when the persona does not say.
 	VolumeMin, VolumeMax, OutputDelayMS int
 	Retired                             bool
@@ -101,6 +103,9 @@ func (p Persona) Add(id string, now time.Time) (Persona, error) {
 func (p Persona) Activate(id string) (Persona, error) {
 	if !p.Has(id) {
 		return p, fault.New(fault.Conflict, "device %s does not belong to persona %q: add it first", id, p.Name)
+	}
+	if a := p.Active(); a != id {
+		p.Replaced = a
 	}
 	p.Devices = slices.Clone(p.Devices)
 	for i, d := range p.Devices {

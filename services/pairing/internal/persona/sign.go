@@ -96,6 +96,9 @@ func Import(old *Persona, text string, now time.Time) (Persona, error) {
 		}
 		p.Devices = append(p.Devices, dev)
 	}
+	if a := was.Active(); a != p.Active() {
+		p.Replaced = a
+	}
 	return p, nil
 }
 

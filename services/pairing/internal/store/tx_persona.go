@@ -17,9 +17,9 @@ func (t tx) Persona(ctx context.Context, id string) (persona.Persona, error) {
 	p := persona.Persona{ID: id}
 	var kind, seq, created, updated int64
 	var key []byte
-	err := t.q.queryRow(ctx, []any{&kind, &p.Name, &key, &p.Sealed, &seq, &p.Roster, &p.VolumeMin, &p.VolumeMax, &p.OutputDelayMS,
+	err := t.q.queryRow(ctx, []any{&kind, &p.Name, &key, &p.Sealed, &seq, &p.Roster, &p.Replaced, &p.VolumeMin, &p.VolumeMax, &p.OutputDelayMS,
 		&p.Retired, &created, &updated}, `
-SELECT kind, name, public_key, sealed_key, seq, roster, volume_min, volume_max, output_delay_ms, retired, created_us, updated_us
+SELECT kind, name, public_key, sealed_key, seq, roster, replaced, volume_min, volume_max, output_delay_ms, retired, created_us, updated_us
 FROM personas WHERE persona_id = $1`, id)
 	if err != nil {
 		return persona.Persona{}, fmt.Errorf("read persona %s: %w", id, err)
@@ -42,11 +42,11 @@ FROM personas WHERE persona_id = $1`, id)
 }
 
 const upsertPersona = `
-INSERT INTO personas (persona_id, kind, name, name_key, public_key, sealed_key, seq, roster, volume_min, volume_max, output_delay_ms,
-    retired, created_us, updated_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+INSERT INTO personas (persona_id, kind, name, name_key, public_key, sealed_key, seq, roster, replaced, volume_min, volume_max,
+    output_delay_ms, retired, created_us, updated_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (persona_id) DO UPDATE SET name = excluded.name, name_key = excluded.name_key, public_key = excluded.public_key,
-    sealed_key = excluded.sealed_key, seq = excluded.seq, roster = excluded.roster, volume_min = excluded.volume_min,
+    sealed_key = excluded.sealed_key, seq = excluded.seq, roster = excluded.roster, replaced = excluded.replaced, volume_min = excluded.volume_min,
     volume_max = excluded.volume_max, output_delay_ms = excluded.output_delay_ms, retired = excluded.retired,
     updated_us = excluded.updated_us`
 
@@ -57,7 +57,7 @@ func (t tx) SavePersona(ctx context.Context, p persona.Persona) error {
 	if sealed == nil {
 		sealed = []byte{}
 	}
-	_, err := t.q.exec(ctx, upsertPersona, p.ID, int64(p.Kind), p.Name, trust.NameKey(p.Name), []byte(p.Key), sealed, int64(p.Seq), p.Roster,
+	_, err := t.q.exec(ctx, upsertPersona, p.ID, int64(p.Kind), p.Name, trust.NameKey(p.Name), []byte(p.Key), sealed, int64(p.Seq), p.Roster, p.Replaced,
 		p.VolumeMin, p.VolumeMax, p.OutputDelayMS, p.Retired, micros(p.Created), micros(p.Updated))
 	if err != nil {
 		return fail(err)

@@ -11,6 +11,7 @@ CREATE TABLE personas (
     sealed_key      BYTEA NOT NULL,
     seq             BIGINT NOT NULL,
     roster          TEXT NOT NULL,
+    replaced        TEXT NOT NULL,
     volume_min      BIGINT NOT NULL,
     volume_max      BIGINT NOT NULL,
     output_delay_ms BIGINT NOT NULL,

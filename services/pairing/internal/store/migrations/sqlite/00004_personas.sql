@@ -11,6 +11,7 @@ CREATE TABLE personas (
     sealed_key      BLOB NOT NULL,
     seq             INTEGER NOT NULL,
     roster          TEXT NOT NULL,
+    replaced        TEXT NOT NULL,
     volume_min      INTEGER NOT NULL,
     volume_max      INTEGER NOT NULL,
     output_delay_ms INTEGER NOT NULL,

@@ -29,16 +29,18 @@ const tendTimeout = 10 * time.Second
 type directorMessage interface{ directorMessage() }
 
 type (
-	clientNews struct{}                   // some clients changed: see notes
-	groupNews  struct{ g *tuttiv1.Group } // a group's actor wrote its record
-	directorDo struct {
+	clientNews  struct{}                     // some clients changed: see notes
+	personaNews struct{ p *tuttiv1.Persona } // pairing wrote a persona
+	groupNews   struct{ g *tuttiv1.Group }   // a group's actor wrote its record
+	directorDo  struct {
 		do func(ctx context.Context, d *director.Director)
 	} // a request
 )
 
-func (clientNews) directorMessage() {}
-func (groupNews) directorMessage()  {}
-func (directorDo) directorMessage() {}
+func (clientNews) directorMessage()  {}
+func (personaNews) directorMessage() {}
+func (groupNews) directorMessage()   {}
+func (directorDo) directorMessage()  {}
 
 // notes are the ids of clients that changed. The hub must never wait for the director,
 // who may be waiting for a group, so changes are kept here and merged.
@@ -76,7 +78,7 @@ type directorActor struct {
 	groups *groupBucket
 	d      *director.Director
 	notes  *notes
-	stop   func()
+	stops  []func()
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 }
@@ -125,13 +127,17 @@ func (a *directorActor) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.stop = stop
+	a.stops = append(a.stops, stop)
 	select {
 	case <-known:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	a.d = director.New(director.Deps{Groups: a.groups, Clients: a.s.hub, Ask: a.s.ask, Activate: a.s.activate, NewID: newGroupID, Log: a.s.d.Log}, initial)
+	seats, done, err := a.s.seats(ctx)
+	if err != nil {
+		return err
+	}
+	a.d = director.New(director.Deps{Groups: a.groups, Seats: seats, Clients: a.s.hub, Ask: a.s.ask, Activate: a.s.activate, NewID: newGroupID, Log: a.s.d.Log}, initial)
 	a.s.hub.WatchAll("director", a.notes.add)
 	a.wg.Go(func() {
 		for {
@@ -143,7 +149,13 @@ func (a *directorActor) Start(ctx context.Context) error {
 			}
 		}
 	})
+	a.d.Seated(done)
 	a.d.Begin(ctx)
+	stop, err = a.watchPersonas(base)
+	if err != nil {
+		return err
+	}
+	a.stops = append(a.stops, stop)
 	return nil
 }
 
@@ -153,8 +165,8 @@ func (a *directorActor) Close(context.Context) {
 	if a.cancel != nil {
 		a.cancel()
 	}
-	if a.stop != nil {
-		a.stop()
+	for _, stop := range a.stops {
+		stop()
 	}
 	a.wg.Wait()
 }
@@ -168,6 +180,8 @@ func (a *directorActor) Handle(ctx context.Context, m directorMessage) error {
 		}
 	case groupNews:
 		a.d.Record(m.g)
+	case personaNews:
+		a.d.Persona(ctx, m.p)
 	case directorDo:
 		m.do(ctx, a.d)
 	}

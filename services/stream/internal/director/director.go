@@ -3,7 +3,8 @@
 // There is one director in the deployment (lease "director"). Every client with a
 // session and roles is in exactly one group: without another one, in a solo group that
 // comes and goes by itself. Named groups last, and so do their members: a client that
-// is away stays a member and takes part again when it returns.
+// is away stays a member and takes part again when it returns. The active device of a
+// persona holds its place for the persona (personas.go).
 //
 // The director makes a group's record and tells its actor who its members are; from
 // then on the actor alone writes the record. A client is taken out of its old group
@@ -37,6 +38,7 @@ type Clients interface {
 // Deps are what the director works with.
 type Deps struct {
 	Groups  Bucket
+	Seats   Seats
 	Clients Clients
 	// Ask sends a command to a group's actor, and makes it run when it does not.
 	Ask func(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv1.Group, error)
@@ -61,6 +63,8 @@ type Director struct {
 	groups    map[string]*entry
 	where     map[string]*entry // by client id
 	available map[string]availability
+	personas  map[string]*tuttiv1.Persona // endpoints, by id
+	seats     map[string]string           // by persona: the active device that was given its place
 }
 
 // availability is what a client last said on a session.
@@ -71,7 +75,8 @@ type availability struct {
 
 // New returns a director that knows these groups.
 func New(d Deps, groups []*tuttiv1.Group) *Director {
-	x := &Director{Deps: d, groups: map[string]*entry{}, where: map[string]*entry{}, available: map[string]availability{}}
+	x := &Director{Deps: d, groups: map[string]*entry{}, where: map[string]*entry{}, available: map[string]availability{},
+		personas: map[string]*tuttiv1.Persona{}, seats: map[string]string{}}
 	for _, g := range groups {
 		e := &entry{id: g.GetGroupId(), name: g.GetName(), solo: g.GetSolo(), playing: g.GetPlaybackState() == "playing",
 			previous: g.GetPreviousGroupId()}
@@ -198,6 +203,7 @@ func (d *Director) Tend(ctx context.Context) {
 			d.Presence(ctx, id)
 		}
 	}
+	d.tendPersonas(ctx)
 }
 
 // Record takes news of a group's record from its actor.

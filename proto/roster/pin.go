@@ -56,3 +56,47 @@ func (r *Roster) follows(key [ed25519.PublicKeySize]byte) bool {
 	}
 	return false
 }
+
+// VerifyServer is what a paired device asks before it lets other server keys use the
+// pairing record of serverID: known is the roster that it keeps for that record, "" for
+// none, and text is the one that was sent on a session keyed by the record. It returns
+// the server_ids that the roster lists, the active one first.
+//
+// The first roster of a record pins the persona: the record vouches for it. A later one
+// must be accepted by that pin, and each must list serverID itself, so that no server
+// can name the successors of another.
+func VerifyServer(known, text, serverID string) ([]string, error) {
+	var r Roster
+	var err error
+	if known == "" {
+		r, err = Parse(text)
+	} else {
+		var last Roster
+		if last, err = Parse(known); err != nil {
+			return nil, fmt.Errorf("the roster that is kept: %w", err)
+		}
+		r, err = last.Pin().Accept(text)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.Kind != Server {
+		return nil, fmt.Errorf("%w: of kind %s", ErrPersona, r.Kind)
+	}
+	active, ok := r.ActiveDevice()
+	if !ok {
+		return nil, fmt.Errorf("%w: it lists no server", ErrFormat)
+	}
+	ids := []string{active.String()}
+	for i, d := range r.Devices {
+		if i != r.Active {
+			ids = append(ids, d.String())
+		}
+	}
+	for _, id := range ids {
+		if id == serverID {
+			return ids, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: it does not list server %s", ErrPersona, serverID)
+}

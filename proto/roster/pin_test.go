@@ -96,7 +96,7 @@ func TestANewKeyNeedsTheOldOnesWord(t *testing.T) {
 // TestAWalkNeverGoesBack: whatever order rosters of a persona arrive in, replays and
 // forks included, what is accepted never goes back and never differs for one number.
 func TestAWalkNeverGoesBack(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(8) {
 		rnd := rand.New(rand.NewPCG(seed, 7))
 		r, key := sample(4), 1
 		var texts []string

@@ -34,6 +34,9 @@ type options struct {
 	volume   int         // default 50
 	commands []string    // default volume, mute, set_output_delay; []string{} for none
 	noAccess bool
+	vault    *vault  // credentials; nil: none, and every session is on the Sentinel
+	pair     *pairer // how it pairs; nil: it does not
+	extra    obj     // device_info
 }
 
 func format(codec string, rate, bits int) obj {
@@ -65,6 +68,9 @@ func (o *options) fill(t testing.TB) {
 	if o.commands == nil {
 		o.commands = []string{"volume", "mute", "set_output_delay"}
 	}
+	if o.pair != nil && o.vault == nil {
+		o.vault = newVault()
+	}
 	if o.name == "" {
 		o.name = "Independent " + idOf(o.key)[:6]
 	}
@@ -75,6 +81,12 @@ func (o *options) hello() obj {
 		"name": o.name, "supported_roles": o.roles,
 		"supported_pair_methods": obj{"pairing_psk": obj{"locations": []string{"device", "an unknown place"}}, "an_unknown_method": 7},
 		"unpaired_access":        obj{"enabled": !o.noAccess},
+	}
+	if o.pair != nil {
+		o.pair.offer(h["supported_pair_methods"].(obj))
+	}
+	if o.extra != nil {
+		h["device_info"] = o.extra
 	}
 	if slices.Contains(o.roles, "player@v1") {
 		h["player@v1_support"] = obj{"supported_formats": o.formats, "buffer_capacity": o.buffer}
@@ -110,6 +122,12 @@ type device struct {
 	sendMu sync.Mutex
 	enc    *noise.CipherState
 	dec    *noise.CipherState
+	rekey  bool   // between message 1 and the activation; the reader holds sendMu
+	hash   []byte // h of the newest handshake
+
+	pairMu  sync.Mutex
+	att     attempt
+	showing string // the code on our display
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced on every message
@@ -136,22 +154,23 @@ func handshake(t testing.TB, addr string, o options) *device {
 func secure(t testing.TB, w *ws, o options) *device {
 	t.Helper()
 	init := clientInit(idOf(o.key), o.suite)
-	op := open(t, w, o.key, o.suite, init)
+	return start(t, w, o, openWith(t, w, o.key, o.suite, init, o.vault))
+}
+
+func start(t testing.TB, w *ws, o options, op *opening) *device {
 	data, enc, dec := op.message2(t, "{}")
 	if err := w.text(handshakeJSON(data)); err != nil {
 		t.Fatal(err)
 	}
-	return start(t, w, op.serverID, o, enc, dec)
-}
-
-func start(t testing.TB, w *ws, serverID string, o options, enc, dec *noise.CipherState) *device {
 	d := &device{
-		t: t, o: o, id: idOf(o.key), w: w, serverID: serverID, enc: enc, dec: dec,
+		t: t, o: o, id: idOf(o.key), w: w, serverID: op.serverID, enc: enc, dec: dec,
+		hash:    slices.Clone(op.hs.ChannelBinding()),
 		changed: make(chan struct{}), done: make(chan struct{}),
 		ref: newReferee(o),
 		player: obj{"output_delay_ms": o.delay, "required_lead_time_ms": o.lead, "min_buffer_ms": o.minBuf,
 			"supported_commands": o.commands, "volume": o.volume, "muted": false},
 	}
+	d.ref.psk, d.ref.missed = op.category, op.missed
 	go d.read()
 	t.Cleanup(func() {
 		_ = w.c.Close()
@@ -227,9 +246,15 @@ func (d *device) read() {
 		} else if err == nil && inFlight {
 			err = errors.New("a message within a fragmented one")
 		}
-		d.deliver(at, plain, err)
+		m := d.deliver(at, plain, err)
+		if err == nil && m != nil {
+			if err = d.steer(*m); err != nil {
+				d.end(err)
+			}
+		}
 		if err != nil {
 			_ = d.w.c.Close()
+			d.unhold()
 			return
 		}
 	}
@@ -250,7 +275,7 @@ func (d *device) fragment(plain, frag []byte, inFlight bool) ([]byte, bool, erro
 }
 
 // deliver hands one message to the referee and to those who wait.
-func (d *device) deliver(at int64, plain []byte, err error) {
+func (d *device) deliver(at int64, plain []byte, err error) (got *msg) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var c *closedError
@@ -274,7 +299,21 @@ func (d *device) deliver(at int64, plain []byte, err error) {
 			d.ref.received(m)
 		}
 		d.msgs = append(d.msgs, m)
+		got = &m
 	}
+	close(d.changed)
+	d.changed = make(chan struct{})
+	return got
+}
+
+// end is our own end of the connection for what a message of the server says.
+func (d *device) end(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !errors.Is(err, errMiss) {
+		d.ref.fault("%v", err)
+	}
+	d.closed = err
 	close(d.changed)
 	d.changed = make(chan struct{})
 }

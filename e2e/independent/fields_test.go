@@ -126,7 +126,18 @@ var (
 		"repeat_all", "shuffle", "unshuffle", "switch", "seek", "seek_relative")
 )
 
-// payloads of every message that a server may send before pairing exists.
+// b64Of is n bytes in base64url without padding.
+func b64Of(n int) kind {
+	return func(v any) string {
+		s, _ := v.(string)
+		if b, err := b64.DecodeString(s); err != nil || len(b) != n {
+			return fmt.Sprintf("is %v, want %d bytes in unpadded base64url", v, n)
+		}
+		return ""
+	}
+}
+
+// payloads of every message that a server may send.
 func payloads() map[string]kind {
 	return map[string]kind{
 		"server/init":     object(req("server_id", str), req("version", integer)),
@@ -144,9 +155,15 @@ func payloads() map[string]kind {
 			opt("volume", between(0, 100)), opt("mute", boolean), opt("output_delay_ms", between(0, 5000))))),
 		"stream/start": object(req("server_transmitted", integer), opt("player", object(req("codec", codecs),
 			req("sample_rate", between(1, 1<<20)), req("channels", between(1, 64)), req("bit_depth", between(1, 32)), opt("codec_header", str)))),
-		"stream/clear": object(req("server_transmitted", integer), opt("roles", list(1, oneOf("player", "visualizer")))),
-		"stream/end":   object(opt("roles", list(1, roleOf))),
-		"group/update": object(req("playback_state", oneOf("playing", "stopped")), req("group_id", str), req("group_name", str)),
+		"stream/clear":         object(req("server_transmitted", integer), opt("roles", list(1, oneOf("player", "visualizer")))),
+		"stream/end":           object(opt("roles", list(1, roleOf))),
+		"server/pair-init":     object(opt("nonce_A", b64Of(32))),
+		"server/pair-auth":     object(req("pake_msg_1", b64Of(32))),
+		"server/pair-confirm":  object(req("server_kc", b64Of(64))),
+		"server/pair-finalize": object(),
+		"pair/abort":           object(req("reason", oneOf("pairing_code_mismatch", "user_cancelled"))), // those of a server
+		"server/unpair":        object(),
+		"group/update":         object(req("playback_state", oneOf("playing", "stopped")), req("group_id", str), req("group_name", str)),
 	}
 }
 

@@ -34,13 +34,9 @@ func testOpening(t *testing.T, s *harness.Server) {
 			key, w := newKey(t), dialWS(t, s.Sendspin)
 			init := fmt.Appendf(nil, spelling, idOf(key), suiteChaCha)
 			o := open(t, w, key, suiteChaCha, init)
-			data, enc, dec := o.message2(t, "{}")
-			if err := w.text(handshakeJSON(data)); err != nil {
-				t.Fatal(err)
-			}
 			opts := options{key: key}
 			opts.fill(t)
-			d := start(t, w, o.serverID, opts, enc, dec)
+			d := start(t, w, opts, o)
 			d.await("server/hello", 0, isType("server/hello"))
 		})
 	}
@@ -53,7 +49,7 @@ func testOpening(t *testing.T, s *harness.Server) {
 			check(t, w.frame(opContinuation, false, []byte{b}))
 		}
 		check(t, w.frame(opContinuation, true, nil))
-		expectOpening(t, w, key, suiteAES, init)
+		expectOpening(t, w, key, suiteAES, init, nil)
 	})
 	t.Run("one identity, fresh ephemerals", func(t *testing.T) {
 		key := newKey(t)

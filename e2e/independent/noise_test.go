@@ -57,20 +57,29 @@ type opening struct {
 	hs         *noise.HandshakeState
 	serverID   string
 	serverInit []byte
+	category   string // of the PSK that is mixed in
+	missed     bool   // the server references a PSK that we do not have
 }
 
 // open sends init and reads server/init and Noise message 1, judging each.
 func open(t testing.TB, w *ws, key noise.DHKey, suite string, init []byte) *opening {
 	t.Helper()
+	return openWith(t, w, key, suite, init, nil)
+}
+
+// openWith is open for a device that has credentials; with nil the server has to
+// reference the Sentinel.
+func openWith(t testing.TB, w *ws, key noise.DHKey, suite string, init []byte, v *vault) *opening {
+	t.Helper()
 	if err := w.text(init); err != nil {
 		t.Fatal(err)
 	}
-	return expectOpening(t, w, key, suite, init)
+	return expectOpening(t, w, key, suite, init, v)
 }
 
 // expectOpening reads server/init and Noise message 1. Both come without any
 // further word of the client ("without waiting for any client message in between").
-func expectOpening(t testing.TB, w *ws, key noise.DHKey, suite string, init []byte) *opening {
+func expectOpening(t testing.TB, w *ws, key noise.DHKey, suite string, init []byte, v *vault) *opening {
 	t.Helper()
 	raw := w.mustText(t)
 	si := judgeJSON(t, raw, "server/init")
@@ -82,13 +91,7 @@ func expectOpening(t testing.TB, w *ws, key noise.DHKey, suite string, init []by
 	if err != nil || len(serverKey) != 32 || len(o.serverID) != 43 {
 		t.Fatalf("server_id %q is not a key: %v", o.serverID, err)
 	}
-	cipher := map[string]noise.CipherFunc{suiteChaCha: noise.CipherChaChaPoly, suiteAES: noise.CipherAESGCM}[suite]
-	o.hs, err = noise.NewHandshakeState(noise.Config{
-		CipherSuite: noise.NewCipherSuite(noise.DH25519, cipher, noise.HashSHA256),
-		Pattern:     noise.HandshakeKK, Prologue: bytes.Join([][]byte{init, raw}, nil),
-		StaticKeypair: key, PeerStatic: serverKey,
-		PresharedKey: sentinel(), PresharedKeyPlacement: 2,
-	})
+	o.hs, err = responder(suite, bytes.Join([][]byte{init, raw}, nil), key, serverKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,20 +104,49 @@ func expectOpening(t testing.TB, w *ws, key noise.DHKey, suite string, init []by
 	if err != nil {
 		t.Fatalf("message 1 does not open: %v", err)
 	}
-	judgePSK(t, inner)
+	id, category, fault := reference(inner)
+	if fault != "" {
+		t.Fatal(fault)
+	}
+	psk, ok := v.match(id, category, o.serverID)
+	if !ok {
+		if v == nil {
+			t.Fatalf("payload of message 1 is %s, want the Sentinel's psk_id and category sn", inner)
+		}
+		psk, category, o.missed = sentinel(), "sn", true // Sentinel Fallback
+	}
+	o.category = category
+	if err := o.hs.SetPresharedKey(psk); err != nil {
+		t.Fatal(err)
+	}
 	return o
 }
 
-// judgePSK checks the payload of message 1: exactly psk_id and psk_category.
-func judgePSK(t testing.TB, inner []byte) {
-	t.Helper()
+// responder is the client's side of one handshake.
+func responder(suite string, prologue []byte, key noise.DHKey, server []byte) (*noise.HandshakeState, error) {
+	return noise.NewHandshakeState(noise.Config{
+		CipherSuite: cipherSuite(suite), Pattern: noise.HandshakeKK, Prologue: prologue,
+		StaticKeypair: key, PeerStatic: server, PresharedKeyPlacement: 2,
+	})
+}
+
+func cipherSuite(suite string) noise.CipherSuite {
+	cipher := map[string]noise.CipherFunc{suiteChaCha: noise.CipherChaChaPoly, suiteAES: noise.CipherAESGCM}[suite]
+	return noise.NewCipherSuite(noise.DH25519, cipher, noise.HashSHA256)
+}
+
+// reference reads the payload of message 1: exactly psk_id and psk_category.
+func reference(inner []byte) (id, category, fault string) {
 	var m map[string]any
 	if err := json.Unmarshal(inner, &m); err != nil {
-		t.Fatalf("payload of message 1 %q: %v", inner, err)
+		return "", "", fmt.Sprintf("payload of message 1 %q: %v", inner, err)
 	}
-	if len(m) != 2 || m["psk_id"] != pskID(sentinel()) || m["psk_category"] != "sn" {
-		t.Fatalf("payload of message 1 is %s, want the Sentinel's psk_id and category sn alone", inner)
+	id, _ = m["psk_id"].(string)
+	category, _ = m["psk_category"].(string)
+	if len(m) != 2 || len(id) != 43 || category != "lt" && category != "pr" && category != "sn" {
+		return "", "", fmt.Sprintf("payload of message 1 is %s, want psk_id and psk_category alone", inner)
 	}
+	return id, category, ""
 }
 
 // message2 makes Noise message 2 with a payload ("{}" for a proper one).

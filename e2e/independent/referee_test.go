@@ -49,6 +49,11 @@ type referee struct {
 	faults []string
 	hints  []string // what should not be, but may
 
+	psk     string // category that keys the session
+	missed  bool   // Sentinel Fallback: the server has a record that we do not have
+	rekeys  int    // re-handshakes so far
+	rekeyed bool   // the next message is the first under new keys
+
 	hello, helloSent, activated bool
 	activations                 int
 	roles                       map[string]bool
@@ -118,6 +123,10 @@ func (r *referee) received(m msg) {
 			r.fault("%s before the first server/activate", m)
 		}
 	}
+	if r.rekeyed && m.typ != "server/activate" {
+		r.fault("%s as the first message after a re-handshake", m)
+	}
+	r.rekeyed = false
 	if t, ok := m.payload["server_transmitted"]; ok {
 		r.stamp(num(t), m.at, m.typ)
 	}
@@ -150,6 +159,7 @@ func (r *referee) activate(p obj) {
 	if first && !there {
 		r.fault("the first server/activate lacks active_roles")
 	}
+	r.purpose(p, len(list) > 0 || !there && len(r.roles) > 0)
 	if !there {
 		return
 	}
@@ -174,6 +184,27 @@ func (r *referee) activate(p obj) {
 		}
 	}
 	r.roles = roles
+}
+
+// purpose judges activities and pairing against the PSK that keys the session.
+func (r *referee) purpose(p obj, roles bool) {
+	pairing, playback := contains(r.activities, "pairing"), contains(r.activities, "playback")
+	details, there := p["pairing"].(map[string]any)
+	if pairing != there {
+		r.fault("server/activate %v: 'pairing' in activities is %v, the pairing object is there: %v", p, pairing, there)
+	}
+	if pairing && (details["method"] == "pairing_psk") != (r.psk == "pr") {
+		r.fault("server/activate %v on a session of category %s", p, r.psk)
+	}
+	if _, format := details["format"]; format != (details["method"] == "dynamic_pairing_code") {
+		r.fault("server/activate %v: format and method do not fit", p)
+	}
+	if pairing && r.psk == "lt" {
+		r.fault("server/activate %v on a paired session", p)
+	}
+	if (playback || roles) && r.psk != "lt" && (r.o.noAccess || r.missed) {
+		r.fault("server/activate %v: no unpaired access (fallback %v)", p, r.missed)
+	}
 }
 
 // time judges an answer and keeps the best offset (server minus client).
@@ -329,6 +360,9 @@ func (r *referee) audio(at int64, plain []byte) *chunk {
 	if plain[0] != 4 {
 		r.fault("binary message %d", plain[0])
 		return nil
+	}
+	if r.rekeyed {
+		r.fault("audio as the first message after a re-handshake")
 	}
 	if !r.streaming {
 		r.fault("audio outside a stream")

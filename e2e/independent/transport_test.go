@@ -202,12 +202,10 @@ func testLiveness(t *testing.T, s *harness.Server) {
 	init := clientInit(idOf(key), suiteChaCha)
 	o := open(t, w, key, suiteChaCha, init)
 	pong("within the handshake")
-	data, enc, dec := o.message2(t, "{}")
-	check(t, w.text(handshakeJSON(data)))
 	_ = w.c.SetReadDeadline(time.Time{})
 	opts := options{key: key}
 	opts.fill(t)
-	d := start(t, w, o.serverID, opts, enc, dec)
+	d := start(t, w, opts, o)
 	check(t, w.frame(opPing, true, make([]byte, 125)))
 	select {
 	case got := <-w.pongs:

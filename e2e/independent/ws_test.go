@@ -56,36 +56,51 @@ func (e *closedError) Unwrap() error { return e.Err }
 
 func dialWS(t testing.TB, addr string) *ws {
 	t.Helper()
-	u, err := url.Parse(addr)
+	w, err := dial(addr)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.c.Close() })
+	return w
+}
+
+func dial(addr string) (*ws, error) {
+	u, err := url.Parse(addr)
+	if err != nil {
+		return nil, err
 	}
 	c, err := net.DialTimeout("tcp", u.Host, patience)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(func() { _ = c.Close() })
+	w := &ws{c: c, br: bufio.NewReader(c), client: true, pongs: make(chan string, 16)}
+	if err := w.upgrade(u); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *ws) upgrade(u *url.URL) error {
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce)
 	key := base64.StdEncoding.EncodeToString(nonce)
-	_, err = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n", u.Path, u.Host, key)
+	_, err := fmt.Fprintf(w.c, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n", u.Path, u.Host, key)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	br := bufio.NewReader(c)
-	_ = c.SetReadDeadline(time.Now().Add(patience))
-	resp, err := http.ReadResponse(br, nil)
+	_ = w.c.SetReadDeadline(time.Now().Add(patience))
+	resp, err := http.ReadResponse(w.br, nil)
 	if err != nil {
-		t.Fatalf("upgrade: %v", err)
+		return fmt.Errorf("upgrade: %w", err)
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Accept") != acceptKey(key) {
-		t.Fatalf("upgrade answered %s %v", resp.Status, resp.Header)
+		return fmt.Errorf("upgrade answered %s %v", resp.Status, resp.Header)
 	}
 	if e := resp.Header.Get("Sec-WebSocket-Extensions"); e != "" {
-		t.Fatalf("extension %q was not offered", e)
+		return fmt.Errorf("extension %q was not offered", e)
 	}
-	_ = c.SetReadDeadline(time.Time{})
-	return &ws{c: c, br: br, client: true, pongs: make(chan string, 16)}
+	return w.c.SetReadDeadline(time.Time{})
 }
 
 // acceptWS upgrades a request of a server that dials us.

@@ -51,6 +51,7 @@ func TestConformance(t *testing.T) {
 		{"dialled", testDialled},
 		{"odd tags", testOddTags},
 		{"impostors", testImpostors},
+		{"man in the middle", testMiddle},
 		{"many at once", testManyAtOnce},
 		{"server pings", testServerPings},
 		{"leads", testLeads},

@@ -199,6 +199,9 @@ func (s *Session) seal(msg wire.Message) ([]byte, error) {
 		return nil, err
 	}
 	defer clear(body)
+	if f, ok := msg.(*wire.ClientPairFinalize); ok {
+		defer clear(f.LongTermPSK)
+	}
 	recipient := [sealingKeyLen]byte(key)
 	return box.SealAnonymous(nil, body, &recipient, rand.Reader)
 }

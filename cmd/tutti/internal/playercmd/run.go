@@ -15,6 +15,7 @@ import (
 	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/playercmd/deck"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/roster"
 	"github.com/tutti-audio/tutti/sendspin/client"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
@@ -58,6 +59,7 @@ func run(ctx context.Context, p plan, stdin io.Reader, stdout, stderr io.Writer)
 		Name: p.Name, DeviceInfo: &wire.DeviceInfo{ProductName: "Tutti player", Manufacturer: "Tutti"},
 		Store: store, Suite: p.suite, UnpairedAccess: p.UnpairedAccess, Formats: p.formats, BufferCapacity: p.Buffer,
 		RequiredLeadMS: coldLeadMS + lead, MinBufferMS: l.bufferMS,
+		AcceptSuccessors: true, VerifyRoster: roster.VerifyServer,
 		Pairing: pairingConfig(p, keys.how()), OnEvent: l.onEvent, OnChunk: l.onChunk, Strict: p.Strict, Log: log, Path: path,
 	})
 	if err != nil {

@@ -156,7 +156,7 @@ func (r Restore) fill(ctx context.Context, w *store.Whole, key secret.Key, out *
 
 // check refuses a backup whose identity does not open or whose ledger is broken.
 func (r Restore) check(ctx context.Context, w *store.Whole, key secret.Key, out *Restored) error {
-	id, err := w.Tx().Identity(ctx)
+	id, err := w.Identity(ctx)
 	if errors.Is(err, desk.ErrNotFound) {
 		return fmt.Errorf("the backup: %w: there is no server identity in it", backup.ErrForm)
 	}

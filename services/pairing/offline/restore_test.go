@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tutti-audio/tutti/proto/backup"
+	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
 	"github.com/tutti-audio/tutti/services/pairing/internal/secret"
 	"github.com/tutti-audio/tutti/services/pairing/internal/store"
@@ -308,4 +309,65 @@ func TestARestoreTakesTheGivenKey(t *testing.T) {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	checkServer(t, p, id, psks)
+}
+
+// TestABackupOfAnOlderVersionIsMigrated restores what the first schema held.
+func TestABackupOfAnOlderVersionIsMigrated(t *testing.T) {
+	newest, err := store.Newest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if newest == 1 {
+		t.Skip("there is one schema only")
+	}
+	home := Place{DataDir: t.TempDir()}
+	key, err := home.source().Load(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity, err := noise.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := identity.Public().ID()
+	s, err := store.OpenEmpty(t.Context(), "", home.DataDir, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, s, func(ctx context.Context, tx desk.Tx) error {
+		sealed, err := key.Seal(identity.Bytes(), desk.IdentityPlace(id))
+		if err != nil {
+			return err
+		}
+		_, err = desk.Note(ctx, tx, time.Now(), "system", "identity.created", "in the first version")
+		return errors.Join(err, tx.CreateIdentity(ctx, desk.Identity{ServerID: id, Sealed: sealed, Created: time.Now()}))
+	})
+	var b bytes.Buffer
+	err = s.Snapshot(t.Context(), func(ctx context.Context, w *store.Whole) error {
+		out := backup.NewWriter(&b)
+		trust, err := w.Trust(ctx)
+		if err := errors.Join(err, out.Header(backup.Header{}), out.Trust(trust), w.Dump(ctx, key, out)); err != nil {
+			return err
+		}
+		_, err = out.End()
+		return err
+	})
+	s.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := read(t, &b)
+	if got := records[1].Trust.Schema; got != 1 {
+		t.Fatalf("the backup has schema %d", got)
+	}
+	forEachStore(t, func(t *testing.T, p Place) {
+		got, err := restoreOf(p, records).Run(t.Context())
+		if err != nil || !got.Migrate {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		checkServer(t, p, id, nil)
+		if dump(t, p)[1].Trust.Schema != newest {
+			t.Error("the tables were not brought to the newest version")
+		}
+	})
 }

@@ -144,7 +144,7 @@ func (w *Whole) Trust(ctx context.Context) (backup.Trust, error) {
 	if out.Schema, err = w.Version(ctx); err != nil {
 		return out, err
 	}
-	id, err := w.Tx().Identity(ctx)
+	id, err := w.Identity(ctx)
 	if err != nil {
 		return out, err
 	}

@@ -243,11 +243,11 @@ func isEmpty(ctx context.Context, s Store, schema int64) error {
 		if !hasTable(tables, "audit") {
 			return &RefusedError{"this " + s.Name() + " database holds tables of another program: name an empty one"}
 		}
-		empty, err := w.Tx().Empty(ctx)
+		held, err := w.holds(ctx, tables)
 		if err != nil {
 			return err
 		}
-		if !empty {
+		if held {
 			return &RefusedError{"this " + s.Name() + " database holds a server already, and a restore never overwrites one: name an empty database or data directory"}
 		}
 		v, err := w.Version(ctx)
@@ -257,6 +257,20 @@ func isEmpty(ctx context.Context, s Store, schema int64) error {
 		}
 		return err
 	})
+}
+
+// holds tells whether any table has a row, but for the one that every new database has.
+func (w *Whole) holds(ctx context.Context, tables []Table) (held bool, err error) {
+	for _, t := range tables {
+		if t.Name == "audit_head" {
+			continue
+		}
+		err := w.q.queryRow(ctx, []any{&held}, "SELECT EXISTS (SELECT 1 FROM "+ident(t.Name)+")")
+		if err != nil || held {
+			return held, err
+		}
+	}
+	return false, nil
 }
 
 // unused refuses a PostgreSQL at which a server works; SQLite has its lock.

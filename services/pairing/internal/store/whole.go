@@ -46,6 +46,16 @@ func (w *Whole) View(ctx context.Context, fn func(context.Context, desk.Tx) erro
 	return fn(ctx, w.Tx())
 }
 
+// Identity is the sealed identity; desk.ErrNotFound when there is none. It asks for
+// nothing but what the first schema has: a restore works at the version of its backup.
+func (w *Whole) Identity(ctx context.Context) (id desk.Identity, err error) {
+	err = w.q.queryRow(ctx, []any{&id.ServerID, &id.Sealed}, `SELECT server_id, sealed_key FROM identity WHERE one = 1`)
+	if err != nil {
+		return id, fmt.Errorf("read the identity: %w", err)
+	}
+	return id, nil
+}
+
 // MendHead sets the recorded end of the ledger to its last line, for a ledger that is
 // known to be broken: the next line must have a number.
 func (w *Whole) MendHead(ctx context.Context) error {

@@ -85,6 +85,8 @@ Outputs:
 Pairing: a server that wants to pair gets a code that the player shows, in large
 digits or as a QR code. With --static-code it is that code, and each pairing has to be
 let in here first. 'tutti player token' prints the token, which pairs without a code.
+A server that the player is paired with may be moved to another machine or key: the
+player goes along when its signed roster says so.
 
 Keys on a terminal:
   p   let a server pair: with the static code for the next 5 minutes, and after 20
@@ -97,7 +99,7 @@ connected, server, synced, activated, rekeyed, group, state, stream_start,
 stream_clear, stream_end, recording, stats (every second of a stream), metadata,
 controller, pairing_held, pairing_started, pairing_code (code or token, and round),
 pairing_ended (outcome, reason), pairing_refused, pairing_window, paired, unpaired,
-goodbye, disconnected, retrying, chunk_error, violation. A line p, c or q on stdin is
+roster, roster_refused, succeeded, goodbye, disconnected, retrying, chunk_error, violation. A line p, c or q on stdin is
 that key. Every flag can be given as an environment variable (--output is
 TUTTI_OUTPUT).`
 

@@ -67,15 +67,17 @@ func killAt(t *testing.T, r *rig, server bustest.Server, k kind, n int, lost boo
 	})
 	d := r.newDevice(fmt.Sprintf("Room %s %d", k.method, n)).connect()
 	killed := make(chan struct{})
-	d.onStep = func(step int, _ string) {
-		if step == n {
-			kill()
-			if lost {
-				d.drop()
+	d.change(func() {
+		d.onStep = func(step int, _ string) {
+			if step == n {
+				kill()
+				if lost {
+					d.drop()
+				}
+				close(killed)
 			}
-			close(killed)
 		}
-	}
+	})
 	_ = r.request(subject.PairingStart, d.request(k), &pb.PairingAttempt{}) // it may die before it answers
 	select {
 	case <-killed:
@@ -94,7 +96,7 @@ func killAt(t *testing.T, r *rig, server bustest.Server, k kind, n int, lost boo
 		return nil
 	})
 	d.drop() // the gateway would leave by itself; the device dials again in any case
-	d.onStep = nil
+	d.change(func() { d.onStep = nil })
 	outcome := d.consistent()
 	d.connect()
 	d.wantUsable(k)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,7 +82,7 @@ var variants = []variant{{byToken, false}, {byDigits, false}, {byDigits, true}, 
 func (v variant) device(r *rig, name string) *device {
 	d := r.newDevice(name).connect()
 	if v.held {
-		d.closed, d.hold = true, "press the button"
+		d.change(func() { d.closed, d.hold = true, "press the button" })
 	}
 	return d
 }
@@ -106,15 +107,19 @@ func TestCancelAtEveryStep(t *testing.T) {
 	for i, k := range variants {
 		for n := range k.steps(r) {
 			d := k.device(r, fmt.Sprintf("Room %d-%d", i, n))
-			var answer error
-			what := ""
-			d.onStep = func(step int, name string) {
-				if step == n {
-					what = name
-					_, answer = d.cancel()
+			heard := make(chan error, 1)
+			cancelled := make(chan string, 1)
+			d.change(func() {
+				d.onStep = func(step int, name string) {
+					if step == n {
+						cancelled <- name
+						_, err := d.cancel()
+						heard <- err
+					}
 				}
-			}
+			})
 			v := d.drive(k.kind)
+			what, answer := <-cancelled, <-heard
 			switch {
 			case v.GetState() == "cancelled":
 				if v.GetReason() != "cancelled" || !strings.Contains(v.GetDetail(), "admin") || answer != nil {
@@ -144,8 +149,8 @@ func TestCancelAtEveryStep(t *testing.T) {
 // wantUsable: whatever happened, the device can be paired afterwards.
 func (d *device) wantUsable(k kind) {
 	d.t.Helper()
-	d.onStep, d.onRelay, d.onCommand, d.closed = nil, nil, nil, false
 	d.mu.Lock()
+	d.onStep, d.onRelay, d.onCommand, d.closed = nil, nil, nil, false
 	d.hold, d.shown = "", nil
 	there := d.session != ""
 	d.mu.Unlock()
@@ -169,20 +174,23 @@ func TestDisconnectAtEveryStep(t *testing.T) {
 				continue // the query: no attempt begins
 			}
 			d := k.device(r, fmt.Sprintf("Room %d-%d", i, n))
-			what := ""
-			d.onStep = func(step int, name string) {
-				if step == n {
-					what = name
-					d.drop()
+			dropped := make(chan string, 1)
+			d.change(func() {
+				d.onStep = func(step int, name string) {
+					if step == n {
+						d.drop()
+						dropped <- name
+					}
 				}
-			}
+			})
 			v := d.drive(k.kind)
+			what := <-dropped
 			switch {
 			case v.GetState() == "failed" && slices.Contains([]string{"disconnected", "not_connected"}, v.GetReason()):
 				d.wantNothing(noise.PSK{})
 			case v.GetState() == "paired" && strings.Contains(v.GetDetail(), "credential mismatch"):
 				stored++
-				d.onStep = nil
+				d.change(func() { d.onStep = nil })
 				if got := d.connect().admit(); got.GetState() != mismatch || len(got.GetAllowedFamilies()) > 0 {
 					t.Fatalf("%v, step %d (%s): %v", k, n, what, got)
 				}
@@ -211,7 +219,7 @@ func TestTheDeviceEndsIt(t *testing.T) {
 		d.start(byDigits)
 		d.shows("awaiting_code")
 		d.mu.Lock()
-		d.relays <- relay{session: d.session, attempt: d.attempt, body: fmt.Appendf(nil, `{"type":"pair/abort","payload":{"reason":%q}}`, tt.reason)}
+		d.post(relay{session: d.session, attempt: d.attempt, body: fmt.Appendf(nil, `{"type":"pair/abort","payload":{"reason":%q}}`, tt.reason)})
 		d.mu.Unlock()
 		if v := d.shows("failed", "cancelled"); v.GetState() != tt.state || v.GetReason() != tt.word || v.GetDetail() == "" {
 			t.Errorf("%s: %v", tt.reason, v)
@@ -226,7 +234,7 @@ func TestTheDeviceEndsIt(t *testing.T) {
 func TestTheDeviceHoldsItBack(t *testing.T) {
 	r := newRig(t, Config{DataDir: t.TempDir()}).serve()
 	d := r.newDevice("Kitchen").connect()
-	d.closed, d.hold = true, "hold\x1b[31m the button\u202e for 3 s"
+	d.change(func() { d.closed, d.hold = true, "hold\x1b[31m the button\u202e for 3 s" })
 	for _, k := range []kind{byDigits, byStatic} {
 		d.start(k)
 		if v := d.shows("pending"); k.method == wire.MethodDynamicCode && v.GetMessage() != "hold[31m the button for 3 s" && v.GetMessage() != "hold [31m the button for 3 s" {
@@ -315,7 +323,7 @@ func TestProtocolErrors(t *testing.T) {
 		}, "protocol_error"},
 	} {
 		d := r.newDevice("Room " + tt.name).connect()
-		d.onRelay = tt.change
+		d.change(func() { d.onRelay = tt.change })
 		v := d.drive(tt.kind)
 		if v.GetState() != "failed" || v.GetReason() != tt.reason {
 			t.Errorf("%s: %v", tt.name, v)
@@ -369,14 +377,19 @@ func TestMalformedRelays(t *testing.T) {
 // TestEveryWaitHasALimit: a device or a gateway that says nothing does not keep an
 // attempt for ever.
 func TestEveryWaitHasALimit(t *testing.T) {
-	drop := func(types ...string) func(wire.Message) wire.Message {
-		return func(m wire.Message) wire.Message {
-			if slices.Contains(types, m.Type()) {
-				return nil
+	var dropped atomic.Bool
+	drop := func(types ...string) func(*device) {
+		return func(d *device) {
+			d.onRelay = func(m wire.Message) wire.Message {
+				if slices.Contains(types, m.Type()) {
+					dropped.Store(true)
+					return nil
+				}
+				return m
 			}
-			return m
 		}
 	}
+	asItIs := func(*device) { dropped.Store(true) }
 	for _, tt := range []struct {
 		name   string
 		kind   kind
@@ -385,22 +398,26 @@ func TestEveryWaitHasALimit(t *testing.T) {
 		limit  time.Duration
 		reason string
 	}{
-		{"client/pair-init", byDigits, func(d *device) { d.onRelay = drop(wire.TypeClientPairInit) }, "connecting", time.Minute, "server_timeout"},
-		{"held back", byStatic, func(d *device) { d.closed = true }, "pending", 6 * time.Minute, "server_timeout"},
-		{"the code", byDigits, func(*device) {}, "awaiting_code", 3 * time.Minute, "server_timeout"},
-		{"client/pair-auth", byStatic, func(d *device) { d.onRelay = drop(wire.TypeClientPairAuth) }, "verifying", 30 * time.Second, "server_timeout"},
-		{"client/pair-confirm", byStatic, func(d *device) { d.onRelay = drop(wire.TypeClientPairConfirm, wire.TypeClientPairFinalize) }, "verifying", 30 * time.Second, "server_timeout"},
-		{"client/pair-finalize", byStatic, func(d *device) { d.onRelay = drop(wire.TypeClientPairFinalize) }, "verifying", 30 * time.Second, "server_timeout"},
-		{"client/pair-finalize with a token", byToken, func(d *device) { d.onRelay = drop(wire.TypeClientPairFinalize) }, "verifying", 30 * time.Second, "server_timeout"},
+		{"client/pair-init", byDigits, drop(wire.TypeClientPairInit), "connecting", time.Minute, "server_timeout"},
+		{"held back", byStatic, func(d *device) { asItIs(d); d.closed = true }, "pending", 6 * time.Minute, "server_timeout"},
+		{"the code", byDigits, asItIs, "awaiting_code", 3 * time.Minute, "server_timeout"},
+		{"client/pair-auth", byStatic, drop(wire.TypeClientPairAuth), "verifying", 30 * time.Second, "server_timeout"},
+		{"client/pair-confirm", byStatic, drop(wire.TypeClientPairConfirm, wire.TypeClientPairFinalize), "verifying", 30 * time.Second, "server_timeout"},
+		{"client/pair-finalize", byStatic, drop(wire.TypeClientPairFinalize), "verifying", 30 * time.Second, "server_timeout"},
+		{"client/pair-finalize with a token", byToken, drop(wire.TypeClientPairFinalize), "verifying", 30 * time.Second, "server_timeout"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, Config{DataDir: t.TempDir()})
 			r.clk = clockwork.NewFakeClock()
 			r.serve()
 			d := r.newDevice("Kitchen").connect()
-			tt.setup(d)
+			dropped.Store(false)
+			d.change(func() { tt.setup(d) })
 			d.start(tt.kind)
 			r.eventually("the wait", func() error {
+				if !dropped.Load() || d.unsent.Load() > 0 {
+					return errors.New("not there yet")
+				}
 				v := d.shows(tt.state)
 				if left := v.GetExpiresAt().AsTime().Sub(r.clk.Now()); left != tt.limit {
 					return fmt.Errorf("%s are left: %v", left, v)
@@ -440,14 +457,16 @@ func TestAGatewayThatHangs(t *testing.T) {
 			r.serve()
 			d := r.newDevice("Kitchen").connect()
 			hung, release := make(chan struct{}), make(chan struct{})
-			d.onCommand = func(c *pb.SessionCommand) error {
-				if tt.hangs(c) {
-					close(hung)
-					<-release
-					return errors.New("too late")
+			d.change(func() {
+				d.onCommand = func(c *pb.SessionCommand) error {
+					if tt.hangs(c) {
+						close(hung)
+						<-release
+						return errors.New("too late")
+					}
+					return nil
 				}
-				return nil
-			}
+			})
 			d.start(byToken)
 			<-hung
 			r.clk.Advance(tt.limit + time.Second)
@@ -475,16 +494,15 @@ func TestRepairing(t *testing.T) {
 		first := d.kept()
 
 		for _, k := range []kind{byDigits, byToken} {
-			d.unpaired = k == byToken
-			d.onRelay = func(m wire.Message) wire.Message {
-				if m.Type() == wire.TypeClientPairFinalize || m.Type() == wire.TypeClientPairAuth {
-					return &wire.PairAbort{Reason: wire.AbortUserCancelled}
+			d.change(func() {
+				d.unpaired, d.shown = k == byToken, nil
+				d.onRelay = func(m wire.Message) wire.Message {
+					if m.Type() == wire.TypeClientPairFinalize || m.Type() == wire.TypeClientPairAuth {
+						return &wire.PairAbort{Reason: wire.AbortUserCancelled}
+					}
+					return m
 				}
-				return m
-			}
-			d.mu.Lock()
-			d.shown = nil
-			d.mu.Unlock()
+			})
 			if v := d.drive(k); v.GetState() != "cancelled" {
 				t.Fatalf("%s: %v", k, v)
 			}
@@ -504,12 +522,9 @@ func TestRepairing(t *testing.T) {
 			if end.GetCategory() != "lt" || end.GetState() != paired || !slices.Contains(end.GetAllowedFamilies(), "player") {
 				t.Fatalf("%s: %v", k, end)
 			}
-			d.onRelay = nil
+			d.change(func() { d.onRelay, d.shown = nil, nil })
 		}
 
-		d.mu.Lock()
-		d.shown = nil
-		d.mu.Unlock()
 		d.pairBy(byDigits)
 		if d.kept().Equal(first) || d.serverRecord().Equal(first) {
 			t.Fatal("the old record is still there")
@@ -548,10 +563,11 @@ func TestAWrongTokenOfTheRightDevice(t *testing.T) {
 	r := newRig(t, Config{DataDir: t.TempDir()}).serve()
 	d := r.newDevice("Kitchen").connect()
 	req := d.request(byToken)
-	var err error
-	if d.psk, err = noise.GeneratePSK(nil); err != nil {
+	other, err := noise.GeneratePSK(nil)
+	if err != nil {
 		t.Fatal(err)
 	}
+	d.change(func() { d.psk = other })
 	r.ask(subject.PairingStart, req, &pb.PairingAttempt{})
 	if v := d.shows("failed"); v.GetReason() != "disconnected" || !strings.Contains(v.GetDetail(), "did not accept the token") {
 		t.Fatalf("%v", v)
@@ -566,19 +582,22 @@ func (r *rig) lockStore(d *device) (unlock func()) {
 	store := r.backstage()
 	locked, release := make(chan struct{}), make(chan struct{})
 	ended := make(chan error, 1)
-	d.onRelay = func(m wire.Message) wire.Message {
-		if m.Type() == wire.TypeClientPairFinalize {
-			go func() {
-				ended <- store.Update(context.Background(), func(context.Context, desk.Tx) error {
-					close(locked)
-					<-release
-					return nil
-				})
-			}()
-			<-locked
-		}
-		return m
+	lock := func() {
+		ended <- store.Update(context.Background(), func(context.Context, desk.Tx) error {
+			close(locked)
+			<-release
+			return nil
+		})
 	}
+	d.change(func() {
+		d.onRelay = func(m wire.Message) wire.Message {
+			if m.Type() == wire.TypeClientPairFinalize {
+				go lock()
+				<-locked
+			}
+			return m
+		}
+	})
 	return func() {
 		close(release)
 		<-ended // it may have taken longer than the store allows

@@ -280,7 +280,7 @@ func TestStartNamesWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: the error repeats the token", name)
 		}
 	}
-	d.offers = d.offers[:1]
+	d.change(func() { d.offers = d.offers[:1] })
 	r.wantFault(fault.Conflict, "it offers pairing_psk", subject.PairingStart, d.request(byDigits))
 	r.decide(subject.PairingDeny, d.id)
 	r.wantFault(fault.Conflict, "denied", subject.PairingStart, d.request(byToken))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,8 @@ type device struct {
 	hold     string // it holds dynamic attempts back with this message
 	closed   bool   // its pairing window is closed
 
+	// The hooks are set by change once the device is connected.
+	//
 	// onStep is called before each command is carried out, and before each message is
 	// relayed, with a running number.
 	onStep func(n int, what string)
@@ -73,7 +76,21 @@ type device struct {
 	sealTo   []byte
 
 	relays chan relay
+	unsent atomic.Int32 // what is in relays, or on its way
 	done   chan struct{}
+}
+
+// change sets hooks and what else the device reads while it lives.
+func (d *device) change(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f()
+}
+
+// post queues what the attempt is to hear.
+func (d *device) post(m relay) {
+	d.unsent.Add(1)
+	d.relays <- m
 }
 
 type relay struct {
@@ -194,7 +211,7 @@ func (d *device) hangUp(goodbye string) {
 	d.flow = nil
 	d.mu.Unlock()
 	if attempt != "" {
-		d.relays <- relay{session: session, attempt: attempt, goodbye: goodbye}
+		d.post(relay{session: session, attempt: attempt, goodbye: goodbye})
 	}
 	if stop != nil {
 		stop()
@@ -204,8 +221,11 @@ func (d *device) hangUp(goodbye string) {
 // command is the gateway's side of one SessionCommand.
 func (d *device) command(_ context.Context, c *pb.SessionCommand) (*pb.SessionReply, error) {
 	d.step(fmt.Sprintf("%T", c.GetCommand()))
-	if d.onCommand != nil {
-		if err := d.onCommand(c); err != nil {
+	d.mu.Lock()
+	hook := d.onCommand
+	d.mu.Unlock()
+	if hook != nil {
+		if err := hook(c); err != nil {
 			return nil, err
 		}
 	}
@@ -240,11 +260,11 @@ func (d *device) command(_ context.Context, c *pb.SessionCommand) (*pb.SessionRe
 
 func (d *device) step(what string) {
 	d.mu.Lock()
-	n := d.steps
+	n, hook := d.steps, d.onStep
 	d.steps++
 	d.mu.Unlock()
-	if d.onStep != nil {
-		d.onStep(n, what)
+	if hook != nil {
+		hook(n, what)
 	}
 }
 
@@ -254,7 +274,7 @@ var errHungUp = fault.New(fault.Unavailable, "the device closed the connection")
 func (d *device) lost(why string) error {
 	session, attempt, stop := d.session, d.attempt, d.stop
 	d.session, d.attempt, d.stop, d.flow = "", "", nil, nil
-	d.relays <- relay{session: session, attempt: attempt, goodbye: why}
+	d.post(relay{session: session, attempt: attempt, goodbye: why})
 	if stop != nil {
 		go stop() // not from inside of the handler
 	}
@@ -396,7 +416,7 @@ func (d *device) say(m wire.Message) {
 		d.t.Errorf("encode %s: %v", m.Type(), err)
 		return
 	}
-	d.relays <- relay{session: d.session, attempt: d.attempt, body: body}
+	d.post(relay{session: d.session, attempt: d.attempt, body: body})
 }
 
 // now lets the device act on its own.
@@ -417,6 +437,7 @@ func (d *device) relayAll(ctx context.Context) {
 			return
 		case m := <-d.relays:
 			d.pass(ctx, m)
+			d.unsent.Add(-1)
 		}
 	}
 }
@@ -481,7 +502,7 @@ func (d *device) request(k kind) *pb.StartPairingRequest {
 
 func (d *device) start(k kind) *pb.PairingAttempt {
 	d.t.Helper()
-	d.suite = k.suite
+	d.change(func() { d.suite = k.suite })
 	var v pb.PairingAttempt
 	d.r.ask(subject.PairingStart, d.request(k), &v)
 	if v.GetState() != "connecting" || v.GetExpiresAt() == nil || v.GetStartedAt() == nil {

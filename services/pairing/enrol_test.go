@@ -205,7 +205,7 @@ func TestEnrolledAndLost(t *testing.T) {
 	d.wantPaired()
 
 	d.hangUp("")
-	d.record = noise.PSK{} // a factory reset
+	d.change(func() { d.record = noise.PSK{} }) // a factory reset
 	d.connect()
 	if got := r.enrol(d, d.token())[0].GetState(); got != "waiting" {
 		t.Fatalf("a credential mismatch: %s", got)

@@ -87,7 +87,7 @@ func update(t *testing.T, s desk.Store, fn func(ctx context.Context, tx desk.Tx)
 // raw runs statements behind everybody's back.
 func raw(t *testing.T, p Place, statements ...string) {
 	t.Helper()
-	exec := func(sql string) error { return nil }
+	var exec func(sql string) error
 	if p.DatabaseURL == "" {
 		db, err := databasesql.Open("sqlite", filepath.Join(p.DataDir, store.SQLiteFile))
 		if err != nil {

@@ -17,6 +17,7 @@ func SealedColumns() []SealedColumn {
 	return []SealedColumn{
 		{Table: "identity", Column: "sealed_key", Row: "server_id"},
 		{Table: "pairing_records", Column: "sealed_psk", Row: "client_id"},
+		{Table: "enrolments", Column: "sealed_psk", Row: "client_id"},
 		{Table: "personas", Column: "sealed_key", Row: "persona_id"},
 		{Table: "former_identities", Column: "sealed_key", Row: "server_id"},
 	}

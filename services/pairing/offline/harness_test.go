@@ -3,6 +3,7 @@ package offline
 import (
 	"context"
 	databasesql "database/sql"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -74,8 +75,29 @@ func furnish(t *testing.T, p Place) (serverID string, psks map[string]noise.PSK)
 		}
 		return tx.PutSetting(ctx, "name", "Casa Verde")
 	})
+	for _, place := range []secret.Place{
+		{Table: "enrolments", Column: "sealed_psk", Row: storetest.NewID()},
+		{Table: "former_identities", Column: "sealed_key", Row: storetest.NewID()},
+	} {
+		sealed, err := v.Key.Seal([]byte("a secret of 32 bytes, or near it"), place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		literal := "x'" + hex.EncodeToString(sealed) + "'"
+		if p.DatabaseURL != "" {
+			literal = `'\x` + hex.EncodeToString(sealed) + "'"
+		}
+		raw(t, p, map[string]string{
+			"enrolments": "INSERT INTO enrolments (client_id, sealed_psk, actor, state, detail, attempts, added_us, updated_us) VALUES ('" + place.Row +
+				"', " + literal + ", 'token:admin', 'waiting', '', 0, 1, 1), ('" + storetest.NewID() + "', NULL, 'token:admin', 'paired', '', 1, 1, 2)",
+			"former_identities": "INSERT INTO former_identities (server_id, sealed_key, created_us, replaced_us) VALUES ('" + place.Row + "', " + literal + ", 1, 2)",
+		}[place.Table])
+	}
 	return v.Identity.Public().ID(), psks
 }
+
+// furnished is how many sealed values furnish leaves.
+const furnished = 5
 
 func update(t *testing.T, s desk.Store, fn func(ctx context.Context, tx desk.Tx) error) {
 	t.Helper()

@@ -84,7 +84,7 @@ func TestTheKeyInTheDataDirectoryIsReplaced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if now, err := KeyID(p); err != nil || r.OldID != old || r.NewID != now || old == now || r.Values != 3 || !r.InPlace {
+		if now, err := KeyID(p); err != nil || r.OldID != old || r.NewID != now || old == now || r.Values != furnished || !r.InPlace {
 			t.Fatalf("got %+v; the key was %s and is %s (%v)", r, old, now, err)
 		}
 		checkServer(t, p, id, psks)

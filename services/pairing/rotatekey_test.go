@@ -2,6 +2,7 @@ package pairing
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/tutti-audio/tutti/platform/bus"
@@ -99,6 +100,8 @@ func TestTheServersKeyIsRotated(t *testing.T) {
 		r.told(good, now.GetRosterSeq()-1)
 		r.wantPresented(good, first, "told of an older roster")
 		r.told(good, now.GetRosterSeq())
+		r.told(good, now.GetRosterSeq()) // a report may come twice
+		r.wantEnded(good, 1)
 		r.wantPresented(good, second, "once it was told")
 		r.comesThrough(good)
 		r.restart()
@@ -113,6 +116,7 @@ func TestTheServersKeyIsRotated(t *testing.T) {
 		r.comesThrough(odd)
 		r.wantPresented(odd, first, "until it is told again")
 		r.told(odd, now.GetRosterSeq())
+		r.wantEnded(odd, 1) // not again: it would come and go for ever
 		r.wantPresented(odd, second, "told again")
 		r.comesThrough(odd)
 		r.wantPresented(untold, first, "nobody told it")
@@ -180,4 +184,21 @@ func (r *rig) settingsEntry() *pb.ServerSettings {
 func (r *rig) told(id string, seq uint64) {
 	r.t.Helper()
 	r.ask(subject.PairingReport, &pb.SessionReport{ClientId: id, SessionId: "s", Event: pb.SessionEvent_SESSION_EVENT_ROSTER, RosterSeq: seq}, &pb.Empty{})
+}
+
+// wantEnded waits until sessions of the device were ended for the sake of the new key.
+func (r *rig) wantEnded(id string, want int) {
+	r.t.Helper()
+	r.eventually("sessions end", func() error {
+		n := 0
+		for _, e := range r.trustEvents() {
+			if e.GetClientId() == id && e.GetKind() == "identity" && e.GetDisconnect() {
+				n++
+			}
+		}
+		if n != want {
+			return fmt.Errorf("%d sessions of %s ended, want %d", n, id, want)
+		}
+		return nil
+	})
 }

@@ -996,7 +996,7 @@ type TrustChanged struct {
 	State    TrustState             `protobuf:"varint,2,opt,name=state,proto3,enum=tutti.v1.TrustState" json:"state,omitempty"`
 	// "approved", "denied", "blocked", "revoked", "forgotten", "unpaired", "expired",
 	// "paired", "persona" (its persona's settings changed), "label", "policy" (the
-	// controller policy changed).
+	// controller policy changed), "identity" (a new server key: the session begins anew).
 	Kind          string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	Disconnect    bool   `protobuf:"varint,4,opt,name=disconnect,proto3" json:"disconnect,omitempty"` // the session must end
 	unknownFields protoimpl.UnknownFields

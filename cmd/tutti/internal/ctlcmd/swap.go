@@ -64,7 +64,7 @@ func (r *run) placeOf(word string, next apiClient) (apiPersona, error) {
 
 func serverCommand() *cobra.Command {
 	return parent("server", "Change the server's own key", command("rotate-key", "Give the server a new key",
-		"Paired devices that keep the server's roster (tutti player does) take the new key by themselves; all others go on with the key that they know, which stays. "+
+		"Paired devices that keep the server's roster (tutti player does) take the new key by themselves, in a new session; all others go on with the key that they know, which stays. "+
 			"Sessions of devices that are not paired end and begin anew.",
 		"  tutti server rotate-key", cobra.NoArgs, func(r *run, _ []string) error {
 			s, raw, err := call[apiServer](r, http.MethodPost, "/api/v1/server/rotate-key", nil)

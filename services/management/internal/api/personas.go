@@ -101,7 +101,7 @@ func (a *API) personaRoutes() {
 	register(a, route{
 		id: "rotate-server-key", method: http.MethodPost, path: "/api/v1/server/rotate-key", tag: tagServer, role: auth.RoleAdmin, idempotent: true,
 		summary: "Give the server a new key",
-		doc: "Paired devices that keep the server's roster take the new key at their next connection; all other paired devices are presented the key that they know. " +
+		doc: "Paired devices that keep the server's roster take the new key at once, in a new session; all other paired devices are presented the key that they know, and play on. " +
 			"Sessions of devices without a pairing record end and begin anew. 409 when too many devices know former keys only.",
 		errors: []int{http.StatusConflict},
 	}, a.rotateServerKey)

@@ -59,4 +59,6 @@ type KnownServer struct {
 	// it was presented since.
 	Told  bool
 	Tries int
+	// FellBack: it was told before, and then did not take the present key.
+	FellBack bool
 }

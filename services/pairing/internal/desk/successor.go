@@ -39,7 +39,7 @@ func (d *Desk) presented(ctx context.Context, id string) (string, error) {
 	next := known
 	out := keys.id()
 	if next.Tries++; known.Tries >= maxTries {
-		next, out = KnownServer{ServerID: known.ServerID}, known.ServerID
+		next, out = KnownServer{ServerID: known.ServerID, FellBack: true}, known.ServerID
 	}
 	err = d.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
 		if err := tx.Lock(ctx, LockClient(id)); err != nil {
@@ -86,9 +86,10 @@ func (d *Desk) succeeded(ctx context.Context, req *pb.AdmitRequest) error {
 }
 
 // rosterTold takes down that a device was sent the server's present roster: its next
-// handshake presents the present key.
+// handshake presents the present key. Its session ends, so that this is now; but not
+// again for a device that did not take the key, which would come and go for ever.
 func (d *Desk) rosterTold(ctx context.Context, id string, seq uint64) error {
-	return d.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
+	err := d.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
 		if err := tx.Lock(ctx, LockClient(id)); err != nil {
 			return err
 		}
@@ -107,7 +108,18 @@ func (d *Desk) rosterTold(ctx context.Context, id string, seq uint64) error {
 		if err != nil || p.Seq != seq {
 			return err // an older roster does not list the present key
 		}
-		k.Told, k.Tries = true, 0
-		return tx.SetKnownServer(ctx, id, k)
+		next := KnownServer{ServerID: k.ServerID, Told: true}
+		if err := tx.SetKnownServer(ctx, id, next); err != nil || k.FellBack {
+			return err
+		}
+		c, err := tx.Client(ctx, id)
+		if err != nil {
+			return err
+		}
+		return tx.Enqueue(ctx, trustAnnouncement(id, c.State(), "identity", true))
 	})
+	if err == nil {
+		d.Announcer.Kick()
+	}
+	return err
 }

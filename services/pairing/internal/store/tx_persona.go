@@ -129,7 +129,7 @@ func (t tx) ReplaceIdentity(ctx context.Context, was, next desk.Identity, at tim
 		{`INSERT INTO former_identities (server_id, sealed_key, created_us, replaced_us) VALUES ($1, $2, $3, $4)`,
 			[]any{was.ServerID, was.Sealed, micros(was.Created), micros(at)}},
 		{`UPDATE pairing_records SET server_id = $1 WHERE server_id = ''`, []any{was.ServerID}},
-		{`UPDATE pairing_records SET told_tries = -1 WHERE told_tries >= 0`, nil},
+		{`UPDATE pairing_records SET told_tries = -1 WHERE told_tries <> -1`, nil},
 		{`UPDATE identity SET server_id = $1, sealed_key = $2, created_us = $3 WHERE one = 1`, []any{next.ServerID, next.Sealed, micros(next.Created)}},
 	} {
 		if _, err := t.q.exec(ctx, s.sql, s.args...); err != nil {
@@ -145,6 +145,12 @@ func (t tx) DropUnusedIdentities(ctx context.Context) error {
 	return err
 }
 
+// Values of pairing_records.told_tries that are no number of tries.
+const (
+	notTold  = -1
+	fellBack = -2
+)
+
 // KnownServer implements desk.Tx.
 func (t tx) KnownServer(ctx context.Context, clientID string) (desk.KnownServer, error) {
 	var k desk.KnownServer
@@ -153,14 +159,18 @@ func (t tx) KnownServer(ctx context.Context, clientID string) (desk.KnownServer,
 	if k.Told = err == nil && tries >= 0; k.Told {
 		k.Tries = tries
 	}
+	k.FellBack = err == nil && tries == fellBack
 	return k, err
 }
 
 // SetKnownServer implements desk.Tx.
 func (t tx) SetKnownServer(ctx context.Context, clientID string, k desk.KnownServer) error {
-	tries := -1
-	if k.Told {
+	tries := notTold
+	switch {
+	case k.Told:
 		tries = k.Tries
+	case k.FellBack:
+		tries = fellBack
 	}
 	_, err := t.q.exec(ctx, `UPDATE pairing_records SET server_id = $1, told_tries = $2 WHERE client_id = $3`, k.ServerID, tries, clientID)
 	return err

@@ -41,7 +41,8 @@ CREATE TABLE former_identities (
     replaced_us INTEGER NOT NULL
 ) STRICT;
 
--- server_id: which key the device knows; '' is the present one. told_tries: -1, or how
--- often the present key was presented since the device was told of it.
+-- server_id: which key the device knows; '' is the present one. told_tries: how often the
+-- present key was presented since the device was told of it; -1: it was not told; -2: it
+-- was told and did not take it.
 ALTER TABLE pairing_records ADD COLUMN server_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE pairing_records ADD COLUMN told_tries INTEGER NOT NULL DEFAULT -1;

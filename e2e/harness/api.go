@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 )
@@ -112,10 +114,12 @@ func (a *API) Do(method, path string, body, out any) error {
 	return json.Unmarshal(data, out)
 }
 
-// Must is Do that fails the test.
-func (a *API) Must(t testing.TB, method, path string, body, out any) {
+// Must is Do that fails the test. Statuses in fine are as good as success.
+func (a *API) Must(t testing.TB, method, path string, body, out any, fine ...int) {
 	t.Helper()
-	if err := a.Do(method, path, body, out); err != nil {
+	err := a.Do(method, path, body, out)
+	var st *Status
+	if err != nil && (!errors.As(err, &st) || !slices.Contains(fine, st.Code)) {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
 }

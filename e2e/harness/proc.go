@@ -21,6 +21,7 @@ import (
 type Proc struct {
 	Name string
 	cmd  *exec.Cmd
+	in   io.WriteCloser
 	done chan struct{}
 	err  error
 
@@ -36,6 +37,11 @@ func Start(t testing.TB, name string, onOut func(string), env []string, argv ...
 	t.Helper()
 	p := &Proc{Name: name, cmd: exec.Command(argv[0], argv[1:]...), done: make(chan struct{}), onOut: onOut}
 	p.cmd.Env = append(os.Environ(), env...)
+	stdin, err := p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.in = stdin
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +94,9 @@ func (p *Proc) read(r io.Reader, stdout bool) {
 		p.mu.Unlock()
 	}
 }
+
+// Type writes a line to the process's standard input.
+func (p *Proc) Type(line string) { _, _ = io.WriteString(p.in, line+"\n") } // gone: its end tells
 
 // Output is what the process printed (without lines taken by onOut).
 func (p *Proc) Output() string {

@@ -30,6 +30,10 @@ type Options struct {
 	MDNS    bool     // browse and advertise
 	Devices []string // static device addresses
 	Args    []string // more flags for every process
+	// Sendspin is the address for devices; default a free one.
+	Sendspin string
+	// Restore is a backup to begin from, and Passphrase the file with its passphrase.
+	Restore, Passphrase string
 }
 
 // Server is one running deployment, embedded or distributed.
@@ -45,6 +49,8 @@ type Server struct {
 	// argv per process, for restarts with the same ports and stores.
 	argv map[string][]string
 	http string
+	// where distributed processes meet
+	nats, db string
 }
 
 // Modes are the two forms in which every end-to-end test runs.
@@ -59,15 +65,44 @@ func StartServer(t testing.TB, mode string, o Options) *Server {
 	}
 	s.Token = "e2e-admin-token-0123456789abcdef"
 	s.http = FreeAddr(t)
-	sendspin := FreeAddr(t)
+	sendspin := o.Sendspin
+	if sendspin == "" {
+		sendspin = FreeAddr(t)
+	}
 	s.Base, s.Sendspin = "http://"+s.http, "ws://"+sendspin+"/sendspin"
 	if mode == "embedded" {
 		s.argv["serve"] = append([]string{"serve", "--data-dir", s.DataDir, "--http", s.http, "--sendspin", sendspin}, s.common()...)
 	} else {
 		s.planDistributed(t, sendspin)
 	}
+	if o.Restore != "" {
+		s.restore(t)
+	}
 	s.Launch(t)
 	return s
+}
+
+// restore fills the empty stores from a backup.
+func (s *Server) restore(t testing.TB) {
+	t.Helper()
+	args := []string{"restore", s.opts.Restore, "--passphrase-file", s.opts.Passphrase, "--data-dir", s.DataDir}
+	if s.Mode == "distributed" {
+		s.launch(t, "nats")
+		args = append(args[:len(args)-1], filepath.Join(s.DataDir, "pairing"), "--database-url", s.db, "--nats", s.nats)
+		Eventually(t, startLimit, "NATS answers", func() string {
+			c, err := net.Dial("tcp", strings.TrimPrefix(s.nats, "nats://"))
+			if err != nil {
+				return err.Error()
+			}
+			_ = c.Close()
+			return ""
+		})
+	}
+	out, err := s.CLI(args...)
+	if err != nil {
+		t.Fatalf("tutti restore: %v\n%s", err, out)
+	}
+	t.Logf("tutti restore:\n%s", out)
 }
 
 // common are the flags that every process takes.
@@ -90,6 +125,7 @@ func (s *Server) planDistributed(t testing.TB, sendspin string) {
 	store := filepath.Join(s.DataDir, "nats")
 	s.argv["nats"] = []string{MustBuild(t, natsPkg), "--addr", host, "--port", port, "--jetstream", "--store_dir", store}
 	db := pgtest.Start(t)
+	s.nats, s.db = "nats://"+nats, db
 	for _, name := range []string{"pairing", "stream", "session-gateway", "discovery", "management"} {
 		dir := filepath.Join(s.DataDir, name)
 		args := []string{"run", name, "--data-dir", dir, "--nats", "nats://" + nats, "--internal-http", FreeAddr(t)}

@@ -187,7 +187,12 @@ func start(t testing.TB, w *ws, o options, op *opening) *device {
 // connect goes on to the first server/activate.
 func connect(t testing.TB, addr string, o options) *device {
 	t.Helper()
-	d := handshake(t, addr, o)
+	return greet(handshake(t, addr, o))
+}
+
+// greet goes on from a secured connection.
+func greet(d *device) *device {
+	d.t.Helper()
 	d.await("server/hello", 0, isType("server/hello"))
 	d.send("client/hello", d.o.hello())
 	d.await("first server/activate", 0, isType("server/activate"))

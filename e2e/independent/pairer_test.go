@@ -14,6 +14,7 @@ type pairer struct {
 	code    string   // the static code, 8 digits
 	hold    string   // when set: client/pair-pending with this message, until release
 	rounds  int      // after so many it aborts (default 20, the round limit)
+	deaf    bool     // it loses the record that it should keep
 	// edit sees each pairing message before it is sent; false keeps it back.
 	edit func(d *device, typ string, payload obj) bool
 
@@ -63,6 +64,10 @@ func (d *device) steer(m msg) error {
 	if d.o.pair == nil {
 		return nil
 	}
+	if m.typ == "server/unpair" {
+		d.unpaired()
+		return nil
+	}
 	d.pairMu.Lock()
 	defer d.pairMu.Unlock()
 	if m.typ == "server/activate" {
@@ -87,7 +92,9 @@ func (d *device) steer(m msg) error {
 	case "server/pair-confirm":
 		d.confirm(m.payload)
 	case "server/pair-finalize":
-		d.o.vault.keep(d.serverID, a.psk)
+		if !d.o.pair.deaf {
+			d.o.vault.keep(d.serverID, a.psk)
+		}
 		a.live = false
 	}
 	return nil
@@ -229,4 +236,16 @@ func (d *device) confirm(p obj) {
 
 func (d *device) wrapped(label string, value []byte) string {
 	return b64.EncodeToString(wrap(d.o.suite, label, d.att.sid, d.att.keys.isk, value))
+}
+
+// unpaired carries out server/unpair.
+func (d *device) unpaired() {
+	d.mu.Lock()
+	paired := d.ref.psk == "lt"
+	d.mu.Unlock()
+	if !paired {
+		return // ignored on an unpaired session
+	}
+	d.o.vault.drop(d.serverID)
+	d.send("client/goodbye", obj{"reason": "unpaired"})
 }

@@ -123,3 +123,9 @@ func (d *device) unhold() {
 		d.sendMu.Unlock()
 	}
 }
+
+func (v *vault) drop(serverID string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.records, serverID)
+}

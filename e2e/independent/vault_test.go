@@ -14,6 +14,7 @@ type vault struct {
 	mu      sync.Mutex
 	psk     []byte            // the pairing PSK
 	records map[string][]byte // long-term PSK by server_id
+	gone    bool              // an operator unpaired us: the server has no record either
 }
 
 func newVault() *vault { return &vault{psk: random(32), records: map[string][]byte{}} }
@@ -44,7 +45,22 @@ func (v *vault) match(id, category, serverID string) ([]byte, bool) {
 func (v *vault) keep(serverID string, psk []byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.records[serverID] = slices.Clone(psk)
+	v.records[serverID], v.gone = slices.Clone(psk), false
+}
+
+// unpaired notes that an operator had the pairing removed.
+func (v *vault) unpaired() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.gone = true
+}
+
+// excused tells whether roles on a session in Sentinel Fallback are in order: they are
+// not while the server has a record.
+func (v *vault) excused() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.gone
 }
 
 // forget is a factory reset that keeps the device's key and pairing PSK.

@@ -249,3 +249,32 @@ func TestEnrolledAcrossARestart(t *testing.T) {
 		d.wantPaired()
 	})
 }
+
+// TestATokenGoesWithItsClient: what an operator forgets or unpairs must not pair itself
+// again at its next appearance.
+func TestATokenGoesWithItsClient(t *testing.T) {
+	forEachStore(t, func(t *testing.T, cfg Config) {
+		r := newRig(t, cfg).serve()
+		for _, subj := range []string{subject.PairingForget, subject.PairingUnpair} {
+			d := r.newDevice("Speaker")
+			d.connect()
+			r.enrol(d, d.token())
+			r.enrolment(d.id, "paired")
+			d.hangUp("restart")
+			mismatch := knock(d.id, d.name)
+			mismatch.CredentialMismatch = true
+			r.admit(mismatch)
+			if got := r.enrol(d, d.token()); got[0].GetState() != "waiting" {
+				t.Fatalf("a device that lost its record is enrolled anew: %v", got)
+			}
+			var resp pb.TrustRecord
+			r.ask(subj, &pb.ClientRequest{ClientId: d.id, Actor: "admin"}, &resp)
+			if e := r.enrolments()[d.id]; e != nil {
+				t.Errorf("after %s the token still waits: %v", subj, e)
+			}
+			if kinds := r.auditKinds(); !slices.Contains(kinds, "enrolment.removed") {
+				t.Errorf("the ledger does not say so: %q", kinds)
+			}
+		}
+	})
+}

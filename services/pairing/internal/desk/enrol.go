@@ -242,6 +242,23 @@ func (d *Desk) ListEnrolments(ctx context.Context, _ *pb.ListEnrolmentsRequest) 
 	return resp, nil
 }
 
+// dropEnrolment takes back a token that waits for a client which an operator unpairs
+// or forgets: or the next appearance of the device would undo that decision.
+func (d *Desk) dropEnrolment(ctx context.Context, tx Tx, actor, id string) error {
+	e, err := tx.Enrolment(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := tx.DeleteEnrolment(ctx, id); err != nil || e.State == EnrolPaired {
+		return err
+	}
+	_, err = d.append(ctx, tx, actor, "enrolment.removed", id, "with the client, key "+fingerprint(id))
+	return err
+}
+
 // RemoveEnrolment answers tokens.remove; NotFound when there is none. An attempt
 // that runs for it goes on.
 func (d *Desk) RemoveEnrolment(ctx context.Context, req *pb.ClientRequest) (*pb.Empty, error) {

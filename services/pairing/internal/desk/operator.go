@@ -204,8 +204,8 @@ func (d *Desk) Label(ctx context.Context, req *pb.SetLabelRequest) (*pb.TrustRec
 	})
 }
 
-// Forget removes everything about a device, its pairing record included, and
-// ends its session.
+// Forget removes everything about a device, its pairing record and a token that
+// waits for it included, and ends its session.
 func (d *Desk) Forget(ctx context.Context, req *pb.ClientRequest) (*pb.Empty, error) {
 	id := req.GetClientId()
 	if err := checkClient(id); err != nil {
@@ -228,6 +228,9 @@ func (d *Desk) Forget(ctx context.Context, req *pb.ClientRequest) (*pb.Empty, er
 			return err
 		}
 		if err := tx.DeletePairingRecord(ctx, id); err != nil {
+			return err
+		}
+		if err := d.dropEnrolment(ctx, tx, actor, id); err != nil {
 			return err
 		}
 		if err := tx.DeleteClient(ctx, id); err != nil {

@@ -19,7 +19,12 @@ func (d *Desk) Unpair(ctx context.Context, req *pb.ClientRequest) (*pb.TrustReco
 			return ruling{next: next}, err
 		}
 		return ruling{next: next, audit: "client.unpaired", detail: "was " + was(c) + ": " + describe(c), event: "unpaired",
-			record: func(ctx context.Context, tx Tx) error { return tx.MarkUnpairing(ctx, id) }}, nil
+			record: func(ctx context.Context, tx Tx) error {
+				if err := tx.MarkUnpairing(ctx, id); err != nil {
+					return err
+				}
+				return d.dropEnrolment(ctx, tx, trust.Clean(req.GetActor(), maxActor), id)
+			}}, nil
 	})
 }
 

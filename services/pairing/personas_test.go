@@ -295,6 +295,20 @@ func TestRostersTravel(t *testing.T) {
 				t.Fatalf("import %d: %v", i, reply)
 			}
 		}
+		// A standing yes takes what the pin vouches for.
+		away.ask(subject.PairingSettings, &pb.UpdateSettingsRequest{Actor: "admin", RosterPolicy: proto.String("accept")}, &s)
+		if s.GetRosterPolicy() != "accept" {
+			t.Fatalf("settings: %v", &s)
+		}
+		home.persona(id, &pb.PersonaSettings{Name: proto.String("Bus")})
+		if reply := away.persona("", &pb.ImportRoster{Roster: export()}); !reply.GetAccepted() || reply.GetPersona().GetName() != "Bus" {
+			t.Fatalf("under a standing yes: %v", reply)
+		}
+		other := home.persona("", &pb.CreatePersona{Name: "Tent"}).GetPersona().GetPersonaId()
+		if reply := away.persona("", &pb.ImportRoster{Roster: home.persona(other, &pb.ExportRoster{}).GetExported()}); reply.GetAccepted() {
+			t.Fatal("a new persona was taken without asking")
+		}
+		third = export()
 		if p := away.personaEntry(id); activeOf(p) != b || bytes.Equal(p.GetPublicKey(), got.GetPublicKey()) {
 			t.Fatalf("after the imports: %v", p)
 		}

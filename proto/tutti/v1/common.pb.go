@@ -465,6 +465,7 @@ type ServerSettings struct {
 	ControllerPolicy string `protobuf:"bytes,8,opt,name=controller_policy,json=controllerPolicy,proto3" json:"controller_policy,omitempty"` // "paired_only" or "approved"
 	// The server's age recipient ("age1..."): other sites seal rosters to it.
 	Recipient     string `protobuf:"bytes,15,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	RosterPolicy  string `protobuf:"bytes,16,opt,name=roster_policy,json=rosterPolicy,proto3" json:"roster_policy,omitempty"` // "ask" or "accept": newer rosters of personas that were imported before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -558,6 +559,13 @@ func (x *ServerSettings) GetControllerPolicy() string {
 func (x *ServerSettings) GetRecipient() string {
 	if x != nil {
 		return x.Recipient
+	}
+	return ""
+}
+
+func (x *ServerSettings) GetRosterPolicy() string {
+	if x != nil {
+		return x.RosterPolicy
 	}
 	return ""
 }
@@ -683,7 +691,7 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\aboot_id\x18\x06 \x01(\tR\x06bootId\x12#\n" +
 	"\rsendspin_port\x18\a \x01(\rR\fsendspinPort\x12#\n" +
 	"\rsendspin_path\x18\b \x01(\tR\fsendspinPath\x12\x1c\n" +
-	"\taddresses\x18\t \x03(\tR\taddresses\"\xa9\x02\n" +
+	"\taddresses\x18\t \x03(\tR\taddresses\"\xce\x02\n" +
 	"\x0eServerSettings\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -695,7 +703,8 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\n" +
 	"roster_seq\x18\a \x01(\x04R\trosterSeq\x12+\n" +
 	"\x11controller_policy\x18\b \x01(\tR\x10controllerPolicy\x12\x1c\n" +
-	"\trecipient\x18\x0f \x01(\tR\trecipient\"\xa7\x01\n" +
+	"\trecipient\x18\x0f \x01(\tR\trecipient\x12#\n" +
+	"\rroster_policy\x18\x10 \x01(\tR\frosterPolicy\"\xa7\x01\n" +
 	"\n" +
 	"AuditEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12*\n" +

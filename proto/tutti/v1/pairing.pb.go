@@ -1289,6 +1289,7 @@ type UpdateSettingsRequest struct {
 	PairingPolicy    *string                `protobuf:"bytes,4,opt,name=pairing_policy,json=pairingPolicy,proto3,oneof" json:"pairing_policy,omitempty"`
 	Actor            string                 `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
 	ControllerPolicy *string                `protobuf:"bytes,6,opt,name=controller_policy,json=controllerPolicy,proto3,oneof" json:"controller_policy,omitempty"` // "paired_only" or "approved"
+	RosterPolicy     *string                `protobuf:"bytes,15,opt,name=roster_policy,json=rosterPolicy,proto3,oneof" json:"roster_policy,omitempty"`            // "ask" or "accept"
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1361,6 +1362,13 @@ func (x *UpdateSettingsRequest) GetActor() string {
 func (x *UpdateSettingsRequest) GetControllerPolicy() string {
 	if x != nil && x.ControllerPolicy != nil {
 		return *x.ControllerPolicy
+	}
+	return ""
+}
+
+func (x *UpdateSettingsRequest) GetRosterPolicy() string {
+	if x != nil && x.RosterPolicy != nil {
+		return *x.RosterPolicy
 	}
 	return ""
 }
@@ -1965,17 +1973,19 @@ const file_tutti_v1_pairing_proto_rawDesc = "" +
 	"\x0fSetLabelRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor\"\x99\x02\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\"\xd5\x02\n" +
 	"\x15UpdateSettingsRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12\x1c\n" +
 	"\tlanguages\x18\x02 \x03(\tR\tlanguages\x12#\n" +
 	"\rset_languages\x18\x03 \x01(\bR\fsetLanguages\x12*\n" +
 	"\x0epairing_policy\x18\x04 \x01(\tH\x01R\rpairingPolicy\x88\x01\x01\x12\x14\n" +
 	"\x05actor\x18\x05 \x01(\tR\x05actor\x120\n" +
-	"\x11controller_policy\x18\x06 \x01(\tH\x02R\x10controllerPolicy\x88\x01\x01B\a\n" +
+	"\x11controller_policy\x18\x06 \x01(\tH\x02R\x10controllerPolicy\x88\x01\x01\x12(\n" +
+	"\rroster_policy\x18\x0f \x01(\tH\x03R\frosterPolicy\x88\x01\x01B\a\n" +
 	"\x05_nameB\x11\n" +
 	"\x0f_pairing_policyB\x14\n" +
-	"\x12_controller_policy\"s\n" +
+	"\x12_controller_policyB\x10\n" +
+	"\x0e_roster_policy\"s\n" +
 	"\x12AuditAppendRequest\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1b\n" +

@@ -30,6 +30,7 @@ type patchServer struct {
 
 type patchPolicy struct {
 	Pairing    *string `json:"pairing,omitempty" enum:"required,optional" doc:"required: only paired or explicitly approved devices play. optional: trust on first use."`
+	Rosters    *string `json:"rosters,omitempty" enum:"ask,accept" doc:"Whether an import of a newer, verified roster of a persona that was imported before is taken without asking."`
 	Controller *string `json:"controller,omitempty" enum:"paired_only,approved" doc:"paired_only: only paired devices, and those whose approval says so, may control the music. approved: every approved device."`
 }
 
@@ -90,11 +91,14 @@ func RenderServer(snap *readmodel.Snapshot, d Deps) model.Server {
 	out := model.Server{
 		ServerID: s.GetServerId(), Recipient: s.GetRecipient(), Name: s.GetName(), Version: d.Version, Mode: d.Mode,
 		Languages: append([]string{}, s.GetLanguages()...),
-		Policy:    model.Policy{Pairing: "required", Controller: "paired_only"},
+		Policy:    model.Policy{Pairing: "required", Controller: "paired_only", Rosters: "ask"},
 		Instances: append([]model.Instance{}, snap.Instances...),
 	}
 	if p := s.GetPairingPolicy(); p != "" {
 		out.Policy.Pairing = p
+	}
+	if p := s.GetRosterPolicy(); p != "" {
+		out.Policy.Rosters = p
 	}
 	if p := s.GetControllerPolicy(); p != "" {
 		out.Policy.Controller = p
@@ -120,7 +124,7 @@ func (a *API) patchServer(ctx context.Context, in *patchServer) (*body[model.Ser
 		req.SetLanguages, req.Languages = true, *l
 	}
 	if p := in.Body.Policy; p != nil {
-		req.PairingPolicy, req.ControllerPolicy = p.Pairing, p.Controller
+		req.PairingPolicy, req.ControllerPolicy, req.RosterPolicy = p.Pairing, p.Controller, p.Rosters
 	}
 	settings := &pb.ServerSettings{}
 	if err := a.ask(ctx, "pairing", subject.PairingSettings, req, settings); err != nil {
@@ -129,7 +133,7 @@ func (a *API) patchServer(ctx context.Context, in *patchServer) (*body[model.Ser
 	a.logAct(ctx, "server.updated", "", "settings")
 	snap := a.await(ctx, func(s *readmodel.Snapshot) bool {
 		return s.Settings.GetName() == settings.GetName() && s.Settings.GetPairingPolicy() == settings.GetPairingPolicy() &&
-			s.Settings.GetControllerPolicy() == settings.GetControllerPolicy()
+			s.Settings.GetControllerPolicy() == settings.GetControllerPolicy() && s.Settings.GetRosterPolicy() == settings.GetRosterPolicy()
 	})
 	shown := *snap
 	shown.Settings = settings

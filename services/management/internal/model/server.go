@@ -18,6 +18,7 @@ type Server struct {
 // Policy is what strangers may do.
 type Policy struct {
 	Pairing    string `json:"pairing" enum:"required,optional" doc:"required: only paired or explicitly approved devices play. optional: trust on first use."`
+	Rosters    string `json:"rosters" enum:"ask,accept" doc:"ask: an imported roster is only shown until it is accepted. accept: a newer one of a persona that was imported before is taken at once; a new persona is still asked about."`
 	Controller string `json:"controller" enum:"paired_only,approved" doc:"Who may control the music from a device. paired_only: paired devices, and those whose approval says so. approved: every approved device."`
 }
 

@@ -146,7 +146,13 @@ func (w *personaWork) imports(ctx context.Context, in *pb.ImportRoster) (*pb.Per
 		changes = next.Changes(old)
 		done.next = next
 		known := old != nil && old.Seq == next.Seq
-		if accepted = in.GetAccept() || known; !accepted || known {
+		s, err := LoadSettings(ctx, tx)
+		if err != nil {
+			return err
+		}
+		// The standing yes is for what a pin vouches for; a new persona is asked about.
+		standing := old != nil && s.Rosters == rostersAccept
+		if accepted = in.GetAccept() || standing || known; !accepted || known {
 			return nil
 		}
 		done.audit, done.detail = "persona.imported", fmt.Sprintf("%q (%s), number %d: %s", next.Name, next.ID, next.Seq, strings.Join(changes, "; "))

@@ -22,6 +22,9 @@ const (
 	controllerPairedOnly = "paired_only"
 	controllerApproved   = "approved"
 
+	rostersAsk    = "ask"
+	rostersAccept = "accept"
+
 	defaultName = "Tutti"
 	// maxName is what fits into one label of a DNS-SD instance name, in bytes.
 	maxName      = 63
@@ -35,6 +38,9 @@ type Settings struct {
 	Policy    string   // "required" or "optional"
 	// Controller says who gets the controller role: "paired_only", or also "approved".
 	Controller string
+	// Rosters says whether a newer roster of an imported persona is taken without asking:
+	// "ask" or "accept".
+	Rosters string
 }
 
 // Names of rows. configuredPrefix remembers what the configuration said last, to
@@ -44,6 +50,7 @@ const (
 	rowLanguages     = "languages"
 	rowPolicy        = "pairing_policy"
 	rowController    = "controller_policy"
+	rowRosters       = "roster_policy"
 	configuredPrefix = "configured."
 )
 
@@ -57,12 +64,15 @@ func LoadSettings(ctx context.Context, tx Tx) (Settings, error) {
 }
 
 func settingsOf(m map[string]string) Settings {
-	s := Settings{Name: m[rowName], Languages: strings.Fields(m[rowLanguages]), Policy: m[rowPolicy], Controller: m[rowController]}
+	s := Settings{Name: m[rowName], Languages: strings.Fields(m[rowLanguages]), Policy: m[rowPolicy], Controller: m[rowController], Rosters: m[rowRosters]}
 	if s.Policy != policyOptional { // anything unknown is the strict one
 		s.Policy = policyRequired
 	}
 	if s.Controller != controllerApproved {
 		s.Controller = controllerPairedOnly
+	}
+	if s.Rosters != rostersAccept {
+		s.Rosters = rostersAsk
 	}
 	return s.WithDefaults()
 }
@@ -75,6 +85,9 @@ func (s Settings) WithDefaults() Settings {
 	if s.Policy == "" {
 		s.Policy = policyRequired
 	}
+	if s.Rosters == "" {
+		s.Rosters = rostersAsk
+	}
 	if s.Controller == "" {
 		s.Controller = controllerPairedOnly
 	}
@@ -83,7 +96,7 @@ func (s Settings) WithDefaults() Settings {
 
 func (s Settings) rows() map[string]string {
 	return map[string]string{
-		rowName: s.Name, rowLanguages: strings.Join(s.Languages, " "), rowPolicy: s.Policy, rowController: s.Controller,
+		rowName: s.Name, rowLanguages: strings.Join(s.Languages, " "), rowPolicy: s.Policy, rowController: s.Controller, rowRosters: s.Rosters,
 	}
 }
 
@@ -101,6 +114,9 @@ func (s Settings) Check() (Settings, error) {
 	}
 	if s.Policy != policyRequired && s.Policy != policyOptional {
 		add("policy", `must be "required" or "optional"`)
+	}
+	if s.Rosters != rostersAsk && s.Rosters != rostersAccept {
+		add("roster_policy", `must be "ask" or "accept"`)
 	}
 	if s.Controller != controllerPairedOnly && s.Controller != controllerApproved {
 		add("controller_policy", `must be "paired_only" or "approved"`)
@@ -210,7 +226,7 @@ func affected(ctx context.Context, tx Tx) ([]Announcement, error) {
 
 // UpdateSettings changes what the request names; without any change it reads.
 func (d *Desk) UpdateSettings(ctx context.Context, req *pb.UpdateSettingsRequest) (*pb.ServerSettings, error) {
-	if req.Name == nil && !req.GetSetLanguages() && req.PairingPolicy == nil && req.ControllerPolicy == nil {
+	if req.Name == nil && !req.GetSetLanguages() && req.PairingPolicy == nil && req.ControllerPolicy == nil && req.RosterPolicy == nil {
 		return d.Settings(ctx)
 	}
 	actor, err := checkActor(req.GetActor())
@@ -237,6 +253,9 @@ func (d *Desk) UpdateSettings(ctx context.Context, req *pb.UpdateSettingsRequest
 		if req.PairingPolicy != nil {
 			next.Policy = req.GetPairingPolicy()
 		}
+		if req.RosterPolicy != nil {
+			next.Rosters = req.GetRosterPolicy()
+		}
 		if req.ControllerPolicy != nil {
 			next.Controller = req.GetControllerPolicy()
 		}
@@ -261,7 +280,7 @@ func (d *Desk) Settings(ctx context.Context) (*pb.ServerSettings, error) {
 		if err != nil {
 			return err
 		}
-		out = &pb.ServerSettings{Name: s.Name, Languages: s.Languages, PairingPolicy: s.Policy, ControllerPolicy: s.Controller}
+		out = &pb.ServerSettings{Name: s.Name, Languages: s.Languages, PairingPolicy: s.Policy, ControllerPolicy: s.Controller, RosterPolicy: s.Rosters}
 		return d.serverFacts(ctx, tx, out)
 	})
 	return out, err

@@ -43,7 +43,7 @@ one clock.`,
 		Example: `  tutti serve --demo                 # hear (or see) it work without a speaker
   tutti serve --music /srv/music     # the real thing
   tutti inbox                        # who waits for approval
-  tutti approve kitchen
+  tutti pair kitchen                 # proves who it is; 'approve' takes its word
   tutti groups create Downstairs kitchen lobby
   tutti play Downstairs jazz/take-five.flac
   tutti stop --all`,

@@ -27,12 +27,12 @@ func approveCommand() *cobra.Command {
 	var fl approveFlags
 	c := command("approve <name|id|fingerprint>", "Let a waiting device play", approveLong,
 		`  tutti approve kitchen
-  tutti approve tiger-nine --label "Kitchen, left"
+  tutti approve K9S9-R5AN --label "Kitchen, left"
   tutti approve turntable --source
   tutti approve tablet --controller --for 12h
   tutti approve guest --until-disconnect
   tutti approve stand --until 2026-12-24
-  tutti approve crow-six-fir --accept-warning name_reused_by_new_key`,
+  tutti approve YE1A-FXGC-2EAW --accept-warning name_reused_by_new_key`,
 		cobra.ExactArgs(1), func(r *run, args []string) error { return r.approve(fl, args[0]) })
 	f := c.Flags()
 	f.StringVar(&fl.label, "label", "", "your name for the device")

@@ -43,13 +43,13 @@ func pairCommand() *cobra.Command {
 	var fl pairFlags
 	c := commandWith(&options{prefix: "api-"}, "pair <name|id|fingerprint>", "Pair a device, or enrol a carton of them", pairLong,
 		`  tutti pair kitchen                      # asks for the code that the kitchen shows
-  tutti pair tiger-nine --method static   # the code on its label
+  tutti pair K9S9-R5AN --method static   # the code on its label
   tutti pair kitchen --format qr          # scan the QR code on its display
   echo 123-456 | tutti pair kitchen --json
   tutti pair --token-file boxes.txt       # pair each device when it appears
   tutti pair --token-file boxes.txt --wait 0
   tutti pair --list                       # tokens that wait for their device
-  tutti pair --remove wolf-two            # take one back`,
+  tutti pair --remove R07Q-QYT8            # take one back`,
 		cobra.MaximumNArgs(1), func(r *run, args []string) error { return r.pair(fl, args) })
 	f := c.Flags()
 	f.StringVar(&fl.method, "method", "", "dynamic, static or token (default: the simplest that the device offers)")

@@ -63,7 +63,7 @@ func (r *run) placeOf(word string, next apiClient) (apiPersona, error) {
 }
 
 func serverCommand() *cobra.Command {
-	return parent("server", "Change the server's own key", command("rotate-key", "Give the server a new key",
+	c := parent("server", "Change the server's own key", command("rotate-key", "Give the server a new key",
 		"Paired devices that keep the server's roster (tutti player does) take the new key by themselves, in a new session; all others go on with the key that they know, which stays. "+
 			"Sessions of devices that are not paired end and begin anew.",
 		"  tutti server rotate-key", cobra.NoArgs, func(r *run, _ []string) error {
@@ -73,4 +73,6 @@ func serverCommand() *cobra.Command {
 			}
 			return r.done(raw, "the server's key is now %s", s.ServerID)
 		}))
+	c.Example = "  tutti server rotate-key"
+	return c
 }

@@ -325,6 +325,9 @@ func (m *attempt) finish(ctx context.Context, e ending) {
 	if m.begun && !e.gone {
 		m.queueEnd(e)
 	}
+	if m.req.Operator {
+		m.queueLine(e)
+	}
 	m.a.Metrics.ended.WithLabelValues(m.req.Method, e.reason).Inc()
 	l := m.log.With("actor", m.req.Actor, "method", methodName(m.req.Method, m.req.Format), obs.KeyReason, e.reason,
 		"detail", e.detail, obs.KeyState, m.view.GetState(), obs.KeyDuration, m.took())

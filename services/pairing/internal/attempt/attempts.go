@@ -89,6 +89,9 @@ type Request struct {
 	PSK noise.PSK
 	// Code is the static code. Empty: it is asked for.
 	Code []byte
+	// Operator: a person asked for this very attempt, so its failure is a line in the
+	// ledger. An enrolment is tried again and again, and has lines of its own.
+	Operator bool
 }
 
 func (r *Request) wipe() {
@@ -115,7 +118,7 @@ func (a *Attempts) Start(ctx context.Context, req *pb.StartPairingRequest) (*pb.
 	if err != nil {
 		return nil, err
 	}
-	r := Request{ClientID: req.GetClientId(), Actor: who, Method: req.GetMethod(), Format: req.GetFormat()}
+	r := Request{ClientID: req.GetClientId(), Actor: who, Method: req.GetMethod(), Format: req.GetFormat(), Operator: true}
 	if err := r.check(); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package attempt
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
@@ -78,6 +79,31 @@ func (m *attempt) queueUndo(why string) {
 					"the device will show a credential mismatch, pair it again", obs.KeyErr, err)
 			}
 			m.undo = nil
+		},
+	})
+}
+
+// queueLine puts an attempt that did not pair into the audit ledger: who looks for
+// somebody that tries codes looks there.
+func (m *attempt) queueLine(e ending) {
+	kind := "client.pairing_failed"
+	if e.state == stateCancelled {
+		kind = "client.pairing_cancelled"
+	}
+	line := &pb.AuditAppendRequest{
+		Actor: m.req.Actor, Kind: kind, ClientId: m.req.ClientID,
+		Detail: fmt.Sprintf("by %s, round %d: %s", methodName(m.req.Method, m.req.Format), m.view.GetRound(), e.reason),
+	}
+	m.queue(&job{
+		bound: storeBound, keep: true,
+		run: func(ctx context.Context) error {
+			_, err := m.a.Desk.AppendAudit(ctx, line)
+			return err
+		},
+		done: func(_ context.Context, err error) {
+			if err != nil {
+				m.log.Warn("the end of a pairing attempt is not in the audit ledger", "kind", kind, obs.KeyErr, err)
+			}
 		},
 	})
 }

@@ -156,7 +156,11 @@ func (r *rig) snapshot() (records []backup.Record, pages []*pb.SnapshotPage) {
 	k := newBoxKey(r.t)
 	ask := func(subj string, req *pb.SnapshotRequest) *pb.SnapshotPage {
 		var p pb.SnapshotPage
-		r.ask(subj, req, &p)
+		ctx, cancel := context.WithTimeout(context.Background(), patience) // a backup may take its time
+		defer cancel()
+		if err := r.bus.Request(ctx, subj, req, &p); err != nil {
+			r.t.Fatalf("%s: %v", subj, err)
+		}
 		pages = append(pages, &p)
 		return &p
 	}

@@ -31,6 +31,15 @@ const (
 	BucketSeats     = "seats"     // stream: Seat by persona_id
 )
 
+// KeptBuckets are the buckets that a backup holds, because no service could fill them
+// again: groups with their queues, which device had a persona's place, the operator's
+// choices of a format, API tokens (hashed), and addresses that were added by hand. What
+// pairing announces (trust, settings, personas) follows from its database; presence,
+// instances and leases are of the moment.
+func KeptBuckets() []string {
+	return []string{BucketGroups, BucketSeats, BucketFormats, BucketTokens, BucketSightings}
+}
+
 // SettingsKey is the only key of BucketSettings.
 const SettingsKey = "server"
 

@@ -69,7 +69,7 @@ func policyText(policy string) string {
 	if policy == "optional" {
 		return "optional: a device that is new here plays at once (trust on first use)"
 	}
-	return "required: a new device waits in `tutti inbox` until you approve it"
+	return "required: a new device waits in `tutti inbox` until you pair or approve it"
 }
 
 // fingerprint is the speakable form of the server's key.

@@ -25,11 +25,6 @@ type buckets struct {
 	written []backup.Entry
 }
 
-// restorable are the buckets that a backup may hold.
-func restorable() []string {
-	return []string{subject.BucketGroups, subject.BucketFormats, subject.BucketTokens, subject.BucketSightings}
-}
-
 // openBuckets connects. A bus that is used already is refused: two servers would mix.
 func openBuckets(ctx context.Context, cfg bus.Config) (*buckets, error) {
 	cfg.Name, cfg.Log = "tutti-restore", slog.New(slog.DiscardHandler)
@@ -38,7 +33,7 @@ func openBuckets(ctx context.Context, cfg bus.Config) (*buckets, error) {
 		return nil, fmt.Errorf("the bus cannot be used: %w", err)
 	}
 	b := &buckets{conn: conn, open: map[string]bucket{}}
-	for _, name := range restorable() {
+	for _, name := range subject.KeptBuckets() {
 		if b.open[name], err = bus.OpenBucket[emptypb.Empty](ctx, conn, name, bus.BucketOptions{}); err != nil {
 			b.close()
 			return nil, fmt.Errorf("the bus cannot be used: %w", err)

@@ -15,18 +15,10 @@ import (
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
 
-// kept are the buckets that no service could fill again: groups with their queues,
-// the operator's choices of a format, API tokens (hashed), addresses that were added
-// by hand. What pairing announces (trust, settings, personas) follows from its
-// database; presence, instances and leases are of the moment.
-func kept() []string {
-	return []string{subject.BucketGroups, subject.BucketFormats, subject.BucketTokens, subject.BucketSightings}
-}
-
 // collect reads the buckets.
 func collect(ctx context.Context, c *bus.Conn) ([]backup.Entry, error) {
 	var out []backup.Entry
-	for _, name := range kept() {
+	for _, name := range subject.KeptBuckets() {
 		entries, err := read(ctx, c, name)
 		if err != nil {
 			return nil, fmt.Errorf("read bucket %s: %w", name, err)

@@ -345,6 +345,23 @@ func TestProtocolErrors(t *testing.T) {
 	}
 }
 
+// TestTheGatewayRefusesAMessage: what its decoder does not take closes the session, and
+// the attempt says why.
+func TestTheGatewayRefusesAMessage(t *testing.T) {
+	r := newRig(t, Config{DataDir: t.TempDir()}).serve()
+	d := r.newDevice("Kitchen").connect()
+	v := d.start(byDigits)
+	d.shows("awaiting_code")
+	if _, err := d.ask(&pb.AttemptRequest{AttemptId: v.GetAttemptId(),
+		Message: &pb.AttemptRequest_Gone{Gone: &pb.SessionGone{SessionId: v.GetSessionId(), ProtocolError: true}}}); err != nil {
+		t.Fatal(err)
+	}
+	if v := d.shows("failed"); v.GetReason() != "protocol_error" || v.GetDetail() == "" {
+		t.Fatalf("%v", v)
+	}
+	d.wantNothing(noise.PSK{})
+}
+
 // TestMalformedRelays: bytes that are no message close the connection, a box that
 // does not open is refused, and leftovers are dropped.
 func TestMalformedRelays(t *testing.T) {

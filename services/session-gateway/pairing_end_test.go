@@ -141,7 +141,7 @@ func TestMalformedPairingMessageClosesAndTheAttemptHears(t *testing.T) {
 	a.mustBegin(wire.MethodDynamicCode, wire.FormatDigits)
 	d.raw([]byte(`{"type":"client/pair-init","payload":{"pairing_index":"one"}}`))
 	d.waitEnd()
-	if g := a.waitGone(); !strings.Contains(g.GetDetail(), "protocol_error") {
+	if g := a.waitGone(); !g.GetProtocolError() || !strings.Contains(g.GetDetail(), "protocol_error") {
 		t.Errorf("gone: %v", g)
 	}
 }
@@ -247,7 +247,7 @@ func TestSessionThatEndsTellsItsAttempt(t *testing.T) {
 	a.mustBegin(wire.MethodDynamicCode, wire.FormatDigits)
 	session := r.presence(d.id()).GetSessionId()
 	d.send(&wire.ClientGoodbye{Reason: wire.GoodbyeShutdown})
-	if g := a.waitGone(); g.GetGoodbye() != wire.GoodbyeShutdown || g.GetSessionId() != session {
+	if g := a.waitGone(); g.GetGoodbye() != wire.GoodbyeShutdown || g.GetSessionId() != session || g.GetProtocolError() {
 		t.Errorf("gone: %v", g)
 	}
 	// Another connection of the same device knows nothing of the attempt.

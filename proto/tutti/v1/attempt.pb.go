@@ -467,6 +467,7 @@ type SessionGone struct {
 	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	Goodbye       string                 `protobuf:"bytes,2,opt,name=goodbye,proto3" json:"goodbye,omitempty"` // the client's reason, when it gave one
 	Detail        string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	ProtocolError bool                   `protobuf:"varint,4,opt,name=protocol_error,json=protocolError,proto3" json:"protocol_error,omitempty"` // the gateway closed it, for what no conformant client sends
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -520,6 +521,13 @@ func (x *SessionGone) GetDetail() string {
 		return x.Detail
 	}
 	return ""
+}
+
+func (x *SessionGone) GetProtocolError() bool {
+	if x != nil {
+		return x.ProtocolError
+	}
+	return false
 }
 
 // EnrolRequest asks for tutti.v1.pairing.tokens.add.
@@ -915,12 +923,13 @@ const file_tutti_v1_attempt_proto_rawDesc = "" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1f\n" +
 	"\vsealed_body\x18\x02 \x01(\fR\n" +
-	"sealedBody\"^\n" +
+	"sealedBody\"\x85\x01\n" +
 	"\vSessionGone\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x18\n" +
 	"\agoodbye\x18\x02 \x01(\tR\agoodbye\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"I\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12%\n" +
+	"\x0eprotocol_error\x18\x04 \x01(\bR\rprotocolError\"I\n" +
 	"\fEnrolRequest\x12#\n" +
 	"\rsealed_tokens\x18\x01 \x03(\fR\fsealedTokens\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\"@\n" +

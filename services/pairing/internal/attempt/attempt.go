@@ -280,6 +280,9 @@ func (m *attempt) goneAway(ctx context.Context, g *pb.SessionGone) {
 	if bye := trust.Clean(g.GetGoodbye(), 64); bye != "" {
 		e.detail = "the device said goodbye (" + bye + "); start again when it is back"
 	}
+	if g.GetProtocolError() {
+		e = failed(reasonProtocol, protocolDetail)
+	}
 	e.gone = true
 	m.log.Info("the session of a pairing attempt is gone", "goodbye", trust.Clean(g.GetGoodbye(), 64), obs.KeyReason, trust.Clean(g.GetDetail(), 200))
 	m.leave(ctx, e)

@@ -121,7 +121,7 @@ func wipeMessage(msg wire.Message) {
 
 // violated: the device did what no conformant one does.
 func (m *attempt) violated(ctx context.Context, cause error) {
-	e := failed(reasonProtocol, "the device did not keep to the pairing protocol, or somebody is in between; the connection was closed and nothing was stored")
+	e := failed(reasonProtocol, protocolDetail)
 	e.cause, e.close = cause, true
 	m.leave(ctx, e)
 }

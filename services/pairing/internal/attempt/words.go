@@ -41,6 +41,9 @@ const (
 	reasonDeviceAborted = "device_aborted" // with a reason that we do not know
 )
 
+// protocolDetail is what a person reads of a protocol error.
+const protocolDetail = "the device did not keep to the pairing protocol, or somebody is in between; the connection was closed and nothing was stored"
+
 // over reports whether an attempt has ended.
 func over(v *pb.PairingAttempt) bool {
 	switch v.GetState() {

@@ -251,7 +251,7 @@ func (b *brain) carryOut(e machine.Effect) bool {
 		b.limit(e)
 	case machine.AttemptGone:
 		b.s.log.Warn("left pairing", "attempt", e.AttemptID, obs.KeyReason, e.Detail)
-		b.s.d.Errand(func(ctx context.Context) { b.s.gone(ctx, e.AttemptID, "", e.Detail) })
+		b.s.d.Errand(func(ctx context.Context) { b.s.gone(ctx, e.AttemptID, &tuttiv1.SessionGone{Detail: e.Detail}) })
 	case machine.Restore:
 		b.fetch()
 	case machine.Rekey:

@@ -71,17 +71,16 @@ func (s *Session) report(event tuttiv1.SessionEvent, rosterSeq uint64) {
 }
 
 // gone tells an attempt that it has no session any more.
-func (s *Session) gone(ctx context.Context, attemptID, goodbye, detail string) {
+func (s *Session) gone(ctx context.Context, attemptID string, g *tuttiv1.SessionGone) {
+	g.SessionId = s.ID
 	s.insist(ctx, "tell the attempt of its end", subject.Attempt(s.ClientID), &tuttiv1.AttemptRequest{
-		AttemptId: attemptID, Message: &tuttiv1.AttemptRequest_Gone{
-			Gone: &tuttiv1.SessionGone{SessionId: s.ID, Goodbye: goodbye, Detail: detail},
-		},
+		AttemptId: attemptID, Message: &tuttiv1.AttemptRequest_Gone{Gone: g},
 	}, &tuttiv1.PairingAttempt{})
 }
 
 // lastRelays hands an attempt what the client said before the session ended, in order,
 // and then that it ended: a pair/abort says more than a closed connection.
-func (s *Session) lastRelays(attemptID, goodbye, detail string) {
+func (s *Session) lastRelays(attemptID string, g *tuttiv1.SessionGone) {
 	under, rest := s.brain.relaying, s.brain.relays
 	s.d.Errand(func(ctx context.Context) {
 		if under != nil {
@@ -95,7 +94,7 @@ func (s *Session) lastRelays(attemptID, goodbye, detail string) {
 				break
 			}
 		}
-		s.gone(ctx, attemptID, goodbye, detail)
+		s.gone(ctx, attemptID, g)
 	})
 }
 
@@ -107,7 +106,9 @@ func (s *Session) lastWords() {
 		if s.cause.Detail != "" {
 			detail += ": " + s.cause.Detail
 		}
-		s.lastRelays(id, s.cause.Goodbye, detail)
+		s.lastRelays(id, &tuttiv1.SessionGone{
+			Goodbye: s.cause.Goodbye, Detail: detail, ProtocolError: s.cause.Reason == machine.ReasonProtocolError,
+		})
 	}
 	if b.unpaired || s.cause.Goodbye == wire.GoodbyeUnpaired {
 		s.report(tuttiv1.SessionEvent_SESSION_EVENT_UNPAIRED, 0)

@@ -42,15 +42,18 @@ type (
 	expired struct{ gen uint64 }
 	// storeAgain: it is time for another try to store the record.
 	storeAgain struct{}
+	// sessionLost: nobody has said why the session is gone.
+	sessionLost struct{ e ending }
 	// leaseLost: another instance may have the attempt by now.
 	leaseLost struct{}
 )
 
-func (ask) message()        {}
-func (finished) message()   {}
-func (expired) message()    {}
-func (storeAgain) message() {}
-func (leaseLost) message()  {}
+func (ask) message()         {}
+func (finished) message()    {}
+func (expired) message()     {}
+func (storeAgain) message()  {}
+func (sessionLost) message() {}
+func (leaseLost) message()   {}
 
 type answer struct {
 	v   *pb.PairingAttempt
@@ -92,6 +95,7 @@ type attempt struct {
 	gen         uint64
 	cancelTimer func()
 	cancelRetry func()
+	cancelLost  func()    // not nil: the session does not take commands any more
 	pendingBy   time.Time // of the first client/pair-pending
 	codeBy      time.Time // of the attempt proper
 
@@ -187,6 +191,8 @@ func (m *attempt) Handle(ctx context.Context, msg message) error {
 		if msg.gen == m.gen {
 			m.expired(ctx)
 		}
+	case sessionLost:
+		m.leave(ctx, msg.e)
 	case storeAgain:
 		m.store()
 	case leaseLost:
@@ -363,10 +369,12 @@ func (m *attempt) stopTimer() {
 
 func (m *attempt) stopTimers() {
 	m.stopTimer()
-	if m.cancelRetry != nil {
-		m.cancelRetry()
+	for _, cancel := range []*func(){&m.cancelRetry, &m.cancelLost} {
+		if *cancel != nil {
+			(*cancel)()
+		}
+		*cancel = nil
 	}
-	m.cancelRetry = nil
 }
 
 // Close implements actor.Lifecycle. An attempt that has not ended is interrupted: the

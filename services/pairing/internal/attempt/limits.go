@@ -22,6 +22,9 @@ const (
 	storeLimit = 30 * time.Second
 	// storeRetry is the pause between two tries to store it.
 	storeRetry = time.Second
+	// goneGrace is how long the gateway may take to say why a session is gone that no
+	// longer takes commands: what the device said last comes before that.
+	goneGrace = 2 * time.Second
 	// gatewayLimit is told to the gateway: the sum of all, after which it leaves
 	// pairing by itself.
 	gatewayLimit = connectLimit + pendingLimit + codeLimit + 4*stepLimit + storeLimit

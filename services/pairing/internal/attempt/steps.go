@@ -178,10 +178,22 @@ func (m *attempt) send(bodies *[][]byte) {
 		},
 		done: func(ctx context.Context, err error) {
 			if err != nil {
-				m.leave(ctx, commandFailed(err, m.req.Method, false))
+				m.notSent(ctx, err)
 			}
 		},
 	})
+}
+
+// notSent: the session did not take a message. One that is gone is heard of in a
+// moment, with what the device said last.
+func (m *attempt) notSent(ctx context.Context, err error) {
+	e := commandFailed(err, m.req.Method, false)
+	switch {
+	case fault.CodeOf(err) != fault.Unavailable:
+		m.leave(ctx, e)
+	case m.cancelLost == nil:
+		m.cancelLost = m.after(goneGrace, sessionLost{e})
+	}
 }
 
 // heldBack: the device waits for something, perhaps a key press.

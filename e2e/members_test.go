@@ -10,7 +10,7 @@ import (
 // One member's network goes away and comes back: the others get no new start, no
 // end and no late chunk; the lost one joins the music again by itself.
 func TestALostMemberStopsNobodyAndComesBack(t *testing.T) {
-	eachMode(t, func(t *testing.T, mode string) {
+	eachModeAtOnce(t, func(t *testing.T, mode string) {
 		music := t.TempDir()
 		harness.MusicFile(t, music, "long.flac", 60, 5)
 		s := harness.StartServer(t, mode, harness.Options{Music: music})

@@ -71,7 +71,7 @@ func playerToken(t *testing.T, p *harness.Player) string {
 // format, both suites, both directions of the connection, and a restart of the player
 // that ends in a session on the pairing record.
 func TestPairByCommandLine(t *testing.T) {
-	eachMode(t, func(t *testing.T, mode string) {
+	eachModeAtOnce(t, func(t *testing.T, mode string) {
 		s := harness.StartServer(t, mode, harness.Options{})
 		t.Run("all", func(t *testing.T) {
 			for i, c := range pairCases() {

@@ -204,7 +204,7 @@ func TestALateJoinerSoundsAndTheOthersNoticeNothing(t *testing.T) {
 
 // Pause, resume, seek, next and stop do on the wire what the specification says.
 func TestTransportControls(t *testing.T) {
-	eachMode(t, func(t *testing.T, mode string) {
+	eachModeAtOnce(t, func(t *testing.T, mode string) {
 		music := t.TempDir()
 		one := harness.MusicFile(t, music, "one.flac", 30, 1)
 		two := harness.MusicFile(t, music, "two.flac", 30, 2)

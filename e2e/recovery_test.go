@@ -10,7 +10,7 @@ import (
 // kill -9 of everything and a restart: identity, approvals, groups, queue and
 // position are there, and the music goes on by itself.
 func TestEverythingSurvivesKillMinusNine(t *testing.T) {
-	eachMode(t, func(t *testing.T, mode string) {
+	eachModeAtOnce(t, func(t *testing.T, mode string) {
 		music := t.TempDir()
 		harness.MusicFile(t, music, "long.flac", 90, 3)
 		harness.MusicFile(t, music, "next.flac", 5, 4)
@@ -78,7 +78,7 @@ func TestEverythingSurvivesKillMinusNine(t *testing.T) {
 
 // SIGTERM ends every process within 10 s, with status 0.
 func TestGracefulShutdown(t *testing.T) {
-	eachMode(t, func(t *testing.T, mode string) {
+	eachModeAtOnce(t, func(t *testing.T, mode string) {
 		s := harness.StartServer(t, mode, harness.Options{})
 		d := harness.NewDevice(t, "Lobby", harness.FLAC44, harness.DeviceOptions{})
 		d.Connect(t, s.Sendspin)
@@ -91,7 +91,7 @@ func TestGracefulShutdown(t *testing.T) {
 // session hears nothing of it.
 func TestMusicGoesOnWithoutManagementDiscoveryAndPairing(t *testing.T) {
 	music := t.TempDir()
-	harness.MusicFile(t, music, "long.flac", 60, 3)
+	harness.MusicFile(t, music, "long.flac", 60, 5)
 	s := harness.StartServer(t, "distributed", harness.Options{Music: music})
 	d := harness.NewDevice(t, "Lobby", harness.PCM44, harness.DeviceOptions{Buffer: 300_000})
 	d.Connect(t, s.Sendspin)
@@ -122,7 +122,7 @@ func TestMusicGoesOnWithoutManagementDiscoveryAndPairing(t *testing.T) {
 // A player whose socket stops reading is closed by its own deadline; the other's
 // lead never falls to nothing.
 func TestAStuckPlayerDelaysNobody(t *testing.T) {
-	eachMode(t, func(t *testing.T, mode string) {
+	eachModeAtOnce(t, func(t *testing.T, mode string) {
 		music := t.TempDir()
 		harness.MusicFile(t, music, "long.wav", 60, 9)
 		s := harness.StartServer(t, mode, harness.Options{Music: music})

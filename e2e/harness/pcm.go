@@ -2,9 +2,11 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/tutti-audio/tutti/audio/source"
@@ -12,24 +14,71 @@ import (
 )
 
 // MusicFile writes seconds of synthesised 44.1 kHz/16-bit music as dir/name
-// (FLAC, or WAV by its ending) and returns its samples.
+// (FLAC, or WAV by its ending) and returns its samples, which are not to be changed:
+// each piece of music is made once for all tests.
 func MusicFile(t testing.TB, dir, name string, seconds float64, seed int64) []int32 {
 	t.Helper()
+	m := music(piece{filepath.Ext(name), seconds, seed})
+	m.once.Do(func() { m.make(t) })
+	if m.file == nil {
+		t.Fatal("the music could not be made for another test")
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), m.file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return m.samples
+}
+
+// piece says what a piece of music is made from.
+type piece struct {
+	ext     string
+	seconds float64
+	seed    int64
+}
+
+// made is one piece of music.
+type made struct {
+	piece
+	once    sync.Once
+	file    []byte
+	samples []int32
+}
+
+var shelf struct {
+	sync.Mutex
+	pieces map[piece]*made
+}
+
+func music(p piece) *made {
+	shelf.Lock()
+	defer shelf.Unlock()
+	if shelf.pieces == nil {
+		shelf.pieces = map[piece]*made{}
+	}
+	if shelf.pieces[p] == nil {
+		shelf.pieces[p] = &made{piece: p}
+	}
+	return shelf.pieces[p]
+}
+
+func (m *made) make(t testing.TB) {
+	t.Helper()
+	dir, name := t.TempDir(), "music"+m.ext
 	f, err := os.Create(filepath.Join(dir, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	gen := synth.GenerateFLAC
-	if filepath.Ext(name) == ".wav" {
+	if m.ext == ".wav" {
 		gen = synth.GenerateWAV
 	}
-	if err := gen(f, seconds, seed); err != nil {
+	if err := errors.Join(gen(f, m.seconds, m.seed), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Close(); err != nil {
+	m.samples = ReadSamples(t, dir, name)
+	if m.file, err = os.ReadFile(filepath.Join(dir, name)); err != nil {
 		t.Fatal(err)
 	}
-	return ReadSamples(t, dir, name)
 }
 
 // ReadSamples decodes a whole file, independently of any player.

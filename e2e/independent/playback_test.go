@@ -16,8 +16,11 @@ type library struct {
 
 func makeMusic(t *testing.T, dir string) library {
 	l := library{dir, map[string][]int32{}}
-	for name, seconds := range map[string]float64{"long.flac": 60, "short.flac": 2.3, "next.flac": 1.7} {
-		l.files[name] = harness.MusicFile(t, dir, name, seconds, int64(len(l.files)+1))
+	for i, m := range []struct {
+		name    string
+		seconds float64
+	}{{"long.flac", 60}, {"short.flac", 2.3}, {"next.flac", 1.7}} {
+		l.files[m.name] = harness.MusicFile(t, dir, m.name, m.seconds, int64(i+1))
 	}
 	return l
 }

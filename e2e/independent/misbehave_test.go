@@ -105,8 +105,7 @@ func testMisbehaviour(t *testing.T, s *harness.Server) {
 			} else {
 				w.run(d, s)
 			}
-			got := attemptIs(t, s, d.id, 0, "failed", "paired")
-			if got.Reason != c.reason || got.Detail == "" {
+			if got := attemptIs(t, s, d.id, 0, "failed", "paired"); got.Reason != c.reason || got.Detail == "" {
 				t.Errorf("the attempt ended as %+v, want reason %s", got, c.reason)
 			}
 			mark := d.mark()

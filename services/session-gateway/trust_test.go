@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/wire"
@@ -49,6 +51,25 @@ func TestUnapprovedThenApprovedThenRevoked(t *testing.T) {
 	a = waitType[*wire.ServerActivate](d, 4)
 	if len(a.ActiveRoles) != 0 || len(a.Activities) != 0 {
 		t.Errorf("revoked: roles %v, activities %v", a.ActiveRoles, a.Activities)
+	}
+	d.clean()
+}
+
+// TestAnApprovalEndsWithoutPairing: a session does not outlive its approval because
+// nobody is there to say that it is over.
+func TestAnApprovalEndsWithoutPairing(t *testing.T) {
+	r := newRig(t)
+	d := newDevice(r)
+	r.pairing.say(d.id(), "", &tuttiv1.AdmitResponse{
+		State: approved, AllowedFamilies: []string{"player"}, EndsAt: timestamppb.New(time.Now().Add(time.Second)),
+	})
+	d.join(r)
+	if a := waitType[*wire.ServerActivate](d, 1); !slices.Equal(a.ActiveRoles, []string{"player@v1"}) {
+		t.Fatalf("approved: roles %v", a.ActiveRoles)
+	}
+	r.pairing.stops()
+	if a := waitType[*wire.ServerActivate](d, 2); len(a.ActiveRoles) != 0 {
+		t.Errorf("after its end: roles %v", a.ActiveRoles)
 	}
 	d.clean()
 }

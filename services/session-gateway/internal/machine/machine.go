@@ -223,6 +223,8 @@ type Admission struct {
 	ReportEnd bool
 	// Endpoint is what the client inherits from its persona, or nil.
 	Endpoint *tuttiv1.Endpoint
+	// EndsAt is when an approval ends by itself, wall clock; zero: it does not.
+	EndsAt time.Time
 }
 
 // Admit applies pairing's answer: the first time it makes the first

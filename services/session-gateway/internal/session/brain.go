@@ -39,6 +39,7 @@ type (
 		err     error
 	}
 	trustChanged struct{ ev *tuttiv1.TrustChanged }
+	approvalOver struct{}
 	admitted     struct {
 		a         machine.Admission
 		handshake uint64 // that the question was asked under
@@ -67,6 +68,9 @@ const (
 	// grace is how long the stream service has to tell a client of its group and of
 	// its roles' state before the session does.
 	grace = time.Second
+	// endsGrace is how much later than its end an approval that pairing has not ended
+	// ends here: pairing looks every two seconds, and clocks differ a little.
+	endsGrace = 3 * time.Second
 )
 
 // brain is the session's actor: it feeds the machine and carries out its effects.
@@ -89,7 +93,7 @@ type brain struct {
 	ticking          bool
 	lastActivities   []string
 
-	pingTimer, statusTimer, closeTimer, overdueTimer, rekeyTimer, limitTimer func()
+	pingTimer, statusTimer, closeTimer, overdueTimer, rekeyTimer, limitTimer, endsTimer func()
 }
 
 func newBrain(s *Session) *brain {
@@ -161,6 +165,8 @@ func (b *brain) handleTrust(in input, now int64) {
 		b.unpairWritten()
 	case rosterWritten:
 		b.s.report(tuttiv1.SessionEvent_SESSION_EVENT_ROSTER, in.seq)
+	case approvalOver:
+		b.approvalOver(now)
 	case settingsChanged:
 		b.newSettings(now)
 	}
@@ -188,6 +194,7 @@ func (b *brain) admitted(in admitted, now int64) {
 		b.newSettings(now) // what could not be told in time
 		b.do(b.m.Admit(in.a, now))
 		b.expect()
+		b.endsAt(in.a.EndsAt)
 	}
 	if b.askAgain || stale && b.m.Attempt() == "" {
 		b.askAgain = false
@@ -203,6 +210,25 @@ func (b *brain) expect() {
 	b.overdueTimer = b.later(grace, overdueTick{})
 }
 
+// endsAt watches over the end of an approval. Pairing announces it; should that not be
+// heard, the roles go all the same.
+func (b *brain) endsAt(end time.Time) {
+	if b.endsTimer != nil {
+		b.endsTimer()
+		b.endsTimer = nil
+	}
+	if !end.IsZero() {
+		b.endsTimer = b.later(max(end.Sub(b.s.d.Clock.Now()), 0)+endsGrace, approvalOver{})
+	}
+}
+
+// approvalOver takes the roles of an approval that has ended, and asks what holds now.
+func (b *brain) approvalOver(now int64) {
+	b.s.log.Warn("the approval has ended, and pairing did not say so; its roles go")
+	b.do(b.m.Admit(machine.Admission{State: tuttiv1.TrustState_TRUST_STATE_UNAPPROVED}, now))
+	b.ask()
+}
+
 // begin sends the first server/activate, then makes the session known.
 func (b *brain) begin(now int64) {
 	s := b.s
@@ -213,6 +239,7 @@ func (b *brain) begin(now int64) {
 	b.newSettings(now)
 	b.do(b.m.Admit(a, now))
 	b.expect()
+	b.endsAt(a.EndsAt)
 	b.rekeyIn(jittered(s.d.RekeyInterval))
 	if s.o.Admission == nil {
 		b.ask()
@@ -333,7 +360,7 @@ func (b *brain) Start(context.Context) error { return nil }
 // that the session did not ask for is a crash, and the session ends with it.
 func (b *brain) Close(context.Context) {
 	b.s.Close(machine.Close{Reason: machine.ReasonInternal, Detail: "the session's actor crashed"})
-	for _, cancel := range []func(){b.pingTimer, b.statusTimer, b.closeTimer, b.overdueTimer, b.rekeyTimer, b.limitTimer} {
+	for _, cancel := range []func(){b.pingTimer, b.statusTimer, b.closeTimer, b.overdueTimer, b.rekeyTimer, b.limitTimer, b.endsTimer} {
 		if cancel != nil {
 			cancel()
 		}

@@ -189,8 +189,12 @@ func admitRequest(conn *channel.Conn, h *wire.ClientHello, address string) *tutt
 }
 
 func admission(r *tuttiv1.AdmitResponse) machine.Admission {
-	return machine.Admission{
+	a := machine.Admission{
 		State: r.GetState(), Families: r.GetAllowedFamilies(),
 		Unpair: r.GetUnpair(), ReportEnd: r.GetReportEnd(), Endpoint: r.GetEndpoint(),
 	}
+	if end := r.GetEndsAt(); end != nil {
+		a.EndsAt = end.AsTime()
+	}
+	return a
 }

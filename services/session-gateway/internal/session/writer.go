@@ -63,6 +63,8 @@ type writer struct {
 
 	wake chan struct{} // one token: something changed
 
+	greeted atomic.Bool // the first server/activate is sent, or being sent
+
 	urgent atomic.Bool // asks or ops may hold something: spares the hot path the lock
 	mu     sync.Mutex
 	asks   []timeAsk
@@ -115,8 +117,14 @@ func newWriter(conn outbound, capacity int, d *Deps, tell func(context.Context, 
 	return w
 }
 
-// askTime puts a clock reply in its lane. It never waits.
+// askTime puts a clock reply in its lane. It never waits. Before the first
+// server/activate nothing is due, and nothing may be sent (specification,
+// Communication): what a client asks then is dropped.
 func (w *writer) askTime(transmitted, received int64) {
+	if !w.greeted.Load() {
+		w.m.ClockDropped.Inc()
+		return
+	}
 	w.mu.Lock()
 	full := len(w.asks) >= maxClock
 	if !full {
@@ -331,6 +339,9 @@ func (w *writer) do(ctx context.Context, op op) error {
 		body, err := w.codec.Encode(op.Msg)
 		if err != nil {
 			return err
+		}
+		if _, ok := op.Msg.(*wire.ServerActivate); ok {
+			w.greeted.Store(true) // before it is written: the client may ask at once
 		}
 		return w.conn.WriteJSON(ctx, body)
 	case machine.StartStream:

@@ -172,6 +172,7 @@ func TestLanes(t *testing.T) {
 	d, src := testDeps(t, house)
 	conn := &wireLog{block: make(chan struct{}), stuck: make(chan struct{}, 1)}
 	w := newWriter(conn, 1<<20, d, func(context.Context, input) {})
+	w.greeted.Store(true)
 	defer startWriter(t, w)()
 	w.push(machine.Report{Timing: pump.Timing{MinBuffer: 500_000}, Available: true})
 	w.push(start(1))
@@ -209,11 +210,29 @@ func TestLanesAreBounded(t *testing.T) {
 	if last := w.ops[0].(machine.Report); len(w.ops) != 1 || last.Timing.MinBuffer != 10*maxControl-1 {
 		t.Errorf("%d reports wait, first %+v", len(w.ops), last)
 	}
+	w.greeted.Store(true)
 	for range 10 * maxClock {
 		w.askTime(1, 1)
 	}
 	if len(w.asks) != maxClock {
 		t.Errorf("%d clock requests wait", len(w.asks))
+	}
+}
+
+// TestNothingBeforeTheFirstActivation: a client that asks for the time too early gets no
+// answer, and one that has its activation does.
+func TestNothingBeforeTheFirstActivation(t *testing.T) {
+	d, _ := testDeps(t, houseclock.NewManual(0))
+	conn := &wireLog{}
+	w := newWriter(conn, 0, d, func(context.Context, input) {})
+	defer startWriter(t, w)()
+	w.askTime(1, 2)
+	w.push(machine.Send{Msg: &wire.ServerActivate{Activities: []string{}, ActiveRoles: []string{}}})
+	until(t, "the activation is sent", func() bool { return len(conn.all()) > 0 })
+	w.askTime(3, 4)
+	until(t, "both are sent", func() bool { return len(conn.all()) >= 2 })
+	if got, want := conn.all(), []string{"server/activate", "server/time"}; !slices.Equal(got, want) {
+		t.Errorf("sent %v, want %v", got, want)
 	}
 }
 

@@ -294,10 +294,7 @@ func (s *Session) settle() {
 // closed says nothing: whoever closed it (a write past its deadline) knows why.
 func (s *Session) readFailed(err error) {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
-		select {
-		case <-s.closing:
-		case <-s.d.Clock.After(causeTimeout):
-		}
+		s.awaitCause()
 	}
 	if category := s.writer.rekeying.Load(); category != nil {
 		// The client's answer to Noise message 1 was to go, or nonsense.
@@ -305,6 +302,14 @@ func (s *Session) readFailed(err error) {
 		return
 	}
 	s.Close(readCause(err))
+}
+
+// awaitCause waits until somebody else has said why the session ends, for a while.
+func (s *Session) awaitCause() {
+	select {
+	case <-s.closing:
+	case <-s.d.Clock.After(causeTimeout):
+	}
 }
 
 // causeTimeout is how long the one who closed the socket may take to say why.
@@ -341,6 +346,9 @@ func (s *Session) write() {
 		var rekey *rekeyError
 		switch {
 		case errors.As(err, &rekey):
+			if errors.Is(err, net.ErrClosed) {
+				s.awaitCause() // the reader saw how the socket ended
+			}
 			s.Close(rekey.cause())
 			return
 		case errors.As(err, &encode):

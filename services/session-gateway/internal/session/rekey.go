@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/tutti-audio/tutti/sendspin/channel"
 	"github.com/tutti-audio/tutti/sendspin/noise"
@@ -35,13 +36,14 @@ type rekeyError struct {
 }
 
 // Error says what the device probably lacks. A device that cannot use the PSK closes
-// the connection; what else may happen to a connection is not about keys.
+// the connection, and then our end of the socket is closed, too, which may be noticed
+// first; what else may happen to a connection is not about keys.
 func (e *rekeyError) Error() string {
 	var refused *channel.CloseError
 	switch {
 	case errors.Is(e.err, context.DeadlineExceeded):
 		return "the device did not answer when its session keys were to be replaced"
-	case !errors.As(e.err, &refused):
+	case !errors.As(e.err, &refused) && !errors.Is(e.err, net.ErrClosed):
 		return fmt.Sprintf("the connection was lost while its session keys were replaced: %v", e.err)
 	case e.category == noise.Pairing:
 		return fmt.Sprintf("the device did not accept the pairing token's secret; check that the token is this device's: %v", e.err)

@@ -346,9 +346,6 @@ func (s *Session) write() {
 		var rekey *rekeyError
 		switch {
 		case errors.As(err, &rekey):
-			if errors.Is(err, net.ErrClosed) {
-				s.awaitCause() // the reader saw how the socket ended
-			}
 			s.Close(rekey.cause())
 			return
 		case errors.As(err, &encode):

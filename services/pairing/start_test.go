@@ -167,7 +167,7 @@ func TestTheIdentityComesBackWithItsKey(t *testing.T) {
 func (r *rig) raw(sql string) {
 	r.t.Helper()
 	if r.cfg.DatabaseURL == "" {
-		db, err := databasesql.Open("sqlite", filepath.Join(r.cfg.DataDir, store.SQLiteFile))
+		db, err := databasesql.Open("sqlite", filepath.Join(r.cfg.DataDir, store.SQLiteFile)+"?_pragma=busy_timeout(5000)")
 		if err != nil {
 			r.t.Fatal(err)
 		}

@@ -111,7 +111,7 @@ func raw(t *testing.T, p Place, statements ...string) {
 	t.Helper()
 	var exec func(sql string) error
 	if p.DatabaseURL == "" {
-		db, err := databasesql.Open("sqlite", filepath.Join(p.DataDir, store.SQLiteFile))
+		db, err := databasesql.Open("sqlite", filepath.Join(p.DataDir, store.SQLiteFile)+"?_pragma=busy_timeout(5000)")
 		if err != nil {
 			t.Fatal(err)
 		}

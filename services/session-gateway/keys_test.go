@@ -76,7 +76,7 @@ func TestKeysDoNotRotateDuringAnAttempt(t *testing.T) {
 	a := r.attempt(d, s, "a1")
 	a.enter = func(uint32) string {
 		n := d.conn.Rehandshakes()
-		time.Sleep(200 * time.Millisecond) // many intervals
+		time.Sleep(200 * time.Millisecond) // many intervals, in which nothing may happen
 		if got := d.conn.Rehandshakes(); got != n {
 			t.Errorf("%d re-handshakes while the operator types", got-n)
 		}

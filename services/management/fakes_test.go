@@ -397,15 +397,23 @@ func (f *fakes) group(ctx context.Context, id string) (*pb.Group, error) {
 }
 
 func (f *fakes) changeGroup(ctx context.Context, id string, change func(*pb.Group) error) (*pb.GroupReply, error) {
-	g, err := f.group(ctx, id)
-	if err != nil {
-		return nil, err
+	for {
+		g, rev, err := f.groups.Get(ctx, id)
+		if fault.CodeOf(err) == fault.NotFound {
+			return nil, fault.New(fault.NotFound, "there is no group %q", id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := change(g); err != nil {
+			return nil, err
+		}
+		_, err = f.groups.Update(ctx, id, g, rev)
+		if fault.CodeOf(err) == fault.Conflict {
+			continue // a player's report came between: on top of that, then
+		}
+		return &pb.GroupReply{Group: g}, err
 	}
-	if err := change(g); err != nil {
-		return nil, err
-	}
-	_, err = f.groups.Put(ctx, id, g)
-	return &pb.GroupReply{Group: g}, err
 }
 
 // leave takes a client out of every group.

@@ -26,6 +26,7 @@ const (
 	BucketInstances = "instances" // everyone: Instance by "<service>.<instance_id>"
 	BucketTokens    = "tokens"    // management: API tokens (hashed)
 	BucketFormats   = "formats"   // management: AudioFormat by client_id, the operator's choice
+	BucketTuning    = "tuning"    // stream: ClientTuning by client_id, the operator's choices
 	BucketPairings  = "pairings"  // pairing: PairingAttempt by client_id
 	BucketPersonas  = "personas"  // pairing: Persona by persona_id
 	BucketSeats     = "seats"     // stream: Seat by persona_id
@@ -37,7 +38,7 @@ const (
 // pairing announces (trust, settings, personas) follows from its database; presence,
 // instances and leases are of the moment.
 func KeptBuckets() []string {
-	return []string{BucketGroups, BucketSeats, BucketFormats, BucketTokens, BucketSightings}
+	return []string{BucketGroups, BucketSeats, BucketFormats, BucketTuning, BucketTokens, BucketSightings}
 }
 
 // SettingsKey is the only key of BucketSettings.
@@ -88,6 +89,10 @@ const (
 	StreamClientCommand = Prefix + "stream.client_command"
 	StreamLibrary       = Prefix + "stream.library"
 	StreamClock         = Prefix + "stream.clock"
+	StreamTune          = Prefix + "stream.tune"
+	StreamSearch        = Prefix + "stream.library_search"
+	StreamLibraryStatus = Prefix + "stream.library_status"
+	StreamArtwork       = Prefix + "stream.artwork"
 )
 
 // GatewayList is answered by every gateway instance.
@@ -126,6 +131,12 @@ const TapeAll = Prefix + "tape.>"
 
 // Tape is the subject of one rendition of one group.
 func Tape(groupID, renditionID string) string { return Prefix + "tape." + groupID + "." + renditionID }
+
+// Artwork is the address of the stream instance that has an image.
+func Artwork(instanceID string) string { return StreamArtwork + "." + instanceID }
+
+// Capture is where the audio of a source arrives, in the form of package capture.
+func Capture(clientID string) string { return Prefix + "capture." + clientID }
 
 // InstanceKey is the key of an Instance in BucketInstances.
 func InstanceKey(service, instanceID string) string { return service + "." + instanceID }

@@ -63,8 +63,19 @@ type ClientPresence struct {
 	LastGoodbye        string                 `protobuf:"bytes,32,opt,name=last_goodbye,json=lastGoodbye,proto3" json:"last_goodbye,omitempty"` // reason of the last client/goodbye
 	LastError          string                 `protobuf:"bytes,33,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`       // why the last session ended, for an operator
 	Reconnects         uint64                 `protobuf:"varint,34,opt,name=reconnects,proto3" json:"reconnects,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	VisualizerSupport  *VisualizerSupport     `protobuf:"bytes,35,opt,name=visualizer_support,json=visualizerSupport,proto3" json:"visualizer_support,omitempty"`
+	Artwork            *ArtworkState          `protobuf:"bytes,36,opt,name=artwork,proto3" json:"artwork,omitempty"`       // unset until reported
+	Visualizer         *VisualizerState       `protobuf:"bytes,37,opt,name=visualizer,proto3" json:"visualizer,omitempty"` // unset until reported
+	Source             *SourceStatus          `protobuf:"bytes,38,opt,name=source,proto3" json:"source,omitempty"`         // unset while the source role is not active
+	// What volume commands are held to: the operator's tuning and the persona's limits,
+	// the narrower of both. Unset: 0-100.
+	Limits *VolumeLimits `protobuf:"bytes,39,opt,name=limits,proto3" json:"limits,omitempty"`
+	// Roles, message types and codes that we do not know and ignored: the device speaks a
+	// newer revision. Bounded; sorted.
+	Ignored       []string       `protobuf:"bytes,40,rep,name=ignored,proto3" json:"ignored,omitempty"`
+	Display       *DisplayStatus `protobuf:"bytes,41,opt,name=display,proto3" json:"display,omitempty"` // unset while no artwork or visualizer stream is active
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ClientPresence) Reset() {
@@ -335,6 +346,583 @@ func (x *ClientPresence) GetReconnects() uint64 {
 	return 0
 }
 
+func (x *ClientPresence) GetVisualizerSupport() *VisualizerSupport {
+	if x != nil {
+		return x.VisualizerSupport
+	}
+	return nil
+}
+
+func (x *ClientPresence) GetArtwork() *ArtworkState {
+	if x != nil {
+		return x.Artwork
+	}
+	return nil
+}
+
+func (x *ClientPresence) GetVisualizer() *VisualizerState {
+	if x != nil {
+		return x.Visualizer
+	}
+	return nil
+}
+
+func (x *ClientPresence) GetSource() *SourceStatus {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *ClientPresence) GetLimits() *VolumeLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *ClientPresence) GetIgnored() []string {
+	if x != nil {
+		return x.Ignored
+	}
+	return nil
+}
+
+func (x *ClientPresence) GetDisplay() *DisplayStatus {
+	if x != nil {
+		return x.Display
+	}
+	return nil
+}
+
+// VolumeLimits bound a player's volume, 0-100 each.
+type VolumeLimits struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Min           int32                  `protobuf:"varint,1,opt,name=min,proto3" json:"min,omitempty"`
+	Max           int32                  `protobuf:"varint,2,opt,name=max,proto3" json:"max,omitempty"`
+	Startup       *int32                 `protobuf:"varint,3,opt,name=startup,proto3,oneof" json:"startup,omitempty"` // set once at the start of a session
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VolumeLimits) Reset() {
+	*x = VolumeLimits{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VolumeLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VolumeLimits) ProtoMessage() {}
+
+func (x *VolumeLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VolumeLimits.ProtoReflect.Descriptor instead.
+func (*VolumeLimits) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *VolumeLimits) GetMin() int32 {
+	if x != nil {
+		return x.Min
+	}
+	return 0
+}
+
+func (x *VolumeLimits) GetMax() int32 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+func (x *VolumeLimits) GetStartup() int32 {
+	if x != nil && x.Startup != nil {
+		return *x.Startup
+	}
+	return 0
+}
+
+// VisualizerSupport is visualizer@v1_support of client/hello.
+type VisualizerSupport struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	BufferCapacity int64                  `protobuf:"varint,1,opt,name=buffer_capacity,json=bufferCapacity,proto3" json:"buffer_capacity,omitempty"` // bytes
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *VisualizerSupport) Reset() {
+	*x = VisualizerSupport{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VisualizerSupport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VisualizerSupport) ProtoMessage() {}
+
+func (x *VisualizerSupport) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VisualizerSupport.ProtoReflect.Descriptor instead.
+func (*VisualizerSupport) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *VisualizerSupport) GetBufferCapacity() int64 {
+	if x != nil {
+		return x.BufferCapacity
+	}
+	return 0
+}
+
+// ArtworkState is the artwork object of client/state.
+type ArtworkState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channels      []*ArtworkChannel      `protobuf:"bytes,1,rep,name=channels,proto3" json:"channels,omitempty"` // at most 4, index is the channel
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArtworkState) Reset() {
+	*x = ArtworkState{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArtworkState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArtworkState) ProtoMessage() {}
+
+func (x *ArtworkState) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArtworkState.ProtoReflect.Descriptor instead.
+func (*ArtworkState) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ArtworkState) GetChannels() []*ArtworkChannel {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
+// ArtworkChannel is one channel of a display.
+type ArtworkChannel struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"` // "album", "artist", "none"
+	Format        string                 `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"` // "jpeg", "png"
+	Width         int32                  `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`  // pixels
+	Height        int32                  `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArtworkChannel) Reset() {
+	*x = ArtworkChannel{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArtworkChannel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArtworkChannel) ProtoMessage() {}
+
+func (x *ArtworkChannel) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArtworkChannel.ProtoReflect.Descriptor instead.
+func (*ArtworkChannel) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ArtworkChannel) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ArtworkChannel) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ArtworkChannel) GetWidth() int32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *ArtworkChannel) GetHeight() int32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+// VisualizerState is the visualizer object of client/state.
+type VisualizerState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Types         []string               `protobuf:"bytes,1,rep,name=types,proto3" json:"types,omitempty"`                     // "beat", "loudness", "f_peak", "peak", "spectrum"
+	RateMax       int32                  `protobuf:"varint,2,opt,name=rate_max,json=rateMax,proto3" json:"rate_max,omitempty"` // Hz
+	Spectrum      *SpectrumConfig        `protobuf:"bytes,3,opt,name=spectrum,proto3" json:"spectrum,omitempty"`               // set when types holds "spectrum"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VisualizerState) Reset() {
+	*x = VisualizerState{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VisualizerState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VisualizerState) ProtoMessage() {}
+
+func (x *VisualizerState) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VisualizerState.ProtoReflect.Descriptor instead.
+func (*VisualizerState) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *VisualizerState) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *VisualizerState) GetRateMax() int32 {
+	if x != nil {
+		return x.RateMax
+	}
+	return 0
+}
+
+func (x *VisualizerState) GetSpectrum() *SpectrumConfig {
+	if x != nil {
+		return x.Spectrum
+	}
+	return nil
+}
+
+// SpectrumConfig says which bins a spectrum has.
+type SpectrumConfig struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bins          int32                  `protobuf:"varint,1,opt,name=bins,proto3" json:"bins,omitempty"`
+	Scale         string                 `protobuf:"bytes,2,opt,name=scale,proto3" json:"scale,omitempty"`            // "mel", "log", "lin"
+	FMin          int32                  `protobuf:"varint,3,opt,name=f_min,json=fMin,proto3" json:"f_min,omitempty"` // Hz
+	FMax          int32                  `protobuf:"varint,4,opt,name=f_max,json=fMax,proto3" json:"f_max,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpectrumConfig) Reset() {
+	*x = SpectrumConfig{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpectrumConfig) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpectrumConfig) ProtoMessage() {}
+
+func (x *SpectrumConfig) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpectrumConfig.ProtoReflect.Descriptor instead.
+func (*SpectrumConfig) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SpectrumConfig) GetBins() int32 {
+	if x != nil {
+		return x.Bins
+	}
+	return 0
+}
+
+func (x *SpectrumConfig) GetScale() string {
+	if x != nil {
+		return x.Scale
+	}
+	return ""
+}
+
+func (x *SpectrumConfig) GetFMin() int32 {
+	if x != nil {
+		return x.FMin
+	}
+	return 0
+}
+
+func (x *SpectrumConfig) GetFMax() int32 {
+	if x != nil {
+		return x.FMax
+	}
+	return 0
+}
+
+// SourceStatus is how a source does.
+type SourceStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Streaming     bool                   `protobuf:"varint,1,opt,name=streaming,proto3" json:"streaming,omitempty"` // an input stream is open
+	Format        *AudioFormat           `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`        // of the open stream
+	Chunks        uint64                 `protobuf:"varint,3,opt,name=chunks,proto3" json:"chunks,omitempty"`       // of this session
+	Discarded     uint64                 `protobuf:"varint,4,opt,name=discarded,proto3" json:"discarded,omitempty"` // in-flight audio that nobody wanted any more
+	Users         []string               `protobuf:"bytes,5,rep,name=users,proto3" json:"users,omitempty"`          // who asked for it, as in SourceCommand
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceStatus) Reset() {
+	*x = SourceStatus{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceStatus) ProtoMessage() {}
+
+func (x *SourceStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceStatus.ProtoReflect.Descriptor instead.
+func (*SourceStatus) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SourceStatus) GetStreaming() bool {
+	if x != nil {
+		return x.Streaming
+	}
+	return false
+}
+
+func (x *SourceStatus) GetFormat() *AudioFormat {
+	if x != nil {
+		return x.Format
+	}
+	return nil
+}
+
+func (x *SourceStatus) GetChunks() uint64 {
+	if x != nil {
+		return x.Chunks
+	}
+	return 0
+}
+
+func (x *SourceStatus) GetDiscarded() uint64 {
+	if x != nil {
+		return x.Discarded
+	}
+	return 0
+}
+
+func (x *SourceStatus) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+// DisplayStatus is how the artwork and visualizer streams do.
+type DisplayStatus struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Artwork         bool                   `protobuf:"varint,1,opt,name=artwork,proto3" json:"artwork,omitempty"` // the stream is active
+	ImagesSent      uint64                 `protobuf:"varint,2,opt,name=images_sent,json=imagesSent,proto3" json:"images_sent,omitempty"`
+	ImagesCancelled uint64                 `protobuf:"varint,3,opt,name=images_cancelled,json=imagesCancelled,proto3" json:"images_cancelled,omitempty"`
+	Visualizer      bool                   `protobuf:"varint,4,opt,name=visualizer,proto3" json:"visualizer,omitempty"`
+	VisualTypes     []string               `protobuf:"bytes,5,rep,name=visual_types,json=visualTypes,proto3" json:"visual_types,omitempty"`
+	VisualRate      int32                  `protobuf:"varint,6,opt,name=visual_rate,json=visualRate,proto3" json:"visual_rate,omitempty"` // Hz
+	FramesSent      uint64                 `protobuf:"varint,7,opt,name=frames_sent,json=framesSent,proto3" json:"frames_sent,omitempty"`
+	FramesDropped   uint64                 `protobuf:"varint,8,opt,name=frames_dropped,json=framesDropped,proto3" json:"frames_dropped,omitempty"` // over buffer_capacity, or late
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *DisplayStatus) Reset() {
+	*x = DisplayStatus{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisplayStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisplayStatus) ProtoMessage() {}
+
+func (x *DisplayStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisplayStatus.ProtoReflect.Descriptor instead.
+func (*DisplayStatus) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DisplayStatus) GetArtwork() bool {
+	if x != nil {
+		return x.Artwork
+	}
+	return false
+}
+
+func (x *DisplayStatus) GetImagesSent() uint64 {
+	if x != nil {
+		return x.ImagesSent
+	}
+	return 0
+}
+
+func (x *DisplayStatus) GetImagesCancelled() uint64 {
+	if x != nil {
+		return x.ImagesCancelled
+	}
+	return 0
+}
+
+func (x *DisplayStatus) GetVisualizer() bool {
+	if x != nil {
+		return x.Visualizer
+	}
+	return false
+}
+
+func (x *DisplayStatus) GetVisualTypes() []string {
+	if x != nil {
+		return x.VisualTypes
+	}
+	return nil
+}
+
+func (x *DisplayStatus) GetVisualRate() int32 {
+	if x != nil {
+		return x.VisualRate
+	}
+	return 0
+}
+
+func (x *DisplayStatus) GetFramesSent() uint64 {
+	if x != nil {
+		return x.FramesSent
+	}
+	return 0
+}
+
+func (x *DisplayStatus) GetFramesDropped() uint64 {
+	if x != nil {
+		return x.FramesDropped
+	}
+	return 0
+}
+
 // PlayerSupport is player@v1_support of client/hello.
 type PlayerSupport struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -346,7 +934,7 @@ type PlayerSupport struct {
 
 func (x *PlayerSupport) Reset() {
 	*x = PlayerSupport{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[1]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -358,7 +946,7 @@ func (x *PlayerSupport) String() string {
 func (*PlayerSupport) ProtoMessage() {}
 
 func (x *PlayerSupport) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[1]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -371,7 +959,7 @@ func (x *PlayerSupport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlayerSupport.ProtoReflect.Descriptor instead.
 func (*PlayerSupport) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{1}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PlayerSupport) GetSupportedFormats() []*AudioFormat {
@@ -404,7 +992,7 @@ type PlayerState struct {
 
 func (x *PlayerState) Reset() {
 	*x = PlayerState{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[2]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +1004,7 @@ func (x *PlayerState) String() string {
 func (*PlayerState) ProtoMessage() {}
 
 func (x *PlayerState) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[2]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +1017,7 @@ func (x *PlayerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlayerState.ProtoReflect.Descriptor instead.
 func (*PlayerState) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{2}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PlayerState) GetVolume() int32 {
@@ -499,7 +1087,7 @@ type StreamStatus struct {
 
 func (x *StreamStatus) Reset() {
 	*x = StreamStatus{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[3]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -511,7 +1099,7 @@ func (x *StreamStatus) String() string {
 func (*StreamStatus) ProtoMessage() {}
 
 func (x *StreamStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[3]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -524,7 +1112,7 @@ func (x *StreamStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatus.ProtoReflect.Descriptor instead.
 func (*StreamStatus) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{3}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StreamStatus) GetGroupId() string {
@@ -613,6 +1201,10 @@ type SessionCommand struct {
 	//	*SessionCommand_PairingBegin
 	//	*SessionCommand_PairingSend
 	//	*SessionCommand_PairingEnd
+	//	*SessionCommand_Artwork
+	//	*SessionCommand_VisualStart
+	//	*SessionCommand_VisualEnd
+	//	*SessionCommand_Source
 	Command       isSessionCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -620,7 +1212,7 @@ type SessionCommand struct {
 
 func (x *SessionCommand) Reset() {
 	*x = SessionCommand{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[4]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -632,7 +1224,7 @@ func (x *SessionCommand) String() string {
 func (*SessionCommand) ProtoMessage() {}
 
 func (x *SessionCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[4]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -645,7 +1237,7 @@ func (x *SessionCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionCommand.ProtoReflect.Descriptor instead.
 func (*SessionCommand) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{4}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SessionCommand) GetGroupId() string {
@@ -775,6 +1367,42 @@ func (x *SessionCommand) GetPairingEnd() *PairingEnd {
 	return nil
 }
 
+func (x *SessionCommand) GetArtwork() *ArtworkShow {
+	if x != nil {
+		if x, ok := x.Command.(*SessionCommand_Artwork); ok {
+			return x.Artwork
+		}
+	}
+	return nil
+}
+
+func (x *SessionCommand) GetVisualStart() *VisualStart {
+	if x != nil {
+		if x, ok := x.Command.(*SessionCommand_VisualStart); ok {
+			return x.VisualStart
+		}
+	}
+	return nil
+}
+
+func (x *SessionCommand) GetVisualEnd() *VisualEnd {
+	if x != nil {
+		if x, ok := x.Command.(*SessionCommand_VisualEnd); ok {
+			return x.VisualEnd
+		}
+	}
+	return nil
+}
+
+func (x *SessionCommand) GetSource() *SourceCommand {
+	if x != nil {
+		if x, ok := x.Command.(*SessionCommand_Source); ok {
+			return x.Source
+		}
+	}
+	return nil
+}
+
 type isSessionCommand_Command interface {
 	isSessionCommand_Command()
 }
@@ -823,6 +1451,22 @@ type SessionCommand_PairingEnd struct {
 	PairingEnd *PairingEnd `protobuf:"bytes,20,opt,name=pairing_end,json=pairingEnd,proto3,oneof"`
 }
 
+type SessionCommand_Artwork struct {
+	Artwork *ArtworkShow `protobuf:"bytes,21,opt,name=artwork,proto3,oneof"`
+}
+
+type SessionCommand_VisualStart struct {
+	VisualStart *VisualStart `protobuf:"bytes,22,opt,name=visual_start,json=visualStart,proto3,oneof"`
+}
+
+type SessionCommand_VisualEnd struct {
+	VisualEnd *VisualEnd `protobuf:"bytes,23,opt,name=visual_end,json=visualEnd,proto3,oneof"`
+}
+
+type SessionCommand_Source struct {
+	Source *SourceCommand `protobuf:"bytes,24,opt,name=source,proto3,oneof"`
+}
+
 func (*SessionCommand_Group) isSessionCommand_Command() {}
 
 func (*SessionCommand_State) isSessionCommand_Command() {}
@@ -845,6 +1489,14 @@ func (*SessionCommand_PairingSend) isSessionCommand_Command() {}
 
 func (*SessionCommand_PairingEnd) isSessionCommand_Command() {}
 
+func (*SessionCommand_Artwork) isSessionCommand_Command() {}
+
+func (*SessionCommand_VisualStart) isSessionCommand_Command() {}
+
+func (*SessionCommand_VisualEnd) isSessionCommand_Command() {}
+
+func (*SessionCommand_Source) isSessionCommand_Command() {}
+
 // SessionReply confirms a SessionCommand.
 type SessionReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -856,7 +1508,7 @@ type SessionReply struct {
 
 func (x *SessionReply) Reset() {
 	*x = SessionReply{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[5]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +1520,7 @@ func (x *SessionReply) String() string {
 func (*SessionReply) ProtoMessage() {}
 
 func (x *SessionReply) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[5]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +1533,7 @@ func (x *SessionReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionReply.ProtoReflect.Descriptor instead.
 func (*SessionReply) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{5}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SessionReply) GetSessionId() string {
@@ -907,7 +1559,7 @@ type PairingQuery struct {
 
 func (x *PairingQuery) Reset() {
 	*x = PairingQuery{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[6]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1571,7 @@ func (x *PairingQuery) String() string {
 func (*PairingQuery) ProtoMessage() {}
 
 func (x *PairingQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[6]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1584,7 @@ func (x *PairingQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingQuery.ProtoReflect.Descriptor instead.
 func (*PairingQuery) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{6}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{14}
 }
 
 // PairingSession is a session as an attempt sees it.
@@ -951,7 +1603,7 @@ type PairingSession struct {
 
 func (x *PairingSession) Reset() {
 	*x = PairingSession{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[7]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1615,7 @@ func (x *PairingSession) String() string {
 func (*PairingSession) ProtoMessage() {}
 
 func (x *PairingSession) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[7]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1628,7 @@ func (x *PairingSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingSession.ProtoReflect.Descriptor instead.
 func (*PairingSession) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{7}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PairingSession) GetCategory() string {
@@ -1049,7 +1701,7 @@ type PairingBegin struct {
 
 func (x *PairingBegin) Reset() {
 	*x = PairingBegin{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[8]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1061,7 +1713,7 @@ func (x *PairingBegin) String() string {
 func (*PairingBegin) ProtoMessage() {}
 
 func (x *PairingBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[8]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1074,7 +1726,7 @@ func (x *PairingBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingBegin.ProtoReflect.Descriptor instead.
 func (*PairingBegin) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{8}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PairingBegin) GetAttemptId() string {
@@ -1145,7 +1797,7 @@ type PairingSend struct {
 
 func (x *PairingSend) Reset() {
 	*x = PairingSend{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[9]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1809,7 @@ func (x *PairingSend) String() string {
 func (*PairingSend) ProtoMessage() {}
 
 func (x *PairingSend) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[9]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1822,7 @@ func (x *PairingSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingSend.ProtoReflect.Descriptor instead.
 func (*PairingSend) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{9}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PairingSend) GetAttemptId() string {
@@ -1205,7 +1857,7 @@ type PairingEnd struct {
 
 func (x *PairingEnd) Reset() {
 	*x = PairingEnd{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[10]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1869,7 @@ func (x *PairingEnd) String() string {
 func (*PairingEnd) ProtoMessage() {}
 
 func (x *PairingEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[10]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1882,7 @@ func (x *PairingEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingEnd.ProtoReflect.Descriptor instead.
 func (*PairingEnd) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{10}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PairingEnd) GetAttemptId() string {
@@ -1294,7 +1946,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[11]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1958,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[11]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1971,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{11}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GroupInfo) GetGroupId() string {
@@ -1348,13 +2000,14 @@ type StateUpdate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Metadata      *MetadataState         `protobuf:"bytes,1,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	Controller    *ControllerState       `protobuf:"bytes,2,opt,name=controller,proto3" json:"controller,omitempty"`
+	Color         *ColorState            `protobuf:"bytes,3,opt,name=color,proto3" json:"color,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StateUpdate) Reset() {
 	*x = StateUpdate{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[12]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +2019,7 @@ func (x *StateUpdate) String() string {
 func (*StateUpdate) ProtoMessage() {}
 
 func (x *StateUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[12]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +2032,7 @@ func (x *StateUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateUpdate.ProtoReflect.Descriptor instead.
 func (*StateUpdate) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{12}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StateUpdate) GetMetadata() *MetadataState {
@@ -1394,6 +2047,565 @@ func (x *StateUpdate) GetController() *ControllerState {
 		return x.Controller
 	}
 	return nil
+}
+
+func (x *StateUpdate) GetColor() *ColorState {
+	if x != nil {
+		return x.Color
+	}
+	return nil
+}
+
+// ColorState is the color object of server/state. Colours are 0xRRGGBB.
+type ColorState struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	TimestampUs     int64                  `protobuf:"varint,1,opt,name=timestamp_us,json=timestampUs,proto3" json:"timestamp_us,omitempty"`
+	BackgroundDark  *uint32                `protobuf:"varint,2,opt,name=background_dark,json=backgroundDark,proto3,oneof" json:"background_dark,omitempty"`
+	BackgroundLight *uint32                `protobuf:"varint,3,opt,name=background_light,json=backgroundLight,proto3,oneof" json:"background_light,omitempty"`
+	Primary         *uint32                `protobuf:"varint,4,opt,name=primary,proto3,oneof" json:"primary,omitempty"`
+	Accent          *uint32                `protobuf:"varint,5,opt,name=accent,proto3,oneof" json:"accent,omitempty"`
+	OnDark          *uint32                `protobuf:"varint,6,opt,name=on_dark,json=onDark,proto3,oneof" json:"on_dark,omitempty"`
+	OnLight         *uint32                `protobuf:"varint,7,opt,name=on_light,json=onLight,proto3,oneof" json:"on_light,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ColorState) Reset() {
+	*x = ColorState{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ColorState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ColorState) ProtoMessage() {}
+
+func (x *ColorState) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ColorState.ProtoReflect.Descriptor instead.
+func (*ColorState) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ColorState) GetTimestampUs() int64 {
+	if x != nil {
+		return x.TimestampUs
+	}
+	return 0
+}
+
+func (x *ColorState) GetBackgroundDark() uint32 {
+	if x != nil && x.BackgroundDark != nil {
+		return *x.BackgroundDark
+	}
+	return 0
+}
+
+func (x *ColorState) GetBackgroundLight() uint32 {
+	if x != nil && x.BackgroundLight != nil {
+		return *x.BackgroundLight
+	}
+	return 0
+}
+
+func (x *ColorState) GetPrimary() uint32 {
+	if x != nil && x.Primary != nil {
+		return *x.Primary
+	}
+	return 0
+}
+
+func (x *ColorState) GetAccent() uint32 {
+	if x != nil && x.Accent != nil {
+		return *x.Accent
+	}
+	return 0
+}
+
+func (x *ColorState) GetOnDark() uint32 {
+	if x != nil && x.OnDark != nil {
+		return *x.OnDark
+	}
+	return 0
+}
+
+func (x *ColorState) GetOnLight() uint32 {
+	if x != nil && x.OnLight != nil {
+		return *x.OnLight
+	}
+	return 0
+}
+
+// ArtworkShow says which pictures a display should show now and next. The session keeps
+// the artwork stream open while active is set, fetches what it needs in the sizes that
+// the client asked for, and sends, schedules, cancels and clears by itself.
+type ArtworkShow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Active        bool                   `protobuf:"varint,1,opt,name=active,proto3" json:"active,omitempty"` // false: stream/end
+	Album         []*Picture             `protobuf:"bytes,2,rep,name=album,proto3" json:"album,omitempty"`    // ascending at_us; at most one in the future
+	Artist        []*Picture             `protobuf:"bytes,3,rep,name=artist,proto3" json:"artist,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArtworkShow) Reset() {
+	*x = ArtworkShow{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArtworkShow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArtworkShow) ProtoMessage() {}
+
+func (x *ArtworkShow) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArtworkShow.ProtoReflect.Descriptor instead.
+func (*ArtworkShow) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ArtworkShow) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+func (x *ArtworkShow) GetAlbum() []*Picture {
+	if x != nil {
+		return x.Album
+	}
+	return nil
+}
+
+func (x *ArtworkShow) GetArtist() []*Picture {
+	if x != nil {
+		return x.Artist
+	}
+	return nil
+}
+
+// Picture is an image that is shown from a moment on.
+type Picture struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ImageId       string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`          // "": nothing (the channel is cleared)
+	AtUs          int64                  `protobuf:"varint,2,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`                  // house clock
+	InstanceId    string                 `protobuf:"bytes,3,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"` // of the stream instance that has the image
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Picture) Reset() {
+	*x = Picture{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Picture) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Picture) ProtoMessage() {}
+
+func (x *Picture) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Picture.ProtoReflect.Descriptor instead.
+func (*Picture) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Picture) GetImageId() string {
+	if x != nil {
+		return x.ImageId
+	}
+	return ""
+}
+
+func (x *Picture) GetAtUs() int64 {
+	if x != nil {
+		return x.AtUs
+	}
+	return 0
+}
+
+func (x *Picture) GetInstanceId() string {
+	if x != nil {
+		return x.InstanceId
+	}
+	return ""
+}
+
+// ArtworkRequest asks that instance (tutti.v1.stream.artwork.<instance_id>) for a part of
+// an image that was fitted into width x height, padded with black, and encoded.
+type ArtworkRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ImageId       string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	Format        string                 `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"` // "jpeg", "png"
+	Width         int32                  `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`  // pixels, 1-8192
+	Height        int32                  `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	Offset        int64                  `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"` // bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArtworkRequest) Reset() {
+	*x = ArtworkRequest{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArtworkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArtworkRequest) ProtoMessage() {}
+
+func (x *ArtworkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArtworkRequest.ProtoReflect.Descriptor instead.
+func (*ArtworkRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ArtworkRequest) GetImageId() string {
+	if x != nil {
+		return x.ImageId
+	}
+	return ""
+}
+
+func (x *ArtworkRequest) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ArtworkRequest) GetWidth() int32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *ArtworkRequest) GetHeight() int32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *ArtworkRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+// ArtworkResponse is that part.
+type ArtworkResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TotalSize     int64                  `protobuf:"varint,1,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"` // bytes of the encoded image
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`                             // at most 256 KiB from offset on
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArtworkResponse) Reset() {
+	*x = ArtworkResponse{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArtworkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArtworkResponse) ProtoMessage() {}
+
+func (x *ArtworkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArtworkResponse.ProtoReflect.Descriptor instead.
+func (*ArtworkResponse) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ArtworkResponse) GetTotalSize() int64 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
+func (x *ArtworkResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// VisualStart opens a visualizer stream on a tape of analysis frames, updates an active
+// one, or, when epoch is higher than that of the active one, clears it and goes on.
+// The session picks the types that the client asked for, and every n-th periodic frame.
+type VisualStart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RenditionId   string                 `protobuf:"bytes,1,opt,name=rendition_id,json=renditionId,proto3" json:"rendition_id,omitempty"` // "visual", or with a spectrum "visual-<bins>-<scale>-<f_min>-<f_max>"
+	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	NotBeforeUs   int64                  `protobuf:"varint,3,opt,name=not_before_us,json=notBeforeUs,proto3" json:"not_before_us,omitempty"`
+	FrameRate     int32                  `protobuf:"varint,4,opt,name=frame_rate,json=frameRate,proto3" json:"frame_rate,omitempty"` // periodic frames per second on the tape
+	Beats         bool                   `protobuf:"varint,5,opt,name=beats,proto3" json:"beats,omitempty"`                          // the tape has beats
+	Downbeats     bool                   `protobuf:"varint,6,opt,name=downbeats,proto3" json:"downbeats,omitempty"`
+	Spectrum      *SpectrumConfig        `protobuf:"bytes,7,opt,name=spectrum,proto3" json:"spectrum,omitempty"` // of the tape
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VisualStart) Reset() {
+	*x = VisualStart{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VisualStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VisualStart) ProtoMessage() {}
+
+func (x *VisualStart) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VisualStart.ProtoReflect.Descriptor instead.
+func (*VisualStart) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *VisualStart) GetRenditionId() string {
+	if x != nil {
+		return x.RenditionId
+	}
+	return ""
+}
+
+func (x *VisualStart) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *VisualStart) GetNotBeforeUs() int64 {
+	if x != nil {
+		return x.NotBeforeUs
+	}
+	return 0
+}
+
+func (x *VisualStart) GetFrameRate() int32 {
+	if x != nil {
+		return x.FrameRate
+	}
+	return 0
+}
+
+func (x *VisualStart) GetBeats() bool {
+	if x != nil {
+		return x.Beats
+	}
+	return false
+}
+
+func (x *VisualStart) GetDownbeats() bool {
+	if x != nil {
+		return x.Downbeats
+	}
+	return false
+}
+
+func (x *VisualStart) GetSpectrum() *SpectrumConfig {
+	if x != nil {
+		return x.Spectrum
+	}
+	return nil
+}
+
+// VisualEnd ends the visualizer stream; at_us as in StreamEnd.
+type VisualEnd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AtUs          int64                  `protobuf:"varint,1,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VisualEnd) Reset() {
+	*x = VisualEnd{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VisualEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VisualEnd) ProtoMessage() {}
+
+func (x *VisualEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VisualEnd.ProtoReflect.Descriptor instead.
+func (*VisualEnd) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *VisualEnd) GetAtUs() int64 {
+	if x != nil {
+		return x.AtUs
+	}
+	return 0
+}
+
+// SourceCommand asks a source to stream, on behalf of a user (any short string; a group
+// and its stream instance). The session sends 'start' when the first user comes and
+// 'stop' when the last one goes. A user that does not repeat its wish within ttl_ms is
+// gone: a microphone must not stay open for a server that died.
+type SourceCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Start         bool                   `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`
+	TtlMs         int64                  `protobuf:"varint,3,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // 1000-60000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceCommand) Reset() {
+	*x = SourceCommand{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceCommand) ProtoMessage() {}
+
+func (x *SourceCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceCommand.ProtoReflect.Descriptor instead.
+func (*SourceCommand) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *SourceCommand) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *SourceCommand) GetStart() bool {
+	if x != nil {
+		return x.Start
+	}
+	return false
+}
+
+func (x *SourceCommand) GetTtlMs() int64 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
 }
 
 // MetadataState is the metadata object of server/state.
@@ -1414,7 +2626,7 @@ type MetadataState struct {
 
 func (x *MetadataState) Reset() {
 	*x = MetadataState{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[13]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +2638,7 @@ func (x *MetadataState) String() string {
 func (*MetadataState) ProtoMessage() {}
 
 func (x *MetadataState) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[13]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +2651,7 @@ func (x *MetadataState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetadataState.ProtoReflect.Descriptor instead.
 func (*MetadataState) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{13}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *MetadataState) GetTimestampUs() int64 {
@@ -1517,7 +2729,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[14]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +2741,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[14]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +2754,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{14}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Progress) GetTrackProgressMs() int64 {
@@ -1581,7 +2793,7 @@ type ControllerState struct {
 
 func (x *ControllerState) Reset() {
 	*x = ControllerState{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[15]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1593,7 +2805,7 @@ func (x *ControllerState) String() string {
 func (*ControllerState) ProtoMessage() {}
 
 func (x *ControllerState) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[15]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1606,7 +2818,7 @@ func (x *ControllerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllerState.ProtoReflect.Descriptor instead.
 func (*ControllerState) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{15}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ControllerState) GetSupportedCommands() []string {
@@ -1667,7 +2879,7 @@ type PlayerCommand struct {
 
 func (x *PlayerCommand) Reset() {
 	*x = PlayerCommand{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[16]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1679,7 +2891,7 @@ func (x *PlayerCommand) String() string {
 func (*PlayerCommand) ProtoMessage() {}
 
 func (x *PlayerCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[16]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1692,7 +2904,7 @@ func (x *PlayerCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlayerCommand.ProtoReflect.Descriptor instead.
 func (*PlayerCommand) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{16}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PlayerCommand) GetCommand() isPlayerCommand_Command {
@@ -1773,7 +2985,7 @@ type StreamStart struct {
 
 func (x *StreamStart) Reset() {
 	*x = StreamStart{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[17]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +2997,7 @@ func (x *StreamStart) String() string {
 func (*StreamStart) ProtoMessage() {}
 
 func (x *StreamStart) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[17]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +3010,7 @@ func (x *StreamStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStart.ProtoReflect.Descriptor instead.
 func (*StreamStart) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{17}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *StreamStart) GetRenditionId() string {
@@ -1861,7 +3073,7 @@ type StreamClear struct {
 
 func (x *StreamClear) Reset() {
 	*x = StreamClear{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[18]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +3085,7 @@ func (x *StreamClear) String() string {
 func (*StreamClear) ProtoMessage() {}
 
 func (x *StreamClear) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[18]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1886,7 +3098,7 @@ func (x *StreamClear) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamClear.ProtoReflect.Descriptor instead.
 func (*StreamClear) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{18}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StreamClear) GetEpoch() uint64 {
@@ -1918,7 +3130,7 @@ type StreamEnd struct {
 
 func (x *StreamEnd) Reset() {
 	*x = StreamEnd{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[19]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +3142,7 @@ func (x *StreamEnd) String() string {
 func (*StreamEnd) ProtoMessage() {}
 
 func (x *StreamEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[19]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +3155,7 @@ func (x *StreamEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamEnd.ProtoReflect.Descriptor instead.
 func (*StreamEnd) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{19}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StreamEnd) GetDrained() bool {
@@ -1971,7 +3183,7 @@ type Disconnect struct {
 
 func (x *Disconnect) Reset() {
 	*x = Disconnect{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[20]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1983,7 +3195,7 @@ func (x *Disconnect) String() string {
 func (*Disconnect) ProtoMessage() {}
 
 func (x *Disconnect) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[20]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1996,7 +3208,7 @@ func (x *Disconnect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnect.ProtoReflect.Descriptor instead.
 func (*Disconnect) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{20}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Disconnect) GetReason() string {
@@ -2030,7 +3242,7 @@ type ClientCommand struct {
 
 func (x *ClientCommand) Reset() {
 	*x = ClientCommand{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[21]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +3254,7 @@ func (x *ClientCommand) String() string {
 func (*ClientCommand) ProtoMessage() {}
 
 func (x *ClientCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[21]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +3267,7 @@ func (x *ClientCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCommand.ProtoReflect.Descriptor instead.
 func (*ClientCommand) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{21}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ClientCommand) GetClientId() string {
@@ -2127,7 +3339,7 @@ type ControllerCommand struct {
 
 func (x *ControllerCommand) Reset() {
 	*x = ControllerCommand{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[22]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2139,7 +3351,7 @@ func (x *ControllerCommand) String() string {
 func (*ControllerCommand) ProtoMessage() {}
 
 func (x *ControllerCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[22]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2152,7 +3364,7 @@ func (x *ControllerCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllerCommand.ProtoReflect.Descriptor instead.
 func (*ControllerCommand) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{22}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ControllerCommand) GetCommand() string {
@@ -2199,7 +3411,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[23]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +3423,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[23]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +3436,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{23}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{39}
 }
 
 // ListSessionsResponse counts what a gateway holds.
@@ -2239,7 +3451,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_tutti_v1_gateway_proto_msgTypes[24]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2251,7 +3463,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_gateway_proto_msgTypes[24]
+	mi := &file_tutti_v1_gateway_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +3476,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{24}
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListSessionsResponse) GetSessions() uint32 {
@@ -2292,8 +3504,7 @@ var File_tutti_v1_gateway_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\n" +
-	"\x16tutti/v1/gateway.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xd6\n" +
-	"\n" +
+	"\x16tutti/v1/gateway.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xbc\r\n" +
 	"\x0eClientPresence\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x1d\n" +
 	"\n" +
@@ -2340,10 +3551,63 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"last_error\x18! \x01(\tR\tlastError\x12\x1e\n" +
 	"\n" +
 	"reconnects\x18\" \x01(\x04R\n" +
-	"reconnectsB\f\n" +
+	"reconnects\x12J\n" +
+	"\x12visualizer_support\x18# \x01(\v2\x1b.tutti.v1.VisualizerSupportR\x11visualizerSupport\x120\n" +
+	"\aartwork\x18$ \x01(\v2\x16.tutti.v1.ArtworkStateR\aartwork\x129\n" +
+	"\n" +
+	"visualizer\x18% \x01(\v2\x19.tutti.v1.VisualizerStateR\n" +
+	"visualizer\x12.\n" +
+	"\x06source\x18& \x01(\v2\x16.tutti.v1.SourceStatusR\x06source\x12.\n" +
+	"\x06limits\x18' \x01(\v2\x16.tutti.v1.VolumeLimitsR\x06limits\x12\x18\n" +
+	"\aignored\x18( \x03(\tR\aignored\x121\n" +
+	"\adisplay\x18) \x01(\v2\x17.tutti.v1.DisplayStatusR\adisplayB\f\n" +
 	"\n" +
 	"_availableB\x10\n" +
-	"\x0e_source_signal\"|\n" +
+	"\x0e_source_signal\"]\n" +
+	"\fVolumeLimits\x12\x10\n" +
+	"\x03min\x18\x01 \x01(\x05R\x03min\x12\x10\n" +
+	"\x03max\x18\x02 \x01(\x05R\x03max\x12\x1d\n" +
+	"\astartup\x18\x03 \x01(\x05H\x00R\astartup\x88\x01\x01B\n" +
+	"\n" +
+	"\b_startup\"<\n" +
+	"\x11VisualizerSupport\x12'\n" +
+	"\x0fbuffer_capacity\x18\x01 \x01(\x03R\x0ebufferCapacity\"D\n" +
+	"\fArtworkState\x124\n" +
+	"\bchannels\x18\x01 \x03(\v2\x18.tutti.v1.ArtworkChannelR\bchannels\"n\n" +
+	"\x0eArtworkChannel\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
+	"\x06format\x18\x02 \x01(\tR\x06format\x12\x14\n" +
+	"\x05width\x18\x03 \x01(\x05R\x05width\x12\x16\n" +
+	"\x06height\x18\x04 \x01(\x05R\x06height\"x\n" +
+	"\x0fVisualizerState\x12\x14\n" +
+	"\x05types\x18\x01 \x03(\tR\x05types\x12\x19\n" +
+	"\brate_max\x18\x02 \x01(\x05R\arateMax\x124\n" +
+	"\bspectrum\x18\x03 \x01(\v2\x18.tutti.v1.SpectrumConfigR\bspectrum\"d\n" +
+	"\x0eSpectrumConfig\x12\x12\n" +
+	"\x04bins\x18\x01 \x01(\x05R\x04bins\x12\x14\n" +
+	"\x05scale\x18\x02 \x01(\tR\x05scale\x12\x13\n" +
+	"\x05f_min\x18\x03 \x01(\x05R\x04fMin\x12\x13\n" +
+	"\x05f_max\x18\x04 \x01(\x05R\x04fMax\"\xa7\x01\n" +
+	"\fSourceStatus\x12\x1c\n" +
+	"\tstreaming\x18\x01 \x01(\bR\tstreaming\x12-\n" +
+	"\x06format\x18\x02 \x01(\v2\x15.tutti.v1.AudioFormatR\x06format\x12\x16\n" +
+	"\x06chunks\x18\x03 \x01(\x04R\x06chunks\x12\x1c\n" +
+	"\tdiscarded\x18\x04 \x01(\x04R\tdiscarded\x12\x14\n" +
+	"\x05users\x18\x05 \x03(\tR\x05users\"\xa1\x02\n" +
+	"\rDisplayStatus\x12\x18\n" +
+	"\aartwork\x18\x01 \x01(\bR\aartwork\x12\x1f\n" +
+	"\vimages_sent\x18\x02 \x01(\x04R\n" +
+	"imagesSent\x12)\n" +
+	"\x10images_cancelled\x18\x03 \x01(\x04R\x0fimagesCancelled\x12\x1e\n" +
+	"\n" +
+	"visualizer\x18\x04 \x01(\bR\n" +
+	"visualizer\x12!\n" +
+	"\fvisual_types\x18\x05 \x03(\tR\vvisualTypes\x12\x1f\n" +
+	"\vvisual_rate\x18\x06 \x01(\x05R\n" +
+	"visualRate\x12\x1f\n" +
+	"\vframes_sent\x18\a \x01(\x04R\n" +
+	"framesSent\x12%\n" +
+	"\x0eframes_dropped\x18\b \x01(\x04R\rframesDropped\"|\n" +
 	"\rPlayerSupport\x12B\n" +
 	"\x11supported_formats\x18\x01 \x03(\v2\x15.tutti.v1.AudioFormatR\x10supportedFormats\x12'\n" +
 	"\x0fbuffer_capacity\x18\x02 \x01(\x03R\x0ebufferCapacity\"\xb7\x02\n" +
@@ -2369,7 +3633,7 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"chunksSent\x12\x1f\n" +
 	"\vchunks_late\x18\b \x01(\x04R\n" +
 	"chunksLate\x12\x1e\n" +
-	"\vmin_lead_ms\x18\t \x01(\x03R\tminLeadMs\"\xd3\x05\n" +
+	"\vmin_lead_ms\x18\t \x01(\x03R\tminLeadMs\"\xab\a\n" +
 	"\x0eSessionCommand\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x14\n" +
 	"\x05fence\x18\x02 \x01(\x04R\x05fence\x12\x1d\n" +
@@ -2390,7 +3654,12 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\rpairing_begin\x18\x12 \x01(\v2\x16.tutti.v1.PairingBeginH\x00R\fpairingBegin\x12:\n" +
 	"\fpairing_send\x18\x13 \x01(\v2\x15.tutti.v1.PairingSendH\x00R\vpairingSend\x127\n" +
 	"\vpairing_end\x18\x14 \x01(\v2\x14.tutti.v1.PairingEndH\x00R\n" +
-	"pairingEndB\t\n" +
+	"pairingEnd\x121\n" +
+	"\aartwork\x18\x15 \x01(\v2\x15.tutti.v1.ArtworkShowH\x00R\aartwork\x12:\n" +
+	"\fvisual_start\x18\x16 \x01(\v2\x15.tutti.v1.VisualStartH\x00R\vvisualStart\x124\n" +
+	"\n" +
+	"visual_end\x18\x17 \x01(\v2\x13.tutti.v1.VisualEndH\x00R\tvisualEnd\x121\n" +
+	"\x06source\x18\x18 \x01(\v2\x17.tutti.v1.SourceCommandH\x00R\x06sourceB\t\n" +
 	"\acommand\"a\n" +
 	"\fSessionReply\x12\x1d\n" +
 	"\n" +
@@ -2434,12 +3703,64 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\tGroupInfo\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
-	"\x0eplayback_state\x18\x03 \x01(\tR\rplaybackState\"}\n" +
+	"\x0eplayback_state\x18\x03 \x01(\tR\rplaybackState\"\xa9\x01\n" +
 	"\vStateUpdate\x123\n" +
 	"\bmetadata\x18\x01 \x01(\v2\x17.tutti.v1.MetadataStateR\bmetadata\x129\n" +
 	"\n" +
 	"controller\x18\x02 \x01(\v2\x19.tutti.v1.ControllerStateR\n" +
-	"controller\"\x8a\x03\n" +
+	"controller\x12*\n" +
+	"\x05color\x18\x03 \x01(\v2\x14.tutti.v1.ColorStateR\x05color\"\xe0\x02\n" +
+	"\n" +
+	"ColorState\x12!\n" +
+	"\ftimestamp_us\x18\x01 \x01(\x03R\vtimestampUs\x12,\n" +
+	"\x0fbackground_dark\x18\x02 \x01(\rH\x00R\x0ebackgroundDark\x88\x01\x01\x12.\n" +
+	"\x10background_light\x18\x03 \x01(\rH\x01R\x0fbackgroundLight\x88\x01\x01\x12\x1d\n" +
+	"\aprimary\x18\x04 \x01(\rH\x02R\aprimary\x88\x01\x01\x12\x1b\n" +
+	"\x06accent\x18\x05 \x01(\rH\x03R\x06accent\x88\x01\x01\x12\x1c\n" +
+	"\aon_dark\x18\x06 \x01(\rH\x04R\x06onDark\x88\x01\x01\x12\x1e\n" +
+	"\bon_light\x18\a \x01(\rH\x05R\aonLight\x88\x01\x01B\x12\n" +
+	"\x10_background_darkB\x13\n" +
+	"\x11_background_lightB\n" +
+	"\n" +
+	"\b_primaryB\t\n" +
+	"\a_accentB\n" +
+	"\n" +
+	"\b_on_darkB\v\n" +
+	"\t_on_light\"y\n" +
+	"\vArtworkShow\x12\x16\n" +
+	"\x06active\x18\x01 \x01(\bR\x06active\x12'\n" +
+	"\x05album\x18\x02 \x03(\v2\x11.tutti.v1.PictureR\x05album\x12)\n" +
+	"\x06artist\x18\x03 \x03(\v2\x11.tutti.v1.PictureR\x06artist\"Z\n" +
+	"\aPicture\x12\x19\n" +
+	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x13\n" +
+	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x1f\n" +
+	"\vinstance_id\x18\x03 \x01(\tR\n" +
+	"instanceId\"\x89\x01\n" +
+	"\x0eArtworkRequest\x12\x19\n" +
+	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x16\n" +
+	"\x06format\x18\x02 \x01(\tR\x06format\x12\x14\n" +
+	"\x05width\x18\x03 \x01(\x05R\x05width\x12\x16\n" +
+	"\x06height\x18\x04 \x01(\x05R\x06height\x12\x16\n" +
+	"\x06offset\x18\x05 \x01(\x03R\x06offset\"D\n" +
+	"\x0fArtworkResponse\x12\x1d\n" +
+	"\n" +
+	"total_size\x18\x01 \x01(\x03R\ttotalSize\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xf3\x01\n" +
+	"\vVisualStart\x12!\n" +
+	"\frendition_id\x18\x01 \x01(\tR\vrenditionId\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\"\n" +
+	"\rnot_before_us\x18\x03 \x01(\x03R\vnotBeforeUs\x12\x1d\n" +
+	"\n" +
+	"frame_rate\x18\x04 \x01(\x05R\tframeRate\x12\x14\n" +
+	"\x05beats\x18\x05 \x01(\bR\x05beats\x12\x1c\n" +
+	"\tdownbeats\x18\x06 \x01(\bR\tdownbeats\x124\n" +
+	"\bspectrum\x18\a \x01(\v2\x18.tutti.v1.SpectrumConfigR\bspectrum\" \n" +
+	"\tVisualEnd\x12\x13\n" +
+	"\x05at_us\x18\x01 \x01(\x03R\x04atUs\"P\n" +
+	"\rSourceCommand\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x14\n" +
+	"\x05start\x18\x02 \x01(\bR\x05start\x12\x15\n" +
+	"\x06ttl_ms\x18\x03 \x01(\x03R\x05ttlMs\"\x8a\x03\n" +
 	"\rMetadataState\x12!\n" +
 	"\ftimestamp_us\x18\x01 \x01(\x03R\vtimestampUs\x12\x19\n" +
 	"\x05title\x18\x02 \x01(\tH\x00R\x05title\x88\x01\x01\x12\x1b\n" +
@@ -2534,79 +3855,112 @@ func file_tutti_v1_gateway_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_gateway_proto_rawDescData
 }
 
-var file_tutti_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_tutti_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_tutti_v1_gateway_proto_goTypes = []any{
 	(*ClientPresence)(nil),        // 0: tutti.v1.ClientPresence
-	(*PlayerSupport)(nil),         // 1: tutti.v1.PlayerSupport
-	(*PlayerState)(nil),           // 2: tutti.v1.PlayerState
-	(*StreamStatus)(nil),          // 3: tutti.v1.StreamStatus
-	(*SessionCommand)(nil),        // 4: tutti.v1.SessionCommand
-	(*SessionReply)(nil),          // 5: tutti.v1.SessionReply
-	(*PairingQuery)(nil),          // 6: tutti.v1.PairingQuery
-	(*PairingSession)(nil),        // 7: tutti.v1.PairingSession
-	(*PairingBegin)(nil),          // 8: tutti.v1.PairingBegin
-	(*PairingSend)(nil),           // 9: tutti.v1.PairingSend
-	(*PairingEnd)(nil),            // 10: tutti.v1.PairingEnd
-	(*GroupInfo)(nil),             // 11: tutti.v1.GroupInfo
-	(*StateUpdate)(nil),           // 12: tutti.v1.StateUpdate
-	(*MetadataState)(nil),         // 13: tutti.v1.MetadataState
-	(*Progress)(nil),              // 14: tutti.v1.Progress
-	(*ControllerState)(nil),       // 15: tutti.v1.ControllerState
-	(*PlayerCommand)(nil),         // 16: tutti.v1.PlayerCommand
-	(*StreamStart)(nil),           // 17: tutti.v1.StreamStart
-	(*StreamClear)(nil),           // 18: tutti.v1.StreamClear
-	(*StreamEnd)(nil),             // 19: tutti.v1.StreamEnd
-	(*Disconnect)(nil),            // 20: tutti.v1.Disconnect
-	(*ClientCommand)(nil),         // 21: tutti.v1.ClientCommand
-	(*ControllerCommand)(nil),     // 22: tutti.v1.ControllerCommand
-	(*ListSessionsRequest)(nil),   // 23: tutti.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),  // 24: tutti.v1.ListSessionsResponse
-	(*DeviceInfo)(nil),            // 25: tutti.v1.DeviceInfo
-	(*PairMethod)(nil),            // 26: tutti.v1.PairMethod
-	(TrustState)(0),               // 27: tutti.v1.TrustState
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
-	(*AudioFormat)(nil),           // 29: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 30: tutti.v1.Empty
+	(*VolumeLimits)(nil),          // 1: tutti.v1.VolumeLimits
+	(*VisualizerSupport)(nil),     // 2: tutti.v1.VisualizerSupport
+	(*ArtworkState)(nil),          // 3: tutti.v1.ArtworkState
+	(*ArtworkChannel)(nil),        // 4: tutti.v1.ArtworkChannel
+	(*VisualizerState)(nil),       // 5: tutti.v1.VisualizerState
+	(*SpectrumConfig)(nil),        // 6: tutti.v1.SpectrumConfig
+	(*SourceStatus)(nil),          // 7: tutti.v1.SourceStatus
+	(*DisplayStatus)(nil),         // 8: tutti.v1.DisplayStatus
+	(*PlayerSupport)(nil),         // 9: tutti.v1.PlayerSupport
+	(*PlayerState)(nil),           // 10: tutti.v1.PlayerState
+	(*StreamStatus)(nil),          // 11: tutti.v1.StreamStatus
+	(*SessionCommand)(nil),        // 12: tutti.v1.SessionCommand
+	(*SessionReply)(nil),          // 13: tutti.v1.SessionReply
+	(*PairingQuery)(nil),          // 14: tutti.v1.PairingQuery
+	(*PairingSession)(nil),        // 15: tutti.v1.PairingSession
+	(*PairingBegin)(nil),          // 16: tutti.v1.PairingBegin
+	(*PairingSend)(nil),           // 17: tutti.v1.PairingSend
+	(*PairingEnd)(nil),            // 18: tutti.v1.PairingEnd
+	(*GroupInfo)(nil),             // 19: tutti.v1.GroupInfo
+	(*StateUpdate)(nil),           // 20: tutti.v1.StateUpdate
+	(*ColorState)(nil),            // 21: tutti.v1.ColorState
+	(*ArtworkShow)(nil),           // 22: tutti.v1.ArtworkShow
+	(*Picture)(nil),               // 23: tutti.v1.Picture
+	(*ArtworkRequest)(nil),        // 24: tutti.v1.ArtworkRequest
+	(*ArtworkResponse)(nil),       // 25: tutti.v1.ArtworkResponse
+	(*VisualStart)(nil),           // 26: tutti.v1.VisualStart
+	(*VisualEnd)(nil),             // 27: tutti.v1.VisualEnd
+	(*SourceCommand)(nil),         // 28: tutti.v1.SourceCommand
+	(*MetadataState)(nil),         // 29: tutti.v1.MetadataState
+	(*Progress)(nil),              // 30: tutti.v1.Progress
+	(*ControllerState)(nil),       // 31: tutti.v1.ControllerState
+	(*PlayerCommand)(nil),         // 32: tutti.v1.PlayerCommand
+	(*StreamStart)(nil),           // 33: tutti.v1.StreamStart
+	(*StreamClear)(nil),           // 34: tutti.v1.StreamClear
+	(*StreamEnd)(nil),             // 35: tutti.v1.StreamEnd
+	(*Disconnect)(nil),            // 36: tutti.v1.Disconnect
+	(*ClientCommand)(nil),         // 37: tutti.v1.ClientCommand
+	(*ControllerCommand)(nil),     // 38: tutti.v1.ControllerCommand
+	(*ListSessionsRequest)(nil),   // 39: tutti.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),  // 40: tutti.v1.ListSessionsResponse
+	(*DeviceInfo)(nil),            // 41: tutti.v1.DeviceInfo
+	(*PairMethod)(nil),            // 42: tutti.v1.PairMethod
+	(TrustState)(0),               // 43: tutti.v1.TrustState
+	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
+	(*AudioFormat)(nil),           // 45: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 46: tutti.v1.Empty
 }
 var file_tutti_v1_gateway_proto_depIdxs = []int32{
-	25, // 0: tutti.v1.ClientPresence.device_info:type_name -> tutti.v1.DeviceInfo
-	1,  // 1: tutti.v1.ClientPresence.player_support:type_name -> tutti.v1.PlayerSupport
-	26, // 2: tutti.v1.ClientPresence.pair_methods:type_name -> tutti.v1.PairMethod
-	27, // 3: tutti.v1.ClientPresence.trust:type_name -> tutti.v1.TrustState
-	2,  // 4: tutti.v1.ClientPresence.player:type_name -> tutti.v1.PlayerState
-	3,  // 5: tutti.v1.ClientPresence.stream:type_name -> tutti.v1.StreamStatus
-	28, // 6: tutti.v1.ClientPresence.last_time_exchange_at:type_name -> google.protobuf.Timestamp
-	28, // 7: tutti.v1.ClientPresence.connected_at:type_name -> google.protobuf.Timestamp
-	28, // 8: tutti.v1.ClientPresence.last_seen_at:type_name -> google.protobuf.Timestamp
-	29, // 9: tutti.v1.PlayerSupport.supported_formats:type_name -> tutti.v1.AudioFormat
-	29, // 10: tutti.v1.PlayerState.format:type_name -> tutti.v1.AudioFormat
-	29, // 11: tutti.v1.StreamStatus.format:type_name -> tutti.v1.AudioFormat
-	11, // 12: tutti.v1.SessionCommand.group:type_name -> tutti.v1.GroupInfo
-	12, // 13: tutti.v1.SessionCommand.state:type_name -> tutti.v1.StateUpdate
-	16, // 14: tutti.v1.SessionCommand.player:type_name -> tutti.v1.PlayerCommand
-	17, // 15: tutti.v1.SessionCommand.stream_start:type_name -> tutti.v1.StreamStart
-	18, // 16: tutti.v1.SessionCommand.stream_clear:type_name -> tutti.v1.StreamClear
-	19, // 17: tutti.v1.SessionCommand.stream_end:type_name -> tutti.v1.StreamEnd
-	20, // 18: tutti.v1.SessionCommand.disconnect:type_name -> tutti.v1.Disconnect
-	6,  // 19: tutti.v1.SessionCommand.pairing_query:type_name -> tutti.v1.PairingQuery
-	8,  // 20: tutti.v1.SessionCommand.pairing_begin:type_name -> tutti.v1.PairingBegin
-	9,  // 21: tutti.v1.SessionCommand.pairing_send:type_name -> tutti.v1.PairingSend
-	10, // 22: tutti.v1.SessionCommand.pairing_end:type_name -> tutti.v1.PairingEnd
-	7,  // 23: tutti.v1.SessionReply.pairing:type_name -> tutti.v1.PairingSession
-	26, // 24: tutti.v1.PairingSession.pair_methods:type_name -> tutti.v1.PairMethod
-	27, // 25: tutti.v1.PairingBegin.state:type_name -> tutti.v1.TrustState
-	27, // 26: tutti.v1.PairingEnd.state:type_name -> tutti.v1.TrustState
-	13, // 27: tutti.v1.StateUpdate.metadata:type_name -> tutti.v1.MetadataState
-	15, // 28: tutti.v1.StateUpdate.controller:type_name -> tutti.v1.ControllerState
-	14, // 29: tutti.v1.MetadataState.progress:type_name -> tutti.v1.Progress
-	29, // 30: tutti.v1.StreamStart.format:type_name -> tutti.v1.AudioFormat
-	22, // 31: tutti.v1.ClientCommand.controller:type_name -> tutti.v1.ControllerCommand
-	30, // 32: tutti.v1.ClientCommand.leave:type_name -> tutti.v1.Empty
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	41, // 0: tutti.v1.ClientPresence.device_info:type_name -> tutti.v1.DeviceInfo
+	9,  // 1: tutti.v1.ClientPresence.player_support:type_name -> tutti.v1.PlayerSupport
+	42, // 2: tutti.v1.ClientPresence.pair_methods:type_name -> tutti.v1.PairMethod
+	43, // 3: tutti.v1.ClientPresence.trust:type_name -> tutti.v1.TrustState
+	10, // 4: tutti.v1.ClientPresence.player:type_name -> tutti.v1.PlayerState
+	11, // 5: tutti.v1.ClientPresence.stream:type_name -> tutti.v1.StreamStatus
+	44, // 6: tutti.v1.ClientPresence.last_time_exchange_at:type_name -> google.protobuf.Timestamp
+	44, // 7: tutti.v1.ClientPresence.connected_at:type_name -> google.protobuf.Timestamp
+	44, // 8: tutti.v1.ClientPresence.last_seen_at:type_name -> google.protobuf.Timestamp
+	2,  // 9: tutti.v1.ClientPresence.visualizer_support:type_name -> tutti.v1.VisualizerSupport
+	3,  // 10: tutti.v1.ClientPresence.artwork:type_name -> tutti.v1.ArtworkState
+	5,  // 11: tutti.v1.ClientPresence.visualizer:type_name -> tutti.v1.VisualizerState
+	7,  // 12: tutti.v1.ClientPresence.source:type_name -> tutti.v1.SourceStatus
+	1,  // 13: tutti.v1.ClientPresence.limits:type_name -> tutti.v1.VolumeLimits
+	8,  // 14: tutti.v1.ClientPresence.display:type_name -> tutti.v1.DisplayStatus
+	4,  // 15: tutti.v1.ArtworkState.channels:type_name -> tutti.v1.ArtworkChannel
+	6,  // 16: tutti.v1.VisualizerState.spectrum:type_name -> tutti.v1.SpectrumConfig
+	45, // 17: tutti.v1.SourceStatus.format:type_name -> tutti.v1.AudioFormat
+	45, // 18: tutti.v1.PlayerSupport.supported_formats:type_name -> tutti.v1.AudioFormat
+	45, // 19: tutti.v1.PlayerState.format:type_name -> tutti.v1.AudioFormat
+	45, // 20: tutti.v1.StreamStatus.format:type_name -> tutti.v1.AudioFormat
+	19, // 21: tutti.v1.SessionCommand.group:type_name -> tutti.v1.GroupInfo
+	20, // 22: tutti.v1.SessionCommand.state:type_name -> tutti.v1.StateUpdate
+	32, // 23: tutti.v1.SessionCommand.player:type_name -> tutti.v1.PlayerCommand
+	33, // 24: tutti.v1.SessionCommand.stream_start:type_name -> tutti.v1.StreamStart
+	34, // 25: tutti.v1.SessionCommand.stream_clear:type_name -> tutti.v1.StreamClear
+	35, // 26: tutti.v1.SessionCommand.stream_end:type_name -> tutti.v1.StreamEnd
+	36, // 27: tutti.v1.SessionCommand.disconnect:type_name -> tutti.v1.Disconnect
+	14, // 28: tutti.v1.SessionCommand.pairing_query:type_name -> tutti.v1.PairingQuery
+	16, // 29: tutti.v1.SessionCommand.pairing_begin:type_name -> tutti.v1.PairingBegin
+	17, // 30: tutti.v1.SessionCommand.pairing_send:type_name -> tutti.v1.PairingSend
+	18, // 31: tutti.v1.SessionCommand.pairing_end:type_name -> tutti.v1.PairingEnd
+	22, // 32: tutti.v1.SessionCommand.artwork:type_name -> tutti.v1.ArtworkShow
+	26, // 33: tutti.v1.SessionCommand.visual_start:type_name -> tutti.v1.VisualStart
+	27, // 34: tutti.v1.SessionCommand.visual_end:type_name -> tutti.v1.VisualEnd
+	28, // 35: tutti.v1.SessionCommand.source:type_name -> tutti.v1.SourceCommand
+	15, // 36: tutti.v1.SessionReply.pairing:type_name -> tutti.v1.PairingSession
+	42, // 37: tutti.v1.PairingSession.pair_methods:type_name -> tutti.v1.PairMethod
+	43, // 38: tutti.v1.PairingBegin.state:type_name -> tutti.v1.TrustState
+	43, // 39: tutti.v1.PairingEnd.state:type_name -> tutti.v1.TrustState
+	29, // 40: tutti.v1.StateUpdate.metadata:type_name -> tutti.v1.MetadataState
+	31, // 41: tutti.v1.StateUpdate.controller:type_name -> tutti.v1.ControllerState
+	21, // 42: tutti.v1.StateUpdate.color:type_name -> tutti.v1.ColorState
+	23, // 43: tutti.v1.ArtworkShow.album:type_name -> tutti.v1.Picture
+	23, // 44: tutti.v1.ArtworkShow.artist:type_name -> tutti.v1.Picture
+	6,  // 45: tutti.v1.VisualStart.spectrum:type_name -> tutti.v1.SpectrumConfig
+	30, // 46: tutti.v1.MetadataState.progress:type_name -> tutti.v1.Progress
+	45, // 47: tutti.v1.StreamStart.format:type_name -> tutti.v1.AudioFormat
+	38, // 48: tutti.v1.ClientCommand.controller:type_name -> tutti.v1.ControllerCommand
+	46, // 49: tutti.v1.ClientCommand.leave:type_name -> tutti.v1.Empty
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_gateway_proto_init() }
@@ -2616,8 +3970,9 @@ func file_tutti_v1_gateway_proto_init() {
 	}
 	file_tutti_v1_common_proto_init()
 	file_tutti_v1_gateway_proto_msgTypes[0].OneofWrappers = []any{}
-	file_tutti_v1_gateway_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tutti_v1_gateway_proto_msgTypes[4].OneofWrappers = []any{
+	file_tutti_v1_gateway_proto_msgTypes[1].OneofWrappers = []any{}
+	file_tutti_v1_gateway_proto_msgTypes[10].OneofWrappers = []any{}
+	file_tutti_v1_gateway_proto_msgTypes[12].OneofWrappers = []any{
 		(*SessionCommand_Group)(nil),
 		(*SessionCommand_State)(nil),
 		(*SessionCommand_Player)(nil),
@@ -2629,26 +3984,31 @@ func file_tutti_v1_gateway_proto_init() {
 		(*SessionCommand_PairingBegin)(nil),
 		(*SessionCommand_PairingSend)(nil),
 		(*SessionCommand_PairingEnd)(nil),
+		(*SessionCommand_Artwork)(nil),
+		(*SessionCommand_VisualStart)(nil),
+		(*SessionCommand_VisualEnd)(nil),
+		(*SessionCommand_Source)(nil),
 	}
-	file_tutti_v1_gateway_proto_msgTypes[13].OneofWrappers = []any{}
-	file_tutti_v1_gateway_proto_msgTypes[15].OneofWrappers = []any{}
-	file_tutti_v1_gateway_proto_msgTypes[16].OneofWrappers = []any{
+	file_tutti_v1_gateway_proto_msgTypes[21].OneofWrappers = []any{}
+	file_tutti_v1_gateway_proto_msgTypes[29].OneofWrappers = []any{}
+	file_tutti_v1_gateway_proto_msgTypes[31].OneofWrappers = []any{}
+	file_tutti_v1_gateway_proto_msgTypes[32].OneofWrappers = []any{
 		(*PlayerCommand_Volume)(nil),
 		(*PlayerCommand_Mute)(nil),
 		(*PlayerCommand_OutputDelayMs)(nil),
 	}
-	file_tutti_v1_gateway_proto_msgTypes[21].OneofWrappers = []any{
+	file_tutti_v1_gateway_proto_msgTypes[37].OneofWrappers = []any{
 		(*ClientCommand_Controller)(nil),
 		(*ClientCommand_Leave)(nil),
 	}
-	file_tutti_v1_gateway_proto_msgTypes[22].OneofWrappers = []any{}
+	file_tutti_v1_gateway_proto_msgTypes[38].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_gateway_proto_rawDesc), len(file_tutti_v1_gateway_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -54,9 +54,17 @@ type Group struct {
 	Timeline *Timeline `protobuf:"bytes,22,opt,name=timeline,proto3" json:"timeline,omitempty"`
 	// Solo groups: the group the client was in before it left or became
 	// unavailable; 'switch' goes there first (specification: Switch command cycle).
-	PreviousGroupId string   `protobuf:"bytes,23,opt,name=previous_group_id,json=previousGroupId,proto3" json:"previous_group_id,omitempty"`
-	Unshuffled      []string `protobuf:"bytes,24,rep,name=unshuffled,proto3" json:"unshuffled,omitempty"`                    // item ids in their order before shuffle
-	PositionMs      int64    `protobuf:"varint,25,opt,name=position_ms,json=positionMs,proto3" json:"position_ms,omitempty"` // where play would resume; meaningful while stopped
+	PreviousGroupId string         `protobuf:"bytes,23,opt,name=previous_group_id,json=previousGroupId,proto3" json:"previous_group_id,omitempty"`
+	Unshuffled      []string       `protobuf:"bytes,24,rep,name=unshuffled,proto3" json:"unshuffled,omitempty"`                       // item ids in their order before shuffle
+	PositionMs      int64          `protobuf:"varint,25,opt,name=position_ms,json=positionMs,proto3" json:"position_ms,omitempty"`    // where play would resume; meaningful while stopped
+	VolumeMin       int32          `protobuf:"varint,26,opt,name=volume_min,json=volumeMin,proto3" json:"volume_min,omitempty"`       // the group's volume when every player is at its least
+	VolumeMax       int32          `protobuf:"varint,27,opt,name=volume_max,json=volumeMax,proto3" json:"volume_max,omitempty"`       // and at its most
+	LeadClient      string         `protobuf:"bytes,28,opt,name=lead_client,json=leadClient,proto3" json:"lead_client,omitempty"`     // whose lead sets send_ahead_ms; "" while stopped
+	CrossfadeMs     int64          `protobuf:"varint,29,opt,name=crossfade_ms,json=crossfadeMs,proto3" json:"crossfade_ms,omitempty"` // 0: gapless
+	Normalization   string         `protobuf:"bytes,30,opt,name=normalization,proto3" json:"normalization,omitempty"`                 // "off", "track", "album"
+	History         []*HistoryItem `protobuf:"bytes,31,rep,name=history,proto3" json:"history,omitempty"`                             // newest first, bounded
+	Announcement    *Announcement  `protobuf:"bytes,32,opt,name=announcement,proto3" json:"announcement,omitempty"`                   // what is announced now, or was last
+	Live            bool           `protobuf:"varint,33,opt,name=live,proto3" json:"live,omitempty"`                                  // what plays is a live source
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -266,6 +274,301 @@ func (x *Group) GetPositionMs() int64 {
 	return 0
 }
 
+func (x *Group) GetVolumeMin() int32 {
+	if x != nil {
+		return x.VolumeMin
+	}
+	return 0
+}
+
+func (x *Group) GetVolumeMax() int32 {
+	if x != nil {
+		return x.VolumeMax
+	}
+	return 0
+}
+
+func (x *Group) GetLeadClient() string {
+	if x != nil {
+		return x.LeadClient
+	}
+	return ""
+}
+
+func (x *Group) GetCrossfadeMs() int64 {
+	if x != nil {
+		return x.CrossfadeMs
+	}
+	return 0
+}
+
+func (x *Group) GetNormalization() string {
+	if x != nil {
+		return x.Normalization
+	}
+	return ""
+}
+
+func (x *Group) GetHistory() []*HistoryItem {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
+func (x *Group) GetAnnouncement() *Announcement {
+	if x != nil {
+		return x.Announcement
+	}
+	return nil
+}
+
+func (x *Group) GetLive() bool {
+	if x != nil {
+		return x.Live
+	}
+	return false
+}
+
+// HistoryItem is a title that was audible.
+type HistoryItem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Item          *QueueItem             `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	PlayedAt      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=played_at,json=playedAt,proto3" json:"played_at,omitempty"`
+	PlayedMs      int64                  `protobuf:"varint,3,opt,name=played_ms,json=playedMs,proto3" json:"played_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryItem) Reset() {
+	*x = HistoryItem{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryItem) ProtoMessage() {}
+
+func (x *HistoryItem) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryItem.ProtoReflect.Descriptor instead.
+func (*HistoryItem) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *HistoryItem) GetItem() *QueueItem {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *HistoryItem) GetPlayedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PlayedAt
+	}
+	return nil
+}
+
+func (x *HistoryItem) GetPlayedMs() int64 {
+	if x != nil {
+		return x.PlayedMs
+	}
+	return 0
+}
+
+// Announcement is a clip over the music of a group.
+type Announcement struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	AnnouncementId string                 `protobuf:"bytes,1,opt,name=announcement_id,json=announcementId,proto3" json:"announcement_id,omitempty"`
+	State          string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "queued", "playing", "done", "failed", "cancelled"
+	Uri            string                 `protobuf:"bytes,3,opt,name=uri,proto3" json:"uri,omitempty"`     // what was played; for text "text:"
+	Text           string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	Priority       int32                  `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"` // higher ones go first and interrupt lower ones
+	Error          string                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	StartedAt      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	EndedAt        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	Players        []*AnnouncementPlayer  `protobuf:"bytes,9,rep,name=players,proto3" json:"players,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Announcement) Reset() {
+	*x = Announcement{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Announcement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Announcement) ProtoMessage() {}
+
+func (x *Announcement) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Announcement.ProtoReflect.Descriptor instead.
+func (*Announcement) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Announcement) GetAnnouncementId() string {
+	if x != nil {
+		return x.AnnouncementId
+	}
+	return ""
+}
+
+func (x *Announcement) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Announcement) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *Announcement) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Announcement) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *Announcement) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Announcement) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *Announcement) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
+func (x *Announcement) GetPlayers() []*AnnouncementPlayer {
+	if x != nil {
+		return x.Players
+	}
+	return nil
+}
+
+// AnnouncementPlayer is what one speaker received.
+type AnnouncementPlayer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClientId      string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                  // "pending", "played", "partly", "missed"
+	SentMs        int64                  `protobuf:"varint,3,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"` // of the clip
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`                // why not
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnouncementPlayer) Reset() {
+	*x = AnnouncementPlayer{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnouncementPlayer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnouncementPlayer) ProtoMessage() {}
+
+func (x *AnnouncementPlayer) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnouncementPlayer.ProtoReflect.Descriptor instead.
+func (*AnnouncementPlayer) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AnnouncementPlayer) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *AnnouncementPlayer) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *AnnouncementPlayer) GetSentMs() int64 {
+	if x != nil {
+		return x.SentMs
+	}
+	return 0
+}
+
+func (x *AnnouncementPlayer) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // QueueItem is one title of a queue.
 type QueueItem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -275,13 +578,17 @@ type QueueItem struct {
 	Artist        string                 `protobuf:"bytes,4,opt,name=artist,proto3" json:"artist,omitempty"`
 	Album         string                 `protobuf:"bytes,5,opt,name=album,proto3" json:"album,omitempty"`
 	DurationMs    int64                  `protobuf:"varint,6,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"` // 0 unknown
+	AlbumArtist   string                 `protobuf:"bytes,7,opt,name=album_artist,json=albumArtist,proto3" json:"album_artist,omitempty"`
+	Year          int32                  `protobuf:"varint,8,opt,name=year,proto3" json:"year,omitempty"`
+	Track         int32                  `protobuf:"varint,9,opt,name=track,proto3" json:"track,omitempty"`
+	Live          bool                   `protobuf:"varint,10,opt,name=live,proto3" json:"live,omitempty"` // cannot seek, has no end
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueueItem) Reset() {
 	*x = QueueItem{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[1]
+	mi := &file_tutti_v1_stream_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -293,7 +600,7 @@ func (x *QueueItem) String() string {
 func (*QueueItem) ProtoMessage() {}
 
 func (x *QueueItem) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[1]
+	mi := &file_tutti_v1_stream_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -306,7 +613,7 @@ func (x *QueueItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueItem.ProtoReflect.Descriptor instead.
 func (*QueueItem) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{1}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *QueueItem) GetId() string {
@@ -351,6 +658,34 @@ func (x *QueueItem) GetDurationMs() int64 {
 	return 0
 }
 
+func (x *QueueItem) GetAlbumArtist() string {
+	if x != nil {
+		return x.AlbumArtist
+	}
+	return ""
+}
+
+func (x *QueueItem) GetYear() int32 {
+	if x != nil {
+		return x.Year
+	}
+	return 0
+}
+
+func (x *QueueItem) GetTrack() int32 {
+	if x != nil {
+		return x.Track
+	}
+	return 0
+}
+
+func (x *QueueItem) GetLive() bool {
+	if x != nil {
+		return x.Live
+	}
+	return false
+}
+
 // NowPlaying is what is audible. position_ms was true at at_us.
 type NowPlaying struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -369,7 +704,7 @@ type NowPlaying struct {
 
 func (x *NowPlaying) Reset() {
 	*x = NowPlaying{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[2]
+	mi := &file_tutti_v1_stream_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -381,7 +716,7 @@ func (x *NowPlaying) String() string {
 func (*NowPlaying) ProtoMessage() {}
 
 func (x *NowPlaying) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[2]
+	mi := &file_tutti_v1_stream_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -394,7 +729,7 @@ func (x *NowPlaying) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NowPlaying.ProtoReflect.Descriptor instead.
 func (*NowPlaying) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{2}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NowPlaying) GetItemId() string {
@@ -472,7 +807,7 @@ type Rendition struct {
 
 func (x *Rendition) Reset() {
 	*x = Rendition{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[3]
+	mi := &file_tutti_v1_stream_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -484,7 +819,7 @@ func (x *Rendition) String() string {
 func (*Rendition) ProtoMessage() {}
 
 func (x *Rendition) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[3]
+	mi := &file_tutti_v1_stream_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -497,7 +832,7 @@ func (x *Rendition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rendition.ProtoReflect.Descriptor instead.
 func (*Rendition) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{3}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Rendition) GetRenditionId() string {
@@ -533,7 +868,7 @@ type CreateGroupRequest struct {
 
 func (x *CreateGroupRequest) Reset() {
 	*x = CreateGroupRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[4]
+	mi := &file_tutti_v1_stream_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +880,7 @@ func (x *CreateGroupRequest) String() string {
 func (*CreateGroupRequest) ProtoMessage() {}
 
 func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[4]
+	mi := &file_tutti_v1_stream_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +893,7 @@ func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroupRequest.ProtoReflect.Descriptor instead.
 func (*CreateGroupRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{4}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateGroupRequest) GetName() string {
@@ -594,7 +929,7 @@ type GroupMemberRequest struct {
 
 func (x *GroupMemberRequest) Reset() {
 	*x = GroupMemberRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[5]
+	mi := &file_tutti_v1_stream_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +941,7 @@ func (x *GroupMemberRequest) String() string {
 func (*GroupMemberRequest) ProtoMessage() {}
 
 func (x *GroupMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[5]
+	mi := &file_tutti_v1_stream_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +954,7 @@ func (x *GroupMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRequest.ProtoReflect.Descriptor instead.
 func (*GroupMemberRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{5}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GroupMemberRequest) GetGroupId() string {
@@ -654,7 +989,7 @@ type GroupRequest struct {
 
 func (x *GroupRequest) Reset() {
 	*x = GroupRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[6]
+	mi := &file_tutti_v1_stream_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +1001,7 @@ func (x *GroupRequest) String() string {
 func (*GroupRequest) ProtoMessage() {}
 
 func (x *GroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[6]
+	mi := &file_tutti_v1_stream_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +1014,7 @@ func (x *GroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRequest.ProtoReflect.Descriptor instead.
 func (*GroupRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{6}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GroupRequest) GetGroupId() string {
@@ -707,7 +1042,7 @@ type ForgetClientRequest struct {
 
 func (x *ForgetClientRequest) Reset() {
 	*x = ForgetClientRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[7]
+	mi := &file_tutti_v1_stream_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +1054,7 @@ func (x *ForgetClientRequest) String() string {
 func (*ForgetClientRequest) ProtoMessage() {}
 
 func (x *ForgetClientRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[7]
+	mi := &file_tutti_v1_stream_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +1067,7 @@ func (x *ForgetClientRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetClientRequest.ProtoReflect.Descriptor instead.
 func (*ForgetClientRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{7}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ForgetClientRequest) GetClientId() string {
@@ -773,6 +1108,12 @@ type GroupCommand struct {
 	//	*GroupCommand_ClearQueue
 	//	*GroupCommand_Membership
 	//	*GroupCommand_Get
+	//	*GroupCommand_MoveItem
+	//	*GroupCommand_RemoveItem
+	//	*GroupCommand_Jump
+	//	*GroupCommand_Settings
+	//	*GroupCommand_Announce
+	//	*GroupCommand_CancelAnnouncement
 	Command       isGroupCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -780,7 +1121,7 @@ type GroupCommand struct {
 
 func (x *GroupCommand) Reset() {
 	*x = GroupCommand{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[8]
+	mi := &file_tutti_v1_stream_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -792,7 +1133,7 @@ func (x *GroupCommand) String() string {
 func (*GroupCommand) ProtoMessage() {}
 
 func (x *GroupCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[8]
+	mi := &file_tutti_v1_stream_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -805,7 +1146,7 @@ func (x *GroupCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCommand.ProtoReflect.Descriptor instead.
 func (*GroupCommand) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{8}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GroupCommand) GetGroupId() string {
@@ -973,6 +1314,60 @@ func (x *GroupCommand) GetGet() *Empty {
 	return nil
 }
 
+func (x *GroupCommand) GetMoveItem() *MoveItem {
+	if x != nil {
+		if x, ok := x.Command.(*GroupCommand_MoveItem); ok {
+			return x.MoveItem
+		}
+	}
+	return nil
+}
+
+func (x *GroupCommand) GetRemoveItem() string {
+	if x != nil {
+		if x, ok := x.Command.(*GroupCommand_RemoveItem); ok {
+			return x.RemoveItem
+		}
+	}
+	return ""
+}
+
+func (x *GroupCommand) GetJump() string {
+	if x != nil {
+		if x, ok := x.Command.(*GroupCommand_Jump); ok {
+			return x.Jump
+		}
+	}
+	return ""
+}
+
+func (x *GroupCommand) GetSettings() *GroupSettings {
+	if x != nil {
+		if x, ok := x.Command.(*GroupCommand_Settings); ok {
+			return x.Settings
+		}
+	}
+	return nil
+}
+
+func (x *GroupCommand) GetAnnounce() *Announce {
+	if x != nil {
+		if x, ok := x.Command.(*GroupCommand_Announce); ok {
+			return x.Announce
+		}
+	}
+	return nil
+}
+
+func (x *GroupCommand) GetCancelAnnouncement() string {
+	if x != nil {
+		if x, ok := x.Command.(*GroupCommand_CancelAnnouncement); ok {
+			return x.CancelAnnouncement
+		}
+	}
+	return ""
+}
+
 type isGroupCommand_Command interface {
 	isGroupCommand_Command()
 }
@@ -1041,6 +1436,30 @@ type GroupCommand_Get struct {
 	Get *Empty `protobuf:"bytes,25,opt,name=get,proto3,oneof"`
 }
 
+type GroupCommand_MoveItem struct {
+	MoveItem *MoveItem `protobuf:"bytes,26,opt,name=move_item,json=moveItem,proto3,oneof"`
+}
+
+type GroupCommand_RemoveItem struct {
+	RemoveItem string `protobuf:"bytes,27,opt,name=remove_item,json=removeItem,proto3,oneof"` // item id
+}
+
+type GroupCommand_Jump struct {
+	Jump string `protobuf:"bytes,28,opt,name=jump,proto3,oneof"` // item id: play it now
+}
+
+type GroupCommand_Settings struct {
+	Settings *GroupSettings `protobuf:"bytes,29,opt,name=settings,proto3,oneof"`
+}
+
+type GroupCommand_Announce struct {
+	Announce *Announce `protobuf:"bytes,30,opt,name=announce,proto3,oneof"`
+}
+
+type GroupCommand_CancelAnnouncement struct {
+	CancelAnnouncement string `protobuf:"bytes,31,opt,name=cancel_announcement,json=cancelAnnouncement,proto3,oneof"` // announcement id
+}
+
 func (*GroupCommand_Play) isGroupCommand_Command() {}
 
 func (*GroupCommand_Pause) isGroupCommand_Command() {}
@@ -1073,6 +1492,217 @@ func (*GroupCommand_Membership) isGroupCommand_Command() {}
 
 func (*GroupCommand_Get) isGroupCommand_Command() {}
 
+func (*GroupCommand_MoveItem) isGroupCommand_Command() {}
+
+func (*GroupCommand_RemoveItem) isGroupCommand_Command() {}
+
+func (*GroupCommand_Jump) isGroupCommand_Command() {}
+
+func (*GroupCommand_Settings) isGroupCommand_Command() {}
+
+func (*GroupCommand_Announce) isGroupCommand_Command() {}
+
+func (*GroupCommand_CancelAnnouncement) isGroupCommand_Command() {}
+
+// MoveItem moves a queue item to an index.
+type MoveItem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ItemId        string                 `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	Index         int32                  `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveItem) Reset() {
+	*x = MoveItem{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveItem) ProtoMessage() {}
+
+func (x *MoveItem) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveItem.ProtoReflect.Descriptor instead.
+func (*MoveItem) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *MoveItem) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *MoveItem) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+// GroupSettings changes what is set.
+type GroupSettings struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CrossfadeMs   *int64                 `protobuf:"varint,1,opt,name=crossfade_ms,json=crossfadeMs,proto3,oneof" json:"crossfade_ms,omitempty"` // 0-15000
+	Normalization *string                `protobuf:"bytes,2,opt,name=normalization,proto3,oneof" json:"normalization,omitempty"`                 // "off", "track", "album"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupSettings) Reset() {
+	*x = GroupSettings{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupSettings) ProtoMessage() {}
+
+func (x *GroupSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupSettings.ProtoReflect.Descriptor instead.
+func (*GroupSettings) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GroupSettings) GetCrossfadeMs() int64 {
+	if x != nil && x.CrossfadeMs != nil {
+		return *x.CrossfadeMs
+	}
+	return 0
+}
+
+func (x *GroupSettings) GetNormalization() string {
+	if x != nil && x.Normalization != nil {
+		return *x.Normalization
+	}
+	return ""
+}
+
+// Announce plays a clip over the music, or alone on an idle group, and restores what was.
+type Announce struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	AnnouncementId string                 `protobuf:"bytes,1,opt,name=announcement_id,json=announcementId,proto3" json:"announcement_id,omitempty"` // made by the caller; the same id twice is one announcement
+	Uri            string                 `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`                                             // one of uri and text
+	Text           string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	Language       string                 `protobuf:"bytes,4,opt,name=language,proto3" json:"language,omitempty"`                  // BCP 47; "" : the server's first
+	Volume         *int32                 `protobuf:"varint,5,opt,name=volume,proto3,oneof" json:"volume,omitempty"`               // 0-100, players' volume meanwhile
+	DuckDb         *int32                 `protobuf:"varint,6,opt,name=duck_db,json=duckDb,proto3,oneof" json:"duck_db,omitempty"` // attenuation of the music, 0-60; default 18
+	Priority       int32                  `protobuf:"varint,7,opt,name=priority,proto3" json:"priority,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Announce) Reset() {
+	*x = Announce{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Announce) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Announce) ProtoMessage() {}
+
+func (x *Announce) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Announce.ProtoReflect.Descriptor instead.
+func (*Announce) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Announce) GetAnnouncementId() string {
+	if x != nil {
+		return x.AnnouncementId
+	}
+	return ""
+}
+
+func (x *Announce) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *Announce) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Announce) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *Announce) GetVolume() int32 {
+	if x != nil && x.Volume != nil {
+		return *x.Volume
+	}
+	return 0
+}
+
+func (x *Announce) GetDuckDb() int32 {
+	if x != nil && x.DuckDb != nil {
+		return *x.DuckDb
+	}
+	return 0
+}
+
+func (x *Announce) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
 // Play starts uri, or resumes when uri is empty.
 type Play struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1083,7 +1713,7 @@ type Play struct {
 
 func (x *Play) Reset() {
 	*x = Play{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[9]
+	mi := &file_tutti_v1_stream_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1725,7 @@ func (x *Play) String() string {
 func (*Play) ProtoMessage() {}
 
 func (x *Play) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[9]
+	mi := &file_tutti_v1_stream_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1738,7 @@ func (x *Play) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Play.ProtoReflect.Descriptor instead.
 func (*Play) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{9}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Play) GetUri() string {
@@ -1118,17 +1748,19 @@ func (x *Play) GetUri() string {
 	return ""
 }
 
-// Enqueue appends.
+// Enqueue appends, or inserts at a place.
 type Enqueue struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Uris          []string               `protobuf:"bytes,1,rep,name=uris,proto3" json:"uris,omitempty"`
+	At            string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`              // "end" (default), "next"
+	Index         *int32                 `protobuf:"varint,3,opt,name=index,proto3,oneof" json:"index,omitempty"` // instead of at
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Enqueue) Reset() {
 	*x = Enqueue{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[10]
+	mi := &file_tutti_v1_stream_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1772,7 @@ func (x *Enqueue) String() string {
 func (*Enqueue) ProtoMessage() {}
 
 func (x *Enqueue) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[10]
+	mi := &file_tutti_v1_stream_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1785,7 @@ func (x *Enqueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enqueue.ProtoReflect.Descriptor instead.
 func (*Enqueue) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{10}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Enqueue) GetUris() []string {
@@ -1161,6 +1793,20 @@ func (x *Enqueue) GetUris() []string {
 		return x.Uris
 	}
 	return nil
+}
+
+func (x *Enqueue) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+func (x *Enqueue) GetIndex() int32 {
+	if x != nil && x.Index != nil {
+		return *x.Index
+	}
+	return 0
 }
 
 // Membership is the director's word to a group: its members are these.
@@ -1174,7 +1820,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[11]
+	mi := &file_tutti_v1_stream_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +1832,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[11]
+	mi := &file_tutti_v1_stream_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +1845,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{11}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Membership) GetMembers() []string {
@@ -1226,7 +1872,7 @@ type GroupReply struct {
 
 func (x *GroupReply) Reset() {
 	*x = GroupReply{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[12]
+	mi := &file_tutti_v1_stream_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1884,7 @@ func (x *GroupReply) String() string {
 func (*GroupReply) ProtoMessage() {}
 
 func (x *GroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[12]
+	mi := &file_tutti_v1_stream_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1897,7 @@ func (x *GroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupReply.ProtoReflect.Descriptor instead.
 func (*GroupReply) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{12}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GroupReply) GetGroup() *Group {
@@ -1271,7 +1917,7 @@ type LibraryRequest struct {
 
 func (x *LibraryRequest) Reset() {
 	*x = LibraryRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[13]
+	mi := &file_tutti_v1_stream_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1929,7 @@ func (x *LibraryRequest) String() string {
 func (*LibraryRequest) ProtoMessage() {}
 
 func (x *LibraryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[13]
+	mi := &file_tutti_v1_stream_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1942,7 @@ func (x *LibraryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryRequest.ProtoReflect.Descriptor instead.
 func (*LibraryRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{13}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LibraryRequest) GetPath() string {
@@ -1317,7 +1963,7 @@ type LibraryResponse struct {
 
 func (x *LibraryResponse) Reset() {
 	*x = LibraryResponse{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[14]
+	mi := &file_tutti_v1_stream_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1975,7 @@ func (x *LibraryResponse) String() string {
 func (*LibraryResponse) ProtoMessage() {}
 
 func (x *LibraryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[14]
+	mi := &file_tutti_v1_stream_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1988,7 @@ func (x *LibraryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryResponse.ProtoReflect.Descriptor instead.
 func (*LibraryResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{14}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LibraryResponse) GetPath() string {
@@ -1379,7 +2025,7 @@ type LibraryEntry struct {
 
 func (x *LibraryEntry) Reset() {
 	*x = LibraryEntry{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[15]
+	mi := &file_tutti_v1_stream_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +2037,7 @@ func (x *LibraryEntry) String() string {
 func (*LibraryEntry) ProtoMessage() {}
 
 func (x *LibraryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[15]
+	mi := &file_tutti_v1_stream_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +2050,7 @@ func (x *LibraryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryEntry.ProtoReflect.Descriptor instead.
 func (*LibraryEntry) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{15}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LibraryEntry) GetName() string {
@@ -1493,7 +2139,7 @@ type ClockRequest struct {
 
 func (x *ClockRequest) Reset() {
 	*x = ClockRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[16]
+	mi := &file_tutti_v1_stream_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +2151,7 @@ func (x *ClockRequest) String() string {
 func (*ClockRequest) ProtoMessage() {}
 
 func (x *ClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[16]
+	mi := &file_tutti_v1_stream_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +2164,7 @@ func (x *ClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
 func (*ClockRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{16}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{22}
 }
 
 // ClockResponse tells the house clock as this instance has it.
@@ -1533,7 +2179,7 @@ type ClockResponse struct {
 
 func (x *ClockResponse) Reset() {
 	*x = ClockResponse{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[17]
+	mi := &file_tutti_v1_stream_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +2191,7 @@ func (x *ClockResponse) String() string {
 func (*ClockResponse) ProtoMessage() {}
 
 func (x *ClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[17]
+	mi := &file_tutti_v1_stream_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +2204,7 @@ func (x *ClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockResponse.ProtoReflect.Descriptor instead.
 func (*ClockResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{17}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ClockResponse) GetNowUs() int64 {
@@ -1596,7 +2242,7 @@ type Timeline struct {
 
 func (x *Timeline) Reset() {
 	*x = Timeline{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[18]
+	mi := &file_tutti_v1_stream_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +2254,7 @@ func (x *Timeline) String() string {
 func (*Timeline) ProtoMessage() {}
 
 func (x *Timeline) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[18]
+	mi := &file_tutti_v1_stream_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +2267,7 @@ func (x *Timeline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeline.ProtoReflect.Descriptor instead.
 func (*Timeline) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{18}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Timeline) GetEpoch() uint64 {
@@ -1669,7 +2315,7 @@ type TimelineSegment struct {
 
 func (x *TimelineSegment) Reset() {
 	*x = TimelineSegment{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[19]
+	mi := &file_tutti_v1_stream_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +2327,7 @@ func (x *TimelineSegment) String() string {
 func (*TimelineSegment) ProtoMessage() {}
 
 func (x *TimelineSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[19]
+	mi := &file_tutti_v1_stream_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +2340,7 @@ func (x *TimelineSegment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineSegment.ProtoReflect.Descriptor instead.
 func (*TimelineSegment) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{19}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *TimelineSegment) GetStartNum() int64 {
@@ -1751,7 +2397,7 @@ type TimelineMark struct {
 
 func (x *TimelineMark) Reset() {
 	*x = TimelineMark{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[20]
+	mi := &file_tutti_v1_stream_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +2409,7 @@ func (x *TimelineMark) String() string {
 func (*TimelineMark) ProtoMessage() {}
 
 func (x *TimelineMark) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[20]
+	mi := &file_tutti_v1_stream_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +2422,7 @@ func (x *TimelineMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineMark.ProtoReflect.Descriptor instead.
 func (*TimelineMark) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{20}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TimelineMark) GetSegmentFrame() int64 {
@@ -1812,7 +2458,7 @@ type Seat struct {
 
 func (x *Seat) Reset() {
 	*x = Seat{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[21]
+	mi := &file_tutti_v1_stream_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1824,7 +2470,7 @@ func (x *Seat) String() string {
 func (*Seat) ProtoMessage() {}
 
 func (x *Seat) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[21]
+	mi := &file_tutti_v1_stream_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1837,7 +2483,7 @@ func (x *Seat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seat.ProtoReflect.Descriptor instead.
 func (*Seat) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{21}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Seat) GetPersonaId() string {
@@ -1854,11 +2500,503 @@ func (x *Seat) GetClientId() string {
 	return ""
 }
 
+// ClientTuning is what the operator set for one player (KV bucket "tuning", key =
+// client_id; written by stream). A persona's tuning goes with the persona.
+type ClientTuning struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClientId      string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	VolumeMin     *int32                 `protobuf:"varint,2,opt,name=volume_min,json=volumeMin,proto3,oneof" json:"volume_min,omitempty"` // 0-100
+	VolumeMax     *int32                 `protobuf:"varint,3,opt,name=volume_max,json=volumeMax,proto3,oneof" json:"volume_max,omitempty"`
+	VolumeStartup *int32                 `protobuf:"varint,4,opt,name=volume_startup,json=volumeStartup,proto3,oneof" json:"volume_startup,omitempty"` // set once when a session starts
+	Channels      string                 `protobuf:"bytes,5,opt,name=channels,proto3" json:"channels,omitempty"`                                       // "stereo" (default), "mono", "left", "right"
+	Equalizer     *Equalizer             `protobuf:"bytes,6,opt,name=equalizer,proto3" json:"equalizer,omitempty"`
+	Format        *AudioFormat           `protobuf:"bytes,7,opt,name=format,proto3" json:"format,omitempty"` // the operator's choice of a format; unset: none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientTuning) Reset() {
+	*x = ClientTuning{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientTuning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientTuning) ProtoMessage() {}
+
+func (x *ClientTuning) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientTuning.ProtoReflect.Descriptor instead.
+func (*ClientTuning) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ClientTuning) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *ClientTuning) GetVolumeMin() int32 {
+	if x != nil && x.VolumeMin != nil {
+		return *x.VolumeMin
+	}
+	return 0
+}
+
+func (x *ClientTuning) GetVolumeMax() int32 {
+	if x != nil && x.VolumeMax != nil {
+		return *x.VolumeMax
+	}
+	return 0
+}
+
+func (x *ClientTuning) GetVolumeStartup() int32 {
+	if x != nil && x.VolumeStartup != nil {
+		return *x.VolumeStartup
+	}
+	return 0
+}
+
+func (x *ClientTuning) GetChannels() string {
+	if x != nil {
+		return x.Channels
+	}
+	return ""
+}
+
+func (x *ClientTuning) GetEqualizer() *Equalizer {
+	if x != nil {
+		return x.Equalizer
+	}
+	return nil
+}
+
+func (x *ClientTuning) GetFormat() *AudioFormat {
+	if x != nil {
+		return x.Format
+	}
+	return nil
+}
+
+// Equalizer is a chain of parametric bands and a limiter. Unset or empty: off.
+type Equalizer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bands         []*EqualizerBand       `protobuf:"bytes,1,rep,name=bands,proto3" json:"bands,omitempty"`                            // at most 10
+	PreampDb      float64                `protobuf:"fixed64,2,opt,name=preamp_db,json=preampDb,proto3" json:"preamp_db,omitempty"`    // -24 to +12
+	Limiter       bool                   `protobuf:"varint,3,opt,name=limiter,proto3" json:"limiter,omitempty"`                       // holds peaks at limiter_db
+	LimiterDb     float64                `protobuf:"fixed64,4,opt,name=limiter_db,json=limiterDb,proto3" json:"limiter_db,omitempty"` // dBFS, -24 to 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Equalizer) Reset() {
+	*x = Equalizer{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Equalizer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Equalizer) ProtoMessage() {}
+
+func (x *Equalizer) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Equalizer.ProtoReflect.Descriptor instead.
+func (*Equalizer) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Equalizer) GetBands() []*EqualizerBand {
+	if x != nil {
+		return x.Bands
+	}
+	return nil
+}
+
+func (x *Equalizer) GetPreampDb() float64 {
+	if x != nil {
+		return x.PreampDb
+	}
+	return 0
+}
+
+func (x *Equalizer) GetLimiter() bool {
+	if x != nil {
+		return x.Limiter
+	}
+	return false
+}
+
+func (x *Equalizer) GetLimiterDb() float64 {
+	if x != nil {
+		return x.LimiterDb
+	}
+	return 0
+}
+
+// EqualizerBand is one biquad (Audio EQ Cookbook).
+type EqualizerBand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`                     // "peak", "low_shelf", "high_shelf", "low_pass", "high_pass"
+	Frequency     float64                `protobuf:"fixed64,2,opt,name=frequency,proto3" json:"frequency,omitempty"`         // Hz, 10-22000
+	GainDb        float64                `protobuf:"fixed64,3,opt,name=gain_db,json=gainDb,proto3" json:"gain_db,omitempty"` // -24 to +24; meaningless for passes
+	Q             float64                `protobuf:"fixed64,4,opt,name=q,proto3" json:"q,omitempty"`                         // 0.1-20
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EqualizerBand) Reset() {
+	*x = EqualizerBand{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EqualizerBand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EqualizerBand) ProtoMessage() {}
+
+func (x *EqualizerBand) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EqualizerBand.ProtoReflect.Descriptor instead.
+func (*EqualizerBand) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *EqualizerBand) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *EqualizerBand) GetFrequency() float64 {
+	if x != nil {
+		return x.Frequency
+	}
+	return 0
+}
+
+func (x *EqualizerBand) GetGainDb() float64 {
+	if x != nil {
+		return x.GainDb
+	}
+	return 0
+}
+
+func (x *EqualizerBand) GetQ() float64 {
+	if x != nil {
+		return x.Q
+	}
+	return 0
+}
+
+// TuneRequest asks for tutti.v1.stream.tune: tuning replaces what is set for its client.
+type TuneRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tuning        *ClientTuning          `protobuf:"bytes,1,opt,name=tuning,proto3" json:"tuning,omitempty"`
+	Actor         string                 `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TuneRequest) Reset() {
+	*x = TuneRequest{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TuneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TuneRequest) ProtoMessage() {}
+
+func (x *TuneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TuneRequest.ProtoReflect.Descriptor instead.
+func (*TuneRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *TuneRequest) GetTuning() *ClientTuning {
+	if x != nil {
+		return x.Tuning
+	}
+	return nil
+}
+
+func (x *TuneRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+// SearchRequest asks for tutti.v1.stream.library_search.
+type SearchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Query         string                 `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	Limit         int32                  `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"` // 1-500
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchRequest) Reset() {
+	*x = SearchRequest{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchRequest) ProtoMessage() {}
+
+func (x *SearchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
+func (*SearchRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SearchRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *SearchRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// LibraryStatusRequest asks for tutti.v1.stream.library_status.
+type LibraryStatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LibraryStatusRequest) Reset() {
+	*x = LibraryStatusRequest{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LibraryStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LibraryStatusRequest) ProtoMessage() {}
+
+func (x *LibraryStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LibraryStatusRequest.ProtoReflect.Descriptor instead.
+func (*LibraryStatusRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{33}
+}
+
+// LibraryStatus is how far the index is.
+type LibraryStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"` // "off", "scanning", "ready", "failed"
+	FilesFound    int64                  `protobuf:"varint,2,opt,name=files_found,json=filesFound,proto3" json:"files_found,omitempty"`
+	FilesRead     int64                  `protobuf:"varint,3,opt,name=files_read,json=filesRead,proto3" json:"files_read,omitempty"`
+	Tracks        int64                  `protobuf:"varint,4,opt,name=tracks,proto3" json:"tracks,omitempty"`
+	Playlists     int64                  `protobuf:"varint,5,opt,name=playlists,proto3" json:"playlists,omitempty"`
+	Unreadable    int64                  `protobuf:"varint,6,opt,name=unreadable,proto3" json:"unreadable,omitempty"`
+	ScannedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=scanned_at,json=scannedAt,proto3" json:"scanned_at,omitempty"`
+	Error         string                 `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	Decoders      []string               `protobuf:"bytes,9,rep,name=decoders,proto3" json:"decoders,omitempty"`  // formats that can be played here, e.g. "flac", "aac (ffmpeg)"
+	Encoders      []string               `protobuf:"bytes,10,rep,name=encoders,proto3" json:"encoders,omitempty"` // codecs that players can be sent, e.g. "pcm", "flac"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LibraryStatus) Reset() {
+	*x = LibraryStatus{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LibraryStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LibraryStatus) ProtoMessage() {}
+
+func (x *LibraryStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LibraryStatus.ProtoReflect.Descriptor instead.
+func (*LibraryStatus) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *LibraryStatus) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *LibraryStatus) GetFilesFound() int64 {
+	if x != nil {
+		return x.FilesFound
+	}
+	return 0
+}
+
+func (x *LibraryStatus) GetFilesRead() int64 {
+	if x != nil {
+		return x.FilesRead
+	}
+	return 0
+}
+
+func (x *LibraryStatus) GetTracks() int64 {
+	if x != nil {
+		return x.Tracks
+	}
+	return 0
+}
+
+func (x *LibraryStatus) GetPlaylists() int64 {
+	if x != nil {
+		return x.Playlists
+	}
+	return 0
+}
+
+func (x *LibraryStatus) GetUnreadable() int64 {
+	if x != nil {
+		return x.Unreadable
+	}
+	return 0
+}
+
+func (x *LibraryStatus) GetScannedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ScannedAt
+	}
+	return nil
+}
+
+func (x *LibraryStatus) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *LibraryStatus) GetDecoders() []string {
+	if x != nil {
+		return x.Decoders
+	}
+	return nil
+}
+
+func (x *LibraryStatus) GetEncoders() []string {
+	if x != nil {
+		return x.Encoders
+	}
+	return nil
+}
+
 var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xbb\x06\n" +
+	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xe4\b\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1895,7 +3033,38 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"unshuffled\x18\x18 \x03(\tR\n" +
 	"unshuffled\x12\x1f\n" +
 	"\vposition_ms\x18\x19 \x01(\x03R\n" +
-	"positionMs\"\x92\x01\n" +
+	"positionMs\x12\x1d\n" +
+	"\n" +
+	"volume_min\x18\x1a \x01(\x05R\tvolumeMin\x12\x1d\n" +
+	"\n" +
+	"volume_max\x18\x1b \x01(\x05R\tvolumeMax\x12\x1f\n" +
+	"\vlead_client\x18\x1c \x01(\tR\n" +
+	"leadClient\x12!\n" +
+	"\fcrossfade_ms\x18\x1d \x01(\x03R\vcrossfadeMs\x12$\n" +
+	"\rnormalization\x18\x1e \x01(\tR\rnormalization\x12/\n" +
+	"\ahistory\x18\x1f \x03(\v2\x15.tutti.v1.HistoryItemR\ahistory\x12:\n" +
+	"\fannouncement\x18  \x01(\v2\x16.tutti.v1.AnnouncementR\fannouncement\x12\x12\n" +
+	"\x04live\x18! \x01(\bR\x04live\"\x8c\x01\n" +
+	"\vHistoryItem\x12'\n" +
+	"\x04item\x18\x01 \x01(\v2\x13.tutti.v1.QueueItemR\x04item\x127\n" +
+	"\tplayed_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bplayedAt\x12\x1b\n" +
+	"\tplayed_ms\x18\x03 \x01(\x03R\bplayedMs\"\xcf\x02\n" +
+	"\fAnnouncement\x12'\n" +
+	"\x0fannouncement_id\x18\x01 \x01(\tR\x0eannouncementId\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x10\n" +
+	"\x03uri\x18\x03 \x01(\tR\x03uri\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x1a\n" +
+	"\bpriority\x18\x05 \x01(\x05R\bpriority\x12\x14\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\x129\n" +
+	"\n" +
+	"started_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x125\n" +
+	"\bended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x126\n" +
+	"\aplayers\x18\t \x03(\v2\x1c.tutti.v1.AnnouncementPlayerR\aplayers\"x\n" +
+	"\x12AnnouncementPlayer\x12\x1b\n" +
+	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x17\n" +
+	"\asent_ms\x18\x03 \x01(\x03R\x06sentMs\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xf3\x01\n" +
 	"\tQueueItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x14\n" +
@@ -1903,7 +3072,12 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x06artist\x18\x04 \x01(\tR\x06artist\x12\x14\n" +
 	"\x05album\x18\x05 \x01(\tR\x05album\x12\x1f\n" +
 	"\vduration_ms\x18\x06 \x01(\x03R\n" +
-	"durationMs\"\x82\x02\n" +
+	"durationMs\x12!\n" +
+	"\falbum_artist\x18\a \x01(\tR\valbumArtist\x12\x12\n" +
+	"\x04year\x18\b \x01(\x05R\x04year\x12\x14\n" +
+	"\x05track\x18\t \x01(\x05R\x05track\x12\x12\n" +
+	"\x04live\x18\n" +
+	" \x01(\bR\x04live\"\x82\x02\n" +
 	"\n" +
 	"NowPlaying\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x14\n" +
@@ -1934,7 +3108,7 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\"H\n" +
 	"\x13ForgetClientRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
-	"\x05actor\x18\x02 \x01(\tR\x05actor\"\x9d\x05\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\"\xa5\a\n" +
 	"\fGroupCommand\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12$\n" +
@@ -1957,12 +3131,41 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
 	"membership\x18\x18 \x01(\v2\x14.tutti.v1.MembershipH\x00R\n" +
 	"membership\x12#\n" +
-	"\x03get\x18\x19 \x01(\v2\x0f.tutti.v1.EmptyH\x00R\x03getB\t\n" +
-	"\acommand\"\x18\n" +
+	"\x03get\x18\x19 \x01(\v2\x0f.tutti.v1.EmptyH\x00R\x03get\x121\n" +
+	"\tmove_item\x18\x1a \x01(\v2\x12.tutti.v1.MoveItemH\x00R\bmoveItem\x12!\n" +
+	"\vremove_item\x18\x1b \x01(\tH\x00R\n" +
+	"removeItem\x12\x14\n" +
+	"\x04jump\x18\x1c \x01(\tH\x00R\x04jump\x125\n" +
+	"\bsettings\x18\x1d \x01(\v2\x17.tutti.v1.GroupSettingsH\x00R\bsettings\x120\n" +
+	"\bannounce\x18\x1e \x01(\v2\x12.tutti.v1.AnnounceH\x00R\bannounce\x121\n" +
+	"\x13cancel_announcement\x18\x1f \x01(\tH\x00R\x12cancelAnnouncementB\t\n" +
+	"\acommand\"9\n" +
+	"\bMoveItem\x12\x17\n" +
+	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x05R\x05index\"\x85\x01\n" +
+	"\rGroupSettings\x12&\n" +
+	"\fcrossfade_ms\x18\x01 \x01(\x03H\x00R\vcrossfadeMs\x88\x01\x01\x12)\n" +
+	"\rnormalization\x18\x02 \x01(\tH\x01R\rnormalization\x88\x01\x01B\x0f\n" +
+	"\r_crossfade_msB\x10\n" +
+	"\x0e_normalization\"\xe3\x01\n" +
+	"\bAnnounce\x12'\n" +
+	"\x0fannouncement_id\x18\x01 \x01(\tR\x0eannouncementId\x12\x10\n" +
+	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x1a\n" +
+	"\blanguage\x18\x04 \x01(\tR\blanguage\x12\x1b\n" +
+	"\x06volume\x18\x05 \x01(\x05H\x00R\x06volume\x88\x01\x01\x12\x1c\n" +
+	"\aduck_db\x18\x06 \x01(\x05H\x01R\x06duckDb\x88\x01\x01\x12\x1a\n" +
+	"\bpriority\x18\a \x01(\x05R\bpriorityB\t\n" +
+	"\a_volumeB\n" +
+	"\n" +
+	"\b_duck_db\"\x18\n" +
 	"\x04Play\x12\x10\n" +
-	"\x03uri\x18\x01 \x01(\tR\x03uri\"\x1d\n" +
+	"\x03uri\x18\x01 \x01(\tR\x03uri\"R\n" +
 	"\aEnqueue\x12\x12\n" +
-	"\x04uris\x18\x01 \x03(\tR\x04uris\">\n" +
+	"\x04uris\x18\x01 \x03(\tR\x04uris\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\tR\x02at\x12\x19\n" +
+	"\x05index\x18\x03 \x01(\x05H\x00R\x05index\x88\x01\x01B\b\n" +
+	"\x06_index\">\n" +
 	"\n" +
 	"Membership\x12\x18\n" +
 	"\amembers\x18\x01 \x03(\tR\amembers\x12\x16\n" +
@@ -2016,7 +3219,55 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x04Seat\x12\x1d\n" +
 	"\n" +
 	"persona_id\x18\x01 \x01(\tR\tpersonaId\x12\x1b\n" +
-	"\tclient_id\x18\x02 \x01(\tR\bclientIdB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
+	"\tclient_id\x18\x02 \x01(\tR\bclientId\"\xce\x02\n" +
+	"\fClientTuning\x12\x1b\n" +
+	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\"\n" +
+	"\n" +
+	"volume_min\x18\x02 \x01(\x05H\x00R\tvolumeMin\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"volume_max\x18\x03 \x01(\x05H\x01R\tvolumeMax\x88\x01\x01\x12*\n" +
+	"\x0evolume_startup\x18\x04 \x01(\x05H\x02R\rvolumeStartup\x88\x01\x01\x12\x1a\n" +
+	"\bchannels\x18\x05 \x01(\tR\bchannels\x121\n" +
+	"\tequalizer\x18\x06 \x01(\v2\x13.tutti.v1.EqualizerR\tequalizer\x12-\n" +
+	"\x06format\x18\a \x01(\v2\x15.tutti.v1.AudioFormatR\x06formatB\r\n" +
+	"\v_volume_minB\r\n" +
+	"\v_volume_maxB\x11\n" +
+	"\x0f_volume_startup\"\x90\x01\n" +
+	"\tEqualizer\x12-\n" +
+	"\x05bands\x18\x01 \x03(\v2\x17.tutti.v1.EqualizerBandR\x05bands\x12\x1b\n" +
+	"\tpreamp_db\x18\x02 \x01(\x01R\bpreampDb\x12\x18\n" +
+	"\alimiter\x18\x03 \x01(\bR\alimiter\x12\x1d\n" +
+	"\n" +
+	"limiter_db\x18\x04 \x01(\x01R\tlimiterDb\"h\n" +
+	"\rEqualizerBand\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1c\n" +
+	"\tfrequency\x18\x02 \x01(\x01R\tfrequency\x12\x17\n" +
+	"\again_db\x18\x03 \x01(\x01R\x06gainDb\x12\f\n" +
+	"\x01q\x18\x04 \x01(\x01R\x01q\"S\n" +
+	"\vTuneRequest\x12.\n" +
+	"\x06tuning\x18\x01 \x01(\v2\x16.tutti.v1.ClientTuningR\x06tuning\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\";\n" +
+	"\rSearchRequest\x12\x14\n" +
+	"\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\"\x16\n" +
+	"\x14LibraryStatusRequest\"\xc4\x02\n" +
+	"\rLibraryStatus\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x1f\n" +
+	"\vfiles_found\x18\x02 \x01(\x03R\n" +
+	"filesFound\x12\x1d\n" +
+	"\n" +
+	"files_read\x18\x03 \x01(\x03R\tfilesRead\x12\x16\n" +
+	"\x06tracks\x18\x04 \x01(\x03R\x06tracks\x12\x1c\n" +
+	"\tplaylists\x18\x05 \x01(\x03R\tplaylists\x12\x1e\n" +
+	"\n" +
+	"unreadable\x18\x06 \x01(\x03R\n" +
+	"unreadable\x129\n" +
+	"\n" +
+	"scanned_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tscannedAt\x12\x14\n" +
+	"\x05error\x18\b \x01(\tR\x05error\x12\x1a\n" +
+	"\bdecoders\x18\t \x03(\tR\bdecoders\x12\x1a\n" +
+	"\bencoders\x18\n" +
+	" \x03(\tR\bencodersB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
 
 var (
 	file_tutti_v1_stream_proto_rawDescOnce sync.Once
@@ -2030,60 +3281,88 @@ func file_tutti_v1_stream_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_stream_proto_rawDescData
 }
 
-var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_tutti_v1_stream_proto_goTypes = []any{
 	(*Group)(nil),                 // 0: tutti.v1.Group
-	(*QueueItem)(nil),             // 1: tutti.v1.QueueItem
-	(*NowPlaying)(nil),            // 2: tutti.v1.NowPlaying
-	(*Rendition)(nil),             // 3: tutti.v1.Rendition
-	(*CreateGroupRequest)(nil),    // 4: tutti.v1.CreateGroupRequest
-	(*GroupMemberRequest)(nil),    // 5: tutti.v1.GroupMemberRequest
-	(*GroupRequest)(nil),          // 6: tutti.v1.GroupRequest
-	(*ForgetClientRequest)(nil),   // 7: tutti.v1.ForgetClientRequest
-	(*GroupCommand)(nil),          // 8: tutti.v1.GroupCommand
-	(*Play)(nil),                  // 9: tutti.v1.Play
-	(*Enqueue)(nil),               // 10: tutti.v1.Enqueue
-	(*Membership)(nil),            // 11: tutti.v1.Membership
-	(*GroupReply)(nil),            // 12: tutti.v1.GroupReply
-	(*LibraryRequest)(nil),        // 13: tutti.v1.LibraryRequest
-	(*LibraryResponse)(nil),       // 14: tutti.v1.LibraryResponse
-	(*LibraryEntry)(nil),          // 15: tutti.v1.LibraryEntry
-	(*ClockRequest)(nil),          // 16: tutti.v1.ClockRequest
-	(*ClockResponse)(nil),         // 17: tutti.v1.ClockResponse
-	(*Timeline)(nil),              // 18: tutti.v1.Timeline
-	(*TimelineSegment)(nil),       // 19: tutti.v1.TimelineSegment
-	(*TimelineMark)(nil),          // 20: tutti.v1.TimelineMark
-	(*Seat)(nil),                  // 21: tutti.v1.Seat
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(*AudioFormat)(nil),           // 23: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 24: tutti.v1.Empty
+	(*HistoryItem)(nil),           // 1: tutti.v1.HistoryItem
+	(*Announcement)(nil),          // 2: tutti.v1.Announcement
+	(*AnnouncementPlayer)(nil),    // 3: tutti.v1.AnnouncementPlayer
+	(*QueueItem)(nil),             // 4: tutti.v1.QueueItem
+	(*NowPlaying)(nil),            // 5: tutti.v1.NowPlaying
+	(*Rendition)(nil),             // 6: tutti.v1.Rendition
+	(*CreateGroupRequest)(nil),    // 7: tutti.v1.CreateGroupRequest
+	(*GroupMemberRequest)(nil),    // 8: tutti.v1.GroupMemberRequest
+	(*GroupRequest)(nil),          // 9: tutti.v1.GroupRequest
+	(*ForgetClientRequest)(nil),   // 10: tutti.v1.ForgetClientRequest
+	(*GroupCommand)(nil),          // 11: tutti.v1.GroupCommand
+	(*MoveItem)(nil),              // 12: tutti.v1.MoveItem
+	(*GroupSettings)(nil),         // 13: tutti.v1.GroupSettings
+	(*Announce)(nil),              // 14: tutti.v1.Announce
+	(*Play)(nil),                  // 15: tutti.v1.Play
+	(*Enqueue)(nil),               // 16: tutti.v1.Enqueue
+	(*Membership)(nil),            // 17: tutti.v1.Membership
+	(*GroupReply)(nil),            // 18: tutti.v1.GroupReply
+	(*LibraryRequest)(nil),        // 19: tutti.v1.LibraryRequest
+	(*LibraryResponse)(nil),       // 20: tutti.v1.LibraryResponse
+	(*LibraryEntry)(nil),          // 21: tutti.v1.LibraryEntry
+	(*ClockRequest)(nil),          // 22: tutti.v1.ClockRequest
+	(*ClockResponse)(nil),         // 23: tutti.v1.ClockResponse
+	(*Timeline)(nil),              // 24: tutti.v1.Timeline
+	(*TimelineSegment)(nil),       // 25: tutti.v1.TimelineSegment
+	(*TimelineMark)(nil),          // 26: tutti.v1.TimelineMark
+	(*Seat)(nil),                  // 27: tutti.v1.Seat
+	(*ClientTuning)(nil),          // 28: tutti.v1.ClientTuning
+	(*Equalizer)(nil),             // 29: tutti.v1.Equalizer
+	(*EqualizerBand)(nil),         // 30: tutti.v1.EqualizerBand
+	(*TuneRequest)(nil),           // 31: tutti.v1.TuneRequest
+	(*SearchRequest)(nil),         // 32: tutti.v1.SearchRequest
+	(*LibraryStatusRequest)(nil),  // 33: tutti.v1.LibraryStatusRequest
+	(*LibraryStatus)(nil),         // 34: tutti.v1.LibraryStatus
+	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
+	(*AudioFormat)(nil),           // 36: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 37: tutti.v1.Empty
 }
 var file_tutti_v1_stream_proto_depIdxs = []int32{
-	1,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
-	2,  // 1: tutti.v1.Group.now_playing:type_name -> tutti.v1.NowPlaying
-	3,  // 2: tutti.v1.Group.renditions:type_name -> tutti.v1.Rendition
-	22, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
-	18, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
-	22, // 5: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	23, // 6: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	9,  // 7: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	24, // 8: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	24, // 9: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	24, // 10: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	24, // 11: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
-	10, // 12: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	24, // 13: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
-	11, // 14: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	24, // 15: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
-	0,  // 16: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	15, // 17: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	19, // 18: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
-	20, // 19: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	4,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
+	5,  // 1: tutti.v1.Group.now_playing:type_name -> tutti.v1.NowPlaying
+	6,  // 2: tutti.v1.Group.renditions:type_name -> tutti.v1.Rendition
+	35, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
+	24, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
+	1,  // 5: tutti.v1.Group.history:type_name -> tutti.v1.HistoryItem
+	2,  // 6: tutti.v1.Group.announcement:type_name -> tutti.v1.Announcement
+	4,  // 7: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
+	35, // 8: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
+	35, // 9: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
+	35, // 10: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
+	3,  // 11: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
+	35, // 12: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
+	36, // 13: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	15, // 14: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
+	37, // 15: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	37, // 16: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	37, // 17: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	37, // 18: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	16, // 19: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
+	37, // 20: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	17, // 21: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
+	37, // 22: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	12, // 23: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
+	13, // 24: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
+	14, // 25: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
+	0,  // 26: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	21, // 27: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	25, // 28: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	26, // 29: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	29, // 30: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	36, // 31: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	30, // 32: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	28, // 33: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	35, // 34: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }
@@ -2092,7 +3371,7 @@ func file_tutti_v1_stream_proto_init() {
 		return
 	}
 	file_tutti_v1_common_proto_init()
-	file_tutti_v1_stream_proto_msgTypes[8].OneofWrappers = []any{
+	file_tutti_v1_stream_proto_msgTypes[11].OneofWrappers = []any{
 		(*GroupCommand_Play)(nil),
 		(*GroupCommand_Pause)(nil),
 		(*GroupCommand_Stop)(nil),
@@ -2109,14 +3388,24 @@ func file_tutti_v1_stream_proto_init() {
 		(*GroupCommand_ClearQueue)(nil),
 		(*GroupCommand_Membership)(nil),
 		(*GroupCommand_Get)(nil),
+		(*GroupCommand_MoveItem)(nil),
+		(*GroupCommand_RemoveItem)(nil),
+		(*GroupCommand_Jump)(nil),
+		(*GroupCommand_Settings)(nil),
+		(*GroupCommand_Announce)(nil),
+		(*GroupCommand_CancelAnnouncement)(nil),
 	}
+	file_tutti_v1_stream_proto_msgTypes[13].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[14].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[16].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_stream_proto_rawDesc), len(file_tutti_v1_stream_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -55,3 +55,13 @@ func (d *pcmDecoder) Decode(dst []int32, chunk []byte) ([]int32, error) {
 	}
 	return pcm.Unpack(dst, chunk, d.format.BitDepth)
 }
+
+// Codecs lists what New can decode, in a fixed order: "pcm" and "flac", and "opus"
+// where the build has it (build tag opus).
+func Codecs() []string {
+	out := []string{pcm.CodecPCM, pcm.CodecFLAC}
+	if opusBuilt {
+		out = append(out, pcm.CodecOpus)
+	}
+	return out
+}

@@ -85,3 +85,13 @@ func checkFrames(samples []int32, channels, most int) error {
 	}
 	return nil
 }
+
+// Codecs lists what New can encode, in a fixed order: "pcm" and "flac", and "opus"
+// where the build has it (build tag opus).
+func Codecs() []string {
+	out := []string{pcm.CodecPCM, pcm.CodecFLAC}
+	if opusBuilt {
+		out = append(out, pcm.CodecOpus)
+	}
+	return out
+}

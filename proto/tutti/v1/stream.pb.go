@@ -801,6 +801,9 @@ type Rendition struct {
 	RenditionId   string                 `protobuf:"bytes,1,opt,name=rendition_id,json=renditionId,proto3" json:"rendition_id,omitempty"` // e.g. "flac-44100-2-16"
 	Format        *AudioFormat           `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
 	Clients       []string               `protobuf:"bytes,3,rep,name=clients,proto3" json:"clients,omitempty"`
+	Channels      string                 `protobuf:"bytes,50,opt,name=channels,proto3" json:"channels,omitempty"`               // "stereo", "mono", "left", "right"
+	Equalizer     *Equalizer             `protobuf:"bytes,51,opt,name=equalizer,proto3" json:"equalizer,omitempty"`             // unset: none
+	ChunkMs       int32                  `protobuf:"varint,52,opt,name=chunk_ms,json=chunkMs,proto3" json:"chunk_ms,omitempty"` // 0: as everywhere; else chunks are that short for a small buffer
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -854,6 +857,27 @@ func (x *Rendition) GetClients() []string {
 		return x.Clients
 	}
 	return nil
+}
+
+func (x *Rendition) GetChannels() string {
+	if x != nil {
+		return x.Channels
+	}
+	return ""
+}
+
+func (x *Rendition) GetEqualizer() *Equalizer {
+	if x != nil {
+		return x.Equalizer
+	}
+	return nil
+}
+
+func (x *Rendition) GetChunkMs() int32 {
+	if x != nil {
+		return x.ChunkMs
+	}
+	return 0
 }
 
 // CreateGroupRequest asks for tutti.v1.stream.create_group.
@@ -3090,11 +3114,14 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"positionMs\x12\x13\n" +
 	"\x05at_us\x18\a \x01(\x03R\x04atUs\x12*\n" +
 	"\x02at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
-	"\x05speed\x18\t \x01(\x05R\x05speed\"w\n" +
+	"\x05speed\x18\t \x01(\x05R\x05speed\"\xe1\x01\n" +
 	"\tRendition\x12!\n" +
 	"\frendition_id\x18\x01 \x01(\tR\vrenditionId\x12-\n" +
 	"\x06format\x18\x02 \x01(\v2\x15.tutti.v1.AudioFormatR\x06format\x12\x18\n" +
-	"\aclients\x18\x03 \x03(\tR\aclients\"X\n" +
+	"\aclients\x18\x03 \x03(\tR\aclients\x12\x1a\n" +
+	"\bchannels\x182 \x01(\tR\bchannels\x121\n" +
+	"\tequalizer\x183 \x01(\v2\x13.tutti.v1.EqualizerR\tequalizer\x12\x19\n" +
+	"\bchunk_ms\x184 \x01(\x05R\achunkMs\"X\n" +
 	"\x12CreateGroupRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\amembers\x18\x02 \x03(\tR\amembers\x12\x14\n" +
@@ -3337,32 +3364,33 @@ var file_tutti_v1_stream_proto_depIdxs = []int32{
 	3,  // 11: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
 	35, // 12: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
 	36, // 13: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	15, // 14: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	37, // 15: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	37, // 16: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	37, // 17: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	37, // 18: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
-	16, // 19: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	37, // 20: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
-	17, // 21: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	37, // 22: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
-	12, // 23: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
-	13, // 24: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
-	14, // 25: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
-	0,  // 26: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	21, // 27: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	25, // 28: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
-	26, // 29: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	29, // 30: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
-	36, // 31: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
-	30, // 32: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
-	28, // 33: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
-	35, // 34: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	29, // 14: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
+	15, // 15: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
+	37, // 16: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	37, // 17: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	37, // 18: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	37, // 19: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	16, // 20: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
+	37, // 21: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	17, // 22: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
+	37, // 23: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	12, // 24: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
+	13, // 25: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
+	14, // 26: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
+	0,  // 27: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	21, // 28: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	25, // 29: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	26, // 30: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	29, // 31: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	36, // 32: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	30, // 33: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	28, // 34: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	35, // 35: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }

@@ -184,6 +184,7 @@ func (s *session) dismiss() {
 		return
 	}
 	s.endStream()
+	s.artworkEnd()
 	s.dropDisplays(s.roles)
 	if k.beside == s {
 		k.beside = nil
@@ -228,6 +229,7 @@ func (s *session) takePlace() {
 	if st := s.stream.Load(); st != nil {
 		s.tell(StreamStarted{Format: st.format, CodecHeader: st.header})
 	}
+	s.tellArtwork()
 	if s.metadata.have {
 		s.tell(MetadataChanged{Metadata: s.metadata.current})
 	}

@@ -467,7 +467,7 @@ func TestConfigurationFaults(t *testing.T) {
 		"no format":      {Name: "x", BufferCapacity: 1},
 		"only opus":      {Name: "x", BufferCapacity: 1, Formats: []wire.AudioFormat{{Codec: "opus", Channels: 2, SampleRate: 48000}}},
 		"no capacity":    {Name: "x", Formats: testFormats()},
-		"unknown role":   {Name: "x", Roles: []string{"artwork@v1"}},
+		"unknown role":   {Name: "x", Roles: []string{"dancer@v1"}},
 		"bad suite":      {Name: "x", Roles: []string{}, Suite: "rot13"},
 		"bad command":    {Name: "x", BufferCapacity: 1, Formats: testFormats(), Commands: []string{"dance"}},
 		"bad format":     {Name: "x", BufferCapacity: 1, Formats: []wire.AudioFormat{{Codec: "pcm"}}},

@@ -27,7 +27,8 @@ type Config struct {
 	// Suite is the cipher suite; empty is ChaCha20-Poly1305.
 	Suite noise.Suite
 	// Roles are the versioned roles in order of preference: player, controller,
-	// metadata and color, all in version 1. Nil is player, controller and metadata.
+	// metadata, artwork and color, all in version 1. Nil is player, controller and
+	// metadata.
 	Roles []string
 	// UnpairedAccess admits servers without a pairing record.
 	UnpairedAccess bool
@@ -53,6 +54,10 @@ type Config struct {
 	// not muted.
 	Volume *int
 	Muted  *bool
+
+	// Artwork is what an artwork client asks for on its channels, 1 to 4 of them; nil is
+	// one channel of album covers, JPEG of 600 by 600 pixels.
+	Artwork []wire.ArtworkChannel
 
 	// OnEvent and OnChunk are told what happens. They are called one after the other
 	// for each connection's messages, in the order of arrival, and must return soon:
@@ -87,7 +92,7 @@ type Config struct {
 }
 
 func supportedRoles() []string {
-	return []string{wire.RolePlayerV1, wire.RoleControllerV1, wire.RoleMetadataV1, wire.RoleColorV1}
+	return []string{wire.RolePlayerV1, wire.RoleControllerV1, wire.RoleMetadataV1, wire.RoleArtworkV1, wire.RoleColorV1}
 }
 
 // check fills in the defaults and verifies the rest.
@@ -138,6 +143,9 @@ func (c *Config) defaults() {
 	}
 	if c.Commands == nil {
 		c.Commands = []string{wire.PlayerVolume, wire.PlayerMute, wire.PlayerSetOutputDelay}
+	}
+	if c.Artwork == nil {
+		c.Artwork = []wire.ArtworkChannel{{Source: wire.ArtworkAlbum, Format: wire.ImageJPEG, Width: 600, Height: 600}}
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(Event) {}

@@ -45,7 +45,8 @@ type core struct {
 	available bool
 	unpaired  bool // unpaired access is enabled
 	player    settings
-	saveAt    int64 // when to store the settings, never without a change
+	artwork   []wire.ArtworkChannel // what the client asks for
+	saveAt    int64                 // when to store the settings, never without a change
 	pairing   pairingState
 	holder    *session
 	beside    *session   // admitted for pairing beside a holder that plays
@@ -83,7 +84,7 @@ const (
 
 func newCore(cfg *Config, stats *counters) *core {
 	k := &core{cfg: cfg, stats: stats, codec: wire.Current(), available: true, unpaired: cfg.UnpairedAccess, saveAt: never}
-	k.pairing = newPairingState(cfg)
+	k.pairing, k.artwork = newPairingState(cfg), cfg.Artwork
 	stored := cfg.Store.player()
 	k.player = settings{volume: 100, leadMS: cfg.RequiredLeadMS, bufferMS: cfg.MinBufferMS, delayMS: stored.OutputDelayMS}
 	for _, v := range []*int{cfg.Volume, stored.Volume} {
@@ -195,7 +196,7 @@ func (k *core) serve(ctx context.Context, t channel.Transport, arbitrate bool) o
 	h := &handshakes{store: k.cfg.Store, successors: k.cfg.AcceptSuccessors}
 	conn, err := channel.OpenClient(ctx, t, channel.ClientConfig{
 		Identity: k.cfg.Store.Identity(), Suite: k.cfg.Suite, Candidates: h.candidate,
-		Timeout: k.cfg.HandshakeTimeout, Clock: k.cfg.Clock, Implements: implements,
+		Timeout: k.cfg.HandshakeTimeout, Clock: k.cfg.Clock, Implements: k.implements,
 	})
 	if err != nil {
 		return outcome{err: err}
@@ -207,8 +208,15 @@ func (k *core) serve(ctx context.Context, t channel.Transport, arbitrate bool) o
 }
 
 // implements names the message IDs that are looked at; fragments of others need not
-// be kept.
-func implements(id byte) bool { return id == wire.IDJSON || id == wire.IDAudio }
+// be kept. It reads only what does not change.
+func (k *core) implements(id byte) bool {
+	return id == wire.IDJSON || id == wire.IDAudio || k.artworkID(id)
+}
+
+// artworkID reports whether a message belongs to the artwork role of this client.
+func (k *core) artworkID(id byte) bool {
+	return wire.IDArtwork0 <= id && id <= wire.IDArtwork3 && slices.Contains(k.cfg.Roles, wire.RoleArtworkV1)
+}
 
 // outcome is how a connection ended.
 type outcome struct {
@@ -312,7 +320,7 @@ func (k *core) checkHello() error {
 	if _, err := k.codec.Encode(k.hello()); err != nil {
 		return err
 	}
-	_, err := k.codec.Encode(&wire.ClientState{Available: true, Player: k.playerState()})
+	_, err := k.codec.Encode(&wire.ClientState{Available: true, Player: k.playerState(), Artwork: k.artworkState()})
 	return err
 }
 

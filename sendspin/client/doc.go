@@ -1,5 +1,5 @@
 // Package client is the client's side of Sendspin: the core of the protocol and the
-// roles player, controller, metadata and color, over both connection directions. A
+// roles player, controller, metadata, artwork and color, over both connection directions. A
 // program gives it a [Config], calls [Client.Dial] or [Client.Serve], and is told
 // what happens through OnEvent and OnChunk. It gets encoded audio with timestamps;
 // decoding and output are its own ([render] has the timing of the output).
@@ -36,7 +36,7 @@
 //
 // # What is not there yet
 //
-// The roles source, artwork and visualizer are not implemented.
+// The roles source and visualizer are not implemented.
 //
 // [render]: https://pkg.go.dev/github.com/tutti-audio/tutti/sendspin/player/render
 package client

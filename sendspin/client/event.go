@@ -80,6 +80,30 @@ type ColorChanged struct{ Color *wire.Color }
 // ColorPending tells that the pending colors changed. Nil: nothing is scheduled any more.
 type ColorPending struct{ Color *wire.Color }
 
+// ArtworkStarted tells that the artwork stream started, or changed its configuration in
+// place. The index is the channel; one that the list does not cover has no pictures.
+type ArtworkStarted struct {
+	Channels          []wire.ArtworkChannel
+	ServerTransmitted int64
+	InPlace           bool
+}
+
+// ArtworkEnded tells that the artwork stream is over. Nothing is shown any more.
+type ArtworkEnded struct{}
+
+// ArtworkChanged tells that a channel shows another image now. Nil: it shows nothing.
+type ArtworkChanged struct {
+	Channel int
+	Image   *Image
+}
+
+// ArtworkPending tells that a channel has received an image that is shown later, or with
+// empty Data is cleared later. Nil: nothing is scheduled any more.
+type ArtworkPending struct {
+	Channel int
+	Image   *Image
+}
+
 // ControllerChanged tells that the group's controller state changed. Nil: there is
 // none any more.
 type ControllerChanged struct{ State *wire.ControllerState }
@@ -129,6 +153,10 @@ func (MetadataChanged) event()   {}
 func (MetadataPending) event()   {}
 func (ColorChanged) event()      {}
 func (ColorPending) event()      {}
+func (ArtworkStarted) event()    {}
+func (ArtworkEnded) event()      {}
+func (ArtworkChanged) event()    {}
+func (ArtworkPending) event()    {}
 func (ControllerChanged) event() {}
 func (GroupChanged) event()      {}
 func (Violation) event()         {}

@@ -198,6 +198,12 @@ func (s *session) apply(activities, roles []string, at int64) {
 		}
 		s.endStream()
 	}
+	if slices.Contains(removed, wire.RoleArtworkV1) {
+		if s.referee != nil {
+			s.referee.check(!s.artwork.active, "server/activate", "the artwork role is removed while its stream is active")
+		}
+		s.artworkEnd()
+	}
 	s.dropDisplays(removed)
 	s.activities, s.roles = activities, roles
 	copied := slices.Clone(roles)
@@ -231,6 +237,9 @@ func (s *session) report() {
 	m := &wire.ClientState{Available: available}
 	if isPlayer {
 		m.Player = k.playerState()
+	}
+	if wire.ActiveFamily(s.roles, wire.RoleArtwork) != "" {
+		m.Artwork = k.artworkState()
 	}
 	s.owes, s.stale, s.reported = false, false, true
 	s.send(m)

@@ -33,12 +33,18 @@ func (s *session) refresh() {
 	}
 }
 
-// streamStart starts the player stream or changes its format.
+// streamStart starts streams or changes their configuration.
 func (s *session) streamStart(m *wire.StreamStart, at int64) {
-	before := s.stream.Load()
 	if s.referee != nil {
-		s.referee.streamStart(m, before != nil, at)
+		s.referee.streamStart(m, s.stream.Load() != nil, at)
 	}
+	s.playerStart(m)
+	s.artworkStart(m)
+}
+
+// playerStart starts the player stream or changes its format.
+func (s *session) playerStart(m *wire.StreamStart) {
+	before := s.stream.Load()
 	if m.Player == nil || wire.ActiveFamily(s.roles, wire.RolePlayer) == "" {
 		return
 	}
@@ -62,9 +68,9 @@ func (s *session) streamStart(m *wire.StreamStart, at int64) {
 func (s *session) streamClear(m *wire.StreamClear, at int64) {
 	st := s.stream.Load()
 	if s.referee != nil {
-		s.referee.streamClear(m, st != nil, at)
+		s.referee.streamClear(m, at)
 	}
-	if st == nil || len(m.Roles) > 0 && !slices.Contains(m.Roles, wire.RolePlayer) {
+	if st == nil || !targets(m.Roles, wire.RolePlayer) {
 		return
 	}
 	s.epoch++
@@ -75,14 +81,33 @@ func (s *session) streamClear(m *wire.StreamClear, at int64) {
 	s.tell(StreamCleared{ServerTransmitted: m.ServerTransmitted})
 }
 
-// streamEnd ends the player stream.
+// streamEnd ends streams.
 func (s *session) streamEnd(m *wire.StreamEnd) {
 	if s.referee != nil {
-		s.referee.streamEnd(m, s.stream.Load() != nil)
+		s.referee.streamEnd(m)
 	}
-	if len(m.Roles) == 0 || slices.Contains(m.Roles, wire.RolePlayer) {
+	if targets(m.Roles, wire.RolePlayer) {
 		s.endStream()
 	}
+	if targets(m.Roles, wire.RoleArtwork) {
+		s.artworkEnd()
+	}
+}
+
+// targets reports whether a stream/clear or stream/end is for a role.
+func targets(roles []string, family string) bool {
+	return len(roles) == 0 || slices.Contains(roles, family)
+}
+
+// streaming reports whether the stream to a role is active.
+func (s *session) streaming(family string) bool {
+	switch family {
+	case wire.RolePlayer:
+		return s.stream.Load() != nil
+	case wire.RoleArtwork:
+		return s.artwork.active
+	}
+	return false
 }
 
 func (s *session) endStream() {
@@ -98,6 +123,10 @@ func (s *session) endStream() {
 func (s *session) binary(id byte, payload []byte, at int64) {
 	if s.phase < provisional {
 		s.protocolError("Communication", "binary message %d before the first server/activate", id)
+		return
+	}
+	if s.core.artworkID(id) {
+		s.artworkMessage(id, payload, at)
 		return
 	}
 	if id != wire.IDAudio {

@@ -47,6 +47,7 @@ type referee struct {
 	accounting *player.Accounting
 	timings    []reportedTiming // that the server may go by, oldest first
 	audio      audioTrack
+	artwork    artworkRules
 }
 
 // reportedTiming is what the client said about its timing, in µs. The server may not
@@ -69,6 +70,7 @@ func newReferee(s *session) *referee {
 		s: s, availableAt: never, unavailableAt: never, needGroup: never,
 		needState: map[string]int64{}, hadState: map[string]bool{},
 		accounting: player.New(s.core.cfg.BufferCapacity),
+		artwork:    artworkRules{configBy: never},
 	}
 }
 
@@ -130,6 +132,9 @@ func (r *referee) activate(m *wire.ServerActivate, first bool) {
 
 // applied notes what the server owes after an activation.
 func (r *referee) applied(added []string, at int64) {
+	if wire.ActiveFamily(added, wire.RoleArtwork) != "" {
+		r.artwork = artworkRules{configBy: never} // until the client/state that the activation asks for
+	}
 	if !r.groupAsked {
 		r.groupAsked, r.needGroup = true, at+promptly
 	}
@@ -153,6 +158,7 @@ func (r *referee) reported(m *wire.ClientState, now int64) {
 	} else if r.unavailableAt == never {
 		r.unavailableAt = now
 	}
+	r.artworkReported(m.Artwork, now)
 	if m.Player == nil {
 		return
 	}
@@ -198,8 +204,9 @@ func (r *referee) streamStart(m *wire.StreamStart, active bool, at int64) {
 	const rule = "stream/start"
 	r.transmitted(m.ServerTransmitted, at, rule)
 	r.check(r.mayStart(at), rule, "the client has not reported available: true")
-	r.check(m.Player != nil, rule, "no role of this client in it")
-	r.check(m.Artwork == nil && m.Visualizer == nil && m.App == nil, rule, "it starts a role that is not active")
+	r.check(m.Player != nil || m.Artwork != nil, rule, "no role of this client in it")
+	r.check(m.Visualizer == nil && m.App == nil, rule, "it starts a role that is not active")
+	r.artworkStart(m.Artwork, at)
 	if m.Player == nil {
 		return
 	}
@@ -231,29 +238,35 @@ func (r *referee) flacHeader(p *wire.PlayerStream) {
 	r.check(got == p.Format, rule, "STREAMINFO says %s, stream/start %s", got, p.Format)
 }
 
-func (r *referee) streamClear(m *wire.StreamClear, active bool, at int64) {
+func (r *referee) streamClear(m *wire.StreamClear, at int64) {
 	const rule = "stream/clear"
 	r.transmitted(m.ServerTransmitted, at, rule)
-	r.targets(rule, m.Roles, active)
-	if active {
+	r.targets(rule, m.Roles, wire.RolePlayer)
+	if r.s.streaming(wire.RolePlayer) && targets(m.Roles, wire.RolePlayer) {
 		r.accounting.Reset()
 		r.audio = audioTrack{trigger: m.ServerTransmitted, needsLead: true}
 	}
 }
 
-func (r *referee) streamEnd(m *wire.StreamEnd, active bool) {
-	r.targets("stream/end", m.Roles, active)
-	r.accounting.Reset()
-	r.audio = audioTrack{}
+func (r *referee) streamEnd(m *wire.StreamEnd) {
+	r.targets("stream/end", m.Roles, wire.RolePlayer, wire.RoleArtwork)
+	if targets(m.Roles, wire.RolePlayer) {
+		r.accounting.Reset()
+		r.audio = audioTrack{}
+	}
+	if targets(m.Roles, wire.RoleArtwork) {
+		r.artworkEnd()
+	}
 }
 
-// targets checks that the roles of a clear or an end have active streams.
-func (r *referee) targets(rule string, roles []string, active bool) {
+// targets checks that the roles of a clear or an end have active streams. families are
+// those that the message is defined for.
+func (r *referee) targets(rule string, roles []string, families ...string) {
 	if len(roles) == 0 {
-		r.check(active, rule, "no stream is active")
+		r.check(slices.ContainsFunc(families, r.s.streaming), rule, "no stream is active")
 	}
 	for _, role := range roles {
-		r.check(role == wire.RolePlayer && active, rule, "role %q has no active stream", role)
+		r.check(slices.Contains(families, role) && r.s.streaming(role), rule, "role %q has no active stream", role)
 	}
 }
 
@@ -364,6 +377,7 @@ func (r *referee) serverState(m *wire.ServerState, at int64) {
 	}
 	if m.Color != nil {
 		r.roleState(wire.RoleColor, &m.Color.Timestamp, at)
+		r.contrastRules(m.Color)
 	}
 	if m.Controller != nil {
 		r.roleState(wire.RoleController, nil, at)
@@ -395,7 +409,7 @@ func (r *referee) groupUpdate() {
 
 // deadline is when tick next finds something overdue.
 func (r *referee) deadline() int64 {
-	d := r.needGroup
+	d := min(r.needGroup, r.artwork.configBy)
 	for _, by := range r.needState {
 		d = min(d, by)
 	}
@@ -408,6 +422,7 @@ func (r *referee) tick(now int64) {
 		r.needGroup = never
 		r.s.broken("group/update", "none came after the first server/activate")
 	}
+	r.artworkTick(now)
 	for family, by := range r.needState {
 		if now >= by {
 			delete(r.needState, family)

@@ -62,6 +62,7 @@ type session struct {
 	stream atomic.Pointer[stream] // written by the core, read by the reader
 	epoch  uint64
 
+	artwork    artwork
 	metadata   scheduled[wire.Metadata]
 	color      scheduled[wire.Color]
 	controller *wire.ControllerState
@@ -237,7 +238,7 @@ func (s *session) deadline() int64 {
 	if !s.activated {
 		d = min(d, s.admitBy())
 	}
-	d = min(d, s.displayDeadline(), s.attemptDeadline())
+	d = min(d, s.displayDeadline(), s.artworkDeadline(), s.attemptDeadline())
 	if s.referee != nil {
 		d = min(d, s.referee.deadline())
 	}
@@ -260,6 +261,7 @@ func (s *session) tick(now int64) {
 	}
 	s.tickTiming(now)
 	s.tickDisplays(now)
+	s.tickArtwork(now)
 	s.tickAttempt()
 	if s.referee != nil && s.phase == admitted {
 		s.referee.tick(now)

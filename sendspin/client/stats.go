@@ -24,6 +24,8 @@ type Stats struct {
 	// Chunks and Bytes count audio chunks with their headers; Outside those that came
 	// outside of a stream, Late those that came after they should have been heard.
 	Chunks, Bytes, Outside, Late uint64
+	// Images counts images that arrived completely, empty ones that clear a channel too.
+	Images uint64
 	// MinLeadUS is the least time between the arrival of a chunk and the moment it
 	// should be heard, since the last start, clear or format change, in
 	// microseconds; MaxInt64 before the first chunk on a synchronized clock.
@@ -48,6 +50,7 @@ func (c *Client) Stats() Stats {
 	s := Stats{
 		Connections: c.stats.connections.Load(), Chunks: c.stats.chunks.Load(), Bytes: c.stats.bytes.Load(),
 		Outside: c.stats.outside.Load(), Late: c.stats.late.Load(), MinLeadUS: c.stats.minLead.Load(),
+		Images:     c.stats.images.Load(),
 		MaxDelayUS: c.stats.maxDelay.Load(), Violations: c.stats.violations.Load(), StdDevUS: math.Inf(1),
 	}
 	if id := c.stats.serverID.Load(); id != nil {

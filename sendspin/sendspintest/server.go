@@ -181,6 +181,25 @@ func (s *Server) SendAudio(timestamp int64, data []byte) {
 	}
 }
 
+// SendArtwork sends an artwork message. Errors are as in SendRaw.
+func (s *Server) SendArtwork(m wire.ArtworkMessage) {
+	s.tb.Helper()
+	if err := s.Conn.WritePlain(context.Background(), wire.AppendArtwork(nil, m)); err != nil {
+		s.tb.Logf("server sends artwork: %v", err)
+	}
+}
+
+// SendImage announces an image on a channel and sends it in parts of the given size.
+func (s *Server) SendImage(channel int, timestamp int64, image []byte, part int) {
+	s.tb.Helper()
+	s.SendArtwork(wire.ArtworkMessage{Kind: wire.ArtworkAnnounce, Channel: channel, Timestamp: timestamp, TotalSize: uint32(len(image))})
+	for len(image) > 0 {
+		n := min(part, len(image))
+		s.SendArtwork(wire.ArtworkMessage{Channel: channel, Data: image[:n]})
+		image = image[n:]
+	}
+}
+
 // Next returns the client's next message that is not client/time.
 func (s *Server) Next() wire.Message {
 	s.tb.Helper()

@@ -185,6 +185,7 @@ func (s *session) dismiss() {
 	}
 	s.endStream()
 	s.artworkEnd()
+	s.endVisual()
 	s.dropDisplays(s.roles)
 	if k.beside == s {
 		k.beside = nil
@@ -230,6 +231,9 @@ func (s *session) takePlace() {
 		s.tell(StreamStarted{Format: st.format, CodecHeader: st.header})
 	}
 	s.tellArtwork()
+	if s.visual != nil {
+		s.tell(VisualStarted{Stream: s.visual.config})
+	}
 	if s.metadata.have {
 		s.tell(MetadataChanged{Metadata: s.metadata.current})
 	}

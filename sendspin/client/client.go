@@ -246,9 +246,10 @@ func (c *Client) Run(ctx context.Context, t channel.Transport) error {
 
 // counters is what other goroutines may read of a running client.
 type counters struct {
-	chunks, bytes, outside, late, violations, connections, images atomic.Uint64
-	minLead, maxDelay                                             atomic.Int64
-	filter                                                        atomic.Pointer[filterCopy]
-	roles                                                         atomic.Pointer[[]string] // of the admitted connection; nil without one
-	serverID                                                      atomic.Pointer[string]
+	chunks, bytes, outside, late, violations, connections atomic.Uint64
+	images, frames, framesLate                            atomic.Uint64
+	minLead, maxDelay                                     atomic.Int64
+	filter                                                atomic.Pointer[filterCopy]
+	roles                                                 atomic.Pointer[[]string] // of the admitted connection; nil without one
+	serverID                                              atomic.Pointer[string]
 }

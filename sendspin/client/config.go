@@ -27,8 +27,8 @@ type Config struct {
 	// Suite is the cipher suite; empty is ChaCha20-Poly1305.
 	Suite noise.Suite
 	// Roles are the versioned roles in order of preference: player, controller,
-	// metadata, artwork and color, all in version 1. Nil is player, controller and
-	// metadata.
+	// metadata, artwork, color and visualizer, all in version 1. Nil is player, controller
+	// and metadata.
 	Roles []string
 	// UnpairedAccess admits servers without a pairing record.
 	UnpairedAccess bool
@@ -58,6 +58,12 @@ type Config struct {
 	// Artwork is what an artwork client asks for on its channels, 1 to 4 of them; nil is
 	// one channel of album covers, JPEG of 600 by 600 pixels.
 	Artwork []wire.ArtworkChannel
+	// VisualCapacity is the visualizer's buffer in bytes of messages with their type and
+	// timestamp.
+	VisualCapacity int
+	// Visualizer is what the visualizer role asks for at first; [Client.SetVisualizer]
+	// changes it. Nil asks for no data.
+	Visualizer *wire.VisualizerState
 
 	// OnEvent and OnChunk are told what happens. They are called one after the other
 	// for each connection's messages, in the order of arrival, and must return soon:
@@ -65,6 +71,9 @@ type Config struct {
 	// OnChunk may run while OnEvent tells something that did not come from a message.
 	OnEvent func(Event)
 	OnChunk func(Chunk)
+	// OnVisual is told the frames of a visualizer stream that are not late, in the order
+	// of arrival, as OnEvent is.
+	OnVisual func(Visual)
 
 	// Strict checks what the server sends against the specification and tells
 	// [Violation] for what it breaks. It costs time for every chunk.
@@ -92,7 +101,7 @@ type Config struct {
 }
 
 func supportedRoles() []string {
-	return []string{wire.RolePlayerV1, wire.RoleControllerV1, wire.RoleMetadataV1, wire.RoleArtworkV1, wire.RoleColorV1}
+	return []string{wire.RolePlayerV1, wire.RoleControllerV1, wire.RoleMetadataV1, wire.RoleArtworkV1, wire.RoleColorV1, wire.RoleVisualizerV1}
 }
 
 // check fills in the defaults and verifies the rest.
@@ -114,6 +123,9 @@ func (c *Config) check() error {
 		if !ok || c.BufferCapacity <= 0 {
 			return errors.New("client: a player needs a flac or pcm format and a buffer capacity")
 		}
+	}
+	if families[wire.RoleVisualizer] && c.VisualCapacity <= 0 {
+		return errors.New("client: a visualizer needs a buffer capacity")
 	}
 	if err := c.Pairing.check(); err != nil {
 		return err
@@ -152,6 +164,12 @@ func (c *Config) defaults() {
 	}
 	if c.OnChunk == nil {
 		c.OnChunk = func(Chunk) {}
+	}
+	if c.OnVisual == nil {
+		c.OnVisual = func(Visual) {}
+	}
+	if c.Visualizer == nil {
+		c.Visualizer = &wire.VisualizerState{RateMax: defaultVisualRate}
 	}
 	if c.Clock == nil {
 		c.Clock = clockwork.NewRealClock()

@@ -46,6 +46,7 @@ type core struct {
 	unpaired  bool // unpaired access is enabled
 	player    settings
 	artwork   []wire.ArtworkChannel // what the client asks for
+	visual    wire.VisualizerState  // the same
 	saveAt    int64                 // when to store the settings, never without a change
 	pairing   pairingState
 	holder    *session
@@ -85,6 +86,7 @@ const (
 func newCore(cfg *Config, stats *counters) *core {
 	k := &core{cfg: cfg, stats: stats, codec: wire.Current(), available: true, unpaired: cfg.UnpairedAccess, saveAt: never}
 	k.pairing, k.artwork = newPairingState(cfg), cfg.Artwork
+	k.visual = copyVisual(*cfg.Visualizer)
 	stored := cfg.Store.player()
 	k.player = settings{volume: 100, leadMS: cfg.RequiredLeadMS, bufferMS: cfg.MinBufferMS, delayMS: stored.OutputDelayMS}
 	for _, v := range []*int{cfg.Volume, stored.Volume} {
@@ -210,7 +212,7 @@ func (k *core) serve(ctx context.Context, t channel.Transport, arbitrate bool) o
 // implements names the message IDs that are looked at; fragments of others need not
 // be kept. It reads only what does not change.
 func (k *core) implements(id byte) bool {
-	return id == wire.IDJSON || id == wire.IDAudio || k.artworkID(id)
+	return id == wire.IDJSON || id == wire.IDAudio || id >= wire.IDLoudness && id <= wire.IDPeak || k.artworkID(id)
 }
 
 // artworkID reports whether a message belongs to the artwork role of this client.
@@ -312,6 +314,9 @@ func (k *core) hello() *wire.ClientHello {
 	if slices.Contains(k.cfg.Roles, wire.RolePlayerV1) {
 		h.Player = &wire.PlayerSupport{Formats: k.cfg.Formats, BufferCapacity: k.cfg.BufferCapacity}
 	}
+	if slices.Contains(k.cfg.Roles, wire.RoleVisualizerV1) {
+		h.Visualizer = &wire.VisualizerSupport{BufferCapacity: k.cfg.VisualCapacity}
+	}
 	return h
 }
 
@@ -320,7 +325,9 @@ func (k *core) checkHello() error {
 	if _, err := k.codec.Encode(k.hello()); err != nil {
 		return err
 	}
-	_, err := k.codec.Encode(&wire.ClientState{Available: true, Player: k.playerState(), Artwork: k.artworkState()})
+	_, err := k.codec.Encode(&wire.ClientState{
+		Available: true, Player: k.playerState(), Artwork: k.artworkState(), Visualizer: k.visualState(),
+	})
 	return err
 }
 

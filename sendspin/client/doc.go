@@ -1,7 +1,7 @@
 // Package client is the client's side of Sendspin: the core of the protocol and the
-// roles player, controller, metadata, artwork and color, over both connection directions. A
-// program gives it a [Config], calls [Client.Dial] or [Client.Serve], and is told
-// what happens through OnEvent and OnChunk. It gets encoded audio with timestamps;
+// roles player, controller, metadata, artwork, color and visualizer, over both connection
+// directions. A program gives it a [Config], calls [Client.Dial] or [Client.Serve], and is told
+// what happens through OnEvent, OnChunk and OnVisual. It gets encoded audio with timestamps;
 // decoding and output are its own ([render] has the timing of the output).
 //
 //	c, err := client.New(client.Config{
@@ -36,7 +36,7 @@
 //
 // # What is not there yet
 //
-// The roles source and visualizer are not implemented.
+// The role source is not implemented.
 //
 // [render]: https://pkg.go.dev/github.com/tutti-audio/tutti/sendspin/player/render
 package client

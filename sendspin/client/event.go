@@ -8,7 +8,7 @@ import (
 )
 
 // Event is something that happened, as told to [Config.OnEvent]. It is one of the
-// types of this file and of eventpairing.go.
+// types of this file, of eventpairing.go and of visualizerrole.go.
 type Event interface{ event() }
 
 // Connected tells that the handshake with a server is complete. It comes first for each

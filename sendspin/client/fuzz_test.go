@@ -35,10 +35,14 @@ func FuzzServerMessages(f *testing.F) {
 	f.Add(byte(0), []byte(`{"type":"server/activate","payload":{"activities":["pairing"],"pairing":{"method":"dynamic_pairing_code","format":"digits"}}}`),
 		byte(0), []byte(`{"type":"server/pair-init","payload":{"nonce_A":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"}}`), true)
 	f.Add(byte(4), []byte{}, byte(9), []byte{0}, false)
+	f.Add(byte(0), []byte(`{"type":"stream/start","payload":{"server_transmitted":1,"visualizer":{"types":["spectrum","beat"],"rate_max":2,"tracks_downbeats":true,"spectrum":{"n_disp_bins":9007199254740991,"scale":"log","f_min":0,"f_max":0}}}}`),
+		byte(19), []byte("\x00\x00\x00\x00\x00\x00\x00\x01\x00\x02"), true)
+	fuzzed := append(slices.Clone(allRoles), wire.RoleVisualizerV1)
 	f.Fuzz(func(t *testing.T, id1 byte, msg1 []byte, id2 byte, msg2 []byte, strict bool) {
 		dealtWith := make(chan struct{}, 1)
 		c, err := New(Config{
-			Name: "fuzz", UnpairedAccess: true, Formats: testFormats(), BufferCapacity: 1 << 16, Roles: allRoles, Strict: strict,
+			Name: "fuzz", UnpairedAccess: true, Formats: testFormats(), BufferCapacity: 1 << 16, Roles: fuzzed, Strict: strict,
+			VisualCapacity: 1 << 10, Visualizer: wantVisual(),
 			Pairing:          PairingConfig{DynamicCode: &wire.DynamicMethod{OutChannels: []string{wire.OutSpeaker}, Formats: []string{wire.FormatDigits}}},
 			AcceptSuccessors: true, VerifyRoster: verify,
 			OnEvent: func(e Event) {
@@ -59,7 +63,7 @@ func FuzzServerMessages(f *testing.F) {
 		defer cancel()
 		srv := sendspintest.NewServer(t, theirs, sendspintest.ServerOptions{})
 		srv.Greet()
-		srv.Activate([]string{wire.ActivityPlayback}, append(slices.Clone(allRoles), RoleSuccessors)...)
+		srv.Activate([]string{wire.ActivityPlayback}, append(slices.Clone(fuzzed), RoleSuccessors)...)
 		srv.Send(&wire.StreamStart{ServerTransmitted: srv.Now(), Player: &wire.PlayerStream{Format: pcm}})
 		for range 2 {
 			_ = srv.Conn.WriteMessage(ctx, id1, msg1)

@@ -204,6 +204,13 @@ func (s *session) apply(activities, roles []string, at int64) {
 		}
 		s.artworkEnd()
 	}
+	if slices.Contains(removed, wire.RoleVisualizerV1) {
+		if s.referee != nil {
+			s.referee.check(s.visual == nil, "server/activate", "the visualizer role is removed while its stream is active")
+			s.referee.visualEnded()
+		}
+		s.endVisual()
+	}
 	s.dropDisplays(removed)
 	s.activities, s.roles = activities, roles
 	copied := slices.Clone(roles)
@@ -240,6 +247,9 @@ func (s *session) report() {
 	}
 	if wire.ActiveFamily(s.roles, wire.RoleArtwork) != "" {
 		m.Artwork = k.artworkState()
+	}
+	if wire.ActiveFamily(s.roles, wire.RoleVisualizer) != "" {
+		m.Visualizer = k.visualState()
 	}
 	s.owes, s.stale, s.reported = false, false, true
 	s.send(m)

@@ -40,6 +40,7 @@ func (s *session) streamStart(m *wire.StreamStart, at int64) {
 	}
 	s.playerStart(m)
 	s.artworkStart(m)
+	s.visualStart(m)
 }
 
 // playerStart starts the player stream or changes its format.
@@ -70,6 +71,7 @@ func (s *session) streamClear(m *wire.StreamClear, at int64) {
 	if s.referee != nil {
 		s.referee.streamClear(m, at)
 	}
+	s.visualClear(m)
 	if st == nil || !targets(m.Roles, wire.RolePlayer) {
 		return
 	}
@@ -81,10 +83,26 @@ func (s *session) streamClear(m *wire.StreamClear, at int64) {
 	s.tell(StreamCleared{ServerTransmitted: m.ServerTransmitted})
 }
 
-// streamEnd ends streams.
+// streaming reports whether a stream of the role family is active.
+func (s *session) streaming(family string) bool {
+	switch family {
+	case wire.RolePlayer:
+		return s.stream.Load() != nil
+	case wire.RoleArtwork:
+		return s.artwork.active
+	case wire.RoleVisualizer:
+		return s.visual != nil
+	}
+	return false
+}
+
+// streamEnd ends the streams that the message names.
 func (s *session) streamEnd(m *wire.StreamEnd) {
 	if s.referee != nil {
 		s.referee.streamEnd(m)
+	}
+	if targets(m.Roles, wire.RoleVisualizer) {
+		s.endVisual()
 	}
 	if targets(m.Roles, wire.RolePlayer) {
 		s.endStream()
@@ -97,17 +115,6 @@ func (s *session) streamEnd(m *wire.StreamEnd) {
 // targets reports whether a stream/clear or stream/end is for a role.
 func targets(roles []string, family string) bool {
 	return len(roles) == 0 || slices.Contains(roles, family)
-}
-
-// streaming reports whether the stream to a role is active.
-func (s *session) streaming(family string) bool {
-	switch family {
-	case wire.RolePlayer:
-		return s.stream.Load() != nil
-	case wire.RoleArtwork:
-		return s.artwork.active
-	}
-	return false
 }
 
 func (s *session) endStream() {
@@ -125,15 +132,19 @@ func (s *session) binary(id byte, payload []byte, at int64) {
 		s.protocolError("Communication", "binary message %d before the first server/activate", id)
 		return
 	}
-	if s.core.artworkID(id) {
+	isVisual := wire.ActiveFamily(s.roles, wire.RoleVisualizer) != "" && id >= wire.IDLoudness && id < wire.IDLoudness+8
+	switch {
+	case id == wire.IDAudio:
+		s.audio(payload, at)
+	case s.core.artworkID(id):
 		s.artworkMessage(id, payload, at)
-		return
-	}
-	if id != wire.IDAudio {
+	case isVisual && id <= wire.IDPeak:
+		s.frame(id, payload, at)
+	case isVisual:
+		s.broken(visualRule, "message type %d is reserved", id)
+	default:
 		s.broken("Binary Message ID Structure", "message %d belongs to no role of this client", id)
-		return
 	}
-	s.audio(payload, at)
 }
 
 // audio deals with an audio chunk. It runs on the reader's goroutine, or on the

@@ -48,6 +48,7 @@ type referee struct {
 	timings    []reportedTiming // that the server may go by, oldest first
 	audio      audioTrack
 	artwork    artworkRules
+	visual     visualTrack
 }
 
 // reportedTiming is what the client said about its timing, in µs. The server may not
@@ -70,7 +71,7 @@ func newReferee(s *session) *referee {
 		s: s, availableAt: never, unavailableAt: never, needGroup: never,
 		needState: map[string]int64{}, hadState: map[string]bool{},
 		accounting: player.New(s.core.cfg.BufferCapacity),
-		artwork:    artworkRules{configBy: never},
+		artwork:    artworkRules{configBy: never}, visual: newVisualTrack(),
 	}
 }
 
@@ -138,6 +139,9 @@ func (r *referee) applied(added []string, at int64) {
 	if !r.groupAsked {
 		r.groupAsked, r.needGroup = true, at+promptly
 	}
+	if wire.ActiveFamily(added, wire.RoleVisualizer) != "" {
+		r.visual.asked = nil // the server waits for a new client/state
+	}
 	for _, family := range []string{wire.RoleMetadata, wire.RoleController, wire.RoleColor} {
 		active := wire.ActiveFamily(r.s.roles, family) != ""
 		switch {
@@ -159,6 +163,9 @@ func (r *referee) reported(m *wire.ClientState, now int64) {
 		r.unavailableAt = now
 	}
 	r.artworkReported(m.Artwork, now)
+	if m.Visualizer != nil {
+		r.visualReported(m.Visualizer, now)
+	}
 	if m.Player == nil {
 		return
 	}
@@ -204,9 +211,12 @@ func (r *referee) streamStart(m *wire.StreamStart, active bool, at int64) {
 	const rule = "stream/start"
 	r.transmitted(m.ServerTransmitted, at, rule)
 	r.check(r.mayStart(at), rule, "the client has not reported available: true")
-	r.check(m.Player != nil || m.Artwork != nil, rule, "no role of this client in it")
-	r.check(m.Visualizer == nil && m.App == nil, rule, "it starts a role that is not active")
+	r.check(m.Player != nil || m.Artwork != nil || m.Visualizer != nil, rule, "no role of this client in it")
+	r.check(m.App == nil, rule, "it starts a role that is not active")
 	r.artworkStart(m.Artwork, at)
+	if m.Visualizer != nil {
+		r.visualStart(m.Visualizer, at)
+	}
 	if m.Player == nil {
 		return
 	}
@@ -241,15 +251,18 @@ func (r *referee) flacHeader(p *wire.PlayerStream) {
 func (r *referee) streamClear(m *wire.StreamClear, at int64) {
 	const rule = "stream/clear"
 	r.transmitted(m.ServerTransmitted, at, rule)
-	r.targets(rule, m.Roles, wire.RolePlayer)
+	r.targets(rule, m.Roles, wire.RolePlayer, wire.RoleVisualizer)
 	if r.s.streaming(wire.RolePlayer) && targets(m.Roles, wire.RolePlayer) {
 		r.accounting.Reset()
 		r.audio = audioTrack{trigger: m.ServerTransmitted, needsLead: true}
 	}
+	if targets(m.Roles, wire.RoleVisualizer) {
+		r.visual.restart()
+	}
 }
 
 func (r *referee) streamEnd(m *wire.StreamEnd) {
-	r.targets("stream/end", m.Roles, wire.RolePlayer, wire.RoleArtwork)
+	r.targets("stream/end", m.Roles, wire.RolePlayer, wire.RoleArtwork, wire.RoleVisualizer)
 	if targets(m.Roles, wire.RolePlayer) {
 		r.accounting.Reset()
 		r.audio = audioTrack{}
@@ -257,10 +270,13 @@ func (r *referee) streamEnd(m *wire.StreamEnd) {
 	if targets(m.Roles, wire.RoleArtwork) {
 		r.artworkEnd()
 	}
+	if targets(m.Roles, wire.RoleVisualizer) {
+		r.visualEnded()
+	}
 }
 
-// targets checks that the roles of a clear or an end have active streams. families are
-// those that the message is defined for.
+// targets checks that the roles of a clear or an end, which may be one of families, have
+// active streams.
 func (r *referee) targets(rule string, roles []string, families ...string) {
 	if len(roles) == 0 {
 		r.check(slices.ContainsFunc(families, r.s.streaming), rule, "no stream is active")
@@ -409,7 +425,7 @@ func (r *referee) groupUpdate() {
 
 // deadline is when tick next finds something overdue.
 func (r *referee) deadline() int64 {
-	d := min(r.needGroup, r.artwork.configBy)
+	d := min(r.needGroup, r.artwork.configBy, r.visual.overdue)
 	for _, by := range r.needState {
 		d = min(d, by)
 	}
@@ -423,6 +439,7 @@ func (r *referee) tick(now int64) {
 		r.s.broken("group/update", "none came after the first server/activate")
 	}
 	r.artworkTick(now)
+	r.visualTick(now)
 	for family, by := range r.needState {
 		if now >= by {
 			delete(r.needState, family)

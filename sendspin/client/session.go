@@ -66,6 +66,7 @@ type session struct {
 	metadata   scheduled[wire.Metadata]
 	color      scheduled[wire.Color]
 	controller *wire.ControllerState
+	visual     *visualStream // nil without an active one
 	group      *wire.GroupUpdate
 
 	referee *referee // nil unless Strict

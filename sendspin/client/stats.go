@@ -26,6 +26,9 @@ type Stats struct {
 	Chunks, Bytes, Outside, Late uint64
 	// Images counts images that arrived completely, empty ones that clear a channel too.
 	Images uint64
+	// Frames counts visualizer frames, FramesLate those among them that came after they
+	// should have been shown and were dropped.
+	Frames, FramesLate uint64
 	// MinLeadUS is the least time between the arrival of a chunk and the moment it
 	// should be heard, since the last start, clear or format change, in
 	// microseconds; MaxInt64 before the first chunk on a synchronized clock.
@@ -50,7 +53,8 @@ func (c *Client) Stats() Stats {
 	s := Stats{
 		Connections: c.stats.connections.Load(), Chunks: c.stats.chunks.Load(), Bytes: c.stats.bytes.Load(),
 		Outside: c.stats.outside.Load(), Late: c.stats.late.Load(), MinLeadUS: c.stats.minLead.Load(),
-		Images:     c.stats.images.Load(),
+		Images: c.stats.images.Load(),
+		Frames: c.stats.frames.Load(), FramesLate: c.stats.framesLate.Load(),
 		MaxDelayUS: c.stats.maxDelay.Load(), Violations: c.stats.violations.Load(), StdDevUS: math.Inf(1),
 	}
 	if id := c.stats.serverID.Load(); id != nil {

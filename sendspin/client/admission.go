@@ -186,6 +186,7 @@ func (s *session) dismiss() {
 	s.endStream()
 	s.artworkEnd()
 	s.endVisual()
+	s.stopCapture(CaptureDisconnected)
 	s.dropDisplays(s.roles)
 	if k.beside == s {
 		k.beside = nil

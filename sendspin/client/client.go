@@ -252,4 +252,6 @@ type counters struct {
 	filter                                                atomic.Pointer[filterCopy]
 	roles                                                 atomic.Pointer[[]string] // of the admitted connection; nil without one
 	serverID                                              atomic.Pointer[string]
+	capture                                               atomic.Pointer[[]string] // codecs that OpenCapture may use; nil: it may not be called
+	captured, captureDropped                              atomic.Uint64
 }

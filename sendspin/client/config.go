@@ -27,8 +27,8 @@ type Config struct {
 	// Suite is the cipher suite; empty is ChaCha20-Poly1305.
 	Suite noise.Suite
 	// Roles are the versioned roles in order of preference: player, controller,
-	// metadata, artwork, color and visualizer, all in version 1. Nil is player, controller
-	// and metadata.
+	// metadata, artwork, color, visualizer and source, all in version 1. Nil is player,
+	// controller and metadata.
 	Roles []string
 	// UnpairedAccess admits servers without a pairing record.
 	UnpairedAccess bool
@@ -64,6 +64,9 @@ type Config struct {
 	// Visualizer is what the visualizer role asks for at first; [Client.SetVisualizer]
 	// changes it. Nil asks for no data.
 	Visualizer *wire.VisualizerState
+	// LineSense is for a source whose input tells whether there is a signal: client/state
+	// then carries what SetSignal said last, at first that it is absent.
+	LineSense bool
 
 	// OnEvent and OnChunk are told what happens. They are called one after the other
 	// for each connection's messages, in the order of arrival, and must return soon:
@@ -101,7 +104,10 @@ type Config struct {
 }
 
 func supportedRoles() []string {
-	return []string{wire.RolePlayerV1, wire.RoleControllerV1, wire.RoleMetadataV1, wire.RoleArtworkV1, wire.RoleColorV1, wire.RoleVisualizerV1}
+	return []string{
+		wire.RolePlayerV1, wire.RoleControllerV1, wire.RoleMetadataV1, wire.RoleArtworkV1, wire.RoleColorV1,
+		wire.RoleVisualizerV1, wire.RoleSourceV1,
+	}
 }
 
 // check fills in the defaults and verifies the rest.

@@ -47,6 +47,7 @@ type core struct {
 	player    settings
 	artwork   []wire.ArtworkChannel // what the client asks for
 	visual    wire.VisualizerState  // the same
+	signal    bool                  // line sensing: there is one
 	saveAt    int64                 // when to store the settings, never without a change
 	pairing   pairingState
 	holder    *session
@@ -259,6 +260,9 @@ func (k *core) setAvailable(available bool) {
 		return
 	}
 	k.available = available
+	if s := k.holder; s != nil && !available {
+		s.stopCapture(CaptureUnavailable)
+	}
 	k.reportAll()
 }
 
@@ -316,6 +320,9 @@ func (k *core) hello() *wire.ClientHello {
 	}
 	if slices.Contains(k.cfg.Roles, wire.RoleVisualizerV1) {
 		h.Visualizer = &wire.VisualizerSupport{BufferCapacity: k.cfg.VisualCapacity}
+	}
+	if slices.Contains(k.cfg.Roles, wire.RoleSourceV1) {
+		h.Source = &wire.SourceSupport{LineSense: &k.cfg.LineSense}
 	}
 	return h
 }

@@ -1,6 +1,6 @@
 // Package client is the client's side of Sendspin: the core of the protocol and the
-// roles player, controller, metadata, artwork, color and visualizer, over both connection
-// directions. A program gives it a [Config], calls [Client.Dial] or [Client.Serve], and is told
+// roles player, controller, metadata, artwork, color, visualizer and source, over both
+// connection directions. A program gives it a [Config], calls [Client.Dial] or [Client.Serve], and is told
 // what happens through OnEvent, OnChunk and OnVisual. It gets encoded audio with timestamps;
 // decoding and output are its own ([render] has the timing of the output).
 //
@@ -34,9 +34,13 @@
 // client is not available, and a program hears nothing of what it plays or shows until
 // the place is its own. Events that name a ServerID are told for every connection.
 //
-// # What is not there yet
+// # Capturing
 //
-// The role source is not implemented.
+// A source streams when its server asks for it and at no other time. [CaptureRequested]
+// allows one [Client.OpenCapture]; the program then feeds whole codec units with the
+// client's time of their capture to [Capture.Write], until [CaptureStopped]. Order,
+// timestamps in the server's time, and the rules about when to be silent are the
+// client's business.
 //
 // [render]: https://pkg.go.dev/github.com/tutti-audio/tutti/sendspin/player/render
 package client

@@ -46,6 +46,7 @@ func (s *session) firstMessage(m wire.Message) {
 		return
 	}
 	s.proven()
+	s.inputs = h.Source
 	s.core.emit(ServerInfo{ServerID: s.serverID, Name: h.Name, Languages: h.Languages})
 	s.phase, s.access = awaitActivate, s.core.unpaired
 	s.send(s.core.hello())
@@ -213,6 +214,9 @@ func (s *session) apply(activities, roles []string, at int64) {
 	}
 	s.dropDisplays(removed)
 	s.activities, s.roles = activities, roles
+	if slices.Contains(removed, wire.RoleSourceV1) {
+		s.stopCapture(CaptureRoleRemoved)
+	}
 	copied := slices.Clone(roles)
 	s.publishHolder()
 	if s.timing.next == never && !s.timing.burst.Active() {
@@ -229,7 +233,7 @@ func (s *session) apply(activities, roles []string, at int64) {
 }
 
 // report sends client/state, or notes that it is due once the clock is synchronized:
-// a player must not say that it is available before.
+// a player or source must not say that it is available before.
 func (s *session) report() {
 	k := s.core
 	if s.phase != admitted || len(s.roles) == 0 {
@@ -237,7 +241,8 @@ func (s *session) report() {
 	}
 	available := s.available()
 	isPlayer := wire.ActiveFamily(s.roles, wire.RolePlayer) != ""
-	if isPlayer && available && !s.timing.filter.Converged() {
+	isSource := wire.ActiveFamily(s.roles, wire.RoleSource) != ""
+	if (isPlayer || isSource) && available && !s.timing.filter.Converged() {
 		s.owes = true
 		return
 	}
@@ -250,6 +255,9 @@ func (s *session) report() {
 	}
 	if wire.ActiveFamily(s.roles, wire.RoleVisualizer) != "" {
 		m.Visualizer = k.visualState()
+	}
+	if isSource {
+		m.Source = k.sourceState()
 	}
 	s.owes, s.stale, s.reported = false, false, true
 	s.send(m)

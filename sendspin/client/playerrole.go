@@ -203,11 +203,14 @@ func (s *session) account(chunk wire.AudioChunk, st *stream, at int64) (playAt i
 	return playAt
 }
 
-// serverCommand carries out a command to the player. Commands that the client does
-// not offer are ignored.
+// serverCommand carries out a command to the player or the source. Commands that the
+// client does not offer are ignored.
 func (s *session) serverCommand(m *wire.ServerCommand, at int64) {
 	if s.referee != nil {
 		s.referee.serverCommand(m, at)
+	}
+	if m.Source != nil {
+		s.sourceCommand(m.Source)
 	}
 	c := m.Player
 	if c == nil || wire.ActiveFamily(s.roles, wire.RolePlayer) == "" || !slices.Contains(s.core.cfg.Commands, c.Command) {

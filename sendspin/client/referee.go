@@ -39,6 +39,8 @@ type referee struct {
 	unavailableAt int64 // when available: false was reported last; never while available
 	commandsFrom  bool  // an initial client/state was sent
 
+	sourceFrom bool // a client/state with the source object was sent since the role became active
+
 	needState  map[string]int64 // role families that must get a server/state, and by when
 	needGroup  int64            // when group/update is overdue
 	groupAsked bool             // needGroup was set once
@@ -136,6 +138,7 @@ func (r *referee) applied(added []string, at int64) {
 	if wire.ActiveFamily(added, wire.RoleArtwork) != "" {
 		r.artwork = artworkRules{configBy: never} // until the client/state that the activation asks for
 	}
+	r.sourceApplied(added)
 	if !r.groupAsked {
 		r.groupAsked, r.needGroup = true, at+promptly
 	}
@@ -157,6 +160,7 @@ func (r *referee) applied(added []string, at int64) {
 // reported notes a client/state that was sent.
 func (r *referee) reported(m *wire.ClientState, now int64) {
 	r.commandsFrom = true
+	r.sourceFrom = r.sourceFrom || m.Source != nil
 	if m.Available {
 		r.availableAt, r.unavailableAt = min(r.availableAt, now), never
 	} else if r.unavailableAt == never {
@@ -376,9 +380,10 @@ func (r *referee) serverTime(m *wire.ServerTime, expected bool) {
 	r.check(m.ServerTransmitted >= m.ServerReceived, rule, "it was transmitted %d µs before the question was received", m.ServerReceived-m.ServerTransmitted)
 }
 
-func (r *referee) serverCommand(m *wire.ServerCommand, _ int64) {
+func (r *referee) serverCommand(m *wire.ServerCommand, at int64) {
 	const rule = "server/command"
-	r.check(m.Source == nil && m.App == nil, rule, "it commands a role that is not active")
+	r.check(m.App == nil, rule, "it commands a role that is not active")
+	r.sourceCommand(m.Source, at)
 	if m.Player == nil {
 		return
 	}

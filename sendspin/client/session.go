@@ -62,7 +62,10 @@ type session struct {
 	stream atomic.Pointer[stream] // written by the core, read by the reader
 	epoch  uint64
 
-	artwork    artwork
+	artwork artwork
+	inputs  *wire.ServerSourceSupport // of server/hello
+	capture capture
+
 	metadata   scheduled[wire.Metadata]
 	color      scheduled[wire.Color]
 	controller *wire.ControllerState

@@ -36,6 +36,9 @@ type Stats struct {
 	// MaxDelayUS is the largest arrival delay of a chunk with a measured send_ahead
 	// (section Measuring timing parameters), in microseconds.
 	MaxDelayUS int64
+	// Captured counts source audio chunks that were sent, CaptureDropped those that
+	// were not: the connection was too slow, or the server wanted no more.
+	Captured, CaptureDropped uint64
 	// Violations counts broken rules (Strict only).
 	Violations uint64
 	// Synced is true once playback can be scheduled; the four values below describe
@@ -56,6 +59,7 @@ func (c *Client) Stats() Stats {
 		Images: c.stats.images.Load(),
 		Frames: c.stats.frames.Load(), FramesLate: c.stats.framesLate.Load(),
 		MaxDelayUS: c.stats.maxDelay.Load(), Violations: c.stats.violations.Load(), StdDevUS: math.Inf(1),
+		Captured: c.stats.captured.Load(), CaptureDropped: c.stats.captureDropped.Load(),
 	}
 	if id := c.stats.serverID.Load(); id != nil {
 		s.ServerID = *id

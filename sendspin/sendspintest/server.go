@@ -3,6 +3,7 @@ package sendspintest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,18 @@ import (
 	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
+
+// SourceAudio is a source audio chunk of the client, which Next returns in the order of
+// arrival among the JSON messages.
+type SourceAudio struct {
+	// Payload is what follows the message ID; [wire.ParseSourceChunk] reads it.
+	Payload []byte
+	// Received is the server's clock when it arrived.
+	Received int64
+}
+
+// Type says what it is. It is not a type of the wire.
+func (*SourceAudio) Type() string { return "source audio" }
 
 // patience bounds every wait of a test.
 const patience = 10 * time.Second
@@ -98,6 +111,10 @@ func (s *Server) read() {
 			s.err = err
 			s.mu.Unlock()
 			return
+		}
+		if id == wire.IDSource {
+			s.messages <- &SourceAudio{Payload: slices.Clone(payload), Received: received}
+			continue
 		}
 		if id != wire.IDJSON {
 			continue
@@ -229,7 +246,13 @@ func Expect[M wire.Message](s *Server) M {
 // Greet exchanges the hellos and returns the client's.
 func (s *Server) Greet() *wire.ClientHello {
 	s.tb.Helper()
-	s.Send(&wire.ServerHello{Name: "test"})
+	return s.GreetWith(&wire.ServerHello{Name: "test"})
+}
+
+// GreetWith is Greet with a server/hello of the test's choice.
+func (s *Server) GreetWith(m *wire.ServerHello) *wire.ClientHello {
+	s.tb.Helper()
+	s.Send(m)
 	return Expect[*wire.ClientHello](s)
 }
 

@@ -753,6 +753,7 @@ type SourceStatus struct {
 	Chunks        uint64                 `protobuf:"varint,3,opt,name=chunks,proto3" json:"chunks,omitempty"`       // of this session
 	Discarded     uint64                 `protobuf:"varint,4,opt,name=discarded,proto3" json:"discarded,omitempty"` // in-flight audio that nobody wanted any more
 	Users         []string               `protobuf:"bytes,5,rep,name=users,proto3" json:"users,omitempty"`          // who asked for it, as in SourceCommand
+	Error         string                 `protobuf:"bytes,80,opt,name=error,proto3" json:"error,omitempty"`         // why what it sends cannot be used; "": it can
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -820,6 +821,13 @@ func (x *SourceStatus) GetUsers() []string {
 		return x.Users
 	}
 	return nil
+}
+
+func (x *SourceStatus) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
 }
 
 // DisplayStatus is how the artwork and visualizer streams do.
@@ -3587,13 +3595,14 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\x04bins\x18\x01 \x01(\x05R\x04bins\x12\x14\n" +
 	"\x05scale\x18\x02 \x01(\tR\x05scale\x12\x13\n" +
 	"\x05f_min\x18\x03 \x01(\x05R\x04fMin\x12\x13\n" +
-	"\x05f_max\x18\x04 \x01(\x05R\x04fMax\"\xa7\x01\n" +
+	"\x05f_max\x18\x04 \x01(\x05R\x04fMax\"\xbd\x01\n" +
 	"\fSourceStatus\x12\x1c\n" +
 	"\tstreaming\x18\x01 \x01(\bR\tstreaming\x12-\n" +
 	"\x06format\x18\x02 \x01(\v2\x15.tutti.v1.AudioFormatR\x06format\x12\x16\n" +
 	"\x06chunks\x18\x03 \x01(\x04R\x06chunks\x12\x1c\n" +
 	"\tdiscarded\x18\x04 \x01(\x04R\tdiscarded\x12\x14\n" +
-	"\x05users\x18\x05 \x03(\tR\x05users\"\xa1\x02\n" +
+	"\x05users\x18\x05 \x03(\tR\x05users\x12\x14\n" +
+	"\x05error\x18P \x01(\tR\x05error\"\xa1\x02\n" +
 	"\rDisplayStatus\x12\x18\n" +
 	"\aartwork\x18\x01 \x01(\bR\aartwork\x12\x1f\n" +
 	"\vimages_sent\x18\x02 \x01(\x04R\n" +

@@ -2534,7 +2534,8 @@ type ClientTuning struct {
 	VolumeStartup *int32                 `protobuf:"varint,4,opt,name=volume_startup,json=volumeStartup,proto3,oneof" json:"volume_startup,omitempty"` // set once when a session starts
 	Channels      string                 `protobuf:"bytes,5,opt,name=channels,proto3" json:"channels,omitempty"`                                       // "stereo" (default), "mono", "left", "right"
 	Equalizer     *Equalizer             `protobuf:"bytes,6,opt,name=equalizer,proto3" json:"equalizer,omitempty"`
-	Format        *AudioFormat           `protobuf:"bytes,7,opt,name=format,proto3" json:"format,omitempty"` // the operator's choice of a format; unset: none
+	Format        *AudioFormat           `protobuf:"bytes,7,opt,name=format,proto3" json:"format,omitempty"`                         // the operator's choice of a format; unset: none
+	AutoStart     *AutoStart             `protobuf:"bytes,80,opt,name=auto_start,json=autoStart,proto3" json:"auto_start,omitempty"` // of a source with line sensing; unset: off
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2618,6 +2619,66 @@ func (x *ClientTuning) GetFormat() *AudioFormat {
 	return nil
 }
 
+func (x *ClientTuning) GetAutoStart() *AutoStart {
+	if x != nil {
+		return x.AutoStart
+	}
+	return nil
+}
+
+// AutoStart makes a group play a source when that has a signal, and stop without one.
+type AutoStart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       string                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	StopAfterMs   int64                  `protobuf:"varint,2,opt,name=stop_after_ms,json=stopAfterMs,proto3" json:"stop_after_ms,omitempty"` // silence until the group stops, 1000-3600000; 0: 30000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AutoStart) Reset() {
+	*x = AutoStart{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AutoStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AutoStart) ProtoMessage() {}
+
+func (x *AutoStart) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AutoStart.ProtoReflect.Descriptor instead.
+func (*AutoStart) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AutoStart) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *AutoStart) GetStopAfterMs() int64 {
+	if x != nil {
+		return x.StopAfterMs
+	}
+	return 0
+}
+
 // Equalizer is a chain of parametric bands and a limiter. Unset or empty: off.
 type Equalizer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2631,7 +2692,7 @@ type Equalizer struct {
 
 func (x *Equalizer) Reset() {
 	*x = Equalizer{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[29]
+	mi := &file_tutti_v1_stream_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2643,7 +2704,7 @@ func (x *Equalizer) String() string {
 func (*Equalizer) ProtoMessage() {}
 
 func (x *Equalizer) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[29]
+	mi := &file_tutti_v1_stream_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2656,7 +2717,7 @@ func (x *Equalizer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Equalizer.ProtoReflect.Descriptor instead.
 func (*Equalizer) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{29}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Equalizer) GetBands() []*EqualizerBand {
@@ -2700,7 +2761,7 @@ type EqualizerBand struct {
 
 func (x *EqualizerBand) Reset() {
 	*x = EqualizerBand{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[30]
+	mi := &file_tutti_v1_stream_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2712,7 +2773,7 @@ func (x *EqualizerBand) String() string {
 func (*EqualizerBand) ProtoMessage() {}
 
 func (x *EqualizerBand) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[30]
+	mi := &file_tutti_v1_stream_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2725,7 +2786,7 @@ func (x *EqualizerBand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EqualizerBand.ProtoReflect.Descriptor instead.
 func (*EqualizerBand) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{30}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EqualizerBand) GetKind() string {
@@ -2767,7 +2828,7 @@ type TuneRequest struct {
 
 func (x *TuneRequest) Reset() {
 	*x = TuneRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[31]
+	mi := &file_tutti_v1_stream_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2779,7 +2840,7 @@ func (x *TuneRequest) String() string {
 func (*TuneRequest) ProtoMessage() {}
 
 func (x *TuneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[31]
+	mi := &file_tutti_v1_stream_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2792,7 +2853,7 @@ func (x *TuneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TuneRequest.ProtoReflect.Descriptor instead.
 func (*TuneRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{31}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TuneRequest) GetTuning() *ClientTuning {
@@ -2820,7 +2881,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[32]
+	mi := &file_tutti_v1_stream_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +2893,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[32]
+	mi := &file_tutti_v1_stream_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +2906,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{32}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SearchRequest) GetQuery() string {
@@ -2871,7 +2932,7 @@ type LibraryStatusRequest struct {
 
 func (x *LibraryStatusRequest) Reset() {
 	*x = LibraryStatusRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[33]
+	mi := &file_tutti_v1_stream_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2883,7 +2944,7 @@ func (x *LibraryStatusRequest) String() string {
 func (*LibraryStatusRequest) ProtoMessage() {}
 
 func (x *LibraryStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[33]
+	mi := &file_tutti_v1_stream_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2896,7 +2957,7 @@ func (x *LibraryStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryStatusRequest.ProtoReflect.Descriptor instead.
 func (*LibraryStatusRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{33}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{34}
 }
 
 // LibraryStatus is how far the index is.
@@ -2918,7 +2979,7 @@ type LibraryStatus struct {
 
 func (x *LibraryStatus) Reset() {
 	*x = LibraryStatus{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[34]
+	mi := &file_tutti_v1_stream_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2930,7 +2991,7 @@ func (x *LibraryStatus) String() string {
 func (*LibraryStatus) ProtoMessage() {}
 
 func (x *LibraryStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[34]
+	mi := &file_tutti_v1_stream_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2943,7 +3004,7 @@ func (x *LibraryStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryStatus.ProtoReflect.Descriptor instead.
 func (*LibraryStatus) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{34}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LibraryStatus) GetState() string {
@@ -3246,7 +3307,7 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x04Seat\x12\x1d\n" +
 	"\n" +
 	"persona_id\x18\x01 \x01(\tR\tpersonaId\x12\x1b\n" +
-	"\tclient_id\x18\x02 \x01(\tR\bclientId\"\xce\x02\n" +
+	"\tclient_id\x18\x02 \x01(\tR\bclientId\"\x82\x03\n" +
 	"\fClientTuning\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\"\n" +
 	"\n" +
@@ -3256,10 +3317,15 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x0evolume_startup\x18\x04 \x01(\x05H\x02R\rvolumeStartup\x88\x01\x01\x12\x1a\n" +
 	"\bchannels\x18\x05 \x01(\tR\bchannels\x121\n" +
 	"\tequalizer\x18\x06 \x01(\v2\x13.tutti.v1.EqualizerR\tequalizer\x12-\n" +
-	"\x06format\x18\a \x01(\v2\x15.tutti.v1.AudioFormatR\x06formatB\r\n" +
+	"\x06format\x18\a \x01(\v2\x15.tutti.v1.AudioFormatR\x06format\x122\n" +
+	"\n" +
+	"auto_start\x18P \x01(\v2\x13.tutti.v1.AutoStartR\tautoStartB\r\n" +
 	"\v_volume_minB\r\n" +
 	"\v_volume_maxB\x11\n" +
-	"\x0f_volume_startup\"\x90\x01\n" +
+	"\x0f_volume_startup\"J\n" +
+	"\tAutoStart\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\"\n" +
+	"\rstop_after_ms\x18\x02 \x01(\x03R\vstopAfterMs\"\x90\x01\n" +
 	"\tEqualizer\x12-\n" +
 	"\x05bands\x18\x01 \x03(\v2\x17.tutti.v1.EqualizerBandR\x05bands\x12\x1b\n" +
 	"\tpreamp_db\x18\x02 \x01(\x01R\bpreampDb\x12\x18\n" +
@@ -3308,7 +3374,7 @@ func file_tutti_v1_stream_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_stream_proto_rawDescData
 }
 
-var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_tutti_v1_stream_proto_goTypes = []any{
 	(*Group)(nil),                 // 0: tutti.v1.Group
 	(*HistoryItem)(nil),           // 1: tutti.v1.HistoryItem
@@ -3339,41 +3405,42 @@ var file_tutti_v1_stream_proto_goTypes = []any{
 	(*TimelineMark)(nil),          // 26: tutti.v1.TimelineMark
 	(*Seat)(nil),                  // 27: tutti.v1.Seat
 	(*ClientTuning)(nil),          // 28: tutti.v1.ClientTuning
-	(*Equalizer)(nil),             // 29: tutti.v1.Equalizer
-	(*EqualizerBand)(nil),         // 30: tutti.v1.EqualizerBand
-	(*TuneRequest)(nil),           // 31: tutti.v1.TuneRequest
-	(*SearchRequest)(nil),         // 32: tutti.v1.SearchRequest
-	(*LibraryStatusRequest)(nil),  // 33: tutti.v1.LibraryStatusRequest
-	(*LibraryStatus)(nil),         // 34: tutti.v1.LibraryStatus
-	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
-	(*AudioFormat)(nil),           // 36: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 37: tutti.v1.Empty
+	(*AutoStart)(nil),             // 29: tutti.v1.AutoStart
+	(*Equalizer)(nil),             // 30: tutti.v1.Equalizer
+	(*EqualizerBand)(nil),         // 31: tutti.v1.EqualizerBand
+	(*TuneRequest)(nil),           // 32: tutti.v1.TuneRequest
+	(*SearchRequest)(nil),         // 33: tutti.v1.SearchRequest
+	(*LibraryStatusRequest)(nil),  // 34: tutti.v1.LibraryStatusRequest
+	(*LibraryStatus)(nil),         // 35: tutti.v1.LibraryStatus
+	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
+	(*AudioFormat)(nil),           // 37: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 38: tutti.v1.Empty
 }
 var file_tutti_v1_stream_proto_depIdxs = []int32{
 	4,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
 	5,  // 1: tutti.v1.Group.now_playing:type_name -> tutti.v1.NowPlaying
 	6,  // 2: tutti.v1.Group.renditions:type_name -> tutti.v1.Rendition
-	35, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
+	36, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
 	24, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
 	1,  // 5: tutti.v1.Group.history:type_name -> tutti.v1.HistoryItem
 	2,  // 6: tutti.v1.Group.announcement:type_name -> tutti.v1.Announcement
 	4,  // 7: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
-	35, // 8: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
-	35, // 9: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
-	35, // 10: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
+	36, // 8: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
+	36, // 9: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
+	36, // 10: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
 	3,  // 11: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
-	35, // 12: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	36, // 13: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	29, // 14: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
+	36, // 12: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
+	37, // 13: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	30, // 14: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
 	15, // 15: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	37, // 16: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	37, // 17: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	37, // 18: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	37, // 19: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	38, // 16: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	38, // 17: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	38, // 18: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	38, // 19: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
 	16, // 20: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	37, // 21: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	38, // 21: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
 	17, // 22: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	37, // 23: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	38, // 23: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
 	12, // 24: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
 	13, // 25: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
 	14, // 26: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
@@ -3381,16 +3448,17 @@ var file_tutti_v1_stream_proto_depIdxs = []int32{
 	21, // 28: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
 	25, // 29: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
 	26, // 30: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	29, // 31: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
-	36, // 32: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
-	30, // 33: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
-	28, // 34: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
-	35, // 35: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	30, // 31: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	37, // 32: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	29, // 33: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
+	31, // 34: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	28, // 35: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	36, // 36: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }
@@ -3433,7 +3501,7 @@ func file_tutti_v1_stream_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_stream_proto_rawDesc), len(file_tutti_v1_stream_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -7,7 +7,8 @@
 //     coded error (package fault) out. A request without a deadline gets
 //     RequestTimeout. It carries its expiry, and a receiver that reaches it later
 //     skips it: nobody waits for the answer. Delivery is at most once.
-//   - Core messages (Publish, Subscribe): at most once, to who listens now.
+//   - Core messages (Publish, Subscribe; PublishBytes, SubscribeBytes): at most once,
+//     to who listens now.
 //   - Events (PublishEvent) and raw chunks (PublishRaw): to a JetStream stream,
 //     heard through Consume in order and without gaps.
 //   - State (Bucket): last value per key, with revisions; Watch delivers every
@@ -15,8 +16,8 @@
 //     outage by comparing, so a change can be merged with the next but the last
 //     state always arrives.
 //
-// Every message carries a trace id in the header Tutti-Trace-Id: the one of the
-// context, or a new one.
+// Every message but plain bytes carries a trace id in the header Tutti-Trace-Id: the one
+// of the context, or a new one.
 //
 // # When the bus is away
 //

@@ -93,3 +93,27 @@ func codeLabel(err error) fault.Code {
 	}
 	return fault.CodeOf(err)
 }
+
+// PublishBytes sends data to who listens now, as it is and without a trace id: for
+// messages that come many times a second. data can be used again at once. Unavailable
+// says that the bus is away.
+func (c *Conn) PublishBytes(subject string, data []byte) error {
+	if ok, _, _ := c.st.why(); !ok {
+		return fault.New(fault.Unavailable, "bus: %s is not reachable", c.target)
+	}
+	if err := c.nc.Publish(subject, data); err != nil {
+		return c.toFault(context.Background(), err, "publish %s", subject)
+	}
+	return nil
+}
+
+// SubscribeBytes calls h for every core message on subject (wildcards allowed), one at a
+// time in the order of arrival. data is h's own. stop waits for a running h, so h must
+// not call it.
+func (c *Conn) SubscribeBytes(subject string, h func(data []byte)) (stop func(), err error) {
+	return c.serve(subject, func(ctx context.Context, msg *nats.Msg) {
+		if e := c.guard(ctx, msg.Subject, func() error { h(msg.Data); return nil }); e != nil {
+			c.log.Error("bus: handler failed", "subject", msg.Subject, "err", e)
+		}
+	})
+}

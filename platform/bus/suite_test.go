@@ -63,7 +63,7 @@ func TestSuite(t *testing.T) {
 		run  func(t *testing.T, c *bus.Conn)
 	}{
 		{"requests", requests}, {"request errors", requestErrors}, {"late requests are skipped", lateRequests},
-		{"exclusive addresses", exclusive}, {"publish and subscribe", pubsub}, {"events", events},
+		{"exclusive addresses", exclusive}, {"publish and subscribe", pubsub}, {"bytes", bytesOnTheBus}, {"events", events},
 		{"raw stream", rawStream}, {"bucket", bucketBasics}, {"bucket keys", bucketKeys},
 		{"watch", watch}, {"expiry is seen by watchers", expiry}, {"queue group", queueGroup},
 	}
@@ -226,6 +226,28 @@ func pubsub(t *testing.T, c *bus.Conn) {
 	}
 	if g := <-got; g != "t.pub.a=1 tr" {
 		t.Fatalf("got %q", g)
+	}
+}
+
+func bytesOnTheBus(t *testing.T, c *bus.Conn) {
+	got := make(chan string, 10)
+	stop, err := c.SubscribeBytes("t.bytes.*", func(data []byte) { got <- string(data) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := []byte("one")
+	for range 2 {
+		if err := c.PublishBytes("t.bytes.a", buf); err != nil {
+			t.Fatal(err)
+		}
+		copy(buf, "two") // the buffer is the caller's again
+	}
+	if a, b := <-got, <-got; a != "one" || b != "two" {
+		t.Fatalf("got %q, %q", a, b)
+	}
+	stop()
+	if err := c.PublishBytes("t.bytes.a", buf); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -219,9 +219,7 @@ func (s *session) apply(activities, roles []string, at int64) {
 	}
 	copied := slices.Clone(roles)
 	s.publishHolder()
-	if s.timing.next == never && !s.timing.burst.Active() {
-		s.timing.next = at
-	}
+	s.timing.Begin(at)
 	k.cfg.Log.Info("activated", "server_id", s.serverID, "activities", activities, "roles", roles)
 	if s.referee != nil {
 		s.referee.applied(added, at)

@@ -376,7 +376,7 @@ func (r *referee) capacity(c wire.AudioChunk, duration, at int64) {
 
 func (r *referee) serverTime(m *wire.ServerTime, expected bool) {
 	const rule = "server/time"
-	r.check(expected || r.s.timing.lost > 0, rule, "it answers no client/time that is outstanding")
+	r.check(expected || r.s.timing.Lost() > 0, rule, "it answers no client/time that is outstanding")
 	r.check(m.ServerTransmitted >= m.ServerReceived, rule, "it was transmitted %d µs before the question was received", m.ServerReceived-m.ServerTransmitted)
 }
 

@@ -212,17 +212,12 @@ func TestDeadServerIsNoticed(t *testing.T) {
 	r.srv.Greet()
 	r.srv.Activate(nil)
 	waitFor[Activated](t, r.recorder)
-	for range lostLimit {
-		if err := r.c.do(func(k *core) {
-			if k.holder != nil {
-				if k.holder.timing.answerBy == never {
-					k.holder.tickTiming(k.holder.timing.next)
-				}
-				k.holder.tickTiming(k.holder.timing.answerBy)
-			}
-		}); err != nil {
-			t.Fatal(err)
+	if err := r.c.do(func(k *core) {
+		for s := k.holder; s.phase != over; {
+			s.tickTiming(s.timing.Due())
 		}
+	}); err != nil {
+		t.Fatal(err)
 	}
 	if err := r.end(t); err == nil || !strings.Contains(err.Error(), "does not answer") {
 		t.Errorf("ended with %v", err)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tutti-audio/tutti/sendspin/channel"
-	"github.com/tutti-audio/tutti/sendspin/clock"
 	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/pairing"
 	"github.com/tutti-audio/tutti/sendspin/wire"
@@ -54,7 +53,7 @@ type session struct {
 	flow    *pairing.ClientFlow
 	attempt attempt
 
-	timing   timing
+	timing   *timing
 	reported bool // an initial client/state was sent
 	owes     bool // a client/state is due once the clock is synchronized
 	stale    bool // a client/state is due with the next activation: the client was not available before
@@ -80,8 +79,7 @@ type session struct {
 
 func newSession(k *core, conn *channel.Conn) *session {
 	s := &session{core: k, conn: conn, ack: make(chan struct{}, 1), serverID: conn.Peer()}
-	s.timing.filter = *clock.New()
-	s.timing.next, s.timing.answerBy = never, never
+	s.timing = newTiming(k.cfg.SyncInterval.Microseconds())
 	if k.cfg.Strict {
 		s.referee = newReferee(s)
 	}
@@ -238,7 +236,7 @@ func (s *session) deadline() int64 {
 	if s.phase == over {
 		return never
 	}
-	d := min(s.timing.next, s.timing.answerBy)
+	d := s.timing.Due()
 	if !s.activated {
 		d = min(d, s.admitBy())
 	}

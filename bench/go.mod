@@ -7,10 +7,21 @@ require (
 	github.com/tutti-audio/tutti/proto v0.0.0
 	github.com/tutti-audio/tutti/sendspin v0.0.0
 	github.com/tutti-audio/tutti/services/session-gateway v0.0.0
-	golang.org/x/sync v0.22.0
+	golang.org/x/sync v0.24.0
+	gonum.org/v1/plot v0.17.0
 )
 
-require filippo.io/edwards25519 v1.2.0 // indirect
+require (
+	codeberg.org/go-fonts/liberation v0.5.0 // indirect
+	codeberg.org/go-latex/latex v0.2.0 // indirect
+	codeberg.org/go-pdf/fpdf v0.11.1 // indirect
+	filippo.io/edwards25519 v1.2.0 // indirect
+	git.sr.ht/~sbinet/gg v0.7.0 // indirect
+	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b // indirect
+	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
+	golang.org/x/image v0.30.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
+)
 
 require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect

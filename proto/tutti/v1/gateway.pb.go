@@ -1089,6 +1089,7 @@ type StreamStatus struct {
 	ChunksSent    uint64                 `protobuf:"varint,7,opt,name=chunks_sent,json=chunksSent,proto3" json:"chunks_sent,omitempty"`
 	ChunksLate    uint64                 `protobuf:"varint,8,opt,name=chunks_late,json=chunksLate,proto3" json:"chunks_late,omitempty"` // skipped because their time had come
 	MinLeadMs     int64                  `protobuf:"varint,9,opt,name=min_lead_ms,json=minLeadMs,proto3" json:"min_lead_ms,omitempty"`  // smallest lead of the last 10 s
+	Late_10S      uint64                 `protobuf:"varint,40,opt,name=late_10s,json=late10s,proto3" json:"late_10s,omitempty"`         // chunks_late of the last 10 s
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1182,6 +1183,13 @@ func (x *StreamStatus) GetChunksLate() uint64 {
 func (x *StreamStatus) GetMinLeadMs() int64 {
 	if x != nil {
 		return x.MinLeadMs
+	}
+	return 0
+}
+
+func (x *StreamStatus) GetLate_10S() uint64 {
+	if x != nil {
+		return x.Late_10S
 	}
 	return 0
 }
@@ -3629,7 +3637,7 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\x12supported_commands\x18\x06 \x03(\tR\x11supportedCommands\x12-\n" +
 	"\x06format\x18\a \x01(\v2\x15.tutti.v1.AudioFormatR\x06formatB\t\n" +
 	"\a_volumeB\b\n" +
-	"\x06_muted\"\xbb\x02\n" +
+	"\x06_muted\"\xd6\x02\n" +
 	"\fStreamStatus\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12!\n" +
 	"\frendition_id\x18\x02 \x01(\tR\vrenditionId\x12-\n" +
@@ -3642,7 +3650,8 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"chunksSent\x12\x1f\n" +
 	"\vchunks_late\x18\b \x01(\x04R\n" +
 	"chunksLate\x12\x1e\n" +
-	"\vmin_lead_ms\x18\t \x01(\x03R\tminLeadMs\"\xab\a\n" +
+	"\vmin_lead_ms\x18\t \x01(\x03R\tminLeadMs\x12\x19\n" +
+	"\blate_10s\x18( \x01(\x04R\alate10s\"\xab\a\n" +
 	"\x0eSessionCommand\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x14\n" +
 	"\x05fence\x18\x02 \x01(\x04R\x05fence\x12\x1d\n" +

@@ -54,19 +54,21 @@ type Group struct {
 	Timeline *Timeline `protobuf:"bytes,22,opt,name=timeline,proto3" json:"timeline,omitempty"`
 	// Solo groups: the group the client was in before it left or became
 	// unavailable; 'switch' goes there first (specification: Switch command cycle).
-	PreviousGroupId string         `protobuf:"bytes,23,opt,name=previous_group_id,json=previousGroupId,proto3" json:"previous_group_id,omitempty"`
-	Unshuffled      []string       `protobuf:"bytes,24,rep,name=unshuffled,proto3" json:"unshuffled,omitempty"`                       // item ids in their order before shuffle
-	PositionMs      int64          `protobuf:"varint,25,opt,name=position_ms,json=positionMs,proto3" json:"position_ms,omitempty"`    // where play would resume; meaningful while stopped
-	VolumeMin       int32          `protobuf:"varint,26,opt,name=volume_min,json=volumeMin,proto3" json:"volume_min,omitempty"`       // the group's volume when every player is at its least
-	VolumeMax       int32          `protobuf:"varint,27,opt,name=volume_max,json=volumeMax,proto3" json:"volume_max,omitempty"`       // and at its most
-	LeadClient      string         `protobuf:"bytes,28,opt,name=lead_client,json=leadClient,proto3" json:"lead_client,omitempty"`     // whose lead sets send_ahead_ms; "" while stopped
-	CrossfadeMs     int64          `protobuf:"varint,29,opt,name=crossfade_ms,json=crossfadeMs,proto3" json:"crossfade_ms,omitempty"` // 0: gapless
-	Normalization   string         `protobuf:"bytes,30,opt,name=normalization,proto3" json:"normalization,omitempty"`                 // "off", "track", "album"
-	History         []*HistoryItem `protobuf:"bytes,31,rep,name=history,proto3" json:"history,omitempty"`                             // newest first, bounded
-	Announcement    *Announcement  `protobuf:"bytes,32,opt,name=announcement,proto3" json:"announcement,omitempty"`                   // what is announced now, or was last
-	Live            bool           `protobuf:"varint,33,opt,name=live,proto3" json:"live,omitempty"`                                  // what plays is a live source
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	PreviousGroupId  string            `protobuf:"bytes,23,opt,name=previous_group_id,json=previousGroupId,proto3" json:"previous_group_id,omitempty"`
+	Unshuffled       []string          `protobuf:"bytes,24,rep,name=unshuffled,proto3" json:"unshuffled,omitempty"`                                                                   // item ids in their order before shuffle
+	PositionMs       int64             `protobuf:"varint,25,opt,name=position_ms,json=positionMs,proto3" json:"position_ms,omitempty"`                                                // where play would resume; meaningful while stopped
+	VolumeMin        int32             `protobuf:"varint,26,opt,name=volume_min,json=volumeMin,proto3" json:"volume_min,omitempty"`                                                   // the group's volume when every player is at its least
+	VolumeMax        int32             `protobuf:"varint,27,opt,name=volume_max,json=volumeMax,proto3" json:"volume_max,omitempty"`                                                   // and at its most
+	LeadClient       string            `protobuf:"bytes,28,opt,name=lead_client,json=leadClient,proto3" json:"lead_client,omitempty"`                                                 // whose lead sets send_ahead_ms; "" while stopped
+	CrossfadeMs      int64             `protobuf:"varint,29,opt,name=crossfade_ms,json=crossfadeMs,proto3" json:"crossfade_ms,omitempty"`                                             // 0: gapless
+	Normalization    string            `protobuf:"bytes,30,opt,name=normalization,proto3" json:"normalization,omitempty"`                                                             // "off", "track", "album"
+	History          []*HistoryItem    `protobuf:"bytes,31,rep,name=history,proto3" json:"history,omitempty"`                                                                         // newest first, bounded
+	Announcement     *Announcement     `protobuf:"bytes,32,opt,name=announcement,proto3" json:"announcement,omitempty"`                                                               // what is announced now, or was last
+	Live             bool              `protobuf:"varint,33,opt,name=live,proto3" json:"live,omitempty"`                                                                              // what plays is a live source
+	PreviousClientId string            `protobuf:"bytes,40,opt,name=previous_client_id,json=previousClientId,proto3" json:"previous_client_id,omitempty"`                             // whose memory previous_group_id is
+	Silent           map[string]string `protobuf:"bytes,41,rep,name=silent,proto3" json:"silent,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // present members that get no audio, and why
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Group) Reset() {
@@ -328,6 +330,20 @@ func (x *Group) GetLive() bool {
 		return x.Live
 	}
 	return false
+}
+
+func (x *Group) GetPreviousClientId() string {
+	if x != nil {
+		return x.PreviousClientId
+	}
+	return ""
+}
+
+func (x *Group) GetSilent() map[string]string {
+	if x != nil {
+		return x.Silent
+	}
+	return nil
 }
 
 // HistoryItem is a title that was audible.
@@ -1835,11 +1851,14 @@ func (x *Enqueue) GetIndex() int32 {
 
 // Membership is the director's word to a group: its members are these.
 type Membership struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Members       []string               `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
-	Delete        bool                   `protobuf:"varint,2,opt,name=delete,proto3" json:"delete,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Members          []string               `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	Delete           bool                   `protobuf:"varint,2,opt,name=delete,proto3" json:"delete,omitempty"`
+	PreviousGroupId  string                 `protobuf:"bytes,40,opt,name=previous_group_id,json=previousGroupId,proto3" json:"previous_group_id,omitempty"` // as in Group; always the director's whole word
+	PreviousClientId string                 `protobuf:"bytes,41,opt,name=previous_client_id,json=previousClientId,proto3" json:"previous_client_id,omitempty"`
+	Name             string                 `protobuf:"bytes,42,opt,name=name,proto3" json:"name,omitempty"` // a solo group's new name; "": as it is
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Membership) Reset() {
@@ -1884,6 +1903,27 @@ func (x *Membership) GetDelete() bool {
 		return x.Delete
 	}
 	return false
+}
+
+func (x *Membership) GetPreviousGroupId() string {
+	if x != nil {
+		return x.PreviousGroupId
+	}
+	return ""
+}
+
+func (x *Membership) GetPreviousClientId() string {
+	if x != nil {
+		return x.PreviousClientId
+	}
+	return ""
+}
+
+func (x *Membership) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
 }
 
 // GroupReply is the group after the command.
@@ -2819,9 +2859,12 @@ func (x *EqualizerBand) GetQ() float64 {
 
 // TuneRequest asks for tutti.v1.stream.tune: tuning replaces what is set for its client.
 type TuneRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tuning        *ClientTuning          `protobuf:"bytes,1,opt,name=tuning,proto3" json:"tuning,omitempty"`
-	Actor         string                 `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Tuning *ClientTuning          `protobuf:"bytes,1,opt,name=tuning,proto3" json:"tuning,omitempty"`
+	Actor  string                 `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// When set: only if the bucket's entry is at this revision (0: there is none), else
+	// Conflict. Who changes a part reads the whole first.
+	Revision      *uint64 `protobuf:"varint,40,opt,name=revision,proto3,oneof" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2868,6 +2911,13 @@ func (x *TuneRequest) GetActor() string {
 		return x.Actor
 	}
 	return ""
+}
+
+func (x *TuneRequest) GetRevision() uint64 {
+	if x != nil && x.Revision != nil {
+		return *x.Revision
+	}
+	return 0
 }
 
 // SearchRequest asks for tutti.v1.stream.library_search.
@@ -3081,7 +3131,8 @@ var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xe4\b\n" +
+	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\x82\n" +
+	"\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3129,7 +3180,12 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\rnormalization\x18\x1e \x01(\tR\rnormalization\x12/\n" +
 	"\ahistory\x18\x1f \x03(\v2\x15.tutti.v1.HistoryItemR\ahistory\x12:\n" +
 	"\fannouncement\x18  \x01(\v2\x16.tutti.v1.AnnouncementR\fannouncement\x12\x12\n" +
-	"\x04live\x18! \x01(\bR\x04live\"\x8c\x01\n" +
+	"\x04live\x18! \x01(\bR\x04live\x12,\n" +
+	"\x12previous_client_id\x18( \x01(\tR\x10previousClientId\x123\n" +
+	"\x06silent\x18) \x03(\v2\x1b.tutti.v1.Group.SilentEntryR\x06silent\x1a9\n" +
+	"\vSilentEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8c\x01\n" +
 	"\vHistoryItem\x12'\n" +
 	"\x04item\x18\x01 \x01(\v2\x13.tutti.v1.QueueItemR\x04item\x127\n" +
 	"\tplayed_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bplayedAt\x12\x1b\n" +
@@ -3253,11 +3309,14 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x04uris\x18\x01 \x03(\tR\x04uris\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\tR\x02at\x12\x19\n" +
 	"\x05index\x18\x03 \x01(\x05H\x00R\x05index\x88\x01\x01B\b\n" +
-	"\x06_index\">\n" +
+	"\x06_index\"\xac\x01\n" +
 	"\n" +
 	"Membership\x12\x18\n" +
 	"\amembers\x18\x01 \x03(\tR\amembers\x12\x16\n" +
-	"\x06delete\x18\x02 \x01(\bR\x06delete\"3\n" +
+	"\x06delete\x18\x02 \x01(\bR\x06delete\x12*\n" +
+	"\x11previous_group_id\x18( \x01(\tR\x0fpreviousGroupId\x12,\n" +
+	"\x12previous_client_id\x18) \x01(\tR\x10previousClientId\x12\x12\n" +
+	"\x04name\x18* \x01(\tR\x04name\"3\n" +
 	"\n" +
 	"GroupReply\x12%\n" +
 	"\x05group\x18\x01 \x01(\v2\x0f.tutti.v1.GroupR\x05group\"$\n" +
@@ -3336,10 +3395,12 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1c\n" +
 	"\tfrequency\x18\x02 \x01(\x01R\tfrequency\x12\x17\n" +
 	"\again_db\x18\x03 \x01(\x01R\x06gainDb\x12\f\n" +
-	"\x01q\x18\x04 \x01(\x01R\x01q\"S\n" +
+	"\x01q\x18\x04 \x01(\x01R\x01q\"\x81\x01\n" +
 	"\vTuneRequest\x12.\n" +
 	"\x06tuning\x18\x01 \x01(\v2\x16.tutti.v1.ClientTuningR\x06tuning\x12\x14\n" +
-	"\x05actor\x18\x02 \x01(\tR\x05actor\";\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x1f\n" +
+	"\brevision\x18( \x01(\x04H\x00R\brevision\x88\x01\x01B\v\n" +
+	"\t_revision\";\n" +
 	"\rSearchRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\"\x16\n" +
@@ -3374,7 +3435,7 @@ func file_tutti_v1_stream_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_stream_proto_rawDescData
 }
 
-var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_tutti_v1_stream_proto_goTypes = []any{
 	(*Group)(nil),                 // 0: tutti.v1.Group
 	(*HistoryItem)(nil),           // 1: tutti.v1.HistoryItem
@@ -3412,53 +3473,55 @@ var file_tutti_v1_stream_proto_goTypes = []any{
 	(*SearchRequest)(nil),         // 33: tutti.v1.SearchRequest
 	(*LibraryStatusRequest)(nil),  // 34: tutti.v1.LibraryStatusRequest
 	(*LibraryStatus)(nil),         // 35: tutti.v1.LibraryStatus
-	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
-	(*AudioFormat)(nil),           // 37: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 38: tutti.v1.Empty
+	nil,                           // 36: tutti.v1.Group.SilentEntry
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(*AudioFormat)(nil),           // 38: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 39: tutti.v1.Empty
 }
 var file_tutti_v1_stream_proto_depIdxs = []int32{
 	4,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
 	5,  // 1: tutti.v1.Group.now_playing:type_name -> tutti.v1.NowPlaying
 	6,  // 2: tutti.v1.Group.renditions:type_name -> tutti.v1.Rendition
-	36, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
+	37, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
 	24, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
 	1,  // 5: tutti.v1.Group.history:type_name -> tutti.v1.HistoryItem
 	2,  // 6: tutti.v1.Group.announcement:type_name -> tutti.v1.Announcement
-	4,  // 7: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
-	36, // 8: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
-	36, // 9: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
-	36, // 10: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
-	3,  // 11: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
-	36, // 12: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	37, // 13: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	30, // 14: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
-	15, // 15: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	38, // 16: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	38, // 17: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	38, // 18: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	38, // 19: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
-	16, // 20: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	38, // 21: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
-	17, // 22: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	38, // 23: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
-	12, // 24: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
-	13, // 25: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
-	14, // 26: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
-	0,  // 27: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	21, // 28: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	25, // 29: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
-	26, // 30: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	30, // 31: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
-	37, // 32: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
-	29, // 33: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
-	31, // 34: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
-	28, // 35: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
-	36, // 36: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	36, // 7: tutti.v1.Group.silent:type_name -> tutti.v1.Group.SilentEntry
+	4,  // 8: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
+	37, // 9: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
+	37, // 10: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
+	37, // 11: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
+	3,  // 12: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
+	37, // 13: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
+	38, // 14: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	30, // 15: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
+	15, // 16: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
+	39, // 17: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	39, // 18: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	39, // 19: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	39, // 20: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	16, // 21: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
+	39, // 22: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	17, // 23: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
+	39, // 24: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	12, // 25: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
+	13, // 26: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
+	14, // 27: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
+	0,  // 28: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	21, // 29: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	25, // 30: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	26, // 31: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	30, // 32: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	38, // 33: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	29, // 34: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
+	31, // 35: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	28, // 36: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	37, // 37: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }
@@ -3495,13 +3558,14 @@ func file_tutti_v1_stream_proto_init() {
 	file_tutti_v1_stream_proto_msgTypes[14].OneofWrappers = []any{}
 	file_tutti_v1_stream_proto_msgTypes[16].OneofWrappers = []any{}
 	file_tutti_v1_stream_proto_msgTypes[28].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_stream_proto_rawDesc), len(file_tutti_v1_stream_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

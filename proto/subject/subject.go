@@ -25,7 +25,6 @@ const (
 	BucketSettings  = "settings"  // pairing: ServerSettings, key SettingsKey
 	BucketInstances = "instances" // everyone: Instance by "<service>.<instance_id>"
 	BucketTokens    = "tokens"    // management: API tokens (hashed)
-	BucketFormats   = "formats"   // management: AudioFormat by client_id, the operator's choice
 	BucketTuning    = "tuning"    // stream: ClientTuning by client_id, the operator's choices
 	BucketPairings  = "pairings"  // pairing: PairingAttempt by client_id
 	BucketPersonas  = "personas"  // pairing: Persona by persona_id
@@ -34,11 +33,11 @@ const (
 
 // KeptBuckets are the buckets that a backup holds, because no service could fill them
 // again: groups with their queues, which device had a persona's place, the operator's
-// choices of a format, API tokens (hashed), and addresses that were added by hand. What
+// tuning of clients, API tokens (hashed), and addresses that were added by hand. What
 // pairing announces (trust, settings, personas) follows from its database; presence,
 // instances and leases are of the moment.
 func KeptBuckets() []string {
-	return []string{BucketGroups, BucketSeats, BucketFormats, BucketTuning, BucketTokens, BucketSightings}
+	return []string{BucketGroups, BucketSeats, BucketTuning, BucketTokens, BucketSightings}
 }
 
 // SettingsKey is the only key of BucketSettings.

@@ -34,12 +34,14 @@ type fakes struct {
 	trust    *bus.Bucket[pb.TrustRecord, *pb.TrustRecord]
 	groups   *bus.Bucket[pb.Group, *pb.Group]
 	settings *bus.Bucket[pb.ServerSettings, *pb.ServerSettings]
+	tuning   *bus.Bucket[pb.ClientTuning, *pb.ClientTuning]
 
 	mu       sync.Mutex
 	audit    []*pb.AuditEvent
 	commands []*pb.SessionCommand
 	nextID   int
 	services map[string]*bus.Service
+	raceTune func() // runs before a tuning is written
 	onForget func() // runs when a client was forgotten
 	pairing  fakePairing
 	later    sync.WaitGroup
@@ -65,6 +67,8 @@ func startFakes(t *testing.T, c *bus.Conn, house *houseclock.Manual) *fakes {
 	f.trust, err = bus.OpenBucket[pb.TrustRecord](ctx, c, subject.BucketTrust, bus.BucketOptions{})
 	must(err)
 	f.groups, err = bus.OpenBucket[pb.Group](ctx, c, subject.BucketGroups, bus.BucketOptions{})
+	must(err)
+	f.tuning, err = bus.OpenBucket[pb.ClientTuning](ctx, c, subject.BucketTuning, bus.BucketOptions{History: 1})
 	must(err)
 	f.settings, err = bus.OpenBucket[pb.ServerSettings](ctx, c, subject.BucketSettings, bus.BucketOptions{})
 	must(err)
@@ -318,7 +322,24 @@ func (f *fakes) startStream() {
 		})
 	})
 	handle(f, s, subject.StreamForgetClient, func(ctx context.Context, r *pb.ForgetClientRequest) (*pb.Empty, error) {
+		_ = f.tuning.Delete(ctx, r.GetClientId())
 		return &pb.Empty{}, f.leave(ctx, r.GetClientId())
+	})
+	handle(f, s, subject.StreamTune, func(ctx context.Context, r *pb.TuneRequest) (*pb.ClientTuning, error) {
+		t := r.GetTuning()
+		if t.VolumeMin != nil && t.VolumeMax != nil && *t.VolumeMin > *t.VolumeMax {
+			return nil, fault.New(fault.OutOfRange, "volume_min is above volume_max").WithField("body.volume_min", "out of range")
+		}
+		if f.raceTune != nil {
+			f.raceTune()
+		}
+		var err error
+		if r.GetRevision() == 0 {
+			_, err = f.tuning.Create(ctx, t.GetClientId(), t)
+		} else {
+			_, err = f.tuning.Update(ctx, t.GetClientId(), t, r.GetRevision())
+		}
+		return t, err
 	})
 	handle(f, s, subject.StreamLibrary, func(_ context.Context, r *pb.LibraryRequest) (*pb.LibraryResponse, error) {
 		if strings.HasPrefix(r.GetPath(), "..") {

@@ -112,11 +112,11 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 		return d, fmt.Errorf("management: open bucket %s: %w", subject.BucketPresence, err)
 	}
 	d.Presence = presence
-	formats, err := bus.OpenBucket[pb.AudioFormat](ctx, b, subject.BucketFormats, bus.BucketOptions{})
+	tunings, err := bus.OpenBucket[pb.ClientTuning](ctx, b, subject.BucketTuning, bus.BucketOptions{History: 1})
 	if err != nil {
-		return d, fmt.Errorf("management: open bucket %s: %w", subject.BucketFormats, err)
+		return d, fmt.Errorf("management: open bucket %s: %w", subject.BucketTuning, err)
 	}
-	d.Formats = formats
+	d.Tunings = tunings
 	if p.instances, err = bus.OpenBucket[pb.Instance](ctx, b, subject.BucketInstances, bus.BucketOptions{TTL: instanceTTL}); err != nil {
 		return d, fmt.Errorf("management: open bucket %s: %w", subject.BucketInstances, err)
 	}

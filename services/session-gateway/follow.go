@@ -85,6 +85,7 @@ func (s *Service) follow(ctx, base context.Context) (stops []func(), err error) 
 		s.sweep(ctx, true)
 	}
 	add("watch the server's settings", func(ctx context.Context) (func(), error) { return s.watchSettings(ctx, base) })
+	add("watch what is set for clients", func(ctx context.Context) (func(), error) { return s.watchTunings(ctx, base) })
 	add("make the stream of events", func(ctx context.Context) (func(), error) {
 		return func() {}, s.d.Bus.EnsureStream(ctx, bus.StreamConfig{
 			Name: subject.StreamEvents, Subjects: []string{subject.EventsAll}, MaxAge: eventsMaxAge,

@@ -156,6 +156,7 @@ type Service struct {
 
 	settings atomic.Pointer[tuttiv1.ServerSettings]
 	alive    aliveSet
+	tunings  tunings
 	dialing  chan struct{} // places for outbound handshakes
 
 	// sessions and handshakes run under life and are waited for with conns.
@@ -327,7 +328,7 @@ func (s *Service) sessionDeps(sup *actor.Supervisor) *session.Deps {
 			// At most 200 records a second for all sessions together.
 			return max(statusInterval, time.Duration(s.hub.Len())*5*time.Millisecond)
 		},
-		RekeyInterval: max(s.cfg.RekeyInterval, 0), Settings: s.settings.Load, Errand: s.errands.run,
+		RekeyInterval: max(s.cfg.RekeyInterval, 0), Settings: s.settings.Load, Tuning: s.tunings.get, Errand: s.errands.run,
 	}
 }
 

@@ -137,7 +137,7 @@ func (a *directorActor) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.d = director.New(director.Deps{Groups: a.groups, Seats: seats, Clients: a.s.hub, Ask: a.s.ask, Activate: a.s.activate, NewID: newGroupID, Log: a.s.d.Log}, initial)
+	a.d = director.New(director.Deps{Groups: a.groups, Seats: seats, Tuning: a.s.tuning, Clients: a.s.hub, Ask: a.s.ask, Activate: a.s.activate, NewID: newGroupID, Log: a.s.d.Log}, initial)
 	a.s.hub.WatchAll("director", a.notes.add)
 	a.wg.Go(func() {
 		for {
@@ -252,6 +252,9 @@ func (s *Service) serveDirector(ref *actor.Ref[directorMessage]) (*bus.Service, 
 		},
 		func() error {
 			return bus.Handle(b, subject.StreamForgetClient, func(ctx context.Context, r *tuttiv1.ForgetClientRequest) (*tuttiv1.Empty, error) {
+				if err := s.tuning.Forget(ctx, r.GetClientId()); err != nil {
+					return nil, err
+				}
 				return order(ctx, ref, func(ctx context.Context, d *director.Director) (*tuttiv1.Empty, error) { return d.ForgetClient(ctx, r) })
 			})
 		},

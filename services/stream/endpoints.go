@@ -32,6 +32,7 @@ func (s *Service) serve() (*bus.Service, error) {
 		func() error { return bus.Handle(b, subject.StreamActivate, s.activated) },
 		func() error { return bus.Handle(b, subject.StreamLibrary, s.list) },
 		func() error { return bus.Handle(b, subject.StreamClock, s.clock) },
+		func() error { return bus.Handle(b, subject.StreamTune, s.tuning.Tune) },
 	} {
 		if err := add(); err != nil {
 			s.stopServing(b)

@@ -23,6 +23,7 @@ import (
 	"github.com/tutti-audio/tutti/services/stream/internal/library"
 	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
 	"github.com/tutti-audio/tutti/services/stream/internal/presence"
+	"github.com/tutti-audio/tutti/services/stream/internal/tuning"
 )
 
 // Config says how one instance behaves. The zero value of every field but
@@ -64,9 +65,10 @@ type Service struct {
 	d   Deps
 	lib *library.Library
 
-	state state
-	hub   *presence.Hub
-	reg   *group.Registry
+	state  state
+	hub    *presence.Hub
+	tuning *tuning.Keeper
+	reg    *group.Registry
 }
 
 // New checks cfg and deps. It starts nothing.
@@ -141,6 +143,11 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return nil // ctx ended while the bus was away
 	}
+	tunings, err := retry(ctx, s, "open the bucket of tunings", func(ctx context.Context) (tuning.Bucket, error) { return tuning.Open(ctx, s.d.Bus) })
+	if err != nil {
+		return nil
+	}
+	s.tuning = &tuning.Keeper{Bucket: tunings, Log: s.d.Log}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	// What runs gets a context of its own, so that it ends in a good order.

@@ -65,5 +65,18 @@ func clientRows(c apiClient, now time.Time) [][2]string {
 	if c.Player != nil {
 		rows = append(rows, [2]string{"plays", fmt.Sprintf("%s, volume %s, buffer %s", format(c), volume(c), buffer(c))})
 	}
-	return rows
+	if c.Tuning != nil {
+		rows = append(rows, [2]string{"tuned", tuningWords(c)})
+	} else {
+		rows = append(rows, [2]string{"volume held to", limitWords(c)})
+	}
+	return append(rows, [2]string{"ignored", newerWords(c)})
+}
+
+// newerWords says what of the device's words the server did not know; "" when it knew all.
+func newerWords(c apiClient) string {
+	if len(c.Ignored) == 0 {
+		return ""
+	}
+	return "this device speaks a newer revision: " + clip(strings.Join(c.Ignored, ", "))
 }

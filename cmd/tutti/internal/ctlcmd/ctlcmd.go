@@ -26,7 +26,7 @@ func Commands() []*cobra.Command {
 		personasCommand(), swapCommand(), serverCommand(),
 		groupsCommand(), groupCommand(),
 		playCommand(), stopCommand(), pauseCommand(), nextCommand(), previousCommand(), seekCommand(),
-		volumeCommand(), muteCommand(), queueCommand(), libraryCommand(),
+		volumeCommand(), muteCommand(), tuneCommand(), queueCommand(), libraryCommand(),
 		auditCommand(), eventsCommand(), tokensCommand(), backupCommand(),
 	}
 }

@@ -33,6 +33,8 @@ func TestCommandsSendWhatTheySay(t *testing.T) {
 		"volume Downstairs 30":                 `POST ` + g + `/volume {"volume":30}`,
 		"volume lobby 30":                      `PATCH /api/v1/clients/` + lobbyID + ` {"volume":30}`,
 		"volume client:lobbyB 30":              `PATCH /api/v1/clients/` + lobbyID + ` {"volume":30}`,
+		"tune lobby --max 60":                  `PATCH /api/v1/clients/` + lobbyID + ` {"volume_max":60}`,
+		"tune lobby --min 5 --startup none":    `PATCH /api/v1/clients/` + lobbyID + ` {"volume_min":5,"volume_startup":null}`,
 		"mute Downstairs":                      `POST ` + g + `/mute {"muted":true}`,
 		"mute kitchenA off":                    `PATCH /api/v1/clients/` + kitchenID + ` {"muted":false}`,
 		"queue add Downstairs x.flac y.flac":   `POST ` + g + `/queue {"uris":["x.flac","y.flac"]}`,

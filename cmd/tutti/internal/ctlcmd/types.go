@@ -31,6 +31,9 @@ type apiClient struct {
 	LastSeenAt  time.Time  `json:"last_seen_at"`
 	FirstSeenAt time.Time  `json:"first_seen_at"`
 	Player      *apiPlayer `json:"player"`
+	Tuning      *apiTuning `json:"tuning"`
+	Limits      *apiLimits `json:"limits"`
+	Ignored     []string   `json:"ignored"`
 
 	DeviceInfo *struct {
 		ProductName     string `json:"product_name"`

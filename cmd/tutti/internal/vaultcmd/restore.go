@@ -32,7 +32,7 @@ func restoreCommand() *cobra.Command {
 	o, nats, file := &RestoreOptions{}, &natsConfig{}, ""
 	c := command("restore <file>", "Bring a backup back, on this or another machine",
 		`Brings back what 'tutti backup' wrote: the server's identity, all trust with its
-secrets, the audit ledger, settings, groups, formats, API tokens and added addresses.
+secrets, the audit ledger, settings, groups, tuning of devices, API tokens and added addresses.
 Paired devices find their server again and notice nothing.
 
 It works on an empty data directory (the default, SQLite and embedded NATS), or on an

@@ -58,17 +58,11 @@ type Presence interface {
 	Delete(ctx context.Context, key string) error
 }
 
-// Formats is the bucket of the operator's choices of a format, by client id.
-type Formats interface {
-	Put(ctx context.Context, key string, f *pb.AudioFormat) (uint64, error)
-	Delete(ctx context.Context, key string) error
-}
-
 // Deps are what the API works with. All are required, except House.
 type Deps struct {
 	Bus        Bus
 	Presence   Presence
-	Formats    Formats
+	Tunings    Tunings
 	Projection *readmodel.Projection
 	Feed       *feed.Feed
 	// Auth are asked in order; the first that finds a credential of its kind decides.

@@ -32,7 +32,7 @@ func (a *API) backupRoutes() {
 	register(a, route{
 		id: "make-backup", method: http.MethodPost, path: "/api/v1/backup", tag: tagServer, role: auth.RoleAdmin, patience: backupPatience,
 		summary: "A backup of everything",
-		doc: "One file, sealed with the passphrase (age, scrypt): the server's identity, every trust record with its secrets, the audit ledger, groups, formats, API tokens and added addresses. " +
+		doc: "One file, sealed with the passphrase (age, scrypt): the server's identity, every trust record with its secrets, the audit ledger, groups, tuning of clients, API tokens and added addresses. " +
 			"`tutti restore` brings it back on an empty data directory or database. The ledger gets a line. An answer that breaks off is no backup: it does not open.",
 		errors: []int{http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity},
 		success: &huma.Response{Description: "The sealed file.", Content: map[string]*huma.MediaType{

@@ -54,6 +54,10 @@ type patchClientBody struct {
 	OutputDelayMS   *int32       `json:"output_delay_ms,omitempty" minimum:"0" maximum:"5000" doc:"What the device's output adds after it."`
 	GroupID         *string      `json:"group_id,omitempty" doc:"Move into this group; an empty one leaves the present group."`
 	PreferredFormat formatChoice `json:"preferred_format,omitempty"`
+
+	VolumeMin     percentChoice `json:"volume_min,omitempty" doc:"Least volume that the server sets; null takes the limit away."`
+	VolumeMax     percentChoice `json:"volume_max,omitempty" doc:"Greatest volume that the server sets; null takes the limit away. A louder device is brought down to it."`
+	VolumeStartup percentChoice `json:"volume_startup,omitempty" doc:"Volume that is set once when a session with the device begins; null leaves the device's own."`
 }
 
 func (a *API) clientRoutes() {
@@ -79,7 +83,7 @@ func (a *API) clientRoutes() {
 	}, a.addClient)
 	register(a, route{
 		id: "patch-client", method: http.MethodPatch, path: "/api/v1/clients/{client_id}", tag: tagClients, role: auth.RoleOperator,
-		summary: "Change a client", doc: "What is absent stays as it is. Volume, mute and output delay are the device's to keep: 409 when it does not let the server set them (player.supported_commands) or is not connected.",
+		summary: "Change a client", doc: "What is absent stays as it is. Volume, mute and output delay are the device's to keep: 409 when it does not let the server set them (player.supported_commands) or is not connected. Limits, start-up volume and format are kept by the server and count whenever the device is there.",
 		errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, a.patchClient)
 	register(a, route{
@@ -156,7 +160,7 @@ func (a *API) patchClient(ctx context.Context, in *patchClient) (*body[*model.Cl
 		return nil, err
 	}
 	b := in.Body
-	if err := b.PreferredFormat.check(c); err != nil {
+	if err := b.tuning().check(c); err != nil {
 		return nil, err
 	}
 	if b.GroupID != nil && *b.GroupID != "" {
@@ -175,8 +179,8 @@ func (a *API) patchClient(ctx context.Context, in *patchClient) (*body[*model.Cl
 			return nil, err
 		}
 	}
-	if b.PreferredFormat.set {
-		if err := a.chooseFormat(ctx, c, b.PreferredFormat); err != nil {
+	if p := b.tuning(); p.any() {
+		if err := a.tune(ctx, c, p); err != nil {
 			return nil, err
 		}
 	}
@@ -202,10 +206,10 @@ func (b patchClientBody) shownBy(c *model.Client) bool {
 	if c == nil {
 		return true // gone meanwhile: nothing more will come
 	}
-	ok := b.PreferredFormat.shownBy(c) && (b.Label == nil || c.Label == strings.TrimSpace(*b.Label)) &&
+	ok := b.tuning().shownBy(c) && (b.Label == nil || c.Label == strings.TrimSpace(*b.Label)) &&
 		(b.GroupID == nil || *b.GroupID == "" || c.GroupID == *b.GroupID)
 	if p := c.Player; p != nil {
-		ok = ok && (b.Volume == nil || p.Volume != nil && *p.Volume == *b.Volume) &&
+		ok = ok && (b.Volume == nil || p.Volume != nil && *p.Volume == c.Limits.Clamp(*b.Volume)) &&
 			(b.Muted == nil || p.Muted != nil && *p.Muted == *b.Muted) &&
 			(b.OutputDelayMS == nil || p.OutputDelayMS == *b.OutputDelayMS)
 	}
@@ -253,9 +257,6 @@ func (a *API) forgetClient(ctx context.Context, in *ClientPath) (*struct{}, erro
 		return nil, err
 	}
 	a.logAct(ctx, "client.forgotten", in.ID, c.DisplayName())
-	if err := a.d.Formats.Delete(ctx, in.ID); err != nil && fault.CodeOf(err) != fault.NotFound {
-		return nil, err
-	}
 	err = a.ask(ctx, "stream", subject.StreamForgetClient,
 		&pb.ForgetClientRequest{ClientId: in.ID, Actor: who(ctx)}, &pb.Empty{})
 	if err != nil && fault.CodeOf(err) != fault.NotFound {

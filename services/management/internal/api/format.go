@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -78,21 +77,14 @@ func formatText(f model.AudioFormat) string {
 	return strings.ToLower(clip(f.Codec)) + fmt.Sprintf(":%d:%d:%d", f.SampleRate, f.BitDepth, f.Channels)
 }
 
-// chooseFormat keeps the choice where the stream service finds it.
-func (a *API) chooseFormat(ctx context.Context, c *model.Client, f formatChoice) error {
+// apply puts the choice into t and says what was chosen.
+func (f formatChoice) apply(t *pb.ClientTuning) (says string) {
 	if f.format == nil {
-		if err := a.d.Formats.Delete(ctx, c.ClientID); err != nil && fault.CodeOf(err) != fault.NotFound {
-			return err
-		}
-		a.act(ctx, "client.preferred_format", c.ClientID, "the device's own preference")
-		return nil
+		t.Format = nil
+		return "the device's own format"
 	}
-	_, err := a.d.Formats.Put(ctx, c.ClientID, &pb.AudioFormat{
+	t.Format = &pb.AudioFormat{
 		Codec: f.format.Codec, SampleRate: f.format.SampleRate, Channels: f.format.Channels, BitDepth: f.format.BitDepth,
-	})
-	if err != nil {
-		return err
 	}
-	a.act(ctx, "client.preferred_format", c.ClientID, formatText(*f.format))
-	return nil
+	return "format " + formatText(*f.format)
 }

@@ -61,6 +61,10 @@ type Client struct {
 	Available *bool  `json:"available" doc:"Whether the device can do its work at this moment, as it says; null when it did not say."`
 	GroupID   string `json:"group_id,omitempty" doc:"The group that the device plays in."`
 
+	Tuning  *Tuning  `json:"tuning,omitempty" doc:"What the operator set for the player; absent when nothing is."`
+	Limits  *Limits  `json:"limits,omitempty" doc:"What the volume is held to; absent: 0 to 100. The narrower of the client's own and its persona's."`
+	Ignored []string `json:"ignored,omitempty" nullable:"false" doc:"What the device said that this server does not know and ignored, such as message:client/example: the device speaks a newer revision."`
+
 	Player *Player `json:"player,omitempty" doc:"Present when the device offers the player role."`
 	Source *Source `json:"source,omitempty" doc:"Present when the device offers the source role."`
 	Sync   *Sync   `json:"sync,omitempty" doc:"Clock exchange of the present session; absent before the first."`

@@ -22,6 +22,8 @@ func buildClient(id string, p *pb.ClientPresence, t *pb.TrustRecord, groupID str
 		DeviceInfo:     buildDeviceInfo(p, t),
 		SupportedRoles: list(p.GetSupportedRoles()),
 		UnknownRoles:   p.GetUnknownRoles(),
+		Ignored:        p.GetIgnored(),
+		Limits:         buildLimits(p.GetLimits()),
 		ActiveRoles:    []string{},
 		Activities:     []string{},
 		Connected:      p.GetConnected(),

@@ -80,9 +80,9 @@ type (
 		id string
 		v  *pb.Group
 	}
-	formatMsg struct {
+	tuningMsg struct {
 		id string
-		v  *pb.AudioFormat
+		v  *pb.ClientTuning
 	}
 	pairingMsg struct {
 		id string
@@ -115,7 +115,7 @@ type (
 func (presenceMsg) isMessage()  {}
 func (trustMsg) isMessage()     {}
 func (groupMsg) isMessage()     {}
-func (formatMsg) isMessage()    {}
+func (tuningMsg) isMessage()    {}
 func (pairingMsg) isMessage()   {}
 func (personaMsg) isMessage()   {}
 func (sightingMsg) isMessage()  {}
@@ -211,8 +211,8 @@ func (h *projector) Handle(_ context.Context, m message) error {
 		h.state.putTrust(m.id, m.v)
 	case groupMsg:
 		h.state.putGroup(m.id, m.v)
-	case formatMsg:
-		h.state.putFormat(m.id, m.v)
+	case tuningMsg:
+		h.state.putTuning(m.id, m.v)
 	case pairingMsg:
 		h.state.putPairing(m.id, m.v)
 	case personaMsg:

@@ -16,8 +16,8 @@ type state struct {
 	presence  map[string]*pb.ClientPresence
 	trust     map[string]*pb.TrustRecord
 	groups    map[string]*pb.Group
-	groupsOf  map[string][]string        // client id -> ids of the groups that name it
-	formats   map[string]*pb.AudioFormat // the operator's choices
+	groupsOf  map[string][]string         // client id -> ids of the groups that name it
+	tuning    map[string]*pb.ClientTuning // the operator's choices
 	sightings map[string]*pb.Sighting
 	personas  map[string]*pb.Persona
 	personaOf map[string]string // active device -> persona id
@@ -41,7 +41,7 @@ func newState() *state {
 		trust:         map[string]*pb.TrustRecord{},
 		groups:        map[string]*pb.Group{},
 		groupsOf:      map[string][]string{},
-		formats:       map[string]*pb.AudioFormat{},
+		tuning:        map[string]*pb.ClientTuning{},
 		sightings:     map[string]*pb.Sighting{},
 		instances:     map[string]*pb.Instance{},
 		pairings:      map[string]*pb.PairingAttempt{},
@@ -98,8 +98,8 @@ func (s *state) putGroup(id string, g *pb.Group) {
 	s.dirtyGroups[id] = struct{}{}
 }
 
-func (s *state) putFormat(id string, f *pb.AudioFormat) {
-	put(s.formats, id, f, f == nil)
+func (s *state) putTuning(id string, t *pb.ClientTuning) {
+	put(s.tuning, id, t, t == nil)
 	s.dirtyClients[id] = struct{}{}
 }
 
@@ -162,7 +162,8 @@ func (s *state) client(id string, now time.Time) *model.Client {
 		fallback = seen
 	}
 	c := buildClient(id, p, t, s.groupOf(id), fallback)
-	if f := s.formats[id]; f != nil && c.Player != nil {
+	c.Tuning = buildTuning(s.tuning[id])
+	if f := s.tuning[id].GetFormat(); f != nil && c.Player != nil {
 		c.Player.PreferredFormat = buildFormat(f)
 	}
 	return c

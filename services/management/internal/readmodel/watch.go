@@ -42,7 +42,7 @@ func (p *Projection) Watch(ctx context.Context, c *bus.Conn) (stop func(), err e
 			return watch(ctx, p, c, subject.BucketGroups, func(id string, v *pb.Group) message { return groupMsg{id, v} })
 		},
 		func() (func(), error) {
-			return watch(ctx, p, c, subject.BucketFormats, func(id string, v *pb.AudioFormat) message { return formatMsg{id, v} })
+			return watch(ctx, p, c, subject.BucketTuning, func(id string, v *pb.ClientTuning) message { return tuningMsg{id, v} })
 		},
 		func() (func(), error) {
 			return watch(ctx, p, c, subject.BucketPairings, func(id string, v *pb.PairingAttempt) message { return pairingMsg{id, v} })

@@ -88,7 +88,7 @@ func (m *Machine) playerCommand(p *tuttiv1.PlayerCommand) ([]Effect, error) {
 		if v < 0 || v > 100 {
 			return nil, fault.New(fault.OutOfRange, "volume %d is not in 0-100", v)
 		}
-		v = m.endpoint.clamp(v)
+		v = m.volume.clamp(v)
 		out.Command, out.Volume = wire.PlayerVolume, &v
 	case *tuttiv1.PlayerCommand_Mute:
 		out.Command, out.Mute = wire.PlayerMute, &k.Mute

@@ -9,44 +9,54 @@ import (
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
-// endpoint is what the client inherits from its persona, and what of it is still to be
-// set on the device: once per change, so that a device that will not have it, or a
-// person who turns its knob, is not argued with.
+// endpoint is what the client inherits from its persona, and whether its output delay is
+// still to be set on the device: once per change, so that a device that will not have
+// it, or a person who sets it there, is not argued with.
 type endpoint struct {
-	is                  *tuttiv1.Endpoint
-	volumeDue, delayDue bool
-}
-
-// clamp brings a volume inside the limits.
-func (e endpoint) clamp(v int) int {
-	if e.is == nil {
-		return v
-	}
-	if e.is.VolumeMin != nil {
-		v = max(v, int(*e.is.VolumeMin))
-	}
-	if e.is.VolumeMax != nil {
-		v = min(v, int(*e.is.VolumeMax))
-	}
-	return min(max(v, 0), 100)
+	is       *tuttiv1.Endpoint
+	delayDue bool
 }
 
 func (m *Machine) setEndpoint(e *tuttiv1.Endpoint) []Effect {
 	if proto.Equal(e, m.endpoint.is) {
 		return nil
 	}
-	m.endpoint = endpoint{is: e, volumeDue: e != nil, delayDue: e != nil && e.OutputDelayMs != nil}
-	return m.settle()
+	same := m.endpoint.is != nil && e != nil && m.endpoint.is.OutputDelayMs != nil && e.OutputDelayMs != nil &&
+		*m.endpoint.is.OutputDelayMs == *e.OutputDelayMs
+	m.endpoint = endpoint{is: e, delayDue: e != nil && e.OutputDelayMs != nil && (!same || m.endpoint.delayDue)}
+	return m.bound()
+}
+
+// Tune takes what the operator set for the client; nil: nothing.
+func (m *Machine) Tune(t *tuttiv1.ClientTuning) []Effect {
+	if proto.Equal(t, m.tuning) {
+		return nil
+	}
+	m.tuning = t
+	return m.bound()
+}
+
+// bound works out the limits anew after one of their sources has changed.
+func (m *Machine) bound() []Effect {
+	now := narrow(m.tuning, m.endpoint.is)
+	var out []Effect
+	if !proto.Equal(now, m.volume.limits) {
+		m.volume.limits, m.volume.due = now, true
+		if m.activated {
+			out = append(out, Changed{})
+		}
+	}
+	return append(out, m.settle()...)
 }
 
 // settle sets what is due, as soon as the client has told that it can be set.
 func (m *Machine) settle() []Effect {
-	e, p := &m.endpoint, m.player
+	p := m.player
 	if p == nil || !m.has(wire.RolePlayer) {
 		return nil
 	}
 	var out []Effect
-	if e.delayDue && slices.Contains(p.SupportedCommands, wire.PlayerSetOutputDelay) {
+	if e := &m.endpoint; e.delayDue && slices.Contains(p.SupportedCommands, wire.PlayerSetOutputDelay) {
 		e.delayDue = false
 		if d := min(max(int(e.is.GetOutputDelayMs()), 0), wire.MaxOutputDelayMS); d != p.OutputDelayMS {
 			out = append(out, Send{&wire.ServerCommand{Player: &wire.PlayerCommand{
@@ -54,11 +64,8 @@ func (m *Machine) settle() []Effect {
 			}}})
 		}
 	}
-	if e.volumeDue && p.Volume != nil && slices.Contains(p.SupportedCommands, wire.PlayerVolume) {
-		e.volumeDue = false
-		if v := e.clamp(*p.Volume); v != *p.Volume {
-			out = append(out, Send{&wire.ServerCommand{Player: &wire.PlayerCommand{Command: wire.PlayerVolume, Volume: &v}}})
-		}
+	if v := m.volume.correct(p); v != nil {
+		out = append(out, Send{&wire.ServerCommand{Player: &wire.PlayerCommand{Command: wire.PlayerVolume, Volume: v}}})
 	}
 	return out
 }

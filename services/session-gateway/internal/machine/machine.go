@@ -179,6 +179,8 @@ type Machine struct {
 	leaving   bool // server/unpair was sent
 	reportEnd bool
 	endpoint  endpoint
+	tuning    *tuttiv1.ClientTuning
+	volume    bounds
 	roster    roster
 
 	trust      tuttiv1.TrustState
@@ -240,6 +242,9 @@ func (m *Machine) Admit(a Admission, now int64) []Effect {
 	m.trust, m.allowed, m.reportEnd = a.State, a.Families, a.ReportEnd
 	if a.Unpair && m.keys.category == longTerm {
 		return m.unpair(now)
+	}
+	if !m.activated {
+		m.setEndpoint(a.Endpoint) // the first record shows its limits; nothing can be set yet
 	}
 	var out []Effect
 	switch {
@@ -315,7 +320,7 @@ func (m *Machine) bringUpToDate(before []string, now int64) []Effect {
 	}
 	var out []Effect
 	if added(wire.RolePlayer) {
-		m.player = nil // stale: the activation requires a fresh client/state
+		m.player, m.volume.due = nil, true // stale: the activation requires a fresh client/state
 	}
 	if added(wire.RoleMetadata) {
 		m.metaSent = false

@@ -312,10 +312,13 @@ func TestEndpoint(t *testing.T) {
 	expect(t, "the same endpoint", m.Admit(a, 0), "")
 	a.Endpoint = proto.Clone(a.Endpoint).(*tuttiv1.Endpoint)
 	a.Endpoint.OutputDelayMs = proto.Int32(9000)
-	expect(t, "another endpoint", m.Admit(a, 0), "server/command; server/command")
+	expect(t, "another delay", m.Admit(a, 0), "server/command")
+	a.Endpoint = proto.Clone(a.Endpoint).(*tuttiv1.Endpoint)
+	a.Endpoint.VolumeMax = proto.Int32(20)
+	expect(t, "other limits", m.Admit(a, 0), "presence; server/command")
 	a.Endpoint = nil
-	expect(t, "none", m.Admit(a, 0), "")
-	if v := m.endpoint.clamp(90); v != 90 {
+	expect(t, "none", m.Admit(a, 0), "presence")
+	if v := m.volume.clamp(90); v != 90 {
 		t.Errorf("clamped to %d without limits", v)
 	}
 }

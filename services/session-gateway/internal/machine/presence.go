@@ -31,7 +31,7 @@ func (m *Machine) Fill(p *tuttiv1.ClientPresence) {
 		v := *m.available
 		p.Available = &v
 	}
-	p.Player = playerState(m.player)
+	p.Player, p.Limits = playerState(m.player), m.volume.limits
 	if s := m.stream; s != nil {
 		p.Stream = &tuttiv1.StreamStatus{
 			GroupId: s.GroupID, RenditionId: s.Rendition, Format: audioFormat(s.Player.Format), Epoch: s.Epoch,

@@ -39,6 +39,7 @@ type (
 		err     error
 	}
 	trustChanged struct{ ev *tuttiv1.TrustChanged }
+	tuned        struct{} // the operator set something else for the client
 	approvalOver struct{}
 	admitted     struct {
 		a         machine.Admission
@@ -138,6 +139,8 @@ func (b *brain) Handle(ctx context.Context, in input) error {
 		b.forwardNext()
 	case overdueTick:
 		b.do(b.m.Overdue(now))
+	case tuned:
+		b.do(b.m.Tune(s.d.Tuning(s.ClientID)))
 	case forceClose:
 		s.Close(in.Close)
 	case settled:
@@ -194,6 +197,7 @@ func (b *brain) begin(now int64) {
 		a = *s.o.Admission
 	}
 	b.newSettings(now)
+	b.do(b.m.Tune(s.d.Tuning(s.ClientID)))
 	b.do(b.m.Admit(a, now))
 	b.expect()
 	b.endsAt(a.EndsAt)
@@ -412,6 +416,10 @@ func (s *Session) TrustChanged(ctx context.Context, ev *tuttiv1.TrustChanged) er
 	}
 	return nil
 }
+
+// Tuned tells the session to look at its client's tuning. It waits for room in the
+// actor's mailbox until ctx ends.
+func (s *Session) Tuned(ctx context.Context) { s.tell(ctx, tuned{}) }
 
 // isEOF reports whether the peer's socket ended.
 func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }

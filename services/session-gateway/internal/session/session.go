@@ -74,6 +74,8 @@ type Deps struct {
 	RekeyInterval time.Duration
 	// Settings are the deployment's, as they are now.
 	Settings func() *tuttiv1.ServerSettings
+	// Tuning is what the operator set for a client at this moment; nil: nothing.
+	Tuning func(clientID string) *tuttiv1.ClientTuning
 	// Errand runs f beside the sessions; what a session has to say after its end is
 	// said there. f ends soon after its ctx. False: f is not run.
 	Errand func(f func(ctx context.Context)) bool

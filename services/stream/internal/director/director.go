@@ -29,6 +29,11 @@ type Bucket interface {
 	Create(ctx context.Context, key string, g *tuttiv1.Group) (uint64, error)
 }
 
+// Tuning is what the operator set for the clients. tuning.Keeper is one.
+type Tuning interface {
+	Move(ctx context.Context, from, to string) error
+}
+
 // Clients tells who is there. presence.Hub is one.
 type Clients interface {
 	Get(id string) *tuttiv1.ClientPresence
@@ -39,6 +44,7 @@ type Clients interface {
 type Deps struct {
 	Groups  Bucket
 	Seats   Seats
+	Tuning  Tuning
 	Clients Clients
 	// Ask sends a command to a group's actor, and makes it run when it does not.
 	Ask func(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv1.Group, error)

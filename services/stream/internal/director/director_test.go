@@ -22,6 +22,12 @@ type house struct {
 	deaf    map[string]bool // groups that do not answer
 	n       int
 	log     []string
+	moved   []string // tunings that changed their device
+}
+
+func (h *house) Move(_ context.Context, from, to string) error {
+	h.moved = append(h.moved, from+">"+to)
+	return nil
 }
 
 func (h *house) Get(id string) *tuttiv1.ClientPresence   { return h.clients[id] }
@@ -62,7 +68,7 @@ func (h *house) director() *Director {
 	for _, g := range h.groups {
 		all = append(all, proto.CloneOf(g))
 	}
-	d := New(Deps{Groups: h, Clients: h, Ask: h.ask, Activate: func(context.Context, string) error { return nil },
+	d := New(Deps{Groups: h, Tuning: h, Clients: h, Ask: h.ask, Activate: func(context.Context, string) error { return nil },
 		NewID: func() string { h.n++; return fmt.Sprint(h.n) }, Log: slog.New(slog.DiscardHandler)}, all)
 	d.Begin(context.Background())
 	return d

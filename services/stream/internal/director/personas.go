@@ -58,6 +58,12 @@ func (d *Director) seat(ctx context.Context, p *tuttiv1.Persona) error {
 		d.Log.Info("a persona's place goes to another device", "persona", id, obs.KeyGroup, g.id, obs.KeyClient, now, "former", was)
 		d.Presence(ctx, was) // it gets a group of its own
 	}
+	if was != "" && now != "" && was != now {
+		// Limits, channels and equalizer are of the place, and go with it.
+		if err := d.Tuning.Move(ctx, was, now); err != nil {
+			return err
+		}
+	}
 	if _, err := d.Seats.Put(ctx, id, &tuttiv1.Seat{PersonaId: id, ClientId: now}); err != nil {
 		return err
 	}

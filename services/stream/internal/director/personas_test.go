@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -32,7 +33,7 @@ func (c *chairs) all() (out []*tuttiv1.Seat) {
 // begin is a director that finds what an earlier one left.
 func (h *house) begin(c *chairs) *Director {
 	d := h.director()
-	d.Seats = c
+	d.Seats, d.Tuning = c, h
 	d.Seated(c.all())
 	return d
 }
@@ -76,6 +77,9 @@ func TestASpareTakesThePlace(t *testing.T) {
 	h.want(t, "g-1:b+a solo-c:c")
 	d.Persona(ctx, &tuttiv1.Persona{PersonaId: "p", Kind: "endpoint", Retired: true})
 	h.want(t, "g-1:b solo-a:a solo-c:c")
+	if want := []string{"a>c", "c>a"}; !slices.Equal(h.moved, want) {
+		t.Errorf("tunings moved %v, want %v", h.moved, want)
+	}
 }
 
 func TestASwapWhileNobodyDirects(t *testing.T) {

@@ -19,6 +19,7 @@ type member struct {
 	id      string
 	courier *courier
 	p       *tuttiv1.ClientPresence // latest; nil when the client is not known
+	tuning  *tuttiv1.ClientTuning   // the operator's choices; nil when there are none
 	streams bool                    // it can be sent audio now, in this format
 	format  pcm.Format
 	volume  order
@@ -86,7 +87,7 @@ func (g *Group) presence(id string) bool {
 		return false
 	}
 	before := m.p
-	if same(before, g.Hub.Get(id)) {
+	if same(before, g.Hub.Get(id)) && proto.Equal(m.tuning, g.Hub.Tuning(id)) {
 		return false
 	}
 	g.look(m)
@@ -105,13 +106,14 @@ func same(a, b *tuttiv1.ClientPresence) bool {
 	return a != nil && b != nil && a.GetSessionId() == b.GetSessionId() && a.GetConnected() == b.GetConnected() &&
 		a.GetAvailable() == b.GetAvailable() && (a.Available == nil) == (b.Available == nil) &&
 		slices.Equal(a.GetActiveRoles(), b.GetActiveRoles()) &&
-		proto.Equal(a.GetPlayer(), b.GetPlayer()) && proto.Equal(a.GetPlayerSupport(), b.GetPlayerSupport())
+		proto.Equal(a.GetPlayer(), b.GetPlayer()) && proto.Equal(a.GetPlayerSupport(), b.GetPlayerSupport()) &&
+		proto.Equal(a.GetLimits(), b.GetLimits())
 }
 
 // look reads a member's presence and decides what it can be sent.
 func (g *Group) look(m *member) {
 	old, streams, format := m.p, m.streams, m.format
-	m.p = g.Hub.Get(m.id)
+	m.p, m.tuning = g.Hub.Get(m.id), g.Hub.Tuning(m.id)
 	g.dirty[m.id] = true
 	m.streams = presence.CanStream(m.p)
 	if m.streams {

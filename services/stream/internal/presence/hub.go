@@ -1,6 +1,6 @@
 // Package presence is an instance's view of the clients: one watch of the gateways'
 // KV bucket, handed out to the director and to the groups that care. What a player
-// prefers is the operator's choice where there is one.
+// prefers is the operator's choice where there is one (tuning).
 package presence
 
 import (
@@ -22,8 +22,8 @@ import (
 type Hub struct {
 	mu      sync.Mutex
 	said    map[string]*tuttiv1.ClientPresence // as the gateways write it
-	choices map[string]*tuttiv1.AudioFormat    // the operator's, by client id
-	clients map[string]*tuttiv1.ClientPresence // said, with the choices in it
+	tuning  map[string]*tuttiv1.ClientTuning   // the operator's choices
+	clients map[string]*tuttiv1.ClientPresence // said, with the chosen format in it
 	subs    map[string]*sub                    // by listener
 	byID    map[string]map[*sub]bool           // by client id
 }
@@ -37,7 +37,7 @@ type sub struct {
 // NewHub returns an empty hub.
 func NewHub() *Hub {
 	return &Hub{
-		said: map[string]*tuttiv1.ClientPresence{}, choices: map[string]*tuttiv1.AudioFormat{}, clients: map[string]*tuttiv1.ClientPresence{},
+		said: map[string]*tuttiv1.ClientPresence{}, tuning: map[string]*tuttiv1.ClientTuning{}, clients: map[string]*tuttiv1.ClientPresence{},
 		subs: map[string]*sub{}, byID: map[string]map[*sub]bool{},
 	}
 }
@@ -46,7 +46,7 @@ func NewHub() *Hub {
 // was in them at first is known.
 func (h *Hub) Follow(ctx context.Context, c *bus.Conn) (stop func(), err error) {
 	// The choices first, so that no stream starts in a format that was chosen away.
-	stopChoices, err := watch(ctx, c, subject.BucketFormats, h.choose)
+	stopChoices, err := watch(ctx, c, subject.BucketTuning, h.tune)
 	if err != nil {
 		return nil, err
 	}
@@ -92,20 +92,28 @@ func (h *Hub) set(id string, p *tuttiv1.ClientPresence) {
 	h.changed(id)
 }
 
-// choose takes the operator's choice of a format; f is nil when it was taken back.
-func (h *Hub) choose(id string, f *tuttiv1.AudioFormat) {
+// tune takes the operator's choices; t is nil when they were taken back.
+func (h *Hub) tune(id string, t *tuttiv1.ClientTuning) {
 	h.mu.Lock()
-	if f == nil {
-		delete(h.choices, id)
+	if t == nil {
+		delete(h.tuning, id)
 	} else {
-		h.choices[id] = f
+		h.tuning[id] = t
 	}
 	h.changed(id)
 }
 
+// Tuning returns what the operator set for a client, nil when there is nothing. The
+// caller must not change it.
+func (h *Hub) Tuning(id string) *tuttiv1.ClientTuning {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.tuning[id]
+}
+
 // changed makes a client anew and tells the listeners. It takes over the lock.
 func (h *Hub) changed(id string) {
-	p := chosen(h.said[id], h.choices[id])
+	p := chosen(h.said[id], h.tuning[id].GetFormat())
 	if p == nil && h.clients[id] == nil {
 		h.mu.Unlock()
 		return

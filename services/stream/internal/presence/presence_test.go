@@ -132,17 +132,17 @@ func TestTheOperatorsChoiceOfAFormat(t *testing.T) {
 	h := NewHub()
 	var ear ear
 	h.Watch("g", []string{"a"}, ear.hear)
-	h.choose("a", pcm) // before the client is there
+	h.tune("a", &tuttiv1.ClientTuning{Format: pcm}) // before the client is there
 	h.set("a", player(flac))
 	if got := h.Get("a").GetPlayer().GetFormat(); !proto.Equal(got, pcm) {
 		t.Errorf("chosen before: %v", got)
 	}
-	h.choose("a", nil)
+	h.tune("a", nil)
 	if got := h.Get("a").GetPlayer().GetFormat(); !proto.Equal(got, flac) {
 		t.Errorf("taken back: %v", got)
 	}
-	h.choose("a", pcm)
-	h.choose("a", &tuttiv1.AudioFormat{Codec: "opus"})
+	h.tune("a", &tuttiv1.ClientTuning{Format: pcm})
+	h.tune("a", &tuttiv1.ClientTuning{Format: &tuttiv1.AudioFormat{Codec: "opus"}})
 	if got := h.Get("a").GetPlayer().GetFormat(); !proto.Equal(got, flac) {
 		t.Errorf("a choice that the player cannot play: %v", got)
 	}
@@ -151,8 +151,8 @@ func TestTheOperatorsChoiceOfAFormat(t *testing.T) {
 	}
 	h.set("a", &tuttiv1.ClientPresence{ClientId: "a"}) // not a player any more
 	h.set("a", nil)
-	h.choose("a", nil)
-	if h.Get("a") != nil || len(h.said)+len(h.choices)+len(h.clients) != 0 {
+	h.tune("a", nil)
+	if h.Get("a") != nil || len(h.said)+len(h.tuning)+len(h.clients) != 0 {
 		t.Error("something is left")
 	}
 }

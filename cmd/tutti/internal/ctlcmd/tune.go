@@ -1,0 +1,126 @@
+package ctlcmd
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// apiTuning is what the operator set for a player.
+type apiTuning struct {
+	VolumeMin     *int `json:"volume_min"`
+	VolumeMax     *int `json:"volume_max"`
+	VolumeStartup *int `json:"volume_startup"`
+}
+
+// apiLimits is what the volume is held to now.
+type apiLimits struct {
+	VolumeMin     int  `json:"volume_min"`
+	VolumeMax     int  `json:"volume_max"`
+	VolumeStartup *int `json:"volume_startup"`
+}
+
+// none takes a setting away.
+const none = "none"
+
+// tuneFlags are the settings of 'tutti tune' as they were typed.
+type tuneFlags struct{ low, high, start string }
+
+func (f *tuneFlags) bind(c *cobra.Command) {
+	c.Flags().StringVar(&f.low, "min", "", "least volume that the server sets, 0 to 100, or none")
+	c.Flags().StringVar(&f.high, "max", "", "greatest volume that the server sets, 0 to 100, or none")
+	c.Flags().StringVar(&f.start, "startup", "", "volume that is set once when the device connects, 0 to 100, or none")
+}
+
+// body is the PATCH that carries them.
+func (f *tuneFlags) body() (map[string]any, error) {
+	body := map[string]any{}
+	for _, x := range []struct{ flag, key, value string }{
+		{"min", "volume_min", f.low}, {"max", "volume_max", f.high}, {"startup", "volume_startup", f.start},
+	} {
+		if x.value == "" {
+			continue
+		}
+		v, err := percentOrNone(x.value)
+		if err != nil {
+			return nil, usagef("--%s %q is neither 0 to 100 nor %q", x.flag, x.value, none)
+		}
+		body[x.key] = v
+	}
+	return body, nil
+}
+
+func percentOrNone(s string) (any, error) {
+	if s == none {
+		return nil, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > 100 {
+		return nil, fmt.Errorf("out of range")
+	}
+	return n, nil
+}
+
+func tuneCommand() *cobra.Command {
+	var f tuneFlags
+	c := command("tune <name|id|fingerprint>", "Set what a player is held to",
+		"Without flags it shows what is set. The limits hold for every volume that the server sets, also through\n"+
+			"its group or its persona; the narrower limits count.",
+		`  tutti tune kitchen --max 60
+  tutti tune kitchen --min 5 --startup 30
+  tutti tune kitchen --max none`,
+		cobra.ExactArgs(1), func(r *run, args []string) error {
+			body, err := f.body()
+			if err != nil {
+				return err
+			}
+			found, err := r.client(args[0])
+			if err != nil {
+				return err
+			}
+			method, ask := http.MethodPatch, any(body)
+			if len(body) == 0 {
+				method, ask = http.MethodGet, nil
+			}
+			c, raw, err := call[apiClient](r, method, "/api/v1/clients/"+found.ClientID, ask)
+			if err != nil {
+				return err
+			}
+			return r.done(raw, "%s: %s", clean(found.display()), tuningWords(c))
+		})
+	f.bind(c)
+	return c
+}
+
+// tuningWords is what is set for a client, for a person.
+func tuningWords(c apiClient) string {
+	var out []string
+	if t := c.Tuning; t != nil {
+		for _, x := range []struct {
+			word string
+			v    *int
+		}{{"volume at least", t.VolumeMin}, {"at most", t.VolumeMax}, {"at the start", t.VolumeStartup}} {
+			if x.v != nil {
+				out = append(out, fmt.Sprintf("%s %d", x.word, *x.v))
+			}
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, "nothing is set")
+	}
+	if l := limitWords(c); l != "" {
+		out = append(out, "held to "+l)
+	}
+	return strings.Join(out, ", ")
+}
+
+// limitWords is what the volume is held to now; "" without limits.
+func limitWords(c apiClient) string {
+	if c.Limits == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d to %d", c.Limits.VolumeMin, c.Limits.VolumeMax)
+}

@@ -1,0 +1,163 @@
+package machine
+
+import (
+	"fmt"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/wire"
+)
+
+func TestNarrowerLimitsWin(t *testing.T) {
+	n := func(v int32) *int32 {
+		if v < 0 {
+			return nil
+		}
+		return &v
+	}
+	for name, c := range map[string]struct {
+		min, max, startup, placeMin, placeMax int32 // -1: not set
+		want                                  string
+	}{
+		"nothing":                     {-1, -1, -1, -1, -1, "<nil>"},
+		"the whole range":             {0, 100, -1, 0, 100, "<nil>"},
+		"the client's":                {10, 60, -1, -1, -1, "10-60"},
+		"the persona's":               {-1, -1, -1, 5, 50, "5-50"},
+		"the narrower of each":        {10, 60, -1, 5, 50, "10-50"},
+		"nothing left: the lower max": {70, 90, -1, 0, 40, "40-40"},
+		"start-up inside":             {-1, -1, 30, -1, -1, "0-100 from 30"},
+		"start-up outside":            {-1, -1, 80, -1, 40, "0-40 from 40"},
+		"start-up 0":                  {-1, -1, 0, -1, -1, "0-100 from 0"},
+	} {
+		l := narrow(&tuttiv1.ClientTuning{VolumeMin: n(c.min), VolumeMax: n(c.max), VolumeStartup: n(c.startup)},
+			&tuttiv1.Endpoint{VolumeMin: n(c.placeMin), VolumeMax: n(c.placeMax)})
+		got := "<nil>"
+		if l != nil {
+			got = fmt.Sprintf("%d-%d", l.GetMin(), l.GetMax())
+			if l.Startup != nil {
+				got += fmt.Sprintf(" from %d", l.GetStartup())
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// volumes lists the volume commands among effects.
+func volumes(effects []Effect) (out []int) {
+	for _, e := range effects {
+		if s, ok := e.(Send); ok {
+			if c, ok := s.Msg.(*wire.ServerCommand); ok && c.Player.Command == wire.PlayerVolume {
+				out = append(out, *c.Player.Volume)
+			}
+		}
+	}
+	return out
+}
+
+// says is a client/state of a player at a volume, which can be set or not.
+func says(volume int, settable bool) *wire.ClientState {
+	p := &wire.PlayerState{Volume: &volume}
+	if settable {
+		p.SupportedCommands = []string{wire.PlayerVolume}
+	}
+	return &wire.ClientState{Available: true, Player: p}
+}
+
+func TestVolumeIsSetOfItselfOnlyAtTheStartAndForTheLimits(t *testing.T) {
+	tuned := &tuttiv1.ClientTuning{VolumeMin: proto.Int32(10), VolumeMax: proto.Int32(60), VolumeStartup: proto.Int32(30)}
+	begin := func(tuning *tuttiv1.ClientTuning) *Machine {
+		m := New(Config{ClientID: "c", SessionID: "s", Hello: pairable(), Category: sentinel})
+		m.Tune(tuning)
+		m.Admit(all, 0)
+		return m
+	}
+	step := func(m *Machine, what string, effects []Effect, want ...int) {
+		t.Helper()
+		if got := volumes(effects); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: sent %v, want %v", what, got, want)
+		}
+	}
+	hear := func(m *Machine, v int, settable bool) []Effect { return m.Message(says(v, settable), nil, 0) }
+
+	m := begin(tuned)
+	step(m, "the session begins loud", hear(m, 100, true), 30)
+	step(m, "the device obeys", hear(m, 30, true))
+	step(m, "a hand at the knob", hear(m, 90, true))
+	step(m, "the same tuning again", m.Tune(proto.Clone(tuned).(*tuttiv1.ClientTuning)))
+	step(m, "another start-up volume", m.Tune(&tuttiv1.ClientTuning{VolumeMin: proto.Int32(10), VolumeMax: proto.Int32(60), VolumeStartup: proto.Int32(20)}), 60)
+	step(m, "the device obeys", hear(m, 60, true))
+	step(m, "lower limits", m.Tune(&tuttiv1.ClientTuning{VolumeMax: proto.Int32(40)}), 40)
+	step(m, "it loses its volume", hear(m, 40, false))
+	step(m, "it gains another amplifier", hear(m, 100, true), 40)
+	step(m, "it will not have it", hear(m, 100, true))
+	step(m, "no limits", m.Tune(nil))
+	step(m, "roles go", m.Admit(Admission{State: unapproved}, 0))
+	step(m, "roles come back", m.Admit(all, 0))
+	step(m, "and its state", hear(m, 100, true))
+
+	m = begin(tuned)
+	step(m, "no volume at first", hear(m, 100, false))
+	step(m, "gained later: no start any more, but limits", hear(m, 100, true), 60)
+	m = begin(tuned)
+	step(m, "already there", hear(m, 30, true))
+	m = begin(nil)
+	step(m, "nothing is set", hear(m, 100, true))
+	step(m, "a start-up volume while it plays", m.Tune(&tuttiv1.ClientTuning{VolumeStartup: proto.Int32(20)}))
+	step(m, "the keys are replaced", m.Credential(sentinel, SentinelKeyID(), 0))
+	if m.Handshakes() != 1 {
+		t.Error("no re-handshake")
+	}
+	step(m, "after the re-handshake", hear(m, 90, true))
+	m = begin(&tuttiv1.ClientTuning{VolumeStartup: proto.Int32(0)})
+	step(m, "silence at the start", hear(m, 50, true), 0)
+}
+
+// Whatever happens, no command leaves the limits, and without one nothing is sent.
+func TestEveryVolumeCommandIsInsideTheLimits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := New(Config{ClientID: "c", SessionID: "s", Hello: pairable(), Category: sentinel})
+		m.Admit(all, 0)
+		percent := rapid.Int32Range(0, 100)
+		opt := func(name string) *int32 {
+			if rapid.Bool().Draw(t, name+" is set") {
+				return proto.Int32(percent.Draw(t, name))
+			}
+			return nil
+		}
+		check := func(effects []Effect, asked bool) {
+			sent := volumes(effects)
+			if len(sent) > 1 {
+				t.Fatalf("several volumes at once: %v", sent)
+			}
+			for _, v := range sent {
+				if l := m.volume.limits; l == nil && (!asked || v < 0 || v > 100) || l != nil && (v < int(l.GetMin()) || v > int(l.GetMax())) {
+					t.Fatalf("sent %d with limits %v", v, l)
+				}
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"tune": func(t *rapid.T) {
+				check(m.Tune(&tuttiv1.ClientTuning{VolumeMin: opt("min"), VolumeMax: opt("max"), VolumeStartup: opt("startup")}), false)
+			},
+			"place": func(t *rapid.T) {
+				a := all
+				a.Endpoint = &tuttiv1.Endpoint{VolumeMin: opt("min"), VolumeMax: opt("max")}
+				check(m.Admit(a, 0), false)
+			},
+			"report": func(t *rapid.T) {
+				check(m.Message(says(int(percent.Draw(t, "volume")), rapid.Bool().Draw(t, "settable")), nil, 0), false)
+			},
+			"ask": func(t *rapid.T) {
+				v := percent.Draw(t, "asked")
+				effects, _ := m.Command(&tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Player{
+					Player: &tuttiv1.PlayerCommand{Command: &tuttiv1.PlayerCommand_Volume{Volume: v}}}}, 0)
+				check(effects, true)
+			},
+		})
+	})
+}

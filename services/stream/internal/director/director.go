@@ -1,10 +1,14 @@
 // Package director owns which groups exist and who is in them.
 //
 // There is one director in the deployment (lease "director"). Every client with a
-// session and roles is in exactly one group: without another one, in a solo group that
-// comes and goes by itself. Named groups last, and so do their members: a client that
-// is away stays a member and takes part again when it returns. The active device of a
-// persona holds its place for the persona (personas.go).
+// session and roles is in exactly one group: without another one, in a solo group.
+// Named groups last, and so do their members: a client that is away stays a member and
+// takes part again when it returns. The active device of a persona holds its place for
+// the persona (personas.go).
+//
+// A solo group is made for one client and ends with its last member. Others may come by
+// the switch command while it plays; it has the name of its first member, and when that
+// one leaves, the next one's: the others' music goes on.
 //
 // The director makes a group's record and tells its actor who its members are; from
 // then on the actor alone writes the record. A client is taken out of its old group
@@ -14,6 +18,7 @@ package director
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -60,8 +65,13 @@ type entry struct {
 	solo     bool
 	playing  bool
 	members  []string
-	previous string // of a solo group: where its client was before it left
+	memory   memory
 }
+
+// memory is the previous group of a client that was moved into a solo group because it
+// left or became unavailable (specification, Previous group priority). It is true as
+// long as the client stays there.
+type memory struct{ client, group string }
 
 // Director is the director's state; it belongs to one goroutine.
 type Director struct {
@@ -85,7 +95,7 @@ func New(d Deps, groups []*tuttiv1.Group) *Director {
 		personas: map[string]*tuttiv1.Persona{}, seats: map[string]string{}}
 	for _, g := range groups {
 		e := &entry{id: g.GetGroupId(), name: g.GetName(), solo: g.GetSolo(), playing: g.GetPlaybackState() == "playing",
-			previous: g.GetPreviousGroupId()}
+			memory: memory{g.GetPreviousClientId(), g.GetPreviousGroupId()}}
 		x.groups[e.id] = e
 		x.set(e, slices.Clone(g.GetMembers()))
 	}
@@ -173,8 +183,8 @@ func (d *Director) Presence(ctx context.Context, id string) {
 	p := d.Clients.Get(id)
 	if e := d.of(id); p == nil && e != nil && e.solo {
 		// Its record was removed: it was forgotten, and its solo group with it.
-		if err := d.drop(ctx, e); err != nil {
-			d.Log.Warn("solo group of a forgotten client stays", obs.KeyGroup, e.id, obs.KeyErr, err)
+		if err := d.remove(ctx, e, id); err != nil {
+			d.Log.Warn("a forgotten client stays in its solo group", obs.KeyGroup, e.id, obs.KeyErr, err)
 		}
 	}
 	if !presence.Active(p) {
@@ -230,23 +240,40 @@ func (d *Director) get(id string) (*entry, error) {
 	return nil, fault.New(fault.NotFound, "there is no group %q", id)
 }
 
-// soloID names a client's solo group. A client has at most one, so making it twice is
-// harmless. 16 characters of the key are 96 bits.
-func soloID(client string) string { return "solo-" + client[:min(len(client), 16)] }
-
-// solo makes the solo group of a client that is in none.
-func (d *Director) solo(ctx context.Context, client, previous string) error {
-	name := d.Clients.Get(client).GetName()
-	if name == "" {
-		name = "Solo"
+// soloID names a client's solo group, the same each time, so that making it twice is
+// harmless: 16 characters of the key are 96 bits. Where others still listen in the one
+// that the client has left, a number follows.
+func (d *Director) soloID(client string) string {
+	base := "solo-" + client[:min(len(client), 16)]
+	id := base
+	for n := 2; d.groups[id] != nil; n++ {
+		id = fmt.Sprintf("%s-%d", base, n)
 	}
-	return d.create(ctx, &entry{id: soloID(client), name: name, solo: true, members: []string{client}, previous: previous})
+	return id
+}
+
+// soloName is what a solo group is called that has this client first.
+func (d *Director) soloName(client string) string {
+	if name := d.Clients.Get(client).GetName(); name != "" {
+		return name
+	}
+	return "Solo"
+}
+
+// solo makes the solo group of a client that is in none; previous is the group that it
+// has left, when it shall remember that.
+func (d *Director) solo(ctx context.Context, client, previous string) error {
+	e := &entry{id: d.soloID(client), name: d.soloName(client), solo: true, members: []string{client}}
+	if previous != "" {
+		e.memory = memory{client, previous}
+	}
+	return d.create(ctx, e)
 }
 
 // create makes a group's record and starts its actor.
 func (d *Director) create(ctx context.Context, e *entry) error {
-	g := &tuttiv1.Group{GroupId: e.id, Name: e.name, Solo: e.solo, Members: e.members, PreviousGroupId: e.previous,
-		PlaybackState: "stopped", Repeat: "off", QueueIndex: -1, Volume: 100}
+	g := &tuttiv1.Group{GroupId: e.id, Name: e.name, Solo: e.solo, Members: e.members,
+		PreviousGroupId: e.memory.group, PreviousClientId: e.memory.client, PlaybackState: "stopped", Repeat: "off", QueueIndex: -1, Volume: 100}
 	_, err := d.Groups.Create(ctx, e.id, g)
 	exists := fault.CodeOf(err) == fault.Conflict
 	if err != nil && !exists {
@@ -266,10 +293,22 @@ func (d *Director) create(ctx context.Context, e *entry) error {
 
 // tell makes a group's members be these.
 func (d *Director) tell(ctx context.Context, e *entry, members []string) error {
-	_, err := d.Ask(ctx, &tuttiv1.GroupCommand{GroupId: e.id, Actor: "director",
-		Command: &tuttiv1.GroupCommand_Membership{Membership: &tuttiv1.Membership{Members: members}}})
+	m := &tuttiv1.Membership{Members: members}
+	kept := e.memory
+	if !slices.Contains(members, kept.client) {
+		kept = memory{} // whoever comes back later has been elsewhere
+	}
+	m.PreviousGroupId, m.PreviousClientId = kept.group, kept.client
+	if e.solo && len(members) > 0 && (len(e.members) == 0 || e.members[0] != members[0]) {
+		m.Name = d.soloName(members[0])
+	}
+	_, err := d.Ask(ctx, &tuttiv1.GroupCommand{GroupId: e.id, Actor: "director", Command: &tuttiv1.GroupCommand_Membership{Membership: m}})
 	if err != nil {
 		return err
+	}
+	e.memory = kept
+	if m.Name != "" {
+		e.name = m.Name
 	}
 	d.set(e, members)
 	return nil
@@ -287,12 +326,13 @@ func (d *Director) drop(ctx context.Context, e *entry) error {
 	return nil
 }
 
-// remove takes a client out of a group; a solo group ends with that.
+// remove takes a client out of a group; a solo group ends with its last member.
 func (d *Director) remove(ctx context.Context, e *entry, client string) error {
-	if e.solo {
+	members := slices.DeleteFunc(slices.Clone(e.members), func(id string) bool { return id == client })
+	if e.solo && len(members) == 0 {
 		return d.drop(ctx, e)
 	}
-	return d.tell(ctx, e, slices.DeleteFunc(slices.Clone(e.members), func(id string) bool { return id == client }))
+	return d.tell(ctx, e, members)
 }
 
 // move puts a client into a group and takes it out of the one it is in.
@@ -309,10 +349,10 @@ func (d *Director) move(ctx context.Context, client string, to *entry) error {
 	return d.tell(ctx, to, append(slices.Clone(to.members), client))
 }
 
-// alone puts a client into a solo group.
+// alone puts a client into a solo group, unless it has a group to itself.
 func (d *Director) alone(ctx context.Context, client, previous string) error {
 	from := d.of(client)
-	if from != nil && from.solo {
+	if from != nil && len(from.members) == 1 {
 		return nil
 	}
 	if from != nil {

@@ -56,6 +56,10 @@ func (h *house) ask(_ context.Context, c *tuttiv1.GroupCommand) (*tuttiv1.Group,
 			h.log = append(h.log, "delete "+c.GetGroupId())
 		} else {
 			g.Members = k.Membership.GetMembers()
+			g.PreviousGroupId, g.PreviousClientId = k.Membership.GetPreviousGroupId(), k.Membership.GetPreviousClientId()
+			if n := k.Membership.GetName(); n != "" {
+				g.Name = n
+			}
 		}
 	case *tuttiv1.GroupCommand_Pause:
 		h.log = append(h.log, "pause "+c.GetGroupId())
@@ -173,45 +177,6 @@ func TestUnavailableMovesOutOnlyAfterAvailable(t *testing.T) {
 	h.want(t, "g-1:b solo-a:a")
 	if h.log[len(h.log)-1] != "pause g-1" {
 		t.Errorf("last act: %s", h.log[len(h.log)-1])
-	}
-}
-
-func TestSwitchCycle(t *testing.T) {
-	ctx := t.Context()
-	h := newHouse("a", "b", "c", "d", "me", "screen")
-	h.clients["screen"].ActiveRoles = []string{"controller@v1"}
-	d := h.director()
-	group := func(name string, playing bool, members ...string) {
-		r, err := d.CreateGroup(ctx, &tuttiv1.CreateGroupRequest{Name: name, Members: members})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Group.PlaybackState = map[bool]string{true: "playing", false: "stopped"}[playing]
-		d.Record(r.GetGroup())
-	}
-	group("One", true, "a", "b") // g-1: several, playing
-	group("Two", true, "c")      // g-2: one other, playing
-	group("Three", false, "d")   // g-3: silent
-	var me, screen []string
-	for range 4 {
-		if err := d.Switch(ctx, "me"); err != nil {
-			t.Fatal(err)
-		}
-		id, _ := d.GroupOf("me")
-		me = append(me, id)
-	}
-	if want := []string{"g-1", "g-2", "solo-me", "g-1"}; !slices.Equal(me, want) {
-		t.Errorf("a player's cycle: %v, want %v", me, want)
-	}
-	for range 3 {
-		if err := d.Switch(ctx, "screen"); err != nil {
-			t.Fatal(err)
-		}
-		id, _ := d.GroupOf("screen")
-		screen = append(screen, id)
-	}
-	if want := []string{"g-1", "g-2", "g-1"}; !slices.Equal(screen, want) {
-		t.Errorf("a screen's cycle: %v, want %v", screen, want)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/stream/internal/group"
-	"github.com/tutti-audio/tutti/services/stream/internal/presence"
 )
 
 // CreateGroup makes a named group and moves its members there.
@@ -111,7 +110,7 @@ func (d *Director) RemoveMember(ctx context.Context, r *tuttiv1.GroupMemberReque
 	if !slices.Contains(e.members, r.GetClientId()) {
 		return d.show(ctx, e) // as it should be
 	}
-	if e.solo {
+	if e.solo && len(e.members) == 1 {
 		return nil, fault.New(fault.Conflict, "%s is the client's solo group: add the client to another group instead", e.id)
 	}
 	if err := d.remove(ctx, e, r.GetClientId()); err != nil {
@@ -148,51 +147,4 @@ func (d *Director) GroupOf(client string) (string, error) {
 // Leave is client/leave.
 func (d *Director) Leave(ctx context.Context, client string) error {
 	return d.leave(ctx, client, "client/leave")
-}
-
-// Switch moves a client to the next group of its cycle (specification, Switch command
-// cycle).
-func (d *Director) Switch(ctx context.Context, client string) error {
-	from := d.of(client)
-	if from == nil {
-		return fault.New(fault.NotFound, "client %s is in no group", client)
-	}
-	if from.solo && d.groups[from.previous] != nil {
-		return d.move(ctx, client, d.groups[from.previous])
-	}
-	to := d.following(client, from)
-	switch {
-	case to == nil:
-		return d.alone(ctx, client, "")
-	case to == from:
-		return nil
-	}
-	return d.move(ctx, client, to)
-}
-
-// following is the group after `from` in the client's cycle; nil is its own solo group.
-// Of the groups of one other player only named ones can be joined: a solo group is one
-// client's by definition.
-func (d *Director) following(client string, from *entry) *entry {
-	var multi, single []*entry
-	for _, e := range d.sorted() {
-		switch {
-		case len(e.members) > 1 && e.playing:
-			multi = append(multi, e)
-		case len(e.members) == 1 && e.playing && e.members[0] != client && !e.solo:
-			single = append(single, e)
-		}
-	}
-	cycle := append(multi, single...)
-	if presence.HasRole(d.Clients.Get(client), "player") {
-		cycle = append(cycle, nil)
-	}
-	if len(cycle) == 0 {
-		return from
-	}
-	at := slices.Index(cycle, from)
-	if from.solo && at < 0 {
-		at = len(cycle) - 1 // its own solo group, which is last
-	}
-	return cycle[(at+1)%len(cycle)]
 }

@@ -224,6 +224,10 @@ func (g *Group) membership(m *tuttiv1.Membership, reply chan<- Reply) {
 		g.rec.Members = nil
 	} else {
 		g.rec.Members = slices.Clone(m.GetMembers())
+		g.rec.PreviousGroupId, g.rec.PreviousClientId = m.GetPreviousGroupId(), m.GetPreviousClientId()
+		if m.GetName() != "" {
+			g.rec.Name = m.GetName()
+		}
 		for _, id := range m.GetMembers() {
 			if g.members[id] == nil {
 				g.join(id)

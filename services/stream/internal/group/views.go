@@ -136,7 +136,7 @@ func (m *member) level(now int64) int {
 // never changed in place.
 func (g *Group) record(now int64) *tuttiv1.Group {
 	r := &tuttiv1.Group{GroupId: g.id, Name: g.rec.GetName(), Solo: g.rec.GetSolo(), Members: g.rec.GetMembers(),
-		PreviousGroupId: g.rec.GetPreviousGroupId(), Epoch: g.epoch, Fence: g.fence, InstanceId: g.InstanceID,
+		PreviousGroupId: g.rec.GetPreviousGroupId(), PreviousClientId: g.rec.GetPreviousClientId(), Epoch: g.epoch, Fence: g.fence, InstanceId: g.InstanceID,
 		UpdatedAt: timestamppb.New(g.Clock.Now())}
 	toRecord(r, g.s)
 	if g.resuming {

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"reflect"
+
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
@@ -27,7 +29,7 @@ func (s *schedule) advance(now int64) {
 
 func (m *Machine) setState(u *tuttiv1.StateUpdate, now int64) []Effect {
 	var out []Effect
-	if md := metadata(u.GetMetadata()); md != nil {
+	if md := metadata(u.GetMetadata()); md != nil && !m.knows(md, now) {
 		m.meta.put(md, now)
 		switch {
 		case !m.has(wire.RoleMetadata):
@@ -37,13 +39,29 @@ func (m *Machine) setState(u *tuttiv1.StateUpdate, now int64) []Effect {
 			out = append(out, Send{&wire.ServerState{Metadata: md}})
 		}
 	}
-	if k := controller(u.GetController()); k != nil {
+	if k := controller(u.GetController()); k != nil && !reflect.DeepEqual(k, m.controller) {
 		m.controller = k
 		if m.has(wire.RoleController) {
 			out = append(out, Send{&wire.ServerState{Controller: k}})
 		}
 	}
 	return out
+}
+
+// knows reports whether a client that shows what it was sent last shows md already: a
+// group's next holder says everything again. Where nothing moves the timestamp says
+// nothing.
+func (m *Machine) knows(md *wire.Metadata, now int64) bool {
+	m.meta.advance(now)
+	last := m.meta.current
+	if last == nil || !m.metaSent || m.meta.pending != nil || md.Timestamp > now {
+		return false
+	}
+	a, b := *last, *md
+	if a.Progress == nil || a.Progress.Speed == 0 {
+		a.Timestamp = b.Timestamp
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // sendMetadata brings a fresh role up to date: the first object carries a past or

@@ -94,9 +94,10 @@ func (g *Group) presence(id string) bool {
 	// A player that has no other member beside it and is taken over by something else
 	// stops the music (specification, available: false).
 	lost := before.GetAvailable() && !m.p.GetAvailable() && m.p.GetConnected() && before.GetSessionId() == m.p.GetSessionId()
-	if lost && len(g.members) == 1 && g.s.Mode == playback.Playing {
+	if lost && len(g.members) == 1 && (g.s.Mode == playback.Playing || g.resuming) {
 		g.log.Info("playback stops: the only member is in use by something else", obs.KeyClient, id)
-		_ = g.apply(playback.Pause{})
+		g.resuming, g.touched = false, true
+		_ = g.apply(playback.Pause{}) // fails when it only waited to resume
 	}
 	return true
 }

@@ -75,10 +75,13 @@ func newRig(t *testing.T, c *bus.Conn) *rig {
 // embedded is a rig with one service on an embedded bus.
 func embedded(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
-	r := newRig(t, bustest.Embedded(t))
+	r := newEmbeddedRig(t)
 	r.service(r.bus, "one", change...)
 	return r
 }
+
+// newEmbeddedRig is a rig on an embedded bus without a service yet.
+func newEmbeddedRig(t *testing.T) *rig { t.Helper(); return newRig(t, bustest.Embedded(t)) }
 
 // service runs an instance until the end of the test, or until stop.
 func (r *rig) service(c *bus.Conn, id string, change ...func(*Config)) (stop func()) {
@@ -233,7 +236,8 @@ type device struct {
 	at       []int64 // when each command came
 	stream   *tuttiv1.StreamStart
 	group    *tuttiv1.GroupInfo
-	meta     *tuttiv1.MetadataState
+	meta     *tuttiv1.MetadataState // what it shows
+	coming   *tuttiv1.MetadataState // what it will show at its time
 	control  *tuttiv1.ControllerState
 	hang     chan struct{} // when set, commands are not answered until it is closed
 	stop     func()
@@ -300,8 +304,13 @@ func (d *device) take(c *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error) 
 	case *tuttiv1.SessionCommand_Group:
 		d.group = k.Group
 	case *tuttiv1.SessionCommand_State:
-		if k.State.GetMetadata() != nil {
-			d.meta = k.State.GetMetadata()
+		if m := k.State.GetMetadata(); m != nil {
+			d.advance()
+			if m.GetTimestampUs() > houseclock.MonotonicMicros() {
+				d.coming = m
+			} else {
+				d.meta, d.coming = m, nil
+			}
 		}
 		if k.State.GetController() != nil {
 			d.control = k.State.GetController()
@@ -326,6 +335,13 @@ func (d *device) take(c *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error) 
 	d.commands = append(d.commands, c)
 	d.at = append(d.at, houseclock.MonotonicMicros())
 	return &tuttiv1.SessionReply{SessionId: d.p.GetSessionId()}, nil
+}
+
+// advance shows a scheduled update whose time has come.
+func (d *device) advance() {
+	if d.coming != nil && d.coming.GetTimestampUs() <= houseclock.MonotonicMicros() {
+		d.meta, d.coming = d.coming, nil
+	}
 }
 
 // publish writes the presence, as a gateway does after each change.
@@ -359,7 +375,7 @@ func (d *device) disconnect() {
 // reconnect begins another session.
 func (d *device) reconnect(session string) {
 	d.mu.Lock()
-	d.stream, d.group, d.meta, d.control, d.commands, d.at = nil, nil, nil, nil, nil, nil
+	d.stream, d.group, d.meta, d.coming, d.control, d.commands, d.at = nil, nil, nil, nil, nil, nil, nil
 	d.mu.Unlock()
 	d.change(func(p *tuttiv1.ClientPresence) { p.SessionId, p.Connected = session, true })
 	d.serve()
@@ -400,6 +416,7 @@ func (d *device) told(want ...string) {
 func (d *device) now() (stream *tuttiv1.StreamStart, group *tuttiv1.GroupInfo, meta *tuttiv1.MetadataState, control *tuttiv1.ControllerState) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.advance()
 	return d.stream, d.group, d.meta, d.control
 }
 

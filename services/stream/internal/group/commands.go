@@ -134,14 +134,28 @@ func (g *Group) obey(c Command) error {
 		if len(g.s.Queue)+len(c.Items) > maxQueue {
 			return fault.New(fault.TooLarge, "the queue would have %d titles; it can hold %d", len(g.s.Queue)+len(c.Items), maxQueue)
 		}
-		return g.apply(playback.Enqueue{Items: c.Items})
+		return g.apply(enqueue(k.Enqueue, c.Items))
+	case *tuttiv1.GroupCommand_MoveItem:
+		return g.apply(playback.Move{ID: k.MoveItem.GetItemId(), Index: int(k.MoveItem.GetIndex())})
+	case *tuttiv1.GroupCommand_RemoveItem:
+		return g.apply(playback.Remove{ID: k.RemoveItem})
+	case *tuttiv1.GroupCommand_Jump:
+		return g.apply(playback.Jump{ID: k.Jump})
 	case *tuttiv1.GroupCommand_ClearQueue:
-		g.resuming = false
 		return g.apply(playback.Clear{})
 	case *tuttiv1.GroupCommand_Get:
 		return nil
 	}
 	return fault.New(fault.Invalid, "group command holds nothing that this version knows")
+}
+
+func enqueue(e *tuttiv1.Enqueue, items []playback.Item) playback.Enqueue {
+	m := playback.Enqueue{Items: items, At: e.GetAt()}
+	if e.Index != nil {
+		i := int(e.GetIndex())
+		m.Index = &i
+	}
+	return m
 }
 
 func (g *Group) rename(name string) error {

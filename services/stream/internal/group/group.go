@@ -110,6 +110,8 @@ type Group struct {
 	// member can hear it.
 	resuming bool
 
+	history history
+
 	members map[string]*member
 	orders  uint64 // sequence of player commands
 	hopeUS  int64  // when the last volume that was asked for counts no more
@@ -187,11 +189,12 @@ func (g *Group) apply(m playback.Message) error {
 		return err
 	}
 	g.s, g.touched = next, true
+	g.resuming = g.resuming && next.Mode == playback.Paused
 	handed := false
 	for _, e := range effects {
 		switch e := e.(type) {
 		case playback.Begin:
-			g.begin(e.Item, e.PositionMS)
+			g.begin(e)
 		case playback.Halt:
 			g.halt()
 		case playback.Hand:

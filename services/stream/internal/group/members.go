@@ -37,6 +37,7 @@ type shared struct {
 	group      *tuttiv1.GroupInfo
 	metadata   *tuttiv1.MetadataState
 	metaKey    metaKey
+	coming     *tuttiv1.MetadataState // the scheduled update; nil: none
 	controller *tuttiv1.ControllerState
 	stream     stream
 	starts     map[string]*tuttiv1.StreamStart // of stream's epoch, by rendition id
@@ -180,7 +181,10 @@ func (g *Group) refresh(now int64) bool {
 	}
 	if key := g.metaKey(); key != g.shared.metaKey || g.shared.metadata == nil {
 		g.shared.metaKey = key
-		g.shared.metadata, changed = g.metadata(now), true
+		g.shared.metadata, changed = metadata(key, now), true
+	}
+	if next := g.comingMetadata(now); !proto.Equal(next, g.shared.coming) {
+		g.shared.coming, changed = next, true
 	}
 	if c := g.controller(now); !proto.Equal(c, g.shared.controller) {
 		g.shared.controller, changed, g.touched = c, true, true
@@ -203,7 +207,7 @@ func (g *Group) want(m *member) want {
 	if !presence.Active(m.p) {
 		return want{}
 	}
-	w := want{sessionID: m.p.GetSessionId(), group: g.shared.group, metadata: g.shared.metadata, controller: g.shared.controller,
+	w := want{sessionID: m.p.GetSessionId(), group: g.shared.group, metadata: g.shared.metadata, coming: g.shared.coming, controller: g.shared.controller,
 		volume: m.volume, mute: m.mute}
 	switch s := g.shared.stream; {
 	case s.endUS != 0:

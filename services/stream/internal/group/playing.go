@@ -3,10 +3,10 @@ package group
 import (
 	"context"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"time"
-
-	"math/rand/v2"
 
 	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/obs"
@@ -54,11 +54,19 @@ func perm(n int) []int { return rand.Perm(n) }
 
 // begin starts a new epoch. Epochs are house-clock times, so that they grow even
 // when the last one could not be saved.
-func (g *Group) begin(it playback.Item, ms int64) {
+//
+// With AtOnce the sessions are told of it before its audio is there, so that what they
+// have in store of the epoch before does not sound. Its T0 is not known then: what they
+// are told is that nothing comes before the earliest possible one.
+func (g *Group) begin(b playback.Begin) {
+	it, ms := b.Item, b.PositionMS
 	g.stop()
 	g.resuming = false
 	g.epoch = max(g.epoch+1, uint64(g.House.NowMicros()))
 	lead := g.lead()
+	if b.AtOnce {
+		g.stream = &stream{epoch: g.epoch, t0: g.House.NowMicros() + lead, leadUS: lead}
+	}
 	g.launch(&run{epoch: g.epoch, first: it, beginMS: ms}, pipeline.Config{LeadUS: lead, First: pipeline.Start{Item: it, MS: ms},
 		BufferMS: bufferMS << min(g.s.Stalls, 4)})
 	g.setPlaying(true)
@@ -110,7 +118,9 @@ func (g *Group) report(e pipeline.Event) {
 	switch e := e.(type) {
 	case pipeline.Started:
 		g.run.t0 = e.T0
-		g.stream = &stream{epoch: g.run.epoch, t0: e.T0, leadUS: g.run.p.LeadUS()}
+		if g.stream == nil || g.stream.epoch != g.run.epoch {
+			g.stream = &stream{epoch: g.run.epoch, t0: e.T0, leadUS: g.run.p.LeadUS()}
+		}
 		g.shared.starts = nil
 		g.log.Info("stream starts", "epoch", g.run.epoch, "item", g.run.first.Label(), "position_ms", g.run.beginMS,
 			"lead_ms", g.run.p.LeadUS()/1000)
@@ -147,13 +157,27 @@ func (g *Group) learn(it playback.Item) {
 	}
 }
 
+// turnEarlyUS is how long before a title that must not sound its epoch is given up: the
+// sessions must have cleared it in time. The title before loses so much of its end.
+const turnEarlyUS = 50_000
+
 // hear follows the ear: which item is audible at now, and whether it is over.
 func (g *Group) hear(now int64) {
+	defer func() {
+		m, ok := g.sounds()
+		g.history.follow(m, ok, now, g.Clock.Now())
+	}()
 	for g.run != nil {
 		r := g.run
+		first := false
 		switch {
 		case len(r.marks) > 0 && !r.heard && r.marks[0].startUS <= now:
-			r.heard = true
+			r.heard, first = true, true
+		case len(r.marks) > 1 && r.heard && g.turnsAt(r.marks[1]) <= now:
+			m := r.marks[1]
+			g.log.Info("what follows was changed: it begins anew", "instead_of", m.item.Label())
+			_ = g.apply(playback.Turn{})
+			continue
 		case len(r.marks) > 1 && r.marks[1].startUS <= now:
 			r.marks = r.marks[1:]
 		case r.drained && now >= r.endUS:
@@ -162,9 +186,21 @@ func (g *Group) hear(now int64) {
 		default:
 			return
 		}
-		_ = g.apply(playback.Audible{ID: r.marks[0].item.ID})
+		_ = g.apply(playback.Audible{ID: r.marks[0].item.ID, First: first})
 		g.log.Info("title is audible", "item", r.marks[0].item.Label(), "title", r.marks[0].item.Title)
 	}
+}
+
+// turnsAt is when the epoch must be given up because m must not sound; far in the future
+// when it may. Where nothing follows instead, the title before is heard to its end.
+func (g *Group) turnsAt(m mark) int64 {
+	switch _, follows := g.s.Successor(); {
+	case g.s.Turn == "" || m.item.ID != g.s.Turn:
+		return math.MaxInt64
+	case follows:
+		return m.startUS - turnEarlyUS
+	}
+	return m.startUS
 }
 
 // positionMS is the position in the audible item at house time now.
@@ -202,7 +238,10 @@ func (g *Group) arm(now int64) {
 			sooner(r.marks[0].startUS)
 		}
 		if len(r.marks) > 1 {
-			sooner(r.marks[1].startUS)
+			sooner(min(r.marks[1].startUS, g.turnsAt(r.marks[1])))
+		}
+		if m, ok := g.comes(); ok && m.startUS-scheduleUS > now {
+			sooner(m.startUS - scheduleUS)
 		}
 		if r.drained {
 			sooner(r.endUS)

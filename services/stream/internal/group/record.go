@@ -18,8 +18,10 @@ const (
 func fromRecord(g *tuttiv1.Group) playback.State {
 	s := playback.New()
 	for _, it := range g.GetQueue() {
-		s.Queue = append(s.Queue, playback.Item{ID: it.GetId(), URI: it.GetUri(), Title: it.GetTitle(), Artist: it.GetArtist(),
-			Album: it.GetAlbum(), DurationMS: it.GetDurationMs()})
+		s.Queue = append(s.Queue, itemOf(it))
+	}
+	if h := g.GetHistory(); len(h) > 0 {
+		s.Last = itemOf(h[0].GetItem())
 	}
 	if len(s.Queue) > 0 {
 		s.Index = min(max(int(g.GetQueueIndex()), 0), len(s.Queue)-1)
@@ -45,7 +47,7 @@ func fromRecord(g *tuttiv1.Group) playback.State {
 func toRecord(g *tuttiv1.Group, s playback.State) {
 	g.Queue = make([]*tuttiv1.QueueItem, len(s.Queue))
 	for i, it := range s.Queue {
-		g.Queue[i] = &tuttiv1.QueueItem{Id: it.ID, Uri: it.URI, Title: it.Title, Artist: it.Artist, Album: it.Album, DurationMs: it.DurationMS}
+		g.Queue[i] = queueItem(it)
 	}
 	g.QueueIndex = int32(s.Index)
 	g.Repeat, g.Shuffle, g.Unshuffled = s.Repeat, s.Shuffle, s.Unshuffled
@@ -58,6 +60,16 @@ func toRecord(g *tuttiv1.Group, s playback.State) {
 	if it, ok := s.Current(); ok && s.Mode != playback.Stopped {
 		g.Source = it.URI
 	}
+}
+
+func queueItem(it playback.Item) *tuttiv1.QueueItem {
+	return &tuttiv1.QueueItem{Id: it.ID, Uri: it.URI, Title: it.Title, Artist: it.Artist, Album: it.Album, DurationMs: it.DurationMS,
+		AlbumArtist: it.AlbumArtist, Year: int32(it.Year), Track: int32(it.Track), Live: it.Live}
+}
+
+func itemOf(it *tuttiv1.QueueItem) playback.Item {
+	return playback.Item{ID: it.GetId(), URI: it.GetUri(), Title: it.GetTitle(), Artist: it.GetArtist(), Album: it.GetAlbum(),
+		DurationMS: it.GetDurationMs(), AlbumArtist: it.GetAlbumArtist(), Year: int(it.GetYear()), Track: int(it.GetTrack()), Live: it.GetLive()}
 }
 
 // toTimeline is the checkpoint of an epoch.

@@ -29,8 +29,13 @@ func (g *Group) info() *tuttiv1.GroupInfo {
 type metaKey struct {
 	mode     playback.Mode
 	item     playback.Item
-	startUS  int64 // while playing
-	position int64 // while not
+	startUS  int64 // while playing: the moment of position
+	position int64 // ms
+}
+
+// keyOf is the key of a mark, from its moment on.
+func keyOf(m mark) metaKey {
+	return metaKey{mode: playback.Playing, item: m.item, startUS: m.startUS, position: m.mediaMS}
 }
 
 func (g *Group) metaKey() metaKey {
@@ -38,16 +43,15 @@ func (g *Group) metaKey() metaKey {
 	if g.s.Mode != playback.Playing {
 		return metaKey{mode: g.s.Mode, item: it, position: g.s.PositionMS}
 	}
-	if r := g.run; r != nil && r.heard {
-		return metaKey{mode: g.s.Mode, item: r.marks[0].item, startUS: r.marks[0].startUS}
+	if m, ok := g.sounds(); ok {
+		return keyOf(m)
 	}
 	return g.shared.metaKey // nothing of the new epoch is audible yet: as before
 }
 
-// metadata is the metadata object of server/state. Its timestamp is never in the
-// future: titles are announced when they are audible.
-func (g *Group) metadata(now int64) *tuttiv1.MetadataState {
-	k := g.shared.metaKey
+// metadata is the metadata object of server/state for k. It is of the present, or of
+// the future when k is.
+func metadata(k metaKey, now int64) *tuttiv1.MetadataState {
 	m := &tuttiv1.MetadataState{TimestampUs: now}
 	if k.item.ID == "" {
 		return m
@@ -69,8 +73,7 @@ func (g *Group) metadata(now int64) *tuttiv1.MetadataState {
 	m.Year, m.Track = number(k.item.Year), number(k.item.Track)
 	m.Progress = &tuttiv1.Progress{TrackProgressMs: k.position, TrackDurationMs: k.item.DurationMS}
 	if k.mode == playback.Playing && k.startUS != 0 {
-		m.TimestampUs = k.startUS
-		m.Progress.TrackProgressMs, m.Progress.PlaybackSpeed = g.run.marks[0].mediaMS, 1000
+		m.TimestampUs, m.Progress.PlaybackSpeed = k.startUS, 1000
 	}
 	return m
 }
@@ -139,6 +142,7 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 		PreviousGroupId: g.rec.GetPreviousGroupId(), PreviousClientId: g.rec.GetPreviousClientId(), Epoch: g.epoch, Fence: g.fence, InstanceId: g.InstanceID,
 		UpdatedAt: timestamppb.New(g.Clock.Now())}
 	toRecord(r, g.s)
+	r.History = g.history.at(now)
 	if g.resuming {
 		r.PlaybackState, r.Paused = statePlaying, false
 	}
@@ -161,15 +165,16 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 	if !ok {
 		return r
 	}
-	if g.s.Mode == playback.Playing && g.run != nil && g.run.heard {
-		it = g.run.marks[0].item
+	m, sounds := g.sounds()
+	if sounds {
+		it = m.item
 	}
 	at := g.positionMS(now)
 	r.NowPlaying = &tuttiv1.NowPlaying{ItemId: it.ID, Title: titleOf(it), Artist: it.Artist, Album: it.Album, DurationMs: it.DurationMS,
 		PositionMs: at, AtUs: now, At: r.UpdatedAt}
 	if g.s.Mode == playback.Playing {
 		r.PositionMs = at
-		if g.run != nil && g.run.heard {
+		if sounds {
 			r.NowPlaying.Speed = 1000
 		}
 	}

@@ -13,6 +13,7 @@ type want struct {
 	sessionID  string // empty: there is no session with roles, so nothing to tell
 	group      *tuttiv1.GroupInfo
 	metadata   *tuttiv1.MetadataState
+	coming     *tuttiv1.MetadataState // scheduled; nil: none
 	controller *tuttiv1.ControllerState
 	stream     *tuttiv1.StreamStart // nil: no stream
 	endAt      int64                // without stream: when the last one ends by itself; 0: now
@@ -32,6 +33,7 @@ type told struct {
 	sessionID  string
 	group      *tuttiv1.GroupInfo
 	metadata   *tuttiv1.MetadataState
+	coming     *tuttiv1.MetadataState
 	controller *tuttiv1.ControllerState
 	stream     *tuttiv1.StreamStart
 	endAt      int64 // the stream was told to end then
@@ -50,6 +52,8 @@ func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
 	if w.sessionID == "" {
 		return nil, t
 	}
+	t.metadata, t.coming = due(t.metadata, t.coming, now)
+	w.metadata, w.coming = due(w.metadata, w.coming, now)
 	if t.stream != nil && t.endAt != 0 && now >= t.endAt {
 		t.stream, t.endAt = nil, 0 // it has ended by itself
 	}
@@ -67,8 +71,15 @@ func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
 		return streamCommand(t, w.stream)
 	}
 	if u := stateUpdate(t, w); u != nil {
+		if u.GetMetadata() != nil {
+			t.coming = nil // a present state discards the scheduled one
+		}
 		t.metadata, t.controller = w.metadata, w.controller
 		return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_State{State: u}}, t
+	}
+	if w.coming != nil && !proto.Equal(t.coming, w.coming) {
+		t.coming = w.coming
+		return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_State{State: &tuttiv1.StateUpdate{Metadata: w.coming}}}, t
 	}
 	if w.volume.seq > t.volume {
 		t.volume = w.volume.seq
@@ -108,10 +119,20 @@ func streamCommand(t told, s *tuttiv1.StreamStart) (*tuttiv1.SessionCommand, tol
 		StreamClear: &tuttiv1.StreamClear{Epoch: s.GetEpoch(), NotBeforeUs: s.GetNotBeforeUs()}}}, t
 }
 
-// stateUpdate holds the objects that changed; nil when none did.
+// due applies a scheduled update whose time has come, as the client does by itself
+// (specification, Scheduled metadata updates).
+func due(current, coming *tuttiv1.MetadataState, now int64) (*tuttiv1.MetadataState, *tuttiv1.MetadataState) {
+	if coming != nil && coming.GetTimestampUs() <= now {
+		return coming, nil
+	}
+	return current, coming
+}
+
+// stateUpdate holds the objects that changed; nil when none did. The present metadata is
+// sent again to cancel a scheduled update that is not wanted any more.
 func stateUpdate(t told, w want) *tuttiv1.StateUpdate {
 	u := &tuttiv1.StateUpdate{}
-	if !proto.Equal(t.metadata, w.metadata) {
+	if !proto.Equal(t.metadata, w.metadata) || t.coming != nil && w.coming == nil {
 		u.Metadata = w.metadata
 	}
 	if !proto.Equal(t.controller, w.controller) {

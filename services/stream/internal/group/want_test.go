@@ -34,6 +34,9 @@ func drive(t told, w want, now int64) (string, told) {
 }
 
 func show(c *tuttiv1.SessionCommand) string {
+	if m := c.GetState().GetMetadata(); m != nil && m.GetTitle() != "" {
+		return fmt.Sprintf("state(%s,%d)", m.GetTitle(), m.GetTimestampUs())
+	}
 	switch k := c.GetCommand().(type) {
 	case *tuttiv1.SessionCommand_StreamStart:
 		return fmt.Sprintf("start(%s,%d)", k.StreamStart.GetRenditionId(), k.StreamStart.GetEpoch())
@@ -81,6 +84,43 @@ func TestNextSendsWhatIsMissing(t *testing.T) {
 		"orders are sent once":     {{louder, 0, "group state player player"}, {louder, 0, ""}},
 		"leaving":                  {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {want{sessionID: "1", last: true}, 0, "end(0)"}},
 		"leaving without a stream": {{here(nil), 0, "group state"}, {want{sessionID: "1", last: true}, 0, ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var known told
+			for i, s := range steps {
+				var sent string
+				if sent, known = drive(known, s.w, s.now); sent != s.sent {
+					t.Fatalf("step %d: sent %q, want %q", i, sent, s.sent)
+				}
+			}
+		})
+	}
+}
+
+// TestTitlesAreScheduledAndCancelled plays the rules of scheduled metadata against a
+// client that follows them.
+func TestTitlesAreScheduledAndCancelled(t *testing.T) {
+	meta := func(title string, us int64) *tuttiv1.MetadataState {
+		return &tuttiv1.MetadataState{Title: &title, TimestampUs: us}
+	}
+	at := func(current, coming *tuttiv1.MetadataState) want {
+		return want{sessionID: "1", group: &tuttiv1.GroupInfo{}, controller: &tuttiv1.ControllerState{}, metadata: current, coming: coming}
+	}
+	now, next, other := meta("now", 10), meta("next", 1000), meta("other", 2000)
+	type step struct {
+		w    want
+		now  int64
+		sent string
+	}
+	for name, steps := range map[string][]step{
+		"the present comes first":       {{at(now, next), 100, "group state(now,10) state(next,1000)"}, {at(now, next), 200, ""}},
+		"its time needs no message":     {{at(now, next), 100, "group state(now,10) state(next,1000)"}, {at(next, nil), 1000, ""}, {at(next, other), 1100, "state(other,2000)"}},
+		"a want that is late":           {{at(now, next), 100, "group state(now,10) state(next,1000)"}, {at(now, next), 1500, ""}, {at(next, nil), 1501, ""}},
+		"cancelled":                     {{at(now, next), 100, "group state(now,10) state(next,1000)"}, {at(now, nil), 200, "state(now,10)"}, {at(now, nil), 1500, ""}},
+		"replaced":                      {{at(now, next), 100, "group state(now,10) state(next,1000)"}, {at(now, other), 200, "state(other,2000)"}},
+		"a present change renews both":  {{at(now, next), 100, "group state(now,10) state(next,1000)"}, {at(meta("paused", 300), next), 300, "state(paused,300) state(next,1000)"}},
+		"another session knows nothing": {{at(now, next), 100, "group state(now,10) state(next,1000)"}, {func() want { w := at(now, next); w.sessionID = "2"; return w }(), 200, "group state(now,10) state(next,1000)"}},
+		"a session that comes after it": {{at(now, next), 1200, "group state(next,1000)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var known told

@@ -12,7 +12,8 @@ const previousRestartMS = 3000
 
 // The commands of operators and controllers (specification, Command behaviour).
 type (
-	// Resume plays from the current position; nothing happens while playing.
+	// Resume plays from the current position, or, when the queue was emptied, what was
+	// heard last; nothing happens while playing.
 	Resume struct{}
 	// PlayItems replaces the queue and plays it from the beginning.
 	PlayItems struct{ Items []Item }
@@ -30,20 +31,20 @@ type (
 	SeekRelative struct{ MS int64 }
 	// SetRepeat sets the repeat mode.
 	SetRepeat struct{ Repeat string }
-	// SetShuffle shuffles what follows the current item, or restores the order.
+	// SetShuffle shuffles the queue behind the current item, or restores the order,
+	// with what was added meanwhile where it was put.
 	SetShuffle struct{ On bool }
-	// Enqueue appends.
-	Enqueue struct{ Items []Item }
-	// Clear empties the queue; while playing the audible item stays, to its end.
-	Clear struct{}
 )
 
-func (Resume) handle(s State, _ Env) (State, []Effect, error) {
+func (Resume) handle(s State, e Env) (State, []Effect, error) {
 	if s.Mode == Playing {
 		return s, nil, nil
 	}
 	if len(s.Queue) == 0 {
-		return s, nil, errEmpty
+		if s.Last.URI == "" {
+			return s, nil, errEmpty
+		}
+		return PlayItems{Items: []Item{s.Last}}.handle(s, e)
 	}
 	s.LastError = ""
 	return s.begin(max(s.Index, 0), s.PositionMS)
@@ -68,13 +69,13 @@ func (Pause) handle(s State, e Env) (State, []Effect, error) {
 	case Stopped:
 		return s, nil, fault.New(fault.Conflict, "nothing plays in this group: there is nothing to pause")
 	}
-	s.Mode, s.PositionMS, s.Ahead, s.Waiting = Paused, e.AudibleMS, nil, false
+	s = s.still(Paused, e.AudibleMS)
 	return s, []Effect{Halt{}}, nil
 }
 
 func (Stop) handle(s State, _ Env) (State, []Effect, error) {
 	was := s.Mode
-	s.Mode, s.PositionMS, s.Ahead, s.Waiting = Stopped, 0, nil, false
+	s = s.still(Stopped, 0)
 	if was == Playing {
 		return s, []Effect{Halt{}}, nil
 	}
@@ -159,12 +160,12 @@ func (s State) seek(ms int64) (State, []Effect, error) {
 	return s, nil, nil
 }
 
-func (m SetRepeat) handle(s State, e Env) (State, []Effect, error) {
+func (m SetRepeat) handle(s State, _ Env) (State, []Effect, error) {
 	if m.Repeat != RepeatOff && m.Repeat != RepeatOne && m.Repeat != RepeatAll {
 		return s, nil, fault.New(fault.OutOfRange, "repeat %q is not one of off, one, all", m.Repeat).WithField("body.mode", "not one of off, one, all")
 	}
 	s.Repeat = m.Repeat
-	return s.replan(e)
+	return s.replan()
 }
 
 func (m SetShuffle) handle(s State, e Env) (State, []Effect, error) {
@@ -177,7 +178,7 @@ func (m SetShuffle) handle(s State, e Env) (State, []Effect, error) {
 	} else {
 		s = s.restored()
 	}
-	return s.replan(e)
+	return s.replan()
 }
 
 // shuffled puts the current item first and the others behind it at random.
@@ -211,37 +212,14 @@ func (s State) restored() State {
 			queue = append(queue, s.Queue[i])
 		}
 	}
+	for _, it := range s.Queue { // of a damaged record: nothing may be lost
+		if !slices.Contains(s.Unshuffled, it.ID) {
+			queue = append(queue, it)
+		}
+	}
 	s.Queue, s.Unshuffled = queue, nil
 	if ok {
 		s.Index = s.Find(current.ID)
 	}
 	return s
-}
-
-func (m Enqueue) handle(s State, _ Env) (State, []Effect, error) {
-	s.Queue = append(slices.Clone(s.Queue), m.Items...)
-	if s.Shuffle {
-		s.Unshuffled = slices.Clone(s.Unshuffled)
-		for _, it := range m.Items {
-			s.Unshuffled = append(s.Unshuffled, it.ID)
-		}
-	}
-	if s.Index < 0 && len(s.Queue) > 0 {
-		s.Index = 0
-	}
-	return s.offer()
-}
-
-func (Clear) handle(s State, e Env) (State, []Effect, error) {
-	it, ok := s.Current()
-	s.Unshuffled = nil
-	if !ok || s.Mode != Playing {
-		s.Mode, s.Queue, s.Index, s.PositionMS = Stopped, nil, -1, 0
-		return s, nil, nil
-	}
-	s.Queue, s.Index = []Item{it}, 0
-	if s.Shuffle {
-		s.Unshuffled = []string{it.ID}
-	}
-	return s.replan(e)
 }

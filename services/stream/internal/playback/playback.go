@@ -6,9 +6,10 @@
 // effects and reports what the feed and the ear do (Begun, Audible, NeedNext, …).
 //
 // Audio runs up to half a minute ahead of the ear, so what follows the audible item
-// may be decoded already (State.Ahead). A change of order that contradicts it begins
-// anew at the audible position (one short gap); an Enqueue never does: it goes behind
-// what is on its way.
+// may be made already, and be in the players' buffers (State.Ahead). A change of the
+// queue that contradicts it does not touch what sounds: the title goes on to its end,
+// and there, instead of what was made, the right one begins (State.Turn), after a pause
+// as long as a start takes. A change that is taken back in time costs nothing.
 package playback
 
 import (
@@ -42,6 +43,7 @@ type Item struct {
 	AlbumArtist                   string
 	Year, Track                   int
 	DurationMS                    int64 // 0 unknown
+	Live                          bool  // has no end and cannot be sought in
 }
 
 // Label is the item's address as it may be shown and logged: without the user, password
@@ -70,6 +72,8 @@ type State struct {
 	Shuffle    bool
 	Ahead      []string // ids handed to the feed after Queue[Index] that will sound, in order
 	Handed     string   // id of the last item handed to the feed, whether it will sound or not
+	Turn       string   // the first id of Ahead that must not sound; "" when all may
+	Last       Item     // what was audible last, for Resume of an empty queue
 	Waiting    bool     // the feed asked for a successor when there was none
 	Failures   int      // items in a row that could not be played
 	Stalls     int      // times in a row that the source was too slow
@@ -91,10 +95,12 @@ type Effect interface{ effect() }
 
 // The effects.
 type (
-	// Begin starts a new epoch with Item at PositionMS.
+	// Begin starts a new epoch with Item at PositionMS. AtOnce: what the epoch before
+	// has in store must not sound any more, not even until the new audio is there.
 	Begin struct {
 		Item       Item
 		PositionMS int64
+		AtOnce     bool
 	}
 	// Halt ends the audio at once.
 	Halt struct{}
@@ -174,27 +180,65 @@ func (s State) lastHanded() int {
 // begin plays queue index i from position ms.
 func (s State) begin(i int, ms int64) (State, []Effect, error) {
 	s.Mode, s.Index, s.PositionMS = Playing, i, ms
-	s.Ahead, s.Handed, s.Waiting, s.Failures = nil, s.Queue[i].ID, false, 0
-	return s, []Effect{Begin{s.Queue[i], ms}}, nil
+	s.Ahead, s.Handed, s.Turn, s.Waiting, s.Failures = nil, s.Queue[i].ID, "", false, 0
+	return s, []Effect{Begin{Item: s.Queue[i], PositionMS: ms}}, nil
 }
 
-// replan makes the feed's plan right after a change of the queue's order.
-func (s State) replan(e Env) (State, []Effect, error) {
-	if s.Mode != Playing {
-		return s, nil, nil
+// still is s without a feed.
+func (s State) still(m Mode, ms int64) State {
+	s.Mode, s.PositionMS, s.Ahead, s.Turn, s.Waiting = m, ms, nil, "", false
+	return s
+}
+
+// finish stops at the beginning of the queue: it has been played.
+func (s State) finish() (State, []Effect, error) {
+	s = s.still(Stopped, 0)
+	s.Failures = 0
+	s.Index = -1
+	if len(s.Queue) > 0 {
+		s.Index = 0
 	}
+	return s, []Effect{Halt{}}, nil
+}
+
+// replan compares what the feed was given with the queue after a change.
+func (s State) replan() (State, []Effect, error) {
+	s.Turn = ""
 	at := s.Index
 	for _, id := range s.Ahead {
 		if at = s.after(at); at < 0 || s.Queue[at].ID != id {
-			return s.begin(s.Index, e.AudibleMS)
+			s.Turn = id
+			return s, nil, nil
 		}
 	}
 	return s.offer()
 }
 
+// turned begins what should follow the audible item instead of what was made: the item
+// itself, from ms on, when some of it was not heard yet.
+func (s State) turned(ms int64, rest bool) (State, []Effect, error) {
+	i := s.Index
+	if !rest {
+		if i, ms = s.after(s.Index), 0; i < 0 {
+			return s.finish()
+		}
+	}
+	next, _, err := s.begin(i, ms)
+	return next, []Effect{Begin{Item: next.Queue[i], PositionMS: ms, AtOnce: true}}, err
+}
+
+// Successor is the item that sounds after the current one by itself; ok is false when
+// this is the end.
+func (s State) Successor() (it Item, ok bool) {
+	if i := s.after(s.Index); i >= 0 {
+		return s.Queue[i], true
+	}
+	return Item{}, false
+}
+
 // offer hands the feed a successor when it waits for one and there is one.
 func (s State) offer() (State, []Effect, error) {
-	if s.Mode != Playing || !s.Waiting {
+	if s.Mode != Playing || !s.Waiting || s.Turn != "" {
 		return s, nil, nil
 	}
 	i := s.after(s.lastHanded())

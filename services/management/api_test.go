@@ -120,6 +120,38 @@ func TestTrustDecisions(t *testing.T) {
 	})
 }
 
+// editQueue changes a queue of three titles in every way.
+func (w *world) editQueue(base string, q model.Queue) {
+	w.t.Helper()
+	order := func(q model.Queue) (out string) {
+		for _, it := range q.Items {
+			out += it.URI + " "
+		}
+		return out
+	}
+	first := q.Items[0].URI
+	q = decode[model.Queue](w.post(base+"/queue", `{"uris":["n.flac"],"at":"next"}`).want(http.StatusOK))
+	q = decode[model.Queue](w.post(base+"/queue", `{"uris":["i.flac"],"index":3}`).want(http.StatusOK))
+	if got, want := order(q), first+" n.flac x.flac i.flac http://h/y.mp3 "; got != want {
+		w.t.Errorf("queue %s, want %s", got, want)
+	}
+	q = decode[model.Queue](w.post(base+"/queue/"+q.Items[3].ID+"/move", `{"index":1}`).want(http.StatusOK))
+	q = decode[model.Queue](w.delete(base + "/queue/" + q.Items[2].ID).want(http.StatusOK))
+	if got, want := order(q), first+" i.flac x.flac http://h/y.mp3 "; got != want {
+		w.t.Errorf("queue %s, want %s", got, want)
+	}
+	if g := decode[model.Group](w.post(base+"/queue/"+q.Items[1].ID+"/play", nil).want(http.StatusOK)); g.PlaybackState != "playing" {
+		w.t.Errorf("play of a title answered %+v", g)
+	}
+	if h := decode[model.History](w.get(base + "/history").want(http.StatusOK)); len(h.Items) != 1 || h.Items[0].URI != "i.flac" || h.Items[0].PlayedMS != 1500 || h.Items[0].PlayedAt == nil {
+		w.t.Errorf("history = %+v", h)
+	}
+	w.delete(base + "/queue/nothing").problem(http.StatusNotFound)
+	w.post(base+"/queue/nothing/play", nil).problem(http.StatusNotFound)
+	w.post(base+"/queue/"+q.Items[1].ID+"/move", `{"index":-1}`).problem(http.StatusUnprocessableEntity)
+	w.post(base+"/queue", `{"uris":["x"],"at":"start"}`).problem(http.StatusUnprocessableEntity)
+}
+
 func TestForgetRemovesEveryTrace(t *testing.T) {
 	w := newWorld(t)
 	on, off := w.fakes.device("On"), w.fakes.device("Off", offline)
@@ -310,6 +342,7 @@ func TestGroupsAndPlayback(t *testing.T) {
 	if q = decode[model.Queue](w.get(base + "/queue").want(http.StatusOK)); len(q.Items) != 3 || q.Index != 0 {
 		t.Errorf("queue = %+v", q)
 	}
+	w.editQueue(base, q)
 	if q = decode[model.Queue](w.delete(base + "/queue").want(http.StatusOK)); len(q.Items) != 0 || q.Index != -1 {
 		t.Errorf("queue = %+v", q)
 	}

@@ -39,6 +39,7 @@ type fakes struct {
 	mu       sync.Mutex
 	audit    []*pb.AuditEvent
 	commands []*pb.SessionCommand
+	nextItem int // of queues
 	nextID   int
 	services map[string]*bus.Service
 	raceTune func() // runs before a tuning is written
@@ -399,14 +400,52 @@ func (f *fakes) command(ctx context.Context, r *pb.GroupCommand) (*pb.GroupReply
 		case *pb.GroupCommand_Rename:
 			g.Name = c.Rename
 		case *pb.GroupCommand_Enqueue:
-			for _, u := range c.Enqueue.GetUris() {
-				g.Queue = append(g.Queue, &pb.QueueItem{Id: fmt.Sprint("q", len(g.Queue)+1), Uri: u})
+			at := len(g.GetQueue())
+			if c.Enqueue.Index != nil {
+				at = int(c.Enqueue.GetIndex())
 			}
+			if c.Enqueue.GetAt() == "next" {
+				at = int(g.GetQueueIndex()) + 1
+			}
+			for i, u := range c.Enqueue.GetUris() {
+				f.nextItem++
+				g.Queue = slices.Insert(g.Queue, at+i, &pb.QueueItem{Id: fmt.Sprint("q", f.nextItem+100), Uri: u})
+			}
+		case *pb.GroupCommand_RemoveItem:
+			i, err := item(g, c.RemoveItem)
+			if err != nil {
+				return err
+			}
+			g.Queue = slices.Delete(g.Queue, i, i+1)
+		case *pb.GroupCommand_MoveItem:
+			i, err := item(g, c.MoveItem.GetItemId())
+			if err != nil {
+				return err
+			}
+			it := g.Queue[i]
+			g.Queue = slices.Insert(slices.Delete(g.Queue, i, i+1), int(c.MoveItem.GetIndex()), it)
+		case *pb.GroupCommand_Jump:
+			i, err := item(g, c.Jump)
+			if err != nil {
+				return err
+			}
+			g.QueueIndex, g.PlaybackState = int32(i), "playing"
+			g.History = append([]*pb.HistoryItem{{Item: g.Queue[i], PlayedMs: 1500, PlayedAt: timestamppb.Now()}}, g.History...)
 		case *pb.GroupCommand_ClearQueue:
 			g.Queue, g.QueueIndex = nil, -1
 		}
 		return nil
 	})
+}
+
+// item finds a title of a queue.
+func item(g *pb.Group, id string) (int, error) {
+	for i, it := range g.GetQueue() {
+		if it.GetId() == id {
+			return i, nil
+		}
+	}
+	return 0, fault.New(fault.NotFound, "there is no title %q in the queue", id)
 }
 
 func (f *fakes) group(ctx context.Context, id string) (*pb.Group, error) {

@@ -26,7 +26,7 @@ func Commands() []*cobra.Command {
 		personasCommand(), swapCommand(), serverCommand(),
 		groupsCommand(), groupCommand(),
 		playCommand(), stopCommand(), pauseCommand(), nextCommand(), previousCommand(), seekCommand(),
-		volumeCommand(), muteCommand(), tuneCommand(), queueCommand(), libraryCommand(),
+		repeatCommand(), shuffleCommand(), volumeCommand(), muteCommand(), tuneCommand(), queueCommand(), historyCommand(), libraryCommand(),
 		auditCommand(), eventsCommand(), tokensCommand(), backupCommand(),
 	}
 }

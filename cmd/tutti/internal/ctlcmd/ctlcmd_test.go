@@ -39,6 +39,14 @@ func TestCommandsSendWhatTheySay(t *testing.T) {
 		"mute kitchenA off":                    `PATCH /api/v1/clients/` + kitchenID + ` {"muted":false}`,
 		"queue add Downstairs x.flac y.flac":   `POST ` + g + `/queue {"uris":["x.flac","y.flac"]}`,
 		"queue clear Downstairs":               `DELETE ` + g + `/queue`,
+		"queue add Downstairs x.flac --next":   `POST ` + g + `/queue {"at":"next","uris":["x.flac"]}`,
+		"queue add Downstairs x.flac --at 2":   `POST ` + g + `/queue {"index":1,"uris":["x.flac"]}`,
+		"queue move Downstairs 2 1":            `POST ` + g + `/queue/qb/move {"index":0}`,
+		"queue remove Downstairs 1":            `DELETE ` + g + `/queue/qa`,
+		"queue play Downstairs 2":              `POST ` + g + `/queue/qb/play`,
+		"repeat Downstairs one":                `POST ` + g + `/repeat {"mode":"one"}`,
+		"shuffle Downstairs":                   `POST ` + g + `/shuffle {"enabled":true}`,
+		"shuffle Downstairs off":               `POST ` + g + `/shuffle {"enabled":false}`,
 		"groups create Up kitchen":             `POST /api/v1/groups {"members":["` + kitchenID + `"],"name":"Up"}`,
 		"groups create Empty":                  `POST /api/v1/groups {"members":[],"name":"Empty"}`,
 		"group add Downstairs away":            `PUT ` + g + `/members/` + awayID,
@@ -121,6 +129,10 @@ func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
 		"group":                                     {2, "group --help"},
 		"forget Lobby":                              {2, "more than one device"},
 		"queue":                                     {2, "usage is"},
+		"queue play Downstairs 3":                   {2, "has 2"},
+		"queue remove Downstairs 0":                 {2, "from 1"},
+		"queue add Downstairs x --next --at 1":      {2, "not both"},
+		"repeat Downstairs twice":                   {2, "off, one, all"},
 		"audit --limit 0":                           {2, "1 to 1000"},
 		"library none":                              {1, "there is nothing at"},
 	} {
@@ -155,10 +167,11 @@ func TestTables(t *testing.T) {
 			"Hotel (Tutti 1.0, embedded): 4 of 5 devices connected, 2 in the inbox",
 			"▶ Downstairs  Take Five — Dave Brubeck", "2:13 / 5:24", "volume ▮▮▮▮▯▯▯▯▯▯ 45", "buffer 4.2 s", "▶ Bar  tone:440", "Alone and silent: Kitchen radio",
 		},
-		"queue Downstairs": {"> ", "2", "http://h/b.mp3", "1:01"},
-		"library":          {"jazz/", "44.1 kHz/16", "cannot be played: is no FLAC file"},
-		"audit":            {"token:admin", "client.approved", "kitchenA"},
-		"tokens":           {"night manager", "operator"},
+		"queue Downstairs":   {"> ", "2", "http://h/b.mp3", "1:01"},
+		"history Downstairs": {"1:01", "a.flac", "2026-01-02"},
+		"library":            {"jazz/", "44.1 kHz/16", "cannot be played: is no FLAC file"},
+		"audit":              {"token:admin", "client.approved", "kitchenA"},
+		"tokens":             {"night manager", "operator"},
 	} {
 		out, err := f.run(t, strings.Fields(name)...)
 		if err != nil {
@@ -178,7 +191,7 @@ func TestTables(t *testing.T) {
 
 func TestJSONIsTheAPIs(t *testing.T) {
 	f := newFakeAPI(t)
-	for _, line := range []string{"clients", "inbox", "groups", "status", "queue Downstairs", "library", "audit", "tokens", "clients lobbyB", "pair --list", "unpair kitchenA", "block wolf", "play Downstairs x.flac", "stop --all", "forget away"} {
+	for _, line := range []string{"clients", "inbox", "groups", "status", "queue Downstairs", "history Downstairs", "library", "audit", "tokens", "clients lobbyB", "pair --list", "unpair kitchenA", "block wolf", "play Downstairs x.flac", "stop --all", "forget away"} {
 		out, err := f.run(t, append(strings.Fields(line), "--json")...)
 		if err != nil || !json.Valid([]byte(out)) {
 			t.Errorf("%s --json: %v\n%s", line, err, out)

@@ -47,6 +47,31 @@ func previousCommand() *cobra.Command {
 	return simple("previous", "Go to the title before", func(g apiGroup) string { return g.display() + " plays " + dash(title(g)) })
 }
 
+func repeatCommand() *cobra.Command {
+	return command("repeat <group> <off|one|all>", "Repeat the title, the queue, or nothing", "", "  tutti repeat Downstairs all",
+		cobra.ExactArgs(2), func(r *run, args []string) error {
+			says, ok := map[string]string{"off": " repeats nothing", "one": " repeats its title", "all": " repeats its queue"}[args[1]]
+			if !ok {
+				return usagef("%q is none of off, one, all", args[1])
+			}
+			return r.control(args[0], "repeat", map[string]string{"mode": args[1]}, func(g apiGroup) string { return g.display() + says })
+		})
+}
+
+func shuffleCommand() *cobra.Command {
+	return command("shuffle <group> [on|off]", "Shuffle the queue, or restore its order", "The title that plays goes on.",
+		`  tutti shuffle Downstairs
+  tutti shuffle Downstairs off`,
+		cobra.RangeArgs(1, 2), func(r *run, args []string) error {
+			on := len(args) == 1 || args[1] == "on"
+			if !on && args[1] != "off" {
+				return usagef("%q is neither on nor off", args[1])
+			}
+			says := map[bool]string{true: " is shuffled", false: " plays in its order"}[on]
+			return r.control(args[0], "shuffle", map[string]bool{"enabled": on}, func(g apiGroup) string { return g.display() + says })
+		})
+}
+
 func simple(verb, short string, says func(apiGroup) string) *cobra.Command {
 	return command(verb+" <group>", short, "", "  tutti "+verb+" Downstairs", cobra.ExactArgs(1),
 		func(r *run, args []string) error { return r.control(args[0], verb, nil, says) })

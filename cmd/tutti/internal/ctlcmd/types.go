@@ -130,13 +130,26 @@ type apiGroups struct {
 }
 
 type apiQueue struct {
-	Items []struct {
-		URI        string `json:"uri"`
-		Title      string `json:"title"`
-		Artist     string `json:"artist"`
-		DurationMS int64  `json:"duration_ms"`
-	} `json:"items"`
-	Index int `json:"index"`
+	Items []apiItem `json:"items"`
+	Index int       `json:"index"`
+}
+
+type apiItem struct {
+	ID         string     `json:"id"`
+	URI        string     `json:"uri"`
+	Title      string     `json:"title"`
+	Artist     string     `json:"artist"`
+	DurationMS int64      `json:"duration_ms"`
+	PlayedAt   *time.Time `json:"played_at"`
+	PlayedMS   int64      `json:"played_ms"`
+}
+
+// display is what a person calls a title.
+func (it apiItem) display() string {
+	if it.Title != "" {
+		return clip(it.Title)
+	}
+	return clip(it.URI)
 }
 
 type apiLibrary struct {

@@ -17,7 +17,22 @@ import (
 type enqueue struct {
 	GroupPath
 	Body struct {
-		URIs []string `json:"uris" nullable:"false" minItems:"1" maxItems:"1000" doc:"As for play; each is appended."`
+		URIs  []string `json:"uris" nullable:"false" minItems:"1" maxItems:"1000" doc:"As for play."`
+		At    *string  `json:"at,omitempty" enum:"end,next" doc:"Behind the last title (default) or behind the one that plays."`
+		Index *int32   `json:"index,omitempty" minimum:"0" doc:"Before the title that has this index now; instead of at."`
+	}
+}
+
+// ItemPath is the path of one title of a queue (exported as ClientPath is).
+type ItemPath struct {
+	GroupPath
+	ItemID string `path:"item_id" maxLength:"64" doc:"The title's id in the queue."`
+}
+
+type moveItem struct {
+	ItemPath
+	Body struct {
+		Index int32 `json:"index" minimum:"0" doc:"Where the title is afterwards."`
 	}
 }
 
@@ -39,17 +54,53 @@ func (a *API) queueRoutes() {
 	})
 	register(a, route{
 		id: "enqueue", method: http.MethodPost, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleOperator,
-		summary: "Append to the queue", doc: "Does not start playback.", idempotent: true,
+		summary: "Add to the queue", doc: "Does not start playback.", idempotent: true,
 		errors: append([]int{http.StatusBadRequest}, errors...),
 	}, a.enqueue)
 	register(a, route{
 		id: "clear-queue", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleOperator,
 		summary: "Empty the queue", errors: errors,
 	}, a.clearQueue)
+	a.itemRoutes(errors)
+	register(a, route{
+		id: "get-history", method: http.MethodGet, path: "/api/v1/groups/{group_id}/history", tag: tagQueue, role: auth.RoleViewer,
+		summary: "What a group played", doc: "The last 200 titles, newest first, with how long each sounded.",
+		errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
+	}, func(_ context.Context, in *GroupPath) (*body[model.History], error) {
+		g, err := a.group(in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return answer(readmodel.BuildHistory(g)), nil
+	})
 	register(a, route{
 		id: "browse-library", method: http.MethodGet, path: "/api/v1/library", tag: tagLibrary, role: auth.RoleViewer,
 		summary: "Browse the music folder", errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, a.library)
+}
+
+// itemRoutes are about one title of a queue.
+func (a *API) itemRoutes(errors []int) {
+	const later = "What sounds is not touched. When the title that follows it changes after its audio was made (up to half a minute ahead), the changed one begins with a short pause."
+	register(a, route{
+		id: "remove-item", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/queue/{item_id}", tag: tagQueue, role: auth.RoleOperator,
+		summary: "Take a title out of the queue", doc: "When it plays, the next one plays. " + later, errors: errors,
+	}, func(ctx context.Context, in *ItemPath) (*body[model.Queue], error) {
+		return a.edit(ctx, in.ID, "remove", in.ItemID, &pb.GroupCommand{Command: &pb.GroupCommand_RemoveItem{RemoveItem: in.ItemID}})
+	})
+	register(a, route{
+		id: "move-item", method: http.MethodPost, path: "/api/v1/groups/{group_id}/queue/{item_id}/move", tag: tagQueue, role: auth.RoleOperator,
+		summary: "Move a title in the queue", doc: later, errors: append([]int{http.StatusBadRequest}, errors...),
+	}, func(ctx context.Context, in *moveItem) (*body[model.Queue], error) {
+		move := &pb.MoveItem{ItemId: in.ItemID, Index: in.Body.Index}
+		return a.edit(ctx, in.ID, "move", fmt.Sprintf("%s to %d", in.ItemID, in.Body.Index), &pb.GroupCommand{Command: &pb.GroupCommand_MoveItem{MoveItem: move}})
+	})
+	register(a, route{
+		id: "play-item", method: http.MethodPost, path: "/api/v1/groups/{group_id}/queue/{item_id}/play", tag: tagQueue, role: auth.RoleOperator,
+		summary: "Play a title of the queue now", errors: errors, idempotent: true,
+	}, func(ctx context.Context, in *ItemPath) (*body[model.Group], error) {
+		return a.control(ctx, in.ID, "play", "title "+in.ItemID, &pb.GroupCommand{Command: &pb.GroupCommand_Jump{Jump: in.ItemID}})
+	})
 }
 
 func (a *API) enqueue(ctx context.Context, in *enqueue) (*body[model.Queue], error) {
@@ -58,27 +109,32 @@ func (a *API) enqueue(ctx context.Context, in *enqueue) (*body[model.Queue], err
 			return nil, badField(indexed("body.uris", i), err.Error())
 		}
 	}
-	if _, err := a.group(in.ID); err != nil {
-		return nil, err
+	e := &pb.Enqueue{Uris: in.Body.URIs, Index: in.Body.Index}
+	if in.Body.At != nil {
+		e.At = *in.Body.At
 	}
-	g, err := a.command(ctx, in.ID, &pb.GroupCommand{Command: &pb.GroupCommand_Enqueue{Enqueue: &pb.Enqueue{Uris: in.Body.URIs}}})
-	if err != nil {
-		return nil, blame(err, "body.uris")
-	}
-	a.logAct(ctx, "group.enqueue", "", fmt.Sprintf("group %q (%s): %d titles", clip(g.GetName()), in.ID, len(in.Body.URIs)))
-	a.awaitQueue(ctx, g)
-	return answer(readmodel.BuildQueue(g)), nil
+	out, err := a.edit(ctx, in.ID, "enqueue", fmt.Sprintf("%d titles", len(in.Body.URIs)), &pb.GroupCommand{Command: &pb.GroupCommand_Enqueue{Enqueue: e}})
+	return out, blame(err, "body.uris")
 }
 
 func (a *API) clearQueue(ctx context.Context, in *GroupPath) (*body[model.Queue], error) {
-	if _, err := a.group(in.ID); err != nil {
+	return a.edit(ctx, in.ID, "clear_queue", "", &pb.GroupCommand{Command: &pb.GroupCommand_ClearQueue{ClearQueue: &pb.Empty{}}})
+}
+
+// edit gives a command that changes the queue, and answers with the queue after it.
+func (a *API) edit(ctx context.Context, groupID, verb, detail string, cmd *pb.GroupCommand) (*body[model.Queue], error) {
+	if _, err := a.group(groupID); err != nil {
 		return nil, err
 	}
-	g, err := a.command(ctx, in.ID, &pb.GroupCommand{Command: &pb.GroupCommand_ClearQueue{ClearQueue: &pb.Empty{}}})
+	g, err := a.command(ctx, groupID, cmd)
 	if err != nil {
 		return nil, err
 	}
-	a.logAct(ctx, "group.clear_queue", "", fmt.Sprintf("group %q (%s)", clip(g.GetName()), in.ID))
+	says := fmt.Sprintf("group %q (%s)", clip(g.GetName()), groupID)
+	if detail != "" {
+		says += ": " + clip(detail)
+	}
+	a.logAct(ctx, "group."+verb, "", says)
 	a.awaitQueue(ctx, g)
 	return answer(readmodel.BuildQueue(g)), nil
 }

@@ -55,6 +55,20 @@ type QueueItem struct {
 	Artist     string `json:"artist,omitempty"`
 	Album      string `json:"album,omitempty"`
 	DurationMS int64  `json:"duration_ms,omitempty" doc:"Absent when not known."`
+	Live       bool   `json:"live,omitempty" doc:"Has no end and cannot be sought in."`
+}
+
+// History is what a group played.
+type History struct {
+	GroupID string        `json:"group_id"`
+	Items   []HistoryItem `json:"items" nullable:"false" doc:"Newest first."`
+}
+
+// HistoryItem is a title that was audible.
+type HistoryItem struct {
+	QueueItem
+	PlayedAt *time.Time `json:"played_at,omitempty" doc:"When it began to sound."`
+	PlayedMS int64      `json:"played_ms" doc:"How long it sounded."`
 }
 
 // Queue is what a group plays next.

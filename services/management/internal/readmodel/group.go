@@ -77,13 +77,26 @@ func BuildQueue(g *pb.Group) model.Queue {
 		Index:   g.GetQueueIndex(),
 	}
 	for _, it := range g.GetQueue() {
-		out.Items = append(out.Items, model.QueueItem{
-			ID: it.GetId(), URI: it.GetUri(), Title: it.GetTitle(),
-			Artist: it.GetArtist(), Album: it.GetAlbum(), DurationMS: it.GetDurationMs(),
-		})
+		out.Items = append(out.Items, buildItem(it))
 	}
 	if len(out.Items) == 0 {
 		out.Index = -1
+	}
+	return out
+}
+
+func buildItem(it *pb.QueueItem) model.QueueItem {
+	return model.QueueItem{
+		ID: it.GetId(), URI: it.GetUri(), Title: it.GetTitle(), Artist: it.GetArtist(), Album: it.GetAlbum(),
+		DurationMS: it.GetDurationMs(), Live: it.GetLive(),
+	}
+}
+
+// BuildHistory renders what g played.
+func BuildHistory(g *pb.Group) model.History {
+	out := model.History{GroupID: g.GetGroupId(), Items: make([]model.HistoryItem, 0, len(g.GetHistory()))}
+	for _, h := range g.GetHistory() {
+		out.Items = append(out.Items, model.HistoryItem{QueueItem: buildItem(h.GetItem()), PlayedAt: at(h.GetPlayedAt()), PlayedMS: h.GetPlayedMs()})
 	}
 	return out
 }

@@ -129,6 +129,8 @@ func (g *Group) report(e pipeline.Event) {
 		g.run.checkpoint = toTimeline(g.run.epoch, g.run.t0, e.First, e.Segments)
 		g.learn(e.Item)
 		_ = g.apply(playback.Begun{ID: e.Item.ID})
+	case pipeline.Titled:
+		g.retitle(e)
 	case pipeline.Failed:
 		reason := fmt.Sprintf("%s cannot be played: %v", e.Item.Label(), e.Err)
 		if e.Partial {
@@ -147,6 +149,22 @@ func (g *Group) report(e pipeline.Event) {
 			g.stream.endUS = e.EndUS
 		}
 	}
+}
+
+// retitle makes a mark of what a source that goes on says of itself: displays learn of it
+// as of any other title. The queue keeps the source's own name.
+func (g *Group) retitle(e pipeline.Titled) {
+	r := g.run
+	if len(r.marks) == 0 || r.marks[len(r.marks)-1].item.ID != e.ItemID {
+		return // of a title that has been left
+	}
+	m := r.marks[len(r.marks)-1]
+	at := max(e.AtUS, m.startUS)
+	m.mediaMS += (at - m.startUS) / 1000
+	m.startUS = at
+	m.item.Title, m.item.Artist, m.item.Album, m.item.AlbumArtist = e.Title, e.Artist, "", ""
+	m.item.Tidy()
+	r.marks = append(r.marks, m)
 }
 
 // learn keeps what a medium's tags said about a queue item.

@@ -72,6 +72,12 @@ type (
 		First    int                // number of Segments[0]
 		Segments []timeline.Segment // a copy of the timeline, for the checkpoint
 	}
+	// Titled: a source that goes on says that another title sounds from AtUS on (internet
+	// radio).
+	Titled struct {
+		ItemID, Title, Artist string
+		AtUS                  int64
+	}
 	// Failed: an item cannot be (fully) played.
 	Failed struct {
 		Item    playback.Item
@@ -93,6 +99,7 @@ type (
 
 func (Started) event()  {}
 func (Begun) event()    {}
+func (Titled) event()   {}
 func (Failed) event()   {}
 func (NeedNext) event() {}
 func (Stalled) event()  {}

@@ -103,8 +103,21 @@ func (b *bench) snapshot() (map[string][]tape.Chunk, []Event) {
 
 func start(t *testing.T, library map[string]*reel, cfg Config, queue ...string) *bench {
 	t.Helper()
+	return startWith(t, func(_ context.Context, uri string) (source.Source, error) {
+		r, ok := library[uri]
+		if !ok {
+			return nil, fmt.Errorf("%s: no such file", uri)
+		}
+		c := *r
+		return &c, nil
+	}, cfg, queue...)
+}
+
+type tapes = map[string][]tape.Chunk
+
+func startWith(t *testing.T, open func(context.Context, string) (source.Source, error), cfg Config, queue ...string) *bench {
+	t.Helper()
 	b := &bench{t: t, house: &house{now: 50_000_000}, tapes: map[string][]tape.Chunk{}}
-	var opened sync.Mutex
 	cfg.House, cfg.Clock, cfg.Log = b.house, clockwork.NewRealClock(), slog.New(slog.DiscardHandler)
 	cfg.Metrics = NewMetrics(prometheus.NewRegistry())
 	cfg.ChunkMS, cfg.EpochID = 100, 5
@@ -114,16 +127,7 @@ func start(t *testing.T, library map[string]*reel, cfg Config, queue ...string) 
 	if cfg.LeadUS == 0 {
 		cfg.LeadUS = 500_000
 	}
-	cfg.Open = func(_ context.Context, uri string) (source.Source, error) {
-		opened.Lock()
-		defer opened.Unlock()
-		r, ok := library[uri]
-		if !ok {
-			return nil, fmt.Errorf("%s: no such file", uri)
-		}
-		c := *r
-		return &c, nil
-	}
+	cfg.Open = open
 	cfg.Publish = func(_ context.Context, id string, data []byte) error {
 		c, err := tape.Parse(data)
 		if err != nil {

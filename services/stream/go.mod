@@ -9,7 +9,9 @@ require (
 	github.com/tutti-audio/tutti/platform v0.0.0
 	github.com/tutti-audio/tutti/proto v0.0.0
 	go.uber.org/goleak v1.3.0
+	golang.org/x/image v0.47.0
 	google.golang.org/protobuf v1.36.12
+	pgregory.net/rapid v1.3.0
 )
 
 require (

@@ -37,6 +37,7 @@ import (
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/gate"
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/hub"
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/metrics"
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/pictures"
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/presence"
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/reel"
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/session"
@@ -145,6 +146,7 @@ type Service struct {
 	lobby *gate.Gate // inbound sessions without roles
 	hub   *hub.Hub
 	tapes *reel.Set
+	pics  *pictures.Set
 	quiet *quieter
 
 	// Made by Run, before the first connection.
@@ -201,6 +203,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	}
 	s.errands = newErrands(s.m)
 	s.tapes = reel.NewSet(reel.FromBus(d.Bus), d.House, d.Clock, log, func() { s.m.BadTapeChunks.Inc() })
+	s.pics = pictures.New(d.Bus, pictures.Bytes)
 	s.settings.Store(&tuttiv1.ServerSettings{Name: "Tutti"})
 	return s, nil
 }
@@ -245,6 +248,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer wg.Wait()
 	defer stopBase()
 	defer s.tapes.Close()
+	defer s.pics.Close()
 
 	undo, err := s.prepare(ctx, base, &wg)
 	defer undo()
@@ -322,7 +326,7 @@ func (s *Service) sessionDeps(sup *actor.Supervisor) *session.Deps {
 		Address: func(id string, h func(context.Context, *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error)) (func(), error) {
 			return bus.HandleExclusive(s.d.Bus, subject.Session(id), h)
 		},
-		Tapes: s.tapes, Trust: s.trust, Board: s.board, Codec: wire.Current(), Metrics: s.m, Supervisor: sup,
+		Tapes: s.tapes, Pictures: s.pics, Trust: s.trust, Board: s.board, Codec: wire.Current(), Metrics: s.m, Supervisor: sup,
 		PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout, WriteDeadline: s.cfg.WriteDeadline,
 		StatusInterval: func() time.Duration {
 			// At most 200 records a second for all sessions together.

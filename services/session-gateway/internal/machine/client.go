@@ -82,6 +82,7 @@ func protocolError(detail string) []Effect {
 }
 
 func (m *Machine) clientState(s *wire.ClientState) []Effect {
+	wasAvailable := m.available != nil && *m.available
 	m.available = &s.Available
 	if s.Player != nil && m.has(wire.RolePlayer) {
 		m.player = s.Player
@@ -90,6 +91,7 @@ func (m *Machine) clientState(s *wire.ClientState) []Effect {
 	if m.player != nil {
 		out = append(out, Report{Timing: timing(m.player), Available: s.Available})
 	}
+	out = append(out, m.artworkState(s.Artwork, wasAvailable)...)
 	return append(out, m.settle()...)
 }
 

@@ -30,6 +30,8 @@ func (m *Machine) Command(c *tuttiv1.SessionCommand, now int64) ([]Effect, error
 		return m.streamClear(c.GetGroupId(), k.StreamClear)
 	case *tuttiv1.SessionCommand_StreamEnd:
 		return m.streamEnd(c.GetGroupId(), k.StreamEnd)
+	case *tuttiv1.SessionCommand_Artwork:
+		return m.setArtwork(c.GetGroupId(), k.Artwork)
 	case *tuttiv1.SessionCommand_Disconnect:
 		return []Effect{Close{
 			Reason: ReasonOperator, Detail: k.Disconnect.GetReason(), NoRedial: !k.Disconnect.GetRedial(),
@@ -63,7 +65,11 @@ func (m *Machine) setGroup(g *tuttiv1.GroupInfo) []Effect {
 	if !m.activated {
 		return nil
 	}
-	return m.sendGroup()
+	out := m.sendGroup()
+	if m.artwork.active && m.setActivities() {
+		out = append(out, m.activate(), Changed{})
+	}
+	return out
 }
 
 // sendGroup sends group/update once per change.

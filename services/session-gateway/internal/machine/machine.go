@@ -20,7 +20,7 @@ import (
 // Implemented are the role versions that this gateway activates. Others that a
 // client lists are shown to the operator and stay inactive.
 func Implemented() []string {
-	return []string{wire.RolePlayerV1, wire.RoleMetadataV1, wire.RoleControllerV1, rolePersonaV1}
+	return []string{wire.RolePlayerV1, wire.RoleMetadataV1, wire.RoleControllerV1, wire.RoleArtworkV1, wire.RoleColorV1, rolePersonaV1}
 }
 
 // Categories of the PSK that keys a session (specification, Pre-Shared Key).
@@ -197,8 +197,9 @@ type Machine struct {
 	groupID   string
 	fences    map[string]uint64
 
-	meta       schedule
-	metaSent   bool
+	meta       schedule[wire.Metadata]
+	color      schedule[wire.Color]
+	artwork    artwork
 	controller *wire.ControllerState
 
 	gen      uint64
@@ -269,6 +270,9 @@ func (m *Machine) transition(now int64, rekey bool) []Effect {
 		}
 		m.player, m.draining = nil, false
 	}
+	if m.has(wire.RoleArtwork) && wire.ActiveFamily(roles, wire.RoleArtwork) == "" {
+		out = append(out, m.dropArtwork()...)
+	}
 	before := m.roles
 	m.roles, m.activated = roles, true
 	m.activities = m.wantActivities()
@@ -323,8 +327,15 @@ func (m *Machine) bringUpToDate(before []string, now int64) []Effect {
 		m.player, m.volume.due = nil, true // stale: the activation requires a fresh client/state
 	}
 	if added(wire.RoleMetadata) {
-		m.metaSent = false
+		m.meta.sent = false
 		out = append(out, m.sendMetadata(now)...)
+	}
+	if added(wire.RoleColor) {
+		m.color.sent = false
+		out = append(out, m.sendColor(now)...)
+	}
+	if added(wire.RoleArtwork) {
+		m.artwork = artwork{} // the activation requires a fresh client/state here, too
 	}
 	if added(wire.RoleController) && m.controller != nil {
 		out = append(out, Send{&wire.ServerState{Controller: m.controller}})
@@ -347,7 +358,8 @@ func (m *Machine) activation() *wire.ServerActivate {
 // wantActivities derives the minimal set.
 func (m *Machine) wantActivities() []string {
 	want := []string{}
-	if (m.stream != nil || m.draining) && m.has(wire.RolePlayer) {
+	shows := m.artwork.active && m.groupWant.GetPlaybackState() == wire.PlaybackPlaying
+	if (m.stream != nil || m.draining) && m.has(wire.RolePlayer) || shows {
 		want = append(want, wire.ActivityPlayback)
 	}
 	if m.attempt.pairing != nil {

@@ -16,13 +16,13 @@ var format = wire.AudioFormat{Codec: "pcm", Channels: 2, SampleRate: 48000, BitD
 func hello() *wire.ClientHello {
 	return &wire.ClientHello{
 		Name:           "kitchen",
-		SupportedRoles: []string{"player@v2", "player@v1", "metadata@v1", "controller@v1", "artwork@v1", "_x@v1"},
+		SupportedRoles: []string{"player@v2", "player@v1", "metadata@v1", "controller@v1", "lamp@v1", "_x@v1"},
 		Player:         &wire.PlayerSupport{Formats: []wire.AudioFormat{format}, BufferCapacity: 1000},
 		UnpairedAccess: wire.UnpairedAccess{Enabled: true},
 	}
 }
 
-var all = Admission{State: tuttiv1.TrustState_TRUST_STATE_APPROVED, Families: []string{"player", "metadata", "controller", "artwork"}}
+var all = Admission{State: tuttiv1.TrustState_TRUST_STATE_APPROVED, Families: []string{"player", "metadata", "controller", "artwork", "color"}}
 
 // show writes effects in one line each.
 func show(effects []Effect) string {
@@ -324,7 +324,7 @@ func TestPresence(t *testing.T) {
 	run(t, m, "start", start("g", "r", 3), "activate [playback] [player@v1 metadata@v1 controller@v1]; start g/r epoch 3; presence")
 	var p tuttiv1.ClientPresence
 	m.Fill(&p)
-	if p.GetName() != "kitchen" || fmt.Sprint(p.GetUnknownRoles()) != "[player@v2 artwork@v1]" ||
+	if p.GetName() != "kitchen" || fmt.Sprint(p.GetUnknownRoles()) != "[player@v2 lamp@v1]" ||
 		fmt.Sprint(p.GetActivities()) != "[playback]" || p.GetStream().GetEpoch() != 3 || p.GetPlayer().GetOutputDelayMs() != 20 ||
 		p.GetPlayerSupport().GetSupportedFormats()[0].GetSampleRate() != 48000 {
 		t.Errorf("presence %v", &p)

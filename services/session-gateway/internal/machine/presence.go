@@ -32,6 +32,7 @@ func (m *Machine) Fill(p *tuttiv1.ClientPresence) {
 		p.Available = &v
 	}
 	p.Player, p.Limits = playerState(m.player), m.volume.limits
+	p.Artwork = artworkProto(m.artwork.asked)
 	if s := m.stream; s != nil {
 		p.Stream = &tuttiv1.StreamStatus{
 			GroupId: s.GroupID, RenditionId: s.Rendition, Format: audioFormat(s.Player.Format), Epoch: s.Epoch,

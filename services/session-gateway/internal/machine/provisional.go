@@ -25,16 +25,21 @@ func (m *Machine) Overdue(now int64) []Effect {
 	}
 	out := m.provisionalGroup()
 	state := &wire.ServerState{}
-	if m.has(wire.RoleMetadata) && !m.metaSent {
-		m.metaSent = true
-		m.meta.put(&wire.Metadata{Timestamp: now}, now)
+	if m.has(wire.RoleMetadata) && !m.meta.sent {
+		m.meta.sent = true
+		m.meta.put(&wire.Metadata{Timestamp: now}, now, now)
 		state.Metadata = m.meta.current
+	}
+	if m.has(wire.RoleColor) && !m.color.sent {
+		m.color.sent = true
+		m.color.put(&wire.Color{Timestamp: now}, now, now)
+		state.Color = m.color.current
 	}
 	if m.has(wire.RoleController) && m.controller == nil {
 		m.controller = &wire.ControllerState{SupportedCommands: []string{}, Volume: 100, Repeat: wire.RepeatOff}
 		state.Controller = m.controller
 	}
-	if state.Metadata != nil || state.Controller != nil {
+	if state.Metadata != nil || state.Controller != nil || state.Color != nil {
 		out = append(out, Send{state})
 	}
 	return out

@@ -7,36 +7,70 @@ import (
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
-// schedule is the current metadata and at most one that is due later, as the
-// client keeps them (specification, Scheduled metadata updates).
-type schedule struct{ current, pending *wire.Metadata }
-
-// put takes a new object at house time now.
-func (s *schedule) put(md *wire.Metadata, now int64) {
-	s.advance(now)
-	if md.Timestamp > now {
-		s.pending = md
-		return
-	}
-	s.current, s.pending = md, nil
+// schedule is the current state object of a role and at most one that is due later, as
+// the client keeps them (specification, Scheduled metadata updates and Scheduled color
+// updates).
+type schedule[T any] struct {
+	current, pending *T
+	at               int64 // when pending is due
+	sent             bool  // the client had one since the role became active
 }
 
-func (s *schedule) advance(now int64) {
-	if s.pending != nil && s.pending.Timestamp <= now {
+// put takes a new object at house time now.
+func (s *schedule[T]) put(obj *T, at, now int64) {
+	s.advance(now)
+	if at > now {
+		s.pending, s.at = obj, at
+		return
+	}
+	s.current, s.pending = obj, nil
+}
+
+func (s *schedule[T]) advance(now int64) {
+	if s.pending != nil && s.at <= now {
 		s.current, s.pending = s.pending, nil
 	}
+}
+
+// begin is what brings a fresh role up to date: the first object carries a past or
+// present timestamp, so without one that is known nothing is said of now; a scheduled
+// one follows.
+func (s *schedule[T]) begin(now int64, nothing *T) []*T {
+	s.advance(now)
+	switch {
+	case s.current != nil:
+	case s.pending == nil:
+		return nil
+	default:
+		s.current = nothing
+	}
+	s.sent = true
+	if s.pending != nil {
+		return []*T{s.current, s.pending}
+	}
+	return []*T{s.current}
 }
 
 func (m *Machine) setState(u *tuttiv1.StateUpdate, now int64) []Effect {
 	var out []Effect
 	if md := metadata(u.GetMetadata()); md != nil && !m.knows(md, now) {
-		m.meta.put(md, now)
+		m.meta.put(md, md.Timestamp, now)
 		switch {
 		case !m.has(wire.RoleMetadata):
-		case !m.metaSent:
+		case !m.meta.sent:
 			out = append(out, m.sendMetadata(now)...)
 		default:
 			out = append(out, Send{&wire.ServerState{Metadata: md}})
+		}
+	}
+	if c := color(u.GetColor()); c != nil && !m.knowsColor(c, now) {
+		m.color.put(c, c.Timestamp, now)
+		switch {
+		case !m.has(wire.RoleColor):
+		case !m.color.sent:
+			out = append(out, m.sendColor(now)...)
+		default:
+			out = append(out, Send{&wire.ServerState{Color: c}})
 		}
 	}
 	if k := controller(u.GetController()); k != nil && !reflect.DeepEqual(k, m.controller) {
@@ -54,7 +88,7 @@ func (m *Machine) setState(u *tuttiv1.StateUpdate, now int64) []Effect {
 func (m *Machine) knows(md *wire.Metadata, now int64) bool {
 	m.meta.advance(now)
 	last := m.meta.current
-	if last == nil || !m.metaSent || m.meta.pending != nil || md.Timestamp > now {
+	if last == nil || !m.meta.sent || m.meta.pending != nil || md.Timestamp > now {
 		return false
 	}
 	a, b := *last, *md
@@ -64,22 +98,29 @@ func (m *Machine) knows(md *wire.Metadata, now int64) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// sendMetadata brings a fresh role up to date: the first object carries a past or
-// present timestamp, a scheduled one follows.
-func (m *Machine) sendMetadata(now int64) []Effect {
-	m.meta.advance(now)
-	current := m.meta.current
-	if current == nil {
-		if m.meta.pending == nil {
-			return nil
-		}
-		// Only the coming title is known: nothing plays until then.
-		current = &wire.Metadata{Timestamp: now}
+// knowsColor is knows for colors, which never move.
+func (m *Machine) knowsColor(c *wire.Color, now int64) bool {
+	m.color.advance(now)
+	last := m.color.current
+	if last == nil || !m.color.sent || m.color.pending != nil || c.Timestamp > now {
+		return false
 	}
-	m.metaSent = true
-	out := []Effect{Send{&wire.ServerState{Metadata: current}}}
-	if m.meta.pending != nil {
-		out = append(out, Send{&wire.ServerState{Metadata: m.meta.pending}})
+	a := *last
+	a.Timestamp = c.Timestamp
+	return reflect.DeepEqual(a, *c)
+}
+
+// sendMetadata and sendColor bring a fresh role up to date.
+func (m *Machine) sendMetadata(now int64) (out []Effect) {
+	for _, md := range m.meta.begin(now, &wire.Metadata{Timestamp: now}) {
+		out = append(out, Send{&wire.ServerState{Metadata: md}})
+	}
+	return out
+}
+
+func (m *Machine) sendColor(now int64) (out []Effect) {
+	for _, c := range m.color.begin(now, &wire.Color{Timestamp: now}) {
+		out = append(out, Send{&wire.ServerState{Color: c}})
 	}
 	return out
 }

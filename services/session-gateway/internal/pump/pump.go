@@ -63,6 +63,9 @@ type Step struct {
 	// Until is when to look again, house clock µs, for Wait; 0: only when a chunk
 	// arrives or the pump is told something.
 	Until int64
+	// Filling is true while the player holds less than its lead although it could take
+	// more: other data of the session had better wait.
+	Filling bool
 }
 
 // StepKind is the kind of a Step.
@@ -223,7 +226,7 @@ func (p *Pump) Next(now int64) Step {
 		return Step{Kind: Wait, Until: at + p.gather(c, now)}
 	}
 	if at := p.paced(now); at > now {
-		return Step{Kind: Wait, Until: at}
+		return Step{Kind: Wait, Until: at, Filling: p.acct.Buffered(now) < p.timing.Full()}
 	}
 	return Step{Kind: Send, Chunk: c}
 }

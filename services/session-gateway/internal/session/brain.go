@@ -281,6 +281,10 @@ func (b *brain) note(e machine.Effect) {
 		b.s.log.Info("stream start", obs.KeyGroup, e.GroupID, "rendition", e.Rendition, "epoch", e.Epoch)
 	case machine.EndStream:
 		b.s.log.Info("stream end", "at_us", e.At)
+	case machine.StartArtwork:
+		b.s.log.Info("artwork stream", "channels", e.String())
+	case machine.EndArtwork:
+		b.s.log.Info("artwork stream ends")
 	}
 }
 

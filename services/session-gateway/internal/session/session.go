@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,7 @@ type Deps struct {
 	Clock      clockwork.Clock
 	Log        *slog.Logger
 	Tapes      *reel.Set
+	Pictures   Pictures
 	Trust      Trust
 	Board      *presence.Board
 	Codec      wire.Codec
@@ -149,6 +151,9 @@ func New(d *Deps, o *Opened, peer Peer) (*Session, error) {
 		capacity = o.Hello.Player.BufferCapacity
 	}
 	s.writer = newWriter(o.Conn, capacity, d, s.tell)
+	if slices.Contains(o.Hello.SupportedRoles, wire.RoleArtworkV1) {
+		s.writer.showArtwork(d.Pictures, s.spawn)
+	}
 	s.brain = newBrain(s)
 	ref, err := actor.Spawn(d.Supervisor, actor.Options{
 		Key: "session/" + s.ClientID, Size: mailbox, Full: actor.Block, Restart: actor.Never, Log: s.log,
@@ -374,8 +379,9 @@ func (s *Session) record(m *machine.Machine) *tuttiv1.ClientPresence {
 		p.LastTimeExchangeAt = timestamppb.New(time.UnixMicro(us))
 	}
 	m.Fill(p)
+	st := s.writer.Status()
+	display(p, m.ShowsArtwork(), st)
 	if p.Stream != nil {
-		st := s.writer.Status()
 		p.Stream.BufferedMs, p.Stream.BufferedBytes = st.bufferedUS/1000, int64(st.bufferedBytes)
 		p.Stream.ChunksSent, p.Stream.ChunksLate = st.stats.Sent, st.stats.Late
 		p.Stream.MinLeadMs = st.stats.MinLead / 1000

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,17 +40,20 @@ type outbound interface {
 	WritePlain(ctx context.Context, plain []byte) error
 	WriteStamped(ctx context.Context, build func(dst []byte) []byte) error
 	Rehandshake(ctx context.Context, cred noise.Credential, activate func() ([]byte, error)) error
+	// Ping waits until the client has answered, and so has everything before it.
+	Ping(ctx context.Context) error
 }
 
 // op is one item of the control lane: an effect of the machine, or a finish, a rekey,
 // a written.
 type op any
 
-// writer is the only one that sends on a connection. It has three lanes, in this
-// priority: clock replies, control messages, audio. (Artwork parts will be the
-// fourth.) Audio is not queued at all: the writer pulls the next chunk from the
-// tape when there is nothing else to send, so a control message never waits for
-// more than the one chunk that is being written.
+// writer is the only one that sends on a connection. It has four lanes, in this
+// priority: clock replies, control messages, audio, artwork. Audio is not queued at
+// all: the writer pulls the next chunk from the tape when there is nothing else to
+// send, so a control message never waits for more than the one chunk that is being
+// written. Artwork goes while audio has nothing to send, and not while a player's
+// buffer is being filled.
 type writer struct {
 	conn  outbound
 	codec wire.Codec
@@ -57,6 +61,7 @@ type writer struct {
 	clock clockwork.Clock
 	tapes *reel.Set
 	m     *metrics.Metrics
+	log   *slog.Logger
 	tell  func(ctx context.Context, in input) // to the session's actor
 
 	stall int64 // how long a write must have taken to have failed for that, µs
@@ -72,6 +77,7 @@ type writer struct {
 	status status
 
 	// The loop's own.
+	artwork   *artworkLane
 	waiter    reel.Waiter
 	pump      *pump.Pump
 	tape      *reel.Tape
@@ -94,10 +100,11 @@ type timeAsk struct{ transmitted, received int64 }
 
 // status is the stream's figures for presence.
 type status struct {
-	active        bool
-	bufferedUS    int64
-	bufferedBytes int
-	stats         pump.Stats
+	active                  bool
+	bufferedUS              int64
+	bufferedBytes           int
+	stats                   pump.Stats
+	images, imagesCancelled uint64
 }
 
 // finish is the control lane's last item: everything before it was sent.
@@ -110,7 +117,7 @@ var (
 
 func newWriter(conn outbound, capacity int, d *Deps, tell func(context.Context, input)) *writer {
 	w := &writer{
-		conn: conn, codec: d.Codec, house: d.House, clock: d.Clock, tapes: d.Tapes, m: d.Metrics, tell: tell,
+		conn: conn, codec: d.Codec, house: d.House, clock: d.Clock, tapes: d.Tapes, m: d.Metrics, log: d.Log, tell: tell,
 		stall: d.WriteDeadline.Microseconds() * 3 / 4, wake: make(chan struct{}, 1), pump: pump.New(capacity),
 	}
 	w.waiter.Wake = w.wake
@@ -239,8 +246,14 @@ func (w *writer) step(ctx context.Context, now int64) (until int64, worked bool,
 	case pump.Switch:
 		return 0, true, w.switchTape(ctx)
 	}
+	var look int64
+	if !s.Filling {
+		if look, worked, err = w.stepArtwork(ctx, now); worked {
+			return 0, true, err
+		}
+	}
 	w.refresh(now, false)
-	until = earliest(s.Until, w.endAt, w.drainAt)
+	until = earliest(s.Until, w.endAt, w.drainAt, look)
 	if w.pump.Active() {
 		until = earliest(until, w.statusAt+statusIdle)
 	}
@@ -361,6 +374,8 @@ func (w *writer) do(ctx context.Context, op op) error {
 	case machine.Report:
 		w.pump.SetTiming(op.Timing, w.house.NowMicros())
 		w.available = op.Available
+	case machine.StartArtwork, machine.ShowArtwork, machine.EndArtwork:
+		return w.artworkOp(ctx, op)
 	case rekey:
 		return w.rehandshake(ctx, op)
 	case written:
@@ -402,6 +417,9 @@ func (w *writer) refresh(now int64, always bool) {
 	w.statusAt = now
 	s := status{active: w.pump.Active(), stats: w.pump.Stats(now)}
 	s.bufferedUS, s.bufferedBytes = w.pump.Buffered(now)
+	if w.artwork != nil {
+		s.images, s.imagesCancelled = w.artwork.gallery.Counts()
+	}
 	// Counters are shared by all sessions: they are not touched per chunk.
 	w.m.Chunks.Add(float64(s.stats.Sent - w.counted.Sent))
 	w.m.ChunksLate.Add(float64(s.stats.Late - w.counted.Late))

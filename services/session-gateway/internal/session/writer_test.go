@@ -84,6 +84,8 @@ func (l *wireLog) Rehandshake(_ context.Context, _ noise.Credential, activate fu
 	return err
 }
 
+func (l *wireLog) Ping(context.Context) error { return nil }
+
 func (l *wireLog) all() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -383,6 +385,7 @@ type discard struct{}
 func (discard) WriteJSON(context.Context, []byte) error          { return nil }
 func (discard) WriteMessage(context.Context, byte, []byte) error { return nil }
 func (discard) WritePlain(context.Context, []byte) error         { return nil }
+func (discard) Ping(context.Context) error                       { return nil }
 func (discard) Rehandshake(context.Context, noise.Credential, func() ([]byte, error)) error {
 	return nil
 }

@@ -21,6 +21,9 @@ type Encoder interface {
 	Encode(dst []byte, samples []int32) ([]byte, error)
 	// ChunkFrames is the number of frames of a full chunk.
 	ChunkFrames() int
+	// Delay is how many frames later a decoder gives out what Encode was given: 0 but for
+	// codecs that look ahead.
+	Delay() int
 	// Reset starts a new stream in the same format (frame numbers from 0).
 	Reset()
 }
@@ -70,6 +73,7 @@ type pcmEncoder struct {
 
 func (e *pcmEncoder) Header() []byte   { return nil }
 func (e *pcmEncoder) ChunkFrames() int { return e.frames }
+func (e *pcmEncoder) Delay() int       { return 0 }
 func (e *pcmEncoder) Reset()           {}
 
 func (e *pcmEncoder) Encode(dst []byte, samples []int32) ([]byte, error) {

@@ -45,6 +45,7 @@ func blockSize(rate, chunkFrames int) int {
 
 func (e *flacEncoder) Header() []byte   { return e.header }
 func (e *flacEncoder) ChunkFrames() int { return e.frames }
+func (e *flacEncoder) Delay() int       { return 0 }
 func (e *flacEncoder) Reset()           { e.enc.Reset() }
 
 func (e *flacEncoder) Encode(dst []byte, samples []int32) ([]byte, error) {

@@ -31,12 +31,12 @@ func BenchmarkEncodeAndPublish(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			subj := subject.Tape("g", rendition.ID(f))
+			subj := subject.Tape("g", rendition.Spec{Format: f}.ID())
 			var r *rendition.Rendition
 			b.ReportAllocs()
 			for b.Loop() {
 				if r == nil || r.Done() {
-					if r, err = rendition.New(f, epoch, store, rendition.ChunkFrames(f, 100), 0); err != nil {
+					if r, err = rendition.New(rendition.Spec{Format: f}, epoch, store, rendition.Spec{Format: f}.ChunkFrames(100), 0); err != nil {
 						b.Fatal(err)
 					}
 				}

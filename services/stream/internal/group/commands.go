@@ -251,10 +251,7 @@ func (g *Group) membership(m *tuttiv1.Membership, reply chan<- Reply) {
 	}
 	g.touched = true
 	g.watch()
-	if g.run != nil {
-		formats, _ := g.formats()
-		g.run.p.SetRenditions(formats)
-	}
+	g.setRenditions()
 	g.answerWhen(parted, m.GetDelete(), reply)
 }
 

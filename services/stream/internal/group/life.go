@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
@@ -12,7 +11,6 @@ import (
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
 	"github.com/tutti-audio/tutti/services/stream/internal/playback"
-	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
 	"github.com/tutti-audio/tutti/services/stream/internal/timeline"
 )
 
@@ -183,21 +181,4 @@ func marksOf(e *timeline.Epoch, s playback.State) []mark {
 		}
 	}
 	return out
-}
-
-// formats is the set of formats that the members need now, and the clients of each.
-func (g *Group) formats() (formats []pcm.Format, clients map[string][]string) {
-	clients = map[string][]string{}
-	for _, id := range g.rec.GetMembers() {
-		m := g.members[id]
-		if m == nil || !m.streams {
-			continue
-		}
-		r := rendition.ID(m.format)
-		if clients[r] == nil {
-			formats = append(formats, m.format)
-		}
-		clients[r] = append(clients[r], id)
-	}
-	return formats, clients
 }

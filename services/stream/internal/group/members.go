@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/stream/internal/playback"
@@ -20,8 +19,8 @@ type member struct {
 	courier *courier
 	p       *tuttiv1.ClientPresence // latest; nil when the client is not known
 	tuning  *tuttiv1.ClientTuning   // the operator's choices; nil when there are none
-	streams bool                    // it can be sent audio now, in this format
-	format  pcm.Format
+	streams bool                    // it can be sent audio now, as this
+	spec    rendition.Spec
 	volume  order
 	mute    order
 	// hope is the volume that was asked for and not yet reported back, until hopeUS.
@@ -114,12 +113,12 @@ func same(a, b *tuttiv1.ClientPresence) bool {
 
 // look reads a member's presence and decides what it can be sent.
 func (g *Group) look(m *member) {
-	old, streams, format := m.p, m.streams, m.format
+	old, streams, spec := m.p, m.streams, m.spec
 	m.p, m.tuning = g.Hub.Get(m.id), g.Hub.Tuning(m.id)
 	g.dirty[m.id] = true
 	m.streams = presence.CanStream(m.p)
 	if m.streams {
-		m.format, m.streams = rendition.Choose(m.p.GetPlayerSupport().GetSupportedFormats(), m.p.GetPlayer().GetFormat())
+		m.spec, m.streams = g.specOf(m)
 		if !m.streams && (old == nil || streams || old.GetSessionId() != m.p.GetSessionId()) {
 			g.log.Warn("player lists no format that can be produced", obs.KeyClient, m.id)
 		}
@@ -127,13 +126,10 @@ func (g *Group) look(m *member) {
 	if p := presence.Player(m.p); p != nil && int(p.GetVolume()) == m.hope {
 		m.hopeUS = 0
 	}
-	if streams != m.streams || streams && format != m.format {
+	if streams != m.streams || streams && spec != m.spec {
 		g.touched = true
-		if g.run != nil {
-			formats, _ := g.formats()
-			g.run.p.SetRenditions(formats)
-		}
-		g.log.Info("member's audio", obs.KeyClient, m.id, "receives", m.streams, "format", m.format.String())
+		g.setRenditions()
+		g.log.Info("member's audio", obs.KeyClient, m.id, "receives", m.streams, obs.KeyRendition, m.spec.ID())
 	}
 	if old.GetPlayer().GetVolume() != m.p.GetPlayer().GetVolume() || old.GetPlayer().GetMuted() != m.p.GetPlayer().GetMuted() {
 		g.touched = true
@@ -213,29 +209,7 @@ func (g *Group) want(m *member) want {
 	case s.endUS != 0:
 		w.endAt = s.endUS
 	case s.epoch != 0 && m.streams:
-		w.stream = g.start(m.format)
+		w.stream = g.start(m.spec)
 	}
 	return w
-}
-
-// start is the StreamStart of the present epoch in one format; nil when that cannot be
-// encoded.
-func (g *Group) start(f pcm.Format) *tuttiv1.StreamStart {
-	id := rendition.ID(f)
-	if s, ok := g.shared.starts[id]; ok {
-		return s
-	}
-	header, err := rendition.Header(f, rendition.ChunkFrames(f, g.ChunkMS))
-	var s *tuttiv1.StreamStart
-	if err != nil {
-		g.log.Error("rendition cannot be made", obs.KeyRendition, id, obs.KeyErr, err)
-	} else {
-		s = &tuttiv1.StreamStart{RenditionId: id, Format: rendition.Proto(f), CodecHeader: header, Epoch: g.shared.stream.epoch,
-			NotBeforeUs: g.shared.stream.t0, SendAheadUs: g.shared.stream.leadUS}
-	}
-	if g.shared.starts == nil {
-		g.shared.starts = map[string]*tuttiv1.StreamStart{}
-	}
-	g.shared.starts[id] = s
-	return s
 }

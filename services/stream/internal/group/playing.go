@@ -75,8 +75,8 @@ func (g *Group) begin(b playback.Begin) {
 // launch runs a pipeline under r.
 func (g *Group) launch(r *run, cfg pipeline.Config) {
 	ctx, cancel := context.WithCancel(g.ctx)
-	formats, _ := g.formats()
-	cfg.EpochID, cfg.ChunkMS, cfg.AheadMS, cfg.Renditions = r.epoch, g.ChunkMS, g.AheadMS, formats
+	specs, _ := g.specs()
+	cfg.EpochID, cfg.ChunkMS, cfg.AheadMS, cfg.Renditions = r.epoch, g.ChunkMS, g.AheadMS, specs
 	cfg.House, cfg.Clock, cfg.Metrics, cfg.Open = g.House, g.Clock, g.Audio, g.Open
 	cfg.Log = g.log.With("epoch", r.epoch)
 	cfg.Publish = func(ctx context.Context, id string, data []byte) error { return g.Publish(ctx, g.id, id, data) }

@@ -9,7 +9,6 @@ import (
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/stream/internal/playback"
 	"github.com/tutti-audio/tutti/services/stream/internal/presence"
-	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
 	"github.com/tutti-audio/tutti/services/stream/internal/volume"
 )
 
@@ -146,12 +145,13 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 	if g.resuming {
 		r.PlaybackState, r.Paused = statePlaying, false
 	}
-	formats, clients := g.formats()
+	specs, clients := g.specs()
 	if g.run != nil {
 		r.Timeline = g.run.checkpoint
-		for _, f := range formats {
-			id := rendition.ID(f)
-			r.Renditions = append(r.Renditions, &tuttiv1.Rendition{RenditionId: id, Format: rendition.Proto(f), Clients: clients[id]})
+		for _, spec := range specs {
+			view := spec.Proto()
+			view.Clients = clients[view.GetRenditionId()]
+			r.Renditions = append(r.Renditions, view)
 		}
 	}
 	vols, mutes := g.levels(now)

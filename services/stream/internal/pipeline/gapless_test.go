@@ -108,7 +108,7 @@ func (a *album) played(t *testing.T, format string, queue ...string) []int32 {
 	all, events := b.snapshot()
 	f := formats(format)[0]
 	for _, chunks := range all {
-		return audio(t, chunks, f.SampleRate, find[Started](events)[0].T0)
+		return audio(t, chunks, f.Format.SampleRate, find[Started](events)[0].T0)
 	}
 	return nil
 }

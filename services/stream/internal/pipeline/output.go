@@ -6,23 +6,22 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
 	"github.com/tutti-audio/tutti/services/stream/internal/timeline"
 )
 
-// want makes the set of renditions f.
-func (p *Pipeline) want(f []pcm.Format) {
-	p.cfg.Renditions = f
+// want makes the set of renditions s.
+func (p *Pipeline) want(s []rendition.Spec) {
+	p.cfg.Renditions = s
 	if p.epoch == nil {
 		return
 	}
 	wanted := map[string]bool{}
-	for _, format := range f {
-		id := rendition.ID(format)
+	for _, spec := range s {
+		id := spec.ID()
 		wanted[id] = true
 		if p.live[id] == nil && !p.failed[id] {
-			p.add(id, format)
+			p.add(id, spec)
 		}
 	}
 	for id, r := range p.live {
@@ -40,11 +39,11 @@ func (p *Pipeline) lose(id string) {
 }
 
 // add makes a rendition from the chunk that sounds now, or from where its tape ends.
-func (p *Pipeline) add(id string, f pcm.Format) {
-	frames := int64(rendition.ChunkFrames(f, p.cfg.ChunkMS))
-	from := timeline.FrameAt(p.epoch.T0, p.cfg.House.NowMicros(), f.SampleRate) / frames * frames
+func (p *Pipeline) add(id string, s rendition.Spec) {
+	frames := int64(s.ChunkFrames(p.cfg.ChunkMS))
+	from := timeline.FrameAt(p.epoch.T0, p.cfg.House.NowMicros(), s.Format.SampleRate) / frames * frames
 	from = max(from, p.past[id])
-	r, err := rendition.New(f, p.epoch, p.store, int(frames), from)
+	r, err := rendition.New(s, p.epoch, p.store, int(frames), from)
 	if err != nil {
 		p.failed[id] = true
 		p.cfg.Log.Error("rendition cannot be made", "rendition", id, "err", err)
@@ -100,7 +99,7 @@ func (p *Pipeline) chunk(ctx context.Context, r *rendition.Rendition, now int64)
 // skip leaves a hole on r's tape up to the next chunk that can still be heard.
 func (p *Pipeline) skip(r *rendition.Rendition, now int64) {
 	p.cfg.Metrics.underrun()
-	frames := int64(rendition.ChunkFrames(r.Format, p.cfg.ChunkMS))
+	frames := r.ChunkFrames()
 	r.Jump((timeline.FrameAt(p.epoch.T0, now, r.Format.SampleRate)/frames + 1) * frames)
 	p.cfg.Log.Warn("tape has a hole: its chunks could not be made or published in time", "rendition", r.ID)
 }

@@ -19,7 +19,6 @@ import (
 
 	"github.com/jonboulle/clockwork"
 
-	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/audio/source"
 	"github.com/tutti-audio/tutti/services/stream/internal/playback"
 	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
@@ -45,7 +44,7 @@ type Config struct {
 	Open       func(ctx context.Context, uri string) (source.Source, error)
 	Publish    func(ctx context.Context, renditionID string, data []byte) error
 	Events     func(ctx context.Context, e Event) // called in order from Run's goroutine
-	Renditions []pcm.Format
+	Renditions []rendition.Spec
 }
 
 // Resume carries an epoch on that another instance began.
@@ -123,12 +122,12 @@ const (
 // Pipeline runs one epoch. New makes it, Run runs it; the other methods may be called
 // from any goroutine.
 type Pipeline struct {
-	cfg     Config
-	hand    chan playback.Item
-	formats chan []pcm.Format // one slot, the newest wins
-	wake    chan struct{}     // one slot: look again
-	handed  atomic.Int64      // successors given so far
-	none    atomic.Bool       // the last NeedNext was answered: nothing follows for now
+	cfg    Config
+	hand   chan playback.Item
+	specs  chan []rendition.Spec // one slot, the newest wins
+	wake   chan struct{}         // one slot: look again
+	handed atomic.Int64          // successors given so far
+	none   atomic.Bool           // the last NeedNext was answered: nothing follows for now
 
 	epoch   *timeline.Epoch
 	store   *rendition.Store
@@ -147,7 +146,7 @@ type Pipeline struct {
 
 // New returns a pipeline that does nothing until Run.
 func New(cfg Config) *Pipeline {
-	p := &Pipeline{cfg: cfg, hand: make(chan playback.Item, 1), formats: make(chan []pcm.Format, 1), wake: make(chan struct{}, 1),
+	p := &Pipeline{cfg: cfg, hand: make(chan playback.Item, 1), specs: make(chan []rendition.Spec, 1), wake: make(chan struct{}, 1),
 		live: map[string]*rendition.Rendition{}, past: map[string]int64{}, failed: map[string]bool{}}
 	if r := cfg.Resume; r != nil {
 		p.epoch, p.head, p.past, p.started = r.Epoch, r.Frame, r.Next, cfg.House.NowMicros()-rampUS
@@ -177,16 +176,16 @@ func (p *Pipeline) None() {
 	}
 }
 
-// SetRenditions says which formats are wanted from now on. It never blocks.
-func (p *Pipeline) SetRenditions(f []pcm.Format) {
+// SetRenditions says which renditions are wanted from now on. It never blocks.
+func (p *Pipeline) SetRenditions(f []rendition.Spec) {
 	for {
 		select {
-		case p.formats <- f:
+		case p.specs <- f:
 			return
 		default:
 		}
 		select {
-		case <-p.formats:
+		case <-p.specs:
 		default:
 		}
 	}
@@ -279,7 +278,7 @@ func (p *Pipeline) wait(ctx context.Context, f *feed, now, limit int64) {
 	select {
 	case m := <-in:
 		p.take(ctx, m)
-	case want := <-p.formats:
+	case want := <-p.specs:
 		p.want(want)
 	case <-timer.Chan():
 	case <-p.wake:

@@ -20,6 +20,7 @@ import (
 	"github.com/tutti-audio/tutti/audio/source"
 	"github.com/tutti-audio/tutti/proto/tape"
 	"github.com/tutti-audio/tutti/services/stream/internal/playback"
+	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
 	"github.com/tutti-audio/tutti/services/stream/internal/timeline"
 )
 
@@ -209,13 +210,13 @@ func drained(_ map[string][]tape.Chunk, events []Event) string {
 	return ""
 }
 
-func formats(s ...string) (out []pcm.Format) {
+func formats(s ...string) (out []rendition.Spec) {
 	for _, x := range s {
 		f, err := pcm.ParseFormat(x)
 		if err != nil {
 			panic(err)
 		}
-		out = append(out, f)
+		out = append(out, rendition.Spec{Format: f})
 	}
 	return out
 }

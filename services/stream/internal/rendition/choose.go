@@ -2,8 +2,9 @@
 package rendition
 
 import (
-	"fmt"
+	"slices"
 
+	"github.com/tutti-audio/tutti/audio/encode"
 	"github.com/tutti-audio/tutti/audio/pcm"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
@@ -17,7 +18,7 @@ import (
 func Choose(supported []*tuttiv1.AudioFormat, preferred *tuttiv1.AudioFormat) (pcm.Format, bool) {
 	if preferred != nil {
 		for _, s := range supported { // a preference that is not listed is not one
-			if f := format(s); f == format(preferred) && Producible(f) {
+			if f := format(s); same(f, format(preferred)) && Producible(f) {
 				return f, true
 			}
 		}
@@ -30,22 +31,38 @@ func Choose(supported []*tuttiv1.AudioFormat, preferred *tuttiv1.AudioFormat) (p
 	return pcm.Format{}, false
 }
 
+// same is equality, apart from the depth of opus, which has no meaning.
+func same(a, b pcm.Format) bool {
+	if a.Codec == pcm.CodecOpus {
+		a.BitDepth, b.BitDepth = 0, 0
+	}
+	return a == b
+}
+
+// Lists reports whether a player's supported formats hold a preference.
+func Lists(supported []*tuttiv1.AudioFormat, preferred *tuttiv1.AudioFormat) bool {
+	return slices.ContainsFunc(supported, func(s *tuttiv1.AudioFormat) bool { return same(format(s), format(preferred)) })
+}
+
 func format(f *tuttiv1.AudioFormat) pcm.Format {
 	return pcm.Format{Codec: f.GetCodec(), SampleRate: int(f.GetSampleRate()), Channels: int(f.GetChannels()), BitDepth: int(f.GetBitDepth())}
 }
 
-// Producible reports whether f can be made from any source that can be opened: pcm or
-// flac, 16 or 24 bits, mono or stereo (every channel layout folds to those), at a rate
-// package pcm knows.
+// Producible reports whether f can be made from any source that can be opened: a codec
+// of this build, mono or stereo (every channel layout folds to those), 16 or 24 bits at
+// a rate package pcm knows, and for opus one of its own rates.
 func Producible(f pcm.Format) bool {
-	return (f.Codec == pcm.CodecPCM || f.Codec == pcm.CodecFLAC) && (f.BitDepth == 16 || f.BitDepth == 24) &&
-		(f.Channels == 1 || f.Channels == 2) && f.Validate() == nil
+	if !slices.Contains(encode.Codecs(), f.Codec) || f.Channels != 1 && f.Channels != 2 || f.Validate() != nil {
+		return false
+	}
+	if f.Codec == pcm.CodecOpus {
+		return slices.Contains(opusRates, f.SampleRate)
+	}
+	return f.BitDepth == 16 || f.BitDepth == 24
 }
 
-// ID names the rendition of a group in format f; it is a token of the tape's subject.
-func ID(f pcm.Format) string {
-	return fmt.Sprintf("%s-%d-%d-%d", f.Codec, f.SampleRate, f.Channels, f.BitDepth)
-}
+// opusRates are the sample rates of Opus (RFC 6716, section 2).
+var opusRates = []int{8000, 12000, 16000, 24000, 48000}
 
 // Proto is f on the bus.
 func Proto(f pcm.Format) *tuttiv1.AudioFormat {
@@ -54,6 +71,3 @@ func Proto(f pcm.Format) *tuttiv1.AudioFormat {
 
 // FromProto is Proto's inverse.
 func FromProto(f *tuttiv1.AudioFormat) pcm.Format { return format(f) }
-
-// ChunkFrames is the number of frames of a full chunk of ms milliseconds, rounded down.
-func ChunkFrames(f pcm.Format, ms int) int { return f.SampleRate * ms / 1000 }

@@ -16,7 +16,11 @@ import (
 // its output is the same as if it had run from the beginning.
 const preroll = 4096
 
-// Rendition makes the chunks of one format. Frame j of it sits at T0 + j*1e6/rate.
+// warmUS is how much audio an equalizer hears before its first frame that is wanted,
+// when it starts in the middle, so that it rings as if it had run from the beginning.
+const warmUS = 1_000_000
+
+// Rendition makes the chunks of one spec. Frame j of it sits at T0 + j*1e6/rate.
 // It belongs to one goroutine.
 type Rendition struct {
 	ID     string
@@ -25,42 +29,54 @@ type Rendition struct {
 	epoch       *timeline.Epoch
 	store       *Store
 	enc         encode.Encoder
+	stage       *stage
+	warm        bool
 	chunkFrames int
 
-	next     int64   // frame of pending[0]
-	pending  []int32 // converted, not yet cut
+	next     int64   // frame of the next chunk
+	pending  []int32 // what the encoder is given next; see delay
+	primes   int     // chunks at the front of pending that only warm the encoder up
 	attached bool
 	done     bool
 	jumped   bool // the next chunk does not follow the one before
 
 	seg      int // where conv reads
 	consumed int64
-	skip     int64 // frames that conv still gives before `next`
+	at       int64 // frame of the timeline that conv gives next
+	skip     int64 // frames that the stage still gives before those that are wanted
 	conv     *convert.Converter
 
-	in, out []int32 // scratch
+	in, out, wet []int32 // scratch
 }
 
 // New returns a rendition whose first frame is `from`.
-func New(f pcm.Format, e *timeline.Epoch, s *Store, chunkFrames int, from int64) (*Rendition, error) {
-	enc, err := encode.New(f, chunkFrames)
+func New(s Spec, e *timeline.Epoch, st *Store, chunkFrames int, from int64) (*Rendition, error) {
+	enc, err := encode.New(s.Format, chunkFrames)
 	if err != nil {
-		return nil, fmt.Errorf("encoder for %s: %w", f, err)
+		return nil, fmt.Errorf("encoder for %s: %w", s.Format, err)
 	}
-	return &Rendition{ID: ID(f), Format: f, epoch: e, store: s, enc: enc, chunkFrames: chunkFrames, next: from}, nil
+	stage, err := newStage(s)
+	if err != nil {
+		return nil, err
+	}
+	return &Rendition{ID: s.ID(), Format: s.Format, epoch: e, store: st, enc: enc, stage: stage, warm: !s.EQ.Off(),
+		chunkFrames: chunkFrames, next: from}, nil
 }
 
-// Header is the codec_header that a player of format f needs; nil for pcm.
-func Header(f pcm.Format, chunkFrames int) ([]byte, error) {
-	enc, err := encode.New(f, chunkFrames)
+// Header is the codec_header that a player of spec s needs; nil where there is none.
+func Header(s Spec, chunkFrames int) ([]byte, error) {
+	enc, err := encode.New(s.Format, chunkFrames)
 	if err != nil {
-		return nil, fmt.Errorf("encoder for %s: %w", f, err)
+		return nil, fmt.Errorf("encoder for %s: %w", s.Format, err)
 	}
 	return enc.Header(), nil
 }
 
 // Next is the frame where the next chunk begins.
 func (r *Rendition) Next() int64 { return r.next }
+
+// ChunkFrames is the number of frames of a full chunk.
+func (r *Rendition) ChunkFrames() int64 { return int64(r.chunkFrames) }
 
 // Time is the house time of the next chunk.
 func (r *Rendition) Time() int64 { return timeline.FrameTime(r.epoch.T0, r.next, r.Format.SampleRate) }
@@ -84,11 +100,14 @@ const (
 
 // Chunk makes the next chunk, appended to dst in the tape's form.
 func (r *Rendition) Chunk(dst []byte) ([]byte, tape.Chunk, Status, error) {
-	for len(r.pending) < r.chunkFrames*r.Format.Channels && !r.done {
+	for len(r.pending) < (1+r.primes)*r.chunkFrames*r.Format.Channels && !r.done {
 		st, err := r.step()
 		if err != nil || st != Ready {
 			return dst, tape.Chunk{}, st, err
 		}
+	}
+	if err := r.prime(); err != nil {
+		return dst, tape.Chunk{}, Ready, err
 	}
 	if len(r.pending) == 0 {
 		return dst, tape.Chunk{}, Finished, nil
@@ -125,7 +144,7 @@ func (r *Rendition) cut(dst []byte) ([]byte, tape.Chunk, Status, error) {
 
 // Jump leaves a hole and goes on at frame `to`, which is not before Next.
 func (r *Rendition) Jump(to int64) {
-	r.next, r.pending, r.attached, r.jumped = max(to, r.next), r.pending[:0], false, true
+	r.next, r.pending, r.primes, r.attached, r.jumped = max(to, r.next), r.pending[:0], 0, false, true
 }
 
 // step converts one more block, or crosses into the next segment.
@@ -156,9 +175,11 @@ func (r *Rendition) step() (Status, error) {
 	return Ready, nil
 }
 
-// attach finds where in the source `next` is, once the feed has come that far.
+// attach finds where in the source the first frame that the encoder needs is, once the
+// feed has come that far.
 func (r *Rendition) attach() (bool, error) {
-	seg, frame := r.epoch.Locate(r.next, r.Format.SampleRate)
+	first := r.next + int64(r.enc.Delay())
+	seg, frame := r.epoch.Locate(first, r.Format.SampleRate)
 	if seg < 0 {
 		return false, nil
 	}
@@ -170,28 +191,49 @@ func (r *Rendition) attach() (bool, error) {
 	if s.Frames < 0 && seg == r.epoch.Last() && !r.store.has(seg, frame) {
 		return false, nil
 	}
-	offset := r.next - s.StartFrame(r.Format.SampleRate)
-	r.consumed, r.skip = offset, 0
-	if s.Format.SampleRate != r.Format.SampleRate {
-		up, down := resample.Ratio(s.Format.SampleRate, r.Format.SampleRate)
-		begin := max(frame-preroll, 0) / down * down
-		if oldest, ok := r.store.oldest(seg); ok && begin < oldest {
-			begin = (oldest + down - 1) / down * down
-		}
-		r.consumed, r.skip = begin, offset-begin/down*up
-		if r.skip < 0 { // the store begins after `next`
-			r.next, r.skip, r.jumped = r.next-r.skip, 0, true
-		}
+	offset := first - s.StartFrame(r.Format.SampleRate)
+	r.consumed, r.skip = r.begin(s, seg, frame, offset)
+	if r.skip < 0 { // the store begins after what is wanted
+		r.next, r.skip, r.jumped = r.next-r.skip, 0, true
+		first = r.next + int64(r.enc.Delay())
 	}
+	r.at = first - r.skip
+	r.stage.reset()
+	r.warmEncoder()
 	r.attached = true
 	return true, r.enter(seg)
+}
+
+// begin is the source frame of segment s to start converting at, and how many output
+// frames come before the one at offset: resamplers and equalizers start early, as far as
+// the store reaches.
+func (r *Rendition) begin(s *timeline.Segment, seg int, frame, offset int64) (from, skip int64) {
+	early := int64(0)
+	up, down := int64(1), int64(1)
+	if s.Format.SampleRate != r.Format.SampleRate {
+		up, down = resample.Ratio(s.Format.SampleRate, r.Format.SampleRate)
+		early = preroll
+	}
+	if r.warm {
+		early += int64(s.Format.SampleRate) * warmUS / timeline.Micro
+	}
+	if r.enc.Delay() > 0 {
+		early += int64(encoderWarm*r.chunkFrames) * down / up
+	}
+	if early == 0 {
+		return offset, 0
+	}
+	from = max(frame-early, 0) / down * down
+	if oldest, ok := r.store.oldest(seg); ok && from < oldest {
+		from = (oldest + down - 1) / down * down
+	}
+	return from, offset - from/down*up
 }
 
 // enter starts converting segment seg from r.consumed.
 func (r *Rendition) enter(seg int) error {
 	r.seg = seg
-	f := r.epoch.Segment(seg).Format
-	conv, err := convert.New(pcm.Format{Codec: pcm.CodecPCM, SampleRate: f.SampleRate, Channels: f.Channels, BitDepth: f.BitDepth}, r.Format)
+	conv, err := r.stage.converter(r.epoch.Segment(seg).Format)
 	if err != nil {
 		return fmt.Errorf("convert to %s: %w", r.ID, err)
 	}
@@ -203,26 +245,44 @@ func (r *Rendition) enter(seg int) error {
 // to exactly the room that the timeline gives the segment on this grid.
 func (r *Rendition) leave(s *timeline.Segment) error {
 	r.out = r.conv.Flush(r.out[:0])
-	r.take(r.out)
 	end := s.Start.Add(s.Frames, s.Format.SampleRate).Ceil(int64(r.Format.SampleRate))
-	have := r.next + int64(len(r.pending)/r.Format.Channels)
-	if over := have - end; over > 0 {
-		keep := max(len(r.pending)-int(over)*r.Format.Channels, 0)
-		r.pending = r.pending[:keep]
+	// A kernel that gave too little, or too much, must not shift what follows.
+	if want := int(end-r.at) * r.stage.in; want < len(r.out) {
+		r.out = r.out[:max(want, 0)]
+	} else {
+		r.out = append(r.out, make([]int32, want-len(r.out))...)
 	}
-	for ; have < end; have++ { // a kernel that gave too little; must not shift what follows
-		r.pending = append(r.pending, make([]int32, r.Format.Channels)...)
-	}
+	r.take(r.out)
 	if r.seg == r.epoch.Last() {
-		r.done = true
+		r.end()
 		return nil
 	}
-	r.consumed, r.skip = 0, 0
+	r.consumed = 0
 	return r.enter(r.seg + 1)
 }
 
-// take queues converted samples behind those that wait to be cut.
+// end gives out what the stage and the encoder hold back.
+func (r *Rendition) end() {
+	r.wet = r.stage.flush(r.wet[:0])
+	r.queue(r.wet)
+	r.done = true
+	if d := r.enc.Delay(); d > 0 && len(r.pending) > 0 {
+		r.pending = append(r.pending, make([]int32, d*r.Format.Channels)...)
+		if over := len(r.pending) % (r.chunkFrames * r.Format.Channels); over > 0 { // whole packets
+			r.pending = append(r.pending, make([]int32, r.chunkFrames*r.Format.Channels-over)...)
+		}
+	}
+}
+
+// take brings converted samples through the stage, to those that wait to be cut.
 func (r *Rendition) take(out []int32) {
+	r.at += int64(len(out) / r.stage.in)
+	r.wet = r.stage.process(r.wet[:0], out)
+	r.queue(r.wet)
+}
+
+// queue drops what is not wanted and keeps the rest.
+func (r *Rendition) queue(out []int32) {
 	if drop := min(r.skip, int64(len(out)/r.Format.Channels)); drop > 0 {
 		r.skip -= drop
 		out = out[drop*int64(r.Format.Channels):]

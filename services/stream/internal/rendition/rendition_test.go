@@ -64,7 +64,7 @@ func (r *reel) close() { r.epoch.Close(r.head) }
 // play drains a rendition and checks that its chunks follow each other exactly.
 func play(t *testing.T, r *Rendition) (chunks []tape.Chunk, samples []int32) {
 	t.Helper()
-	header, err := Header(r.Format, r.chunkFrames)
+	header, err := Header(Spec{Format: r.Format}, r.chunkFrames)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func rend(t *testing.T, r *reel, format string, from int64) *Rendition {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := New(f, r.epoch, r.store, ChunkFrames(f, 100), from)
+	x, err := New(Spec{Format: f}, r.epoch, r.store, Spec{Format: f}.ChunkFrames(100), from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func TestChoose(t *testing.T) {
 		"nothing":                      {[]*tuttiv1.AudioFormat{opus, surround}, nil, ""},
 	} {
 		got, ok := Choose(c.supported, c.preferred)
-		if ok != (c.want != "") || ok && ID(got) != c.want {
+		if ok != (c.want != "") || ok && (Spec{Format: got}).ID() != c.want {
 			t.Errorf("%s: %v, %v, want %s", name, got, ok, c.want)
 		}
 	}
@@ -267,14 +267,14 @@ func BenchmarkChunk(b *testing.B) {
 			f, _ := pcm.ParseFormat(format)
 			r := newReel()
 			r.item("a", cd, music(cd, 44100*20, 1))
-			x, err := New(f, r.epoch, r.store, ChunkFrames(f, 100), 0)
+			x, err := New(Spec{Format: f}, r.epoch, r.store, Spec{Format: f}.ChunkFrames(100), 0)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, _, st, _ := x.Chunk(nil); st != Ready {
-					x, _ = New(f, r.epoch, r.store, ChunkFrames(f, 100), 0)
+					x, _ = New(Spec{Format: f}, r.epoch, r.store, Spec{Format: f}.ChunkFrames(100), 0)
 				}
 			}
 		})

@@ -1,0 +1,67 @@
+package group
+
+import (
+	"github.com/tutti-audio/tutti/platform/obs"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
+)
+
+// specOf is what a member is to be sent: the format that it prefers, or that was chosen
+// for it, with what the operator set. It is false when nothing that it lists can be made.
+func (g *Group) specOf(m *member) (rendition.Spec, bool) {
+	support := m.p.GetPlayerSupport()
+	f, ok := rendition.Choose(support.GetSupportedFormats(), m.p.GetPlayer().GetFormat())
+	if !ok {
+		return rendition.Spec{}, false
+	}
+	return rendition.NewSpec(f, m.tuning, support.GetBufferCapacity(), g.ChunkMS), true
+}
+
+// specs is the set of renditions that the members need now, and the clients of each by
+// rendition id.
+func (g *Group) specs() (specs []rendition.Spec, clients map[string][]string) {
+	clients = map[string][]string{}
+	for _, id := range g.rec.GetMembers() {
+		m := g.members[id]
+		if m == nil || !m.streams {
+			continue
+		}
+		r := m.spec.ID()
+		if clients[r] == nil {
+			specs = append(specs, m.spec)
+		}
+		clients[r] = append(clients[r], id)
+	}
+	return specs, clients
+}
+
+// setRenditions tells the pipeline what the members need now.
+func (g *Group) setRenditions() {
+	if g.run == nil {
+		return
+	}
+	specs, _ := g.specs()
+	g.run.p.SetRenditions(specs)
+}
+
+// start is the StreamStart of the present epoch in one rendition; nil when that cannot
+// be encoded.
+func (g *Group) start(spec rendition.Spec) *tuttiv1.StreamStart {
+	id := spec.ID()
+	if s, ok := g.shared.starts[id]; ok {
+		return s
+	}
+	header, err := rendition.Header(spec, spec.ChunkFrames(g.ChunkMS))
+	var s *tuttiv1.StreamStart
+	if err != nil {
+		g.log.Error("rendition cannot be made", obs.KeyRendition, id, obs.KeyErr, err)
+	} else {
+		s = &tuttiv1.StreamStart{RenditionId: id, Format: rendition.Proto(spec.Format), CodecHeader: header, Epoch: g.shared.stream.epoch,
+			NotBeforeUs: g.shared.stream.t0, SendAheadUs: g.shared.stream.leadUS}
+	}
+	if g.shared.starts == nil {
+		g.shared.starts = map[string]*tuttiv1.StreamStart{}
+	}
+	g.shared.starts[id] = s
+	return s
+}

@@ -42,6 +42,7 @@ type flacHead struct {
 	total                 int64 // frames, 0 unknown
 	data                  int64 // offset of the first frame
 	tags                  Tags
+	cover                 bool
 }
 
 func openFLAC(m media, start int64) (Source, error) {
@@ -60,7 +61,7 @@ func openFLAC(m media, start int64) (Source, error) {
 	if s.dec, err = flacdec.New(s.fixed); err != nil {
 		return nil, err
 	}
-	s.info = Info{SampleRate: h.rate, Channels: h.channels, BitDepth: depth, Frames: h.total, Seekable: true, Codec: "flac", Tags: h.tags}
+	s.info = Info{SampleRate: h.rate, Channels: h.channels, BitDepth: depth, Frames: h.total, Seekable: true, Codec: "flac", Tags: h.tags, HasCover: h.cover}
 	if h.total > 0 {
 		s.info.Tags.DurationMS = h.total * 1000 / int64(h.rate)
 	}
@@ -133,7 +134,10 @@ func (s *flacSource) readHead(start int64) error {
 			err = s.readStreamInfo(length)
 		case kind == 4 && length <= 1<<20:
 			err = s.readComments(length)
-		default: // pictures, above all
+		case kind == 6:
+			s.head.cover = true
+			err = s.restart(at)
+		default:
 			err = s.restart(at)
 		}
 		if err != nil {
@@ -222,6 +226,9 @@ func (t *Tags) set(key, value string) {
 	case "TRACKNUMBER":
 		n, _, _ := strings.Cut(value, "/")
 		t.Track, _ = strconv.Atoi(n)
+	case "DISCNUMBER":
+		n, _, _ := strings.Cut(value, "/")
+		t.Disc, _ = strconv.Atoi(n)
 	}
 }
 

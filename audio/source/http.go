@@ -59,6 +59,7 @@ func (o Options) maxDownload() int64 {
 // is taken up again where it broke, as long as the content is the same.
 type remote struct {
 	ctx       context.Context
+	interrupt context.CancelFunc // ends every request
 	client    *http.Client
 	ownClient bool
 	uri       string
@@ -78,7 +79,8 @@ func openHTTP(ctx context.Context, uri string, o Options) (media, error) {
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("%s: not a usable address: want http://host/path", redact(uri))
 	}
-	r := &remote{ctx: ctx, client: httpClient(o), ownClient: o.HTTPClient == nil, uri: uri, timeout: o.timeout(), size: -1}
+	ctx, interrupt := context.WithCancel(ctx)
+	r := &remote{ctx: ctx, interrupt: interrupt, client: httpClient(o), ownClient: o.HTTPClient == nil, uri: uri, timeout: o.timeout(), size: -1}
 	resp, err := r.request(0)
 	if err != nil {
 		r.release()
@@ -288,7 +290,11 @@ func (r *remote) drop() {
 	}
 }
 
+// Interrupt ends a read that is under way, and all that follow. Safe for concurrent use.
+func (r *remote) Interrupt() { r.interrupt() }
+
 func (r *remote) release() {
+	r.interrupt()
 	if r.ownClient {
 		r.client.CloseIdleConnections()
 	}

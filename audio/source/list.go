@@ -36,11 +36,7 @@ type Entry struct {
 // Playable reports whether a file name looks like one that Open can play. What counts
 // in the end is the content.
 func Playable(name string) bool {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".flac", ".mp3", ".wav", ".wave":
-		return !strings.HasPrefix(name, ".")
-	}
-	return false
+	return playable[strings.ToLower(path.Ext(name))] && !strings.HasPrefix(name, ".")
 }
 
 // List lists one folder of the music folder (path "" is its root): folders first, then
@@ -64,7 +60,7 @@ func List(ctx context.Context, musicDir, dir string) ([]Entry, error) {
 		}
 		if !entries[i].Dir && probed < MaxProbe {
 			probed++
-			entries[i].probe(root)
+			entries[i].probe(ctx, root)
 		}
 	}
 	return entries, nil
@@ -93,7 +89,7 @@ func scan(ctx context.Context, root *os.Root, dir string, depth int, progress fu
 			return err
 		}
 		if !e.Dir {
-			e.probe(root)
+			e.probe(ctx, root)
 		}
 		if err := progress(e); err != nil {
 			return err
@@ -171,13 +167,13 @@ func readDir(root *os.Root, dir string) ([]Entry, error) {
 }
 
 // probe reads the tags of a file.
-func (e *Entry) probe(root *os.Root) {
+func (e *Entry) probe(ctx context.Context, root *os.Root) {
 	m, err := openIn(root, filepath.FromSlash(e.Path))
 	if err != nil {
 		e.Err = err.Error()
 		return
 	}
-	s, err := openMedia(m, e.Name, true)
+	s, err := openMedia(ctx, m, e.Name, Options{}, true)
 	if err != nil {
 		e.Err = err.Error()
 		return

@@ -50,7 +50,7 @@ type mp3Source struct {
 func openMP3(m media, start int64, quick bool) (Source, error) {
 	s := &mp3Source{m: m, frame: make([]byte, maxMP3Frame), end: -1}
 	s.feed.br = bufio.NewReaderSize(m, 64<<10)
-	s.info.Tags = readID3(m, start)
+	s.info.Tags, s.info.HasCover = readID3(m, start)
 	if err := s.first(start); err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func openMP3(m media, start int64, quick bool) (Source, error) {
 	if s.head.mono {
 		channels = 1
 	}
-	s.info = Info{SampleRate: s.head.rate, Channels: channels, BitDepth: 16, Seekable: true, Codec: "mp3", Tags: s.info.Tags}
+	s.info = Info{SampleRate: s.head.rate, Channels: channels, BitDepth: 16, Seekable: true, Codec: "mp3", Tags: s.info.Tags, HasCover: s.info.HasCover}
 	if m.Local() && !quick {
 		if err := s.count(); err != nil {
 			return nil, err
@@ -326,10 +326,10 @@ func (s *mp3Source) goTo(number int64) error {
 
 // readID3 reads the tags in front of the audio (ID3v2) or, of a local file, behind it
 // (ID3v1). Broken tags are no reason not to play.
-func readID3(m media, start int64) (t Tags) {
+func readID3(m media, start int64) (t Tags, cover bool) {
 	defer func() {
 		if recover() != nil {
-			t = Tags{}
+			t, cover = Tags{}, false
 		}
 	}()
 	var meta tag.Metadata
@@ -338,30 +338,31 @@ func readID3(m media, start int64) (t Tags) {
 	case start > 0:
 		b := make([]byte, min(start, maxID3))
 		if _, err = m.Seek(0, io.SeekStart); err != nil {
-			return t
+			return t, false
 		}
 		if _, err = io.ReadFull(m, b); err != nil {
-			return t
+			return t, false
 		}
 		meta, err = tag.ReadID3v2Tags(bytes.NewReader(b))
 	case m.Local() && m.Size() > 128:
 		b := make([]byte, 128)
 		if _, err = m.Seek(-128, io.SeekEnd); err != nil {
-			return t
+			return t, false
 		}
 		if _, err = io.ReadFull(m, b); err != nil {
-			return t
+			return t, false
 		}
 		meta, err = tag.ReadID3v1Tags(bytes.NewReader(b))
 	default:
-		return t
+		return t, false
 	}
 	if err != nil || meta == nil {
-		return t
+		return t, false
 	}
 	track, _ := meta.Track()
+	disc, _ := meta.Disc()
 	return Tags{
 		Title: meta.Title(), Artist: meta.Artist(), AlbumArtist: meta.AlbumArtist(), Album: meta.Album(),
-		Year: meta.Year(), Track: track,
-	}
+		Year: meta.Year(), Track: track, Disc: disc,
+	}, meta.Picture() != nil
 }

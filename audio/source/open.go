@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/tutti-audio/tutti/audio/ffmpeg"
 	"github.com/tutti-audio/tutti/audio/pcm"
 )
 
@@ -46,25 +47,25 @@ func Open(ctx context.Context, uri string, o Options) (Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return openMedia(m, httpName(uri), false)
+		return openMedia(ctx, m, httpName(uri), o, false)
 	case "file":
 		p, err := filePath(rest, o.MusicDir)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", uri, err)
 		}
-		return openLocal(p, o, false)
+		return openLocal(ctx, p, o, false)
 	case "pipe", "source", "ftp", "rtsp", "spotify":
 		return nil, fmt.Errorf("%s: addresses of the form %s: cannot be opened here: give a path, an http address, or tone:440", uri, scheme)
 	}
-	return openLocal(uri, o, false)
+	return openLocal(ctx, uri, o, false)
 }
 
-func openLocal(p string, o Options, quick bool) (Source, error) {
+func openLocal(ctx context.Context, p string, o Options, quick bool) (Source, error) {
 	m, err := openFile(p, o.MusicDir)
 	if err != nil {
 		return nil, err
 	}
-	return openMedia(m, path.Base(p), quick)
+	return openMedia(ctx, m, path.Base(p), o, quick)
 }
 
 // httpName is what a person recognises of an address: its last path element.
@@ -87,7 +88,7 @@ func redact(uri string) string {
 
 // openMedia recognises the content and opens it; name is for errors and titles. quick
 // leaves out what takes long and is needed only for playing. It owns m.
-func openMedia(m media, name string, quick bool) (src Source, err error) {
+func openMedia(ctx context.Context, m media, name string, o Options, quick bool) (src Source, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			src, err = nil, fmt.Errorf("%s: a parser failed on it: %v: convert it or remove it", name, p)
@@ -100,23 +101,26 @@ func openMedia(m media, name string, quick bool) (src Source, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	switch {
-	case string(head[:4]) == "fLaC":
+	kind := detect(head)
+	switch kind.codec {
+	case "flac":
 		src, err = openFLAC(m, start)
-	case string(head[:4]) == "RIFF" && string(head[8:12]) == "WAVE":
-		src, err = openWAV(m)
-	case string(head[:4]) == "OggS":
-		err = errors.New("an Ogg stream is not supported")
-	case string(head[4:8]) == "ftyp":
-		err = errors.New("an MP4/AAC stream is not supported")
+	case "wav":
+		if src, err = openWAV(m); err != nil { // a codec inside that only ffmpeg knows
+			src, err = tryFFmpeg(ctx, m, kind, o, quick, err)
+		}
+	case "mp3":
+		if src, err = openMP3(m, start, quick); errors.Is(err, errMP3Kind) {
+			src, err = tryFFmpeg(ctx, m, kind, o, quick, err)
+		}
 	default:
-		src, err = openMP3(m, start, quick)
+		src, err = openFFmpeg(ctx, m, kind, o, quick)
 	}
 	if err == nil {
 		err = checkInfo(src.Info())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s%w: convert it or remove it", name, expectation(name, err), err)
+		return nil, fmt.Errorf("%s: %s%w%s", name, expectation(name, err), err, advice(err))
 	}
 	return &named{Source: src, name: name}, nil
 }
@@ -133,8 +137,18 @@ func expectation(name string, err error) string {
 		return "not a FLAC stream: "
 	case ".wav", ".wave":
 		return "not a WAV stream: "
+	case "":
+		return ""
 	}
-	return ""
+	return "not a " + strings.ToUpper(strings.TrimPrefix(path.Ext(name), ".")) + " stream: "
+}
+
+// advice is the next step, where the error does not say it.
+func advice(err error) string {
+	if errors.Is(err, ffmpeg.ErrMissing) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return ""
+	}
+	return ": convert it or remove it"
 }
 
 func checkInfo(i Info) error {
@@ -142,14 +156,17 @@ func checkInfo(i Info) error {
 	return f.Validate()
 }
 
-// sniff returns the first 12 bytes of content after any ID3v2 tags (zero-filled when
+// sniffed is how much of the content tells what it is.
+const sniffed = 64
+
+// sniff returns the first bytes of content after any ID3v2 tags (zero-filled when
 // there are fewer), and where they begin.
-func sniff(m media) (head [12]byte, start int64, err error) {
+func sniff(m media) (head [sniffed]byte, start int64, err error) {
 	for range 5 {
 		if _, err := m.Seek(start, io.SeekStart); err != nil {
 			return head, 0, err
 		}
-		head = [12]byte{}
+		head = [sniffed]byte{}
 		if n, err := io.ReadFull(m, head[:]); err != nil && n == 0 {
 			if errors.Is(err, io.EOF) {
 				return head, 0, errors.New("the file is empty")

@@ -1,6 +1,7 @@
-// Package source opens things that sound: FLAC, MP3 and WAV files below the music
-// folder, http(s) addresses of such files, test tones and the demo's own music. All
-// of them read as PCM through one interface.
+// Package source opens things that sound: audio files below the music folder, http(s)
+// addresses of such files, test tones and the demo's own music. All of them read as PCM
+// through one interface. FLAC, MP3 and WAV are decoded here; every other format by
+// ffmpeg, where it is installed (package ffmpeg).
 package source
 
 import (
@@ -8,12 +9,14 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/tutti-audio/tutti/audio/ffmpeg"
 )
 
 // Tags are what a medium says about itself. Empty means unknown.
 type Tags struct {
 	Title, Artist, AlbumArtist, Album string
-	Year, Track                       int
+	Year, Track, Disc                 int
 	DurationMS                        int64 // 0 when unknown
 }
 
@@ -24,7 +27,9 @@ type Info struct {
 	BitDepth   int    // bits of each sample that Read delivers: 16, 24 or 32
 	Frames     int64  // length in frames, 0 when unknown or endless
 	Seekable   bool   // whether SeekFrame works
-	Codec      string // "flac", "mp3", "wav", "tone" or "synth"
+	Live       bool   // cannot seek, has no end, and arrives in real time
+	Codec      string // "flac", "mp3", "wav", "tone", "synth", or ffmpeg's name of a codec
+	HasCover   bool   // a picture lies in the file
 	Tags       Tags
 }
 
@@ -52,10 +57,12 @@ type Options struct {
 	MaxDownload int64         // bytes of one HTTP medium; 0: 2 GiB
 	TempDir     string        // for media of servers without Range; empty: os.TempDir
 	Log         *slog.Logger  // nil: silent
+	// Tool finds ffmpeg; nil: in the search path.
+	Tool func() (ffmpeg.Tool, error)
 }
 
-// ErrUnsupported is the cause when content is none of FLAC, MP3 or WAV.
-var ErrUnsupported = errors.New("not a FLAC, MP3 or WAV stream")
+// ErrUnsupported is the cause when content is of no format that is known.
+var ErrUnsupported = errors.New("not a stream of a known audio format")
 
 // ErrOutside is the cause when a path leads out of the music folder.
 var ErrOutside = errors.New("outside the music folder")

@@ -301,11 +301,11 @@ func TestErrorsSayWhatAndWhatNext(t *testing.T) {
 	write(t, filepath.Join(dir, "x.ogg"), []byte("OggS............................"))
 	write(t, filepath.Join(dir, "layer2.mp3"), bytes.Repeat([]byte{0xFF, 0xFD, 0x80, 0x04}, 500))
 	for uri, want := range map[string]string{
-		"Birdsong.mp3": `Birdsong.mp3: not an MP3 stream: not a FLAC, MP3 or WAV stream: no MP3 frame found, it begins with "<!DOCTYPE html><": convert it or remove it`,
+		"Birdsong.mp3": `Birdsong.mp3: not an MP3 stream: not a stream of a known audio format: no MP3 frame found, it begins with "<!DOCTYPE html><": convert it or remove it`,
 		"empty.flac":   "empty.flac: the file is empty",
 		"short.flac":   "short.flac: its FLAC metadata is cut off",
 		"x.wav":        "x.wav: not a WAV stream: ",
-		"x.ogg":        "an Ogg stream is not supported: convert it",
+		"x.ogg":        "x.ogg: it is Ogg, which needs ffmpeg: ffmpeg is not installed: install Debian's package ffmpeg",
 		"layer2.mp3":   "of a kind that is not supported",
 		"":             "empty address",
 		"pipe:/tmp/x":  "cannot be opened here",
@@ -316,7 +316,7 @@ func TestErrorsSayWhatAndWhatNext(t *testing.T) {
 		"file://h/x":   "only files of this machine",
 		".":            "a folder, not a file",
 	} {
-		if _, err := source.Open(t.Context(), uri, source.Options{MusicDir: dir}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := source.Open(t.Context(), uri, source.Options{MusicDir: dir, Tool: noFFmpeg}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", uri, err, want)
 		}
 	}

@@ -42,6 +42,9 @@ func (s *spool) Size() int64 {
 
 func (s *spool) Local() bool { return false }
 
+// Interrupt ends a read that is under way, and all that follow. Safe for concurrent use.
+func (s *spool) Interrupt() { s.r.Interrupt() }
+
 // fill downloads until the file holds byte `to` or the stream ends.
 func (s *spool) fill(to int64) error {
 	for s.have <= to && !s.done {

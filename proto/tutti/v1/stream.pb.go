@@ -2021,6 +2021,7 @@ type LibraryResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	Entries       []*LibraryEntry        `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	Found         int32                  `protobuf:"varint,90,opt,name=found,proto3" json:"found,omitempty"` // of a search, before its limit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2069,6 +2070,13 @@ func (x *LibraryResponse) GetEntries() []*LibraryEntry {
 	return nil
 }
 
+func (x *LibraryResponse) GetFound() int32 {
+	if x != nil {
+		return x.Found
+	}
+	return 0
+}
+
 // LibraryEntry is a folder or a playable file.
 type LibraryEntry struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2082,7 +2090,14 @@ type LibraryEntry struct {
 	SampleRate    int32                  `protobuf:"varint,8,opt,name=sample_rate,json=sampleRate,proto3" json:"sample_rate,omitempty"`
 	BitDepth      int32                  `protobuf:"varint,9,opt,name=bit_depth,json=bitDepth,proto3" json:"bit_depth,omitempty"`
 	Channels      int32                  `protobuf:"varint,10,opt,name=channels,proto3" json:"channels,omitempty"`
-	Error         string                 `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"` // why a file cannot be played
+	Error         string                 `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`        // why a file cannot be played
+	Playlist      bool                   `protobuf:"varint,90,opt,name=playlist,proto3" json:"playlist,omitempty"` // a file that lists others
+	Cover         bool                   `protobuf:"varint,91,opt,name=cover,proto3" json:"cover,omitempty"`       // a picture lies in the file
+	Track         int32                  `protobuf:"varint,92,opt,name=track,proto3" json:"track,omitempty"`
+	Disc          int32                  `protobuf:"varint,93,opt,name=disc,proto3" json:"disc,omitempty"`
+	Year          int32                  `protobuf:"varint,94,opt,name=year,proto3" json:"year,omitempty"`
+	Codec         string                 `protobuf:"bytes,95,opt,name=codec,proto3" json:"codec,omitempty"`
+	AlbumArtist   string                 `protobuf:"bytes,96,opt,name=album_artist,json=albumArtist,proto3" json:"album_artist,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2190,6 +2205,55 @@ func (x *LibraryEntry) GetChannels() int32 {
 func (x *LibraryEntry) GetError() string {
 	if x != nil {
 		return x.Error
+	}
+	return ""
+}
+
+func (x *LibraryEntry) GetPlaylist() bool {
+	if x != nil {
+		return x.Playlist
+	}
+	return false
+}
+
+func (x *LibraryEntry) GetCover() bool {
+	if x != nil {
+		return x.Cover
+	}
+	return false
+}
+
+func (x *LibraryEntry) GetTrack() int32 {
+	if x != nil {
+		return x.Track
+	}
+	return 0
+}
+
+func (x *LibraryEntry) GetDisc() int32 {
+	if x != nil {
+		return x.Disc
+	}
+	return 0
+}
+
+func (x *LibraryEntry) GetYear() int32 {
+	if x != nil {
+		return x.Year
+	}
+	return 0
+}
+
+func (x *LibraryEntry) GetCodec() string {
+	if x != nil {
+		return x.Codec
+	}
+	return ""
+}
+
+func (x *LibraryEntry) GetAlbumArtist() string {
+	if x != nil {
+		return x.AlbumArtist
 	}
 	return ""
 }
@@ -2976,6 +3040,7 @@ func (x *SearchRequest) GetLimit() int32 {
 // LibraryStatusRequest asks for tutti.v1.stream.library_status.
 type LibraryStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rescan        bool                   `protobuf:"varint,90,opt,name=rescan,proto3" json:"rescan,omitempty"` // look at every folder again, now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3008,6 +3073,13 @@ func (x *LibraryStatusRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use LibraryStatusRequest.ProtoReflect.Descriptor instead.
 func (*LibraryStatusRequest) Descriptor() ([]byte, []int) {
 	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *LibraryStatusRequest) GetRescan() bool {
+	if x != nil {
+		return x.Rescan
+	}
+	return false
 }
 
 // LibraryStatus is how far the index is.
@@ -3321,10 +3393,11 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"GroupReply\x12%\n" +
 	"\x05group\x18\x01 \x01(\v2\x0f.tutti.v1.GroupR\x05group\"$\n" +
 	"\x0eLibraryRequest\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\"W\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\"m\n" +
 	"\x0fLibraryResponse\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x120\n" +
-	"\aentries\x18\x02 \x03(\v2\x16.tutti.v1.LibraryEntryR\aentries\"\xa3\x02\n" +
+	"\aentries\x18\x02 \x03(\v2\x16.tutti.v1.LibraryEntryR\aentries\x12\x14\n" +
+	"\x05found\x18Z \x01(\x05R\x05found\"\xcc\x03\n" +
 	"\fLibraryEntry\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
@@ -3339,7 +3412,14 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\tbit_depth\x18\t \x01(\x05R\bbitDepth\x12\x1a\n" +
 	"\bchannels\x18\n" +
 	" \x01(\x05R\bchannels\x12\x14\n" +
-	"\x05error\x18\v \x01(\tR\x05error\"\x0e\n" +
+	"\x05error\x18\v \x01(\tR\x05error\x12\x1a\n" +
+	"\bplaylist\x18Z \x01(\bR\bplaylist\x12\x14\n" +
+	"\x05cover\x18[ \x01(\bR\x05cover\x12\x14\n" +
+	"\x05track\x18\\ \x01(\x05R\x05track\x12\x12\n" +
+	"\x04disc\x18] \x01(\x05R\x04disc\x12\x12\n" +
+	"\x04year\x18^ \x01(\x05R\x04year\x12\x14\n" +
+	"\x05codec\x18_ \x01(\tR\x05codec\x12!\n" +
+	"\falbum_artist\x18` \x01(\tR\valbumArtist\"\x0e\n" +
 	"\fClockRequest\"e\n" +
 	"\rClockResponse\x12\x15\n" +
 	"\x06now_us\x18\x01 \x01(\x03R\x05nowUs\x12\x16\n" +
@@ -3403,8 +3483,9 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\t_revision\";\n" +
 	"\rSearchRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\"\x16\n" +
-	"\x14LibraryStatusRequest\"\xc4\x02\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\".\n" +
+	"\x14LibraryStatusRequest\x12\x16\n" +
+	"\x06rescan\x18Z \x01(\bR\x06rescan\"\xc4\x02\n" +
 	"\rLibraryStatus\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x1f\n" +
 	"\vfiles_found\x18\x02 \x01(\x03R\n" +

@@ -29,6 +29,7 @@ type Entry struct {
 	Path string // slash-separated path below the music folder; Open accepts it
 	Dir  bool
 	Size int64  // bytes; 0 for folders
+	Mod  int64  // time of the last change, Unix ns; 0 for folders
 	Info Info   // zero for folders, and for files that were not probed
 	Err  string // why a file that looks playable is not; empty when it is
 }
@@ -37,6 +38,39 @@ type Entry struct {
 // in the end is the content.
 func Playable(name string) bool {
 	return playable[strings.ToLower(path.Ext(name))] && !strings.HasPrefix(name, ".")
+}
+
+// IsPlaylist reports whether a file name looks like that of a list of media.
+func IsPlaylist(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".m3u", ".m3u8", ".pls", ".xspf":
+		return !strings.HasPrefix(name, ".")
+	}
+	return false
+}
+
+// Playlist reports whether the entry is a list of media.
+func (e Entry) Playlist() bool { return !e.Dir && IsPlaylist(e.Name) }
+
+// Folder lists one folder like List, without opening its files.
+func Folder(musicDir, dir string) ([]Entry, error) {
+	root, err := openRoot(musicDir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	return readDir(root, dir)
+}
+
+// Describe reads what the file p below Options.MusicDir says about itself, without what
+// only playing needs.
+func Describe(ctx context.Context, p string, o Options) (Info, error) {
+	s, err := openLocal(ctx, p, o, true)
+	if err != nil {
+		return Info{}, err
+	}
+	defer func() { _ = s.Close() }() // read only: nothing can be lost
+	return s.Info(), nil
 }
 
 // List lists one folder of the music folder (path "" is its root): folders first, then
@@ -58,7 +92,7 @@ func List(ctx context.Context, musicDir, dir string) ([]Entry, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if !entries[i].Dir && probed < MaxProbe {
+		if !entries[i].Dir && !entries[i].Playlist() && probed < MaxProbe {
 			probed++
 			entries[i].probe(ctx, root)
 		}
@@ -88,7 +122,7 @@ func scan(ctx context.Context, root *os.Root, dir string, depth int, progress fu
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !e.Dir {
+		if !e.Dir && !e.Playlist() {
 			e.probe(ctx, root)
 		}
 		if err := progress(e); err != nil {
@@ -147,8 +181,8 @@ func readDir(root *os.Root, dir string) ([]Entry, error) {
 			continue // a dangling link, or one that leads outside
 		case info.IsDir():
 			e.Dir = true
-		case info.Mode().IsRegular() && Playable(e.Name):
-			e.Size = info.Size()
+		case info.Mode().IsRegular() && (Playable(e.Name) || IsPlaylist(e.Name)):
+			e.Size, e.Mod = info.Size(), info.ModTime().UnixNano()
 		default:
 			continue
 		}

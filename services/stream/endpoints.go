@@ -31,6 +31,8 @@ func (s *Service) serve() (*bus.Service, error) {
 		func() error { return bus.Handle(b, subject.StreamCommand, s.command) },
 		func() error { return bus.Handle(b, subject.StreamActivate, s.activated) },
 		func() error { return bus.Handle(b, subject.StreamLibrary, s.list) },
+		func() error { return bus.Handle(b, subject.StreamSearch, s.search) },
+		func() error { return bus.Handle(b, subject.StreamLibraryStatus, s.libraryStatus) },
 		func() error { return bus.Handle(b, subject.StreamClock, s.clock) },
 		func() error { return bus.Handle(b, subject.StreamTune, s.tuning.Tune) },
 	} {
@@ -84,6 +86,14 @@ func checkID(id string) error {
 
 func (s *Service) list(ctx context.Context, r *tuttiv1.LibraryRequest) (*tuttiv1.LibraryResponse, error) {
 	return s.lib.List(ctx, r.GetPath())
+}
+
+func (s *Service) search(_ context.Context, r *tuttiv1.SearchRequest) (*tuttiv1.LibraryResponse, error) {
+	return s.lib.Search(r.GetQuery(), int(r.GetLimit()))
+}
+
+func (s *Service) libraryStatus(_ context.Context, r *tuttiv1.LibraryStatusRequest) (*tuttiv1.LibraryStatus, error) {
+	return s.lib.Status(r.GetRescan()), nil
 }
 
 func (s *Service) clock(context.Context, *tuttiv1.ClockRequest) (*tuttiv1.ClockResponse, error) {

@@ -21,6 +21,7 @@ import (
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/stream/internal/group"
 	"github.com/tutti-audio/tutti/services/stream/internal/library"
+	"github.com/tutti-audio/tutti/services/stream/internal/library/index"
 	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
 	"github.com/tutti-audio/tutti/services/stream/internal/presence"
 	"github.com/tutti-audio/tutti/services/stream/internal/tuning"
@@ -32,6 +33,7 @@ type Config struct {
 	InstanceID string // unique in the deployment; required
 	Version    string // for the bus's service listing; "0.0.0" when empty
 	MusicDir   string // root of the library; empty: no library, only http, tone and synth URIs
+	CacheDir   string // where the library's index is kept between starts; empty: in memory only
 	ChunkMS    int    // duration of a chunk, 15..150; 0: 100
 	AheadMS    int    // how far the tape runs ahead of the house clock, 2000..120000; 0: 30000
 	MarginMS   int    // added to the players' lead for our own pipeline, 1..10000; 0: 250
@@ -107,6 +109,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		deps.Registerer = prometheus.NewRegistry()
 	}
 	s := &Service{cfg: cfg, d: deps, lib: &library.Library{MusicDir: cfg.MusicDir, HTTPClient: deps.HTTPClient, Demo: cfg.Demo, Log: deps.Log}}
+	if cfg.MusicDir != "" {
+		s.lib.Index = index.New(index.Config{MusicDir: cfg.MusicDir, CacheDir: cfg.CacheDir, Clock: deps.Clock, Log: deps.Log})
+	}
 	s.state.set(errors.New("stream: not started"))
 	return s, nil
 }
@@ -173,6 +178,9 @@ func (s *Service) Run(ctx context.Context) error {
 		})
 	}
 	wg.Go(func() { s.pulse(run) })
+	if s.lib.Index != nil {
+		wg.Go(func() { s.lib.Index.Run(run) })
+	}
 	wg.Go(func() {
 		s.d.Leases.Campaign(run, "director", func(ctx context.Context, _ *lease.Lease) { s.direct(ctx, groups) })
 	})

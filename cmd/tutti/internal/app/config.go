@@ -22,7 +22,8 @@ type Config struct {
 	DataDir          string        `config:"data-dir" usage:"directory for state: database, bus storage, keys, admin token"`
 	HTTP             string        `config:"http" usage:"address of the operator API"`
 	Sendspin         string        `config:"sendspin" usage:"address where Sendspin devices connect (path /sendspin)"`
-	Music            string        `config:"music" usage:"music folder (FLAC, MP3, WAV)"`
+	Music            string        `config:"music" usage:"music folder"`
+	LibraryCache     string        `config:"library-cache" usage:"directory where the music folder's index is kept between starts; empty: in the data directory of serve, in memory of run"`
 	Name             string        `config:"name" usage:"name of this server, as devices and people see it"`
 	Languages        []string      `config:"languages" usage:"languages of the operator, BCP 47, most preferred first"`
 	Policy           string        `config:"policy" usage:"pairing policy on first start: required or optional"`

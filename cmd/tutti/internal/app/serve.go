@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/obs"
@@ -19,6 +20,9 @@ const stopLimit = 10 * time.Second
 func Serve(ctx context.Context, cfg Config, out, logTo io.Writer) error {
 	if err := cfg.Complete(); err != nil {
 		return usageError{err}
+	}
+	if cfg.LibraryCache == "" {
+		cfg.LibraryCache = filepath.Join(cfg.DataDir, "library")
 	}
 	p, err := newProcess(cfg, logTo)
 	if err != nil {

@@ -62,7 +62,7 @@ func (b *built) add(p *process, name string) error {
 		b.services = append(b.services, service{name, s.Run})
 	case "stream":
 		s, err := stream.New(stream.Config{
-			InstanceID: p.instance, Version: p.cfg.Version, MusicDir: p.cfg.Music, ResumePlayback: p.cfg.Resume, Demo: p.cfg.Demo,
+			InstanceID: p.instance, Version: p.cfg.Version, MusicDir: p.cfg.Music, CacheDir: p.cfg.LibraryCache, ResumePlayback: p.cfg.Resume, Demo: p.cfg.Demo,
 		}, stream.Deps{Bus: p.bus, Leases: p.leases, House: p.house, Log: log, Registerer: p.reg})
 		if err != nil {
 			return err

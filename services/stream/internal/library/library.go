@@ -14,13 +14,11 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tutti-audio/tutti/audio/source"
-	"github.com/tutti-audio/tutti/audio/synth"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
-	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/library/index"
 	"github.com/tutti-audio/tutti/services/stream/internal/playback"
 	"github.com/tutti-audio/tutti/services/stream/internal/timeline"
 )
@@ -38,7 +36,8 @@ const (
 type Library struct {
 	MusicDir   string
 	HTTPClient *http.Client
-	Demo       bool // list the synthesised pieces, too
+	Demo       bool         // list the synthesised pieces, too
+	Index      *index.Index // nil: the music folder is read for each question
 	Log        *slog.Logger
 	// Trusting takes http addresses as they are, without asking their servers: for
 	// callers that may not wait, of addresses that CheckRemote has seen.
@@ -66,7 +65,11 @@ func isRemote(uri string) bool {
 
 // Open opens one medium.
 func (l *Library) Open(ctx context.Context, uri string) (source.Source, error) {
-	return source.Open(ctx, uri, source.Options{MusicDir: l.MusicDir, HTTPClient: l.HTTPClient, Log: l.Log})
+	return source.Open(ctx, uri, l.options())
+}
+
+func (l *Library) options() source.Options {
+	return source.Options{MusicDir: l.MusicDir, HTTPClient: l.HTTPClient, Log: l.Log}
 }
 
 // Check reports why the music folder cannot be used; nil when there is none to use.
@@ -86,48 +89,10 @@ func (l *Library) Check() error {
 	return nil
 }
 
-// List lists one folder below the music folder.
-func (l *Library) List(ctx context.Context, path string) (*tuttiv1.LibraryResponse, error) {
-	out := &tuttiv1.LibraryResponse{Path: path}
-	if path == "" && l.Demo {
-		for _, t := range synth.Tracks() {
-			out.Entries = append(out.Entries, &tuttiv1.LibraryEntry{Name: t.Title, Path: "synth:" + t.Name, Title: t.Title, Artist: t.Artist,
-				Album: t.Album, DurationMs: timeline.Scale(t.Frames, 1000, synth.SampleRate), SampleRate: synth.SampleRate,
-				BitDepth: synth.BitDepth, Channels: synth.Channels})
-		}
-	}
-	if l.MusicDir == "" {
-		if path == "" && l.Demo {
-			return out, nil
-		}
-		return nil, fault.New(fault.Conflict, "no music folder is set: start Tutti with --music DIR")
-	}
-	if err := l.Check(); err != nil {
-		return nil, err
-	}
-	entries, err := source.List(ctx, l.MusicDir, path)
-	if err != nil {
-		return nil, asFault(err)
-	}
-	for _, e := range entries {
-		if utf8.ValidString(e.Path) { // no address of the API could name another
-			out.Entries = append(out.Entries, entry(e))
-		}
-	}
-	return out, nil
-}
-
-func entry(e source.Entry) *tuttiv1.LibraryEntry {
-	it := described(playback.Item{}, e.Info)
-	return &tuttiv1.LibraryEntry{Name: e.Name, Path: e.Path, Folder: e.Dir, Title: it.Title, Artist: it.Artist,
-		Album: it.Album, DurationMs: it.DurationMS, SampleRate: int32(e.Info.SampleRate), BitDepth: int32(e.Info.BitDepth),
-		Channels: int32(e.Info.Channels), Error: strings.ToValidUTF8(e.Err, "?")}
-}
-
 // described adds to an item what its medium says about itself.
 func described(it playback.Item, i source.Info) playback.Item {
 	it.Title, it.Artist, it.Album, it.AlbumArtist = i.Tags.Title, i.Tags.Artist, i.Tags.Album, i.Tags.AlbumArtist
-	it.Year, it.Track, it.DurationMS = i.Tags.Year, i.Tags.Track, duration(i)
+	it.Year, it.Track, it.DurationMS, it.Live = i.Tags.Year, i.Tags.Track, duration(i), i.Live
 	it.Tidy()
 	return it
 }
@@ -215,30 +180,6 @@ func (l *Library) local(uri string) error {
 func isLocal(uri string) bool {
 	scheme, _, ok := strings.Cut(uri, ":")
 	return uri != "" && (!ok || strings.EqualFold(scheme, "file"))
-}
-
-// folder resolves a folder below the music folder; ok is false when uri is none.
-func (l *Library) folder(ctx context.Context, uri string) (items []playback.Item, ok bool, err error) {
-	if l.MusicDir == "" || uri == "" || strings.Contains(uri, ":") {
-		return nil, false, nil
-	}
-	entries, err := source.List(ctx, l.MusicDir, uri)
-	if err != nil {
-		return nil, false, nil // a file, or nothing: probe says what is wrong
-	}
-	for _, e := range entries {
-		if e.Dir || e.Err != "" || !utf8.ValidString(e.Path) {
-			continue
-		}
-		if len(items) == maxFolder {
-			break
-		}
-		items = append(items, described(playback.Item{ID: newID(), URI: e.Path}, e.Info))
-	}
-	if len(items) == 0 {
-		return nil, true, fault.New(fault.OutOfRange, "the folder %s holds nothing that can be played", uri)
-	}
-	return items, true, nil
 }
 
 // asFault gives an error of package source a code. Its text already names the medium,

@@ -26,6 +26,9 @@ type Track struct {
 	words words
 }
 
+// Describe takes over what a file says about itself.
+func (t *Track) Describe(i source.Info) { t.describe(i, func(s string) string { return s }) }
+
 // describe takes over what a file says about itself. intern makes equal texts share one
 // string: an album's artist is stored once.
 func (t *Track) describe(i source.Info, intern func(string) string) {

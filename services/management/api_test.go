@@ -429,6 +429,24 @@ func TestLibraryAndAudit(t *testing.T) {
 	if len(l.Entries) != 3 || !l.Entries[0].Folder || l.Entries[1].SampleRate != 44100 || l.Entries[2].Error == "" {
 		t.Errorf("library = %+v", l)
 	}
+	found := decode[model.LibrarySearch](w.get("/api/v1/library/search?q=blu&limit=1").want(http.StatusOK))
+	if found.Found != 2 || len(found.Entries) != 1 || !found.Entries[0].Folder {
+		t.Errorf("search = %+v", found)
+	}
+	if e := decode[model.LibrarySearch](w.get("/api/v1/library/search?q=a").want(http.StatusOK)).Entries; len(e) != 2 || !e[1].Cover || e[1].Track != 3 {
+		t.Errorf("search = %+v", e)
+	}
+	for query, field := range map[string]string{"": "query.q", "?q=": "query.q", "?q=!": "query.q", "?q=a&limit=0": "query.limit", "?q=a&limit=501": "query.limit"} {
+		if p := w.get("/api/v1/library/search" + query).problem(http.StatusUnprocessableEntity); len(p.Errors) != 1 || p.Errors[0].Location != field {
+			t.Errorf("search%s: %+v", query, p)
+		}
+	}
+	if s := decode[model.LibraryStatus](w.get("/api/v1/library/status").want(http.StatusOK)); s.State != "scanning" || s.FilesFound != 10 || s.ScannedAt == nil || s.Encoders == nil {
+		t.Errorf("status = %+v", s)
+	}
+	if s := decode[model.LibraryStatus](w.post("/api/v1/library/rescan", "").want(http.StatusAccepted)); s.FilesFound != 11 {
+		t.Errorf("rescan = %+v", s)
+	}
 	w.get("/api/v1/library?path=Blue").want(http.StatusOK)
 	w.get("/api/v1/library?path=/Blue/").want(http.StatusOK)
 	w.get("/api/v1/library?path=none").problem(http.StatusNotFound)

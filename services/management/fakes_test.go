@@ -355,6 +355,20 @@ func (f *fakes) startStream() {
 			{Name: "b.flac", Path: "b.flac", Error: "is no FLAC file"},
 		}}, nil
 	})
+	handle(f, s, subject.StreamSearch, func(_ context.Context, r *pb.SearchRequest) (*pb.LibraryResponse, error) {
+		if r.GetQuery() == "!" {
+			return nil, fault.New(fault.OutOfRange, "there is nothing to search for").WithField("query.q", "holds no word")
+		}
+		all := []*pb.LibraryEntry{{Name: "Blue", Path: "Blue", Folder: true}, {Name: "a.flac", Path: "a.flac", Title: "A", Track: 3, Codec: "flac", Cover: true}}
+		return &pb.LibraryResponse{Found: 2, Entries: all[:min(len(all), int(r.GetLimit()))]}, nil
+	})
+	rescans := int64(0)
+	handle(f, s, subject.StreamLibraryStatus, func(_ context.Context, r *pb.LibraryStatusRequest) (*pb.LibraryStatus, error) {
+		if r.GetRescan() {
+			rescans++
+		}
+		return &pb.LibraryStatus{State: "scanning", FilesFound: 10 + rescans, FilesRead: 4, Decoders: []string{"flac"}, ScannedAt: timestamppb.Now()}, nil
+	})
 	handle(f, s, subject.StreamCommand, f.command)
 }
 

@@ -135,6 +135,7 @@ func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
 		"repeat Downstairs twice":                   {2, "off, one, all"},
 		"audit --limit 0":                           {2, "1 to 1000"},
 		"library none":                              {1, "there is nothing at"},
+		"library search":                            {2, "usage is"},
 	} {
 		_, err := f.run(t, strings.Fields(line)...)
 		if err == nil {
@@ -167,11 +168,15 @@ func TestTables(t *testing.T) {
 			"Hotel (Tutti 1.0, embedded): 4 of 5 devices connected, 2 in the inbox",
 			"▶ Downstairs  Take Five — Dave Brubeck", "2:13 / 5:24", "volume ▮▮▮▮▯▯▯▯▯▯ 45", "buffer 4.2 s", "▶ Bar  tone:440", "Alone and silent: Kitchen radio",
 		},
-		"queue Downstairs":   {"> ", "2", "http://h/b.mp3", "1:01"},
-		"history Downstairs": {"1:01", "a.flac", "2026-01-02"},
-		"library":            {"jazz/", "44.1 kHz/16", "cannot be played: is no FLAC file"},
-		"audit":              {"token:admin", "client.approved", "kitchenA"},
-		"tokens":             {"night manager", "operator"},
+		"history Downstairs":       {"1:01", "a.flac", "2026-01-02"},
+		"queue Downstairs":         {"> ", "2", "http://h/b.mp3", "1:01"},
+		"library":                  {"jazz/", "44.1 kHz/16", "cannot be played: is no FLAC file"},
+		"library ls":               {"jazz/"},
+		"library search take five": {"jazz/", "five.m3u", "playlist", "Dave Brubeck", "5:24", "and 137 more"},
+		"library search zzz":       {"nothing holds all of"},
+		"library status":           {"scanning ██████████░░░░░░░░░░ 15000 of 30000 files read", "14000 tracks, 3 playlists, 2 that cannot be read", "plays flac, aac (ffmpeg)"},
+		"audit":                    {"token:admin", "client.approved", "kitchenA"},
+		"tokens":                   {"night manager", "operator"},
 	} {
 		out, err := f.run(t, strings.Fields(name)...)
 		if err != nil {
@@ -191,7 +196,7 @@ func TestTables(t *testing.T) {
 
 func TestJSONIsTheAPIs(t *testing.T) {
 	f := newFakeAPI(t)
-	for _, line := range []string{"clients", "inbox", "groups", "status", "queue Downstairs", "history Downstairs", "library", "audit", "tokens", "clients lobbyB", "pair --list", "unpair kitchenA", "block wolf", "play Downstairs x.flac", "stop --all", "forget away"} {
+	for _, line := range []string{"clients", "inbox", "groups", "status", "queue Downstairs", "history Downstairs", "library", "library search zzz", "library status", "library rescan", "audit", "tokens", "clients lobbyB", "pair --list", "unpair kitchenA", "block wolf", "play Downstairs x.flac", "stop --all", "forget away"} {
 		out, err := f.run(t, append(strings.Fields(line), "--json")...)
 		if err != nil || !json.Valid([]byte(out)) {
 			t.Errorf("%s --json: %v\n%s", line, err, out)

@@ -61,15 +61,18 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 		"/api/v1/inbox": fmt.Sprintf(`{"waiting":[
 		 {"client_id":%q,"name":"Bad\u001b[2J","address":"192.0.2.1:1","fingerprint":"wolf-two-elm","first_seen_at":"2020-01-01T00:00:00Z","reason":"new","expires_at":%q,"manufacturer":"Acme","product_name":"Box","pair_methods":[{"method":"dynamic_pairing_code"},{"method":"pairing_psk"}]},
 		 {"client_id":%q,"name":"Lobby","address":"192.0.2.2:1","fingerprint":"crow-six-fir","first_seen_at":"2020-01-01T00:00:00Z","reason":"name_reused_by_new_key","warning":"name_reused_by_new_key"}]}`, newID, time.Now().Add(70*time.Hour).Format(time.RFC3339), poserID),
-		"/api/v1/clients/" + lobbyID:       fmt.Sprintf(`{"client_id":%q,"name":"sp-8271","label":"Lobby","connected":true,"trust":"paired","player":{"volume":40,"muted":true}}`, lobbyID),
-		"/api/v1/pairing/tokens":           fmt.Sprintf(`{"tokens":[{"client_id":%q,"fingerprint":"wolf-two-elm","state":"waiting","attempts":0,"actor":"token:admin","added_at":"2020-01-01T00:00:00Z"}]}`, newID),
-		"/api/v1/groups/g1/queue":          `{"group_id":"g1","items":[{"id":"qa","uri":"a.flac","title":"A","artist":"X","duration_ms":61000},{"id":"qb","uri":"http://h/b.mp3"}],"index":1}`,
-		"/api/v1/groups/g1/history":        `{"group_id":"g1","items":[{"id":"qa","uri":"a.flac","title":"A","artist":"X","played_ms":61000,"played_at":"2026-01-02T03:04:05Z"}]}`,
-		"/api/v1/library?path=":            `{}`,
-		"/api/v1/library":                  `{"path":"","entries":[{"name":"jazz","path":"jazz","folder":true},{"name":"a.flac","path":"a.flac","title":"A","duration_ms":61000,"sample_rate":44100,"bit_depth":16},{"name":"b.flac","path":"b.flac","error":"is no FLAC file"}]}`,
-		"/api/v1/audit?since=0&limit=1000": `{"events":[{"id":1,"at":"2026-01-02T03:04:05Z","actor":"token:admin","kind":"client.approved","client_id":"kitchenAAAA","detail":"Kitchen"}]}`,
-		"/api/v1/sightings":                `{"sightings":[{"key":"addr-1","url":"ws://192.0.2.4:8928/sendspin","via":"api","present":true,"last_seen_at":"2020-01-01T00:00:00Z"},{"key":"m-2","url":"ws://192.0.2.5:8928/sendspin","name":"Bad\u001b[2J","via":"mdns","last_seen_at":"2020-01-01T00:00:00Z"}]}`,
-		"/api/v1/tokens":                   `{"tokens":[{"token_id":"t1","name":"night manager","role":"operator","created_at":"2020-01-01T00:00:00Z"}]}`,
+		"/api/v1/groups/g1/queue":                      `{"group_id":"g1","items":[{"id":"qa","uri":"a.flac","title":"A","artist":"X","duration_ms":61000},{"id":"qb","uri":"http://h/b.mp3"}],"index":1}`,
+		"/api/v1/groups/g1/history":                    `{"group_id":"g1","items":[{"id":"qa","uri":"a.flac","title":"A","artist":"X","played_ms":61000,"played_at":"2026-01-02T03:04:05Z"}]}`,
+		"/api/v1/clients/" + lobbyID:                   fmt.Sprintf(`{"client_id":%q,"name":"sp-8271","label":"Lobby","connected":true,"trust":"paired","player":{"volume":40,"muted":true}}`, lobbyID),
+		"/api/v1/pairing/tokens":                       fmt.Sprintf(`{"tokens":[{"client_id":%q,"fingerprint":"wolf-two-elm","state":"waiting","attempts":0,"actor":"token:admin","added_at":"2020-01-01T00:00:00Z"}]}`, newID),
+		"/api/v1/library?path=":                        `{}`,
+		"/api/v1/library":                              `{"path":"","entries":[{"name":"jazz","path":"jazz","folder":true},{"name":"a.flac","path":"a.flac","title":"A","duration_ms":61000,"sample_rate":44100,"bit_depth":16},{"name":"b.flac","path":"b.flac","error":"is no FLAC file"}]}`,
+		"/api/v1/library/search?limit=100&q=take+five": `{"query":"take five","found":140,"entries":[{"name":"jazz","path":"jazz","folder":true},{"name":"five.m3u","path":"five.m3u","playlist":true},{"name":"t5.flac","path":"jazz/t5.flac","title":"Take Five","artist":"Dave Brubeck","duration_ms":324000}]}`,
+		"/api/v1/library/search?limit=100&q=zzz":       `{"query":"zzz","found":0,"entries":[]}`,
+		"/api/v1/library/status":                       `{"state":"scanning","files_found":30000,"files_read":15000,"tracks":14000,"playlists":3,"unreadable":2,"decoders":["flac","aac (ffmpeg)"]}`,
+		"/api/v1/audit?since=0&limit=1000":             `{"events":[{"id":1,"at":"2026-01-02T03:04:05Z","actor":"token:admin","kind":"client.approved","client_id":"kitchenAAAA","detail":"Kitchen"}]}`,
+		"/api/v1/sightings":                            `{"sightings":[{"key":"addr-1","url":"ws://192.0.2.4:8928/sendspin","via":"api","present":true,"last_seen_at":"2020-01-01T00:00:00Z"},{"key":"m-2","url":"ws://192.0.2.5:8928/sendspin","name":"Bad\u001b[2J","via":"mdns","last_seen_at":"2020-01-01T00:00:00Z"}]}`,
+		"/api/v1/tokens":                               `{"tokens":[{"token_id":"t1","name":"night manager","role":"operator","created_at":"2020-01-01T00:00:00Z"}]}`,
 	}}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
 	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })

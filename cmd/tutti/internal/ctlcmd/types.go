@@ -153,18 +153,34 @@ func (it apiItem) display() string {
 }
 
 type apiLibrary struct {
-	Path    string `json:"path"`
-	Entries []struct {
-		Name       string `json:"name"`
-		Path       string `json:"path"`
-		Folder     bool   `json:"folder"`
-		Title      string `json:"title"`
-		Artist     string `json:"artist"`
-		DurationMS int64  `json:"duration_ms"`
-		SampleRate int    `json:"sample_rate"`
-		BitDepth   int    `json:"bit_depth"`
-		Error      string `json:"error"`
-	} `json:"entries"`
+	Path    string            `json:"path"`
+	Found   int               `json:"found"`
+	Entries []apiLibraryEntry `json:"entries"`
+}
+
+type apiLibraryEntry struct {
+	Name       string `json:"name"`
+	Path       string `json:"path"`
+	Folder     bool   `json:"folder"`
+	Playlist   bool   `json:"playlist"`
+	Title      string `json:"title"`
+	Artist     string `json:"artist"`
+	DurationMS int64  `json:"duration_ms"`
+	SampleRate int    `json:"sample_rate"`
+	BitDepth   int    `json:"bit_depth"`
+	Error      string `json:"error"`
+}
+
+type apiLibraryStatus struct {
+	State      string    `json:"state"`
+	FilesFound int64     `json:"files_found"`
+	FilesRead  int64     `json:"files_read"`
+	Tracks     int64     `json:"tracks"`
+	Playlists  int64     `json:"playlists"`
+	Unreadable int64     `json:"unreadable"`
+	ScannedAt  time.Time `json:"scanned_at"`
+	Error      string    `json:"error"`
+	Decoders   []string  `json:"decoders"`
 }
 
 type apiSightings struct {

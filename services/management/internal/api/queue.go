@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 
-	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
@@ -34,10 +32,6 @@ type moveItem struct {
 	Body struct {
 		Index int32 `json:"index" minimum:"0" doc:"Where the title is afterwards."`
 	}
-}
-
-type libraryQuery struct {
-	Path string `query:"path" maxLength:"4096" doc:"Below the music folder; its root when left out."`
 }
 
 func (a *API) queueRoutes() {
@@ -73,10 +67,6 @@ func (a *API) queueRoutes() {
 		}
 		return answer(readmodel.BuildHistory(g)), nil
 	})
-	register(a, route{
-		id: "browse-library", method: http.MethodGet, path: "/api/v1/library", tag: tagLibrary, role: auth.RoleViewer,
-		summary: "Browse the music folder", errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
-	}, a.library)
 }
 
 // itemRoutes are about one title of a queue.
@@ -145,21 +135,4 @@ func (a *API) awaitQueue(ctx context.Context, g *pb.Group) {
 		now := s.Group(g.GetGroupId())
 		return now == nil || len(now.GetQueue()) == len(g.GetQueue())
 	})
-}
-
-func (a *API) library(ctx context.Context, in *libraryQuery) (*body[model.Library], error) {
-	reply := &pb.LibraryResponse{}
-	// A person writes /jazz/ as well as jazz.
-	if err := a.ask(ctx, "stream", subject.StreamLibrary, &pb.LibraryRequest{Path: strings.Trim(in.Path, "/")}, reply); err != nil {
-		return nil, blame(err, "query.path")
-	}
-	out := model.Library{Path: reply.GetPath(), Entries: make([]model.LibraryEntry, 0, len(reply.GetEntries()))}
-	for _, e := range reply.GetEntries() {
-		out.Entries = append(out.Entries, model.LibraryEntry{
-			Name: e.GetName(), Path: e.GetPath(), Folder: e.GetFolder(),
-			Title: e.GetTitle(), Artist: e.GetArtist(), Album: e.GetAlbum(), DurationMS: e.GetDurationMs(),
-			SampleRate: e.GetSampleRate(), BitDepth: e.GetBitDepth(), Channels: e.GetChannels(), Error: e.GetError(),
-		})
-	}
-	return answer(out), nil
 }

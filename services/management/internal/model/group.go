@@ -77,24 +77,3 @@ type Queue struct {
 	Items   []QueueItem `json:"items" nullable:"false"`
 	Index   int32       `json:"index" doc:"Of the item that plays or would resume; -1 when none."`
 }
-
-// Library is one folder of the music library.
-type Library struct {
-	Path    string         `json:"path" doc:"Below the music folder; empty for its root."`
-	Entries []LibraryEntry `json:"entries" nullable:"false"`
-}
-
-// LibraryEntry is a folder or a file that can be played.
-type LibraryEntry struct {
-	Name       string `json:"name"`
-	Path       string `json:"path" doc:"Usable as a play uri when it is not a folder."`
-	Folder     bool   `json:"folder"`
-	Title      string `json:"title,omitempty"`
-	Artist     string `json:"artist,omitempty"`
-	Album      string `json:"album,omitempty"`
-	DurationMS int64  `json:"duration_ms,omitempty"`
-	SampleRate int32  `json:"sample_rate,omitempty"`
-	BitDepth   int32  `json:"bit_depth,omitempty"`
-	Channels   int32  `json:"channels,omitempty"`
-	Error      string `json:"error,omitempty" doc:"Why the file cannot be played."`
-}

@@ -92,6 +92,7 @@ const (
 	StreamSearch        = Prefix + "stream.library_search"
 	StreamLibraryStatus = Prefix + "stream.library_status"
 	StreamArtwork       = Prefix + "stream.artwork"
+	StreamLibraryArt    = Prefix + "stream.library_artwork"
 )
 
 // GatewayList is answered by every gateway instance.

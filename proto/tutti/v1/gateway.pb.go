@@ -2292,12 +2292,16 @@ func (x *Picture) GetInstanceId() string {
 // ArtworkRequest asks that instance (tutti.v1.stream.artwork.<instance_id>) for a part of
 // an image that was fitted into width x height, padded with black, and encoded.
 type ArtworkRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ImageId       string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
-	Format        string                 `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"` // "jpeg", "png"
-	Width         int32                  `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`  // pixels, 1-8192
-	Height        int32                  `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
-	Offset        int64                  `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"` // bytes
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	ImageId  string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	Format   string                 `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"` // "jpeg", "png"
+	Width    int32                  `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`  // pixels, 1-8192
+	Height   int32                  `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	Offset   int64                  `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`      // bytes
+	Unpadded bool                   `protobuf:"varint,60,opt,name=unpadded,proto3" json:"unpadded,omitempty"` // as large as fits into width x height, without black
+	// Instead of image_id, at tutti.v1.stream.library_artwork: the cover of this file or
+	// folder below the music folder.
+	Path          string `protobuf:"bytes,61,opt,name=path,proto3" json:"path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2367,11 +2371,27 @@ func (x *ArtworkRequest) GetOffset() int64 {
 	return 0
 }
 
+func (x *ArtworkRequest) GetUnpadded() bool {
+	if x != nil {
+		return x.Unpadded
+	}
+	return false
+}
+
+func (x *ArtworkRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
 // ArtworkResponse is that part.
 type ArtworkResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TotalSize     int64                  `protobuf:"varint,1,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"` // bytes of the encoded image
 	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`                             // at most 256 KiB from offset on
+	ImageId       string                 `protobuf:"bytes,60,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`       // of the answer, and who has more of it
+	InstanceId    string                 `protobuf:"bytes,61,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2418,6 +2438,20 @@ func (x *ArtworkResponse) GetData() []byte {
 		return x.Data
 	}
 	return nil
+}
+
+func (x *ArtworkResponse) GetImageId() string {
+	if x != nil {
+		return x.ImageId
+	}
+	return ""
+}
+
+func (x *ArtworkResponse) GetInstanceId() string {
+	if x != nil {
+		return x.InstanceId
+	}
+	return ""
 }
 
 // VisualStart opens a visualizer stream on a tape of analysis frames, updates an active
@@ -3753,17 +3787,22 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x13\n" +
 	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x1f\n" +
 	"\vinstance_id\x18\x03 \x01(\tR\n" +
-	"instanceId\"\x89\x01\n" +
+	"instanceId\"\xb9\x01\n" +
 	"\x0eArtworkRequest\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x16\n" +
 	"\x06format\x18\x02 \x01(\tR\x06format\x12\x14\n" +
 	"\x05width\x18\x03 \x01(\x05R\x05width\x12\x16\n" +
 	"\x06height\x18\x04 \x01(\x05R\x06height\x12\x16\n" +
-	"\x06offset\x18\x05 \x01(\x03R\x06offset\"D\n" +
+	"\x06offset\x18\x05 \x01(\x03R\x06offset\x12\x1a\n" +
+	"\bunpadded\x18< \x01(\bR\bunpadded\x12\x12\n" +
+	"\x04path\x18= \x01(\tR\x04path\"\x80\x01\n" +
 	"\x0fArtworkResponse\x12\x1d\n" +
 	"\n" +
 	"total_size\x18\x01 \x01(\x03R\ttotalSize\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\xf3\x01\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\x12\x19\n" +
+	"\bimage_id\x18< \x01(\tR\aimageId\x12\x1f\n" +
+	"\vinstance_id\x18= \x01(\tR\n" +
+	"instanceId\"\xf3\x01\n" +
 	"\vVisualStart\x12!\n" +
 	"\frendition_id\x18\x01 \x01(\tR\vrenditionId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\"\n" +

@@ -704,18 +704,22 @@ func (x *QueueItem) GetLive() bool {
 
 // NowPlaying is what is audible. position_ms was true at at_us.
 type NowPlaying struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ItemId        string                 `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
-	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	Artist        string                 `protobuf:"bytes,3,opt,name=artist,proto3" json:"artist,omitempty"`
-	Album         string                 `protobuf:"bytes,4,opt,name=album,proto3" json:"album,omitempty"`
-	DurationMs    int64                  `protobuf:"varint,5,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
-	PositionMs    int64                  `protobuf:"varint,6,opt,name=position_ms,json=positionMs,proto3" json:"position_ms,omitempty"`
-	AtUs          int64                  `protobuf:"varint,7,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"` // house clock
-	At            *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=at,proto3" json:"at,omitempty"`                  // the same moment on the wall clock
-	Speed         int32                  `protobuf:"varint,9,opt,name=speed,proto3" json:"speed,omitempty"`           // times 1000; 0 while paused or stopped
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	ItemId            string                 `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	Title             string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Artist            string                 `protobuf:"bytes,3,opt,name=artist,proto3" json:"artist,omitempty"`
+	Album             string                 `protobuf:"bytes,4,opt,name=album,proto3" json:"album,omitempty"`
+	DurationMs        int64                  `protobuf:"varint,5,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	PositionMs        int64                  `protobuf:"varint,6,opt,name=position_ms,json=positionMs,proto3" json:"position_ms,omitempty"`
+	AtUs              int64                  `protobuf:"varint,7,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`                // house clock
+	At                *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=at,proto3" json:"at,omitempty"`                                 // the same moment on the wall clock
+	Speed             int32                  `protobuf:"varint,9,opt,name=speed,proto3" json:"speed,omitempty"`                          // times 1000; 0 while paused or stopped
+	ArtworkId         string                 `protobuf:"bytes,60,opt,name=artwork_id,json=artworkId,proto3" json:"artwork_id,omitempty"` // of the cover, for ArtworkRequest; "" none
+	ArtistImageId     string                 `protobuf:"bytes,61,opt,name=artist_image_id,json=artistImageId,proto3" json:"artist_image_id,omitempty"`
+	ArtworkInstanceId string                 `protobuf:"bytes,62,opt,name=artwork_instance_id,json=artworkInstanceId,proto3" json:"artwork_instance_id,omitempty"` // that has them
+	Colors            *ColorState            `protobuf:"bytes,63,opt,name=colors,proto3" json:"colors,omitempty"`                                                  // of the cover, or made up for the title
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *NowPlaying) Reset() {
@@ -809,6 +813,34 @@ func (x *NowPlaying) GetSpeed() int32 {
 		return x.Speed
 	}
 	return 0
+}
+
+func (x *NowPlaying) GetArtworkId() string {
+	if x != nil {
+		return x.ArtworkId
+	}
+	return ""
+}
+
+func (x *NowPlaying) GetArtistImageId() string {
+	if x != nil {
+		return x.ArtistImageId
+	}
+	return ""
+}
+
+func (x *NowPlaying) GetArtworkInstanceId() string {
+	if x != nil {
+		return x.ArtworkInstanceId
+	}
+	return ""
+}
+
+func (x *NowPlaying) GetColors() *ColorState {
+	if x != nil {
+		return x.Colors
+	}
+	return nil
 }
 
 // Rendition is one encoded form of a group's audio.
@@ -3203,7 +3235,7 @@ var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\x82\n" +
+	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\x82\n" +
 	"\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
@@ -3290,7 +3322,7 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x04year\x18\b \x01(\x05R\x04year\x12\x14\n" +
 	"\x05track\x18\t \x01(\x05R\x05track\x12\x12\n" +
 	"\x04live\x18\n" +
-	" \x01(\bR\x04live\"\x82\x02\n" +
+	" \x01(\bR\x04live\"\xa7\x03\n" +
 	"\n" +
 	"NowPlaying\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x14\n" +
@@ -3303,7 +3335,12 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"positionMs\x12\x13\n" +
 	"\x05at_us\x18\a \x01(\x03R\x04atUs\x12*\n" +
 	"\x02at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
-	"\x05speed\x18\t \x01(\x05R\x05speed\"\xe1\x01\n" +
+	"\x05speed\x18\t \x01(\x05R\x05speed\x12\x1d\n" +
+	"\n" +
+	"artwork_id\x18< \x01(\tR\tartworkId\x12&\n" +
+	"\x0fartist_image_id\x18= \x01(\tR\rartistImageId\x12.\n" +
+	"\x13artwork_instance_id\x18> \x01(\tR\x11artworkInstanceId\x12,\n" +
+	"\x06colors\x18? \x01(\v2\x14.tutti.v1.ColorStateR\x06colors\"\xe1\x01\n" +
 	"\tRendition\x12!\n" +
 	"\frendition_id\x18\x01 \x01(\tR\vrenditionId\x12-\n" +
 	"\x06format\x18\x02 \x01(\v2\x15.tutti.v1.AudioFormatR\x06format\x12\x18\n" +
@@ -3556,8 +3593,9 @@ var file_tutti_v1_stream_proto_goTypes = []any{
 	(*LibraryStatus)(nil),         // 35: tutti.v1.LibraryStatus
 	nil,                           // 36: tutti.v1.Group.SilentEntry
 	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
-	(*AudioFormat)(nil),           // 38: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 39: tutti.v1.Empty
+	(*ColorState)(nil),            // 38: tutti.v1.ColorState
+	(*AudioFormat)(nil),           // 39: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 40: tutti.v1.Empty
 }
 var file_tutti_v1_stream_proto_depIdxs = []int32{
 	4,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
@@ -3574,35 +3612,36 @@ var file_tutti_v1_stream_proto_depIdxs = []int32{
 	37, // 11: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
 	3,  // 12: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
 	37, // 13: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	38, // 14: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	30, // 15: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
-	15, // 16: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	39, // 17: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	39, // 18: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	39, // 19: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	39, // 20: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
-	16, // 21: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	39, // 22: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
-	17, // 23: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	39, // 24: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
-	12, // 25: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
-	13, // 26: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
-	14, // 27: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
-	0,  // 28: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	21, // 29: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	25, // 30: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
-	26, // 31: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	30, // 32: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
-	38, // 33: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
-	29, // 34: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
-	31, // 35: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
-	28, // 36: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
-	37, // 37: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
-	38, // [38:38] is the sub-list for method output_type
-	38, // [38:38] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	38, // 14: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
+	39, // 15: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	30, // 16: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
+	15, // 17: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
+	40, // 18: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	40, // 19: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	40, // 20: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	40, // 21: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	16, // 22: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
+	40, // 23: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	17, // 24: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
+	40, // 25: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	12, // 26: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
+	13, // 27: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
+	14, // 28: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
+	0,  // 29: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	21, // 30: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	25, // 31: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	26, // 32: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	30, // 33: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	39, // 34: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	29, // 35: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
+	31, // 36: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	28, // 37: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	37, // 38: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }
@@ -3611,6 +3650,7 @@ func file_tutti_v1_stream_proto_init() {
 		return
 	}
 	file_tutti_v1_common_proto_init()
+	file_tutti_v1_gateway_proto_init()
 	file_tutti_v1_stream_proto_msgTypes[11].OneofWrappers = []any{
 		(*GroupCommand_Play)(nil),
 		(*GroupCommand_Pause)(nil),

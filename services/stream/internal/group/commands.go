@@ -174,20 +174,14 @@ func CheckName(name string) error {
 	return nil
 }
 
-// setVolume sets the group's volume (specification, Setting group volume).
+// setVolume sets the group's volume (specification, Setting group volume): one command
+// for each player that lets its volume be set, inside its limits.
 func (g *Group) setVolume(v int) error {
 	if v < 0 || v > 100 {
 		return fault.New(fault.OutOfRange, "volume %d is not in 0-100", v).WithField("body.volume", "not in 0-100")
 	}
 	now := g.House.NowMicros()
-	var players []*member
-	var levels []int
-	for _, m := range g.members {
-		if p := presence.Player(m.p); p != nil && presence.Takes(p, "volume") {
-			players = append(players, m)
-			levels = append(levels, m.level(now))
-		}
-	}
+	players, levels := g.levels(now)
 	if len(players) == 0 {
 		return fault.New(fault.Conflict, "no connected player of this group lets its volume be set")
 	}
@@ -195,7 +189,7 @@ func (g *Group) setVolume(v int) error {
 	g.hopeUS = now + hopeTime
 	for i, x := range volume.Set(levels, v) {
 		m := players[i]
-		m.volume = order{seq: g.orders, value: int32(x)}
+		m.volume = order{seq: g.orders, value: int32(x), session: m.p.GetSessionId()}
 		m.hope, m.hopeUS = x, g.hopeUS
 		g.dirty[m.id] = true
 	}
@@ -209,7 +203,7 @@ func (g *Group) setMute(on bool) error {
 	for _, m := range g.members {
 		if p := presence.Player(m.p); p != nil && presence.Takes(p, "mute") {
 			found = true
-			m.mute = order{seq: g.orders}
+			m.mute = order{seq: g.orders, session: m.p.GetSessionId()}
 			if on {
 				m.mute.value = 1
 			}

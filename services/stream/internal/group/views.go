@@ -92,14 +92,13 @@ func titleOf(it playback.Item) string {
 // controller is the controller object of server/state.
 func (g *Group) controller(now int64) *tuttiv1.ControllerState {
 	c := &tuttiv1.ControllerState{SupportedCommands: g.s.Commands(), Repeat: g.s.Repeat, Shuffle: g.s.Shuffle}
-	vols, mutes := g.levels(now)
-	var ok bool
-	v, ok := volume.Group(vols)
+	_, levels := g.levels(now)
+	v, ok := volume.Group(levels)
 	c.Volume = int32(v)
 	if ok {
 		c.SupportedCommands = append(c.SupportedCommands, "volume")
 	}
-	if c.Muted, ok = volume.Muted(mutes); ok {
+	if c.Muted, ok = volume.Muted(g.mutes()); ok {
 		c.SupportedCommands = append(c.SupportedCommands, "mute")
 	}
 	c.SupportedCommands = append(c.SupportedCommands, "switch")
@@ -109,21 +108,29 @@ func (g *Group) controller(now int64) *tuttiv1.ControllerState {
 	return c
 }
 
-// levels lists volume and mute of the players that let them be set.
-func (g *Group) levels(now int64) (vols []int, mutes []bool) {
+// levels lists the players that let their volume be set, and where they are.
+func (g *Group) levels(now int64) (players []*member, levels []volume.Level) {
 	for _, m := range g.members {
-		p := presence.Player(m.p)
-		if p == nil {
+		if p := presence.Player(m.p); p == nil || !presence.Takes(p, "volume") {
 			continue
 		}
-		if presence.Takes(p, "volume") {
-			vols = append(vols, m.level(now))
+		l := volume.Level{Volume: m.level(now), Max: 100}
+		if limits := m.p.GetLimits(); limits != nil {
+			l.Min, l.Max = int(limits.GetMin()), int(limits.GetMax())
 		}
-		if presence.Takes(p, "mute") {
+		players, levels = append(players, m), append(levels, l)
+	}
+	return players, levels
+}
+
+// mutes lists the mute states of the players that let themselves be muted.
+func (g *Group) mutes() (mutes []bool) {
+	for _, m := range g.members {
+		if p := presence.Player(m.p); p != nil && presence.Takes(p, "mute") {
 			mutes = append(mutes, p.GetMuted())
 		}
 	}
-	return vols, mutes
+	return mutes
 }
 
 // level is the member's volume: as asked for shortly before, else as reported.
@@ -154,10 +161,11 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 			r.Renditions = append(r.Renditions, view)
 		}
 	}
-	vols, mutes := g.levels(now)
-	v, _ := volume.Group(vols)
-	r.Volume = int32(v)
-	r.Muted, _ = volume.Muted(mutes)
+	_, levels := g.levels(now)
+	v, _ := volume.Group(levels)
+	low, high := volume.Range(levels)
+	r.Volume, r.VolumeMin, r.VolumeMax = int32(v), int32(low), int32(high)
+	r.Muted, _ = volume.Muted(g.mutes())
 	if g.stream != nil {
 		r.SendAheadMs = g.stream.leadUS / 1000
 	}

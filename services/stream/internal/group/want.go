@@ -22,11 +22,18 @@ type want struct {
 	last       bool // tell the session that its stream ends, and nothing more
 }
 
-// order is a player command. It is sent once; a newer one replaces it.
+// order is a player command. It is sent once; a newer one replaces it. It is meant for
+// the session that it was given for: a player that comes back later is not set to what
+// somebody wanted then.
 type order struct {
-	seq   uint64
-	value int32
+	seq     uint64
+	value   int32
+	session string
 }
+
+// due reports whether the order must be sent to a session that was told orders up to
+// seq.
+func (o order) due(seq uint64, session string) bool { return o.seq > seq && o.session == session }
 
 // told is what a session was told.
 type told struct {
@@ -81,11 +88,11 @@ func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
 		t.coming = w.coming
 		return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_State{State: &tuttiv1.StateUpdate{Metadata: w.coming}}}, t
 	}
-	if w.volume.seq > t.volume {
+	if w.volume.due(t.volume, w.sessionID) {
 		t.volume = w.volume.seq
 		return playerCommand(&tuttiv1.PlayerCommand{Command: &tuttiv1.PlayerCommand_Volume{Volume: w.volume.value}}), t
 	}
-	if w.mute.seq > t.mute {
+	if w.mute.due(t.mute, w.sessionID) {
 		t.mute = w.mute.seq
 		return playerCommand(&tuttiv1.PlayerCommand{Command: &tuttiv1.PlayerCommand_Mute{Mute: w.mute.value != 0}}), t
 	}

@@ -68,7 +68,9 @@ func TestNextSendsWhatIsMissing(t *testing.T) {
 	ended := here(nil)
 	ended.endAt = 500
 	louder, other := here(nil), here(start("flac", 7))
-	louder.volume, louder.mute = order{3, 40}, order{4, 1}
+	louder.volume, louder.mute = order{3, 40, "1"}, order{4, 1, "1"}
+	stale := here(nil)
+	stale.sessionID, stale.volume = "2", order{3, 40, "1"}
 	other.sessionID = "2"
 	for name, steps := range map[string][]step{
 		"nobody there":             {{want{}, 0, ""}},
@@ -82,6 +84,7 @@ func TestNextSendsWhatIsMissing(t *testing.T) {
 		"a jump before the end":    {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {ended, 100, "end(500)"}, {here(start("flac", 8)), 400, "clear(8)"}, {here(start("flac", 8)), 600, ""}},
 		"a pause before the end":   {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {ended, 100, "end(500)"}, {here(nil), 400, "end(0)"}, {here(nil), 600, ""}},
 		"orders are sent once":     {{louder, 0, "group state player player"}, {louder, 0, ""}},
+		"orders of a session gone": {{stale, 0, "group state"}, {stale, 0, ""}},
 		"leaving":                  {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {want{sessionID: "1", last: true}, 0, "end(0)"}},
 		"leaving without a stream": {{here(nil), 0, "group state"}, {want{sessionID: "1", last: true}, 0, ""}},
 	} {
@@ -173,7 +176,7 @@ func TestCourierTriesAgain(t *testing.T) {
 		log: slog.New(slog.DiscardHandler), wants: make(chan want, 1), done: make(chan struct{})}
 	go c.run(t.Context(), told{})
 	w := want{sessionID: "1", group: &tuttiv1.GroupInfo{GroupId: "g"}, metadata: &tuttiv1.MetadataState{}, controller: &tuttiv1.ControllerState{},
-		stream: &tuttiv1.StreamStart{RenditionId: "flac", Epoch: 7}, volume: order{1, 30}}
+		stream: &tuttiv1.StreamStart{RenditionId: "flac", Epoch: 7}, volume: order{1, 30, "1"}}
 	c.want(w)
 	const all = "group start(flac,7) state"
 	until(t, func() string {

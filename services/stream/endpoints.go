@@ -34,6 +34,8 @@ func (s *Service) serve() (*bus.Service, error) {
 		func() error { return bus.Handle(b, subject.StreamSearch, s.search) },
 		func() error { return bus.Handle(b, subject.StreamLibraryStatus, s.libraryStatus) },
 		func() error { return bus.Handle(b, subject.StreamClock, s.clock) },
+		func() error { return bus.Handle(b, subject.Artwork(s.cfg.InstanceID), s.artwork) },
+		func() error { return bus.Handle(b, subject.StreamLibraryArt, s.libraryArtwork) },
 		func() error { return bus.Handle(b, subject.StreamTune, s.tuning.Tune) },
 	} {
 		if err := add(); err != nil {

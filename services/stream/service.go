@@ -19,6 +19,8 @@ import (
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/art"
+	"github.com/tutti-audio/tutti/services/stream/internal/cover"
 	"github.com/tutti-audio/tutti/services/stream/internal/group"
 	"github.com/tutti-audio/tutti/services/stream/internal/library"
 	"github.com/tutti-audio/tutti/services/stream/internal/library/index"
@@ -66,6 +68,9 @@ type Service struct {
 	cfg Config
 	d   Deps
 	lib *library.Library
+	art *art.Store
+
+	covers cover.Finder
 
 	state  state
 	hub    *presence.Hub
@@ -112,6 +117,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if cfg.MusicDir != "" {
 		s.lib.Index = index.New(index.Config{MusicDir: cfg.MusicDir, CacheDir: cfg.CacheDir, Clock: deps.Clock, Log: deps.Log})
 	}
+	s.art, s.covers = art.NewStore(), cover.Finder{MusicDir: cfg.MusicDir}
 	s.state.set(errors.New("stream: not started"))
 	return s, nil
 }
@@ -177,6 +183,7 @@ func (s *Service) Run(ctx context.Context) error {
 			_ = houseclock.Lead(run, s.d.Bus, s.d.Leases, s.cfg.InstanceID, houseclock.LeadOptions{Log: s.d.Log})
 		})
 	}
+	wg.Go(func() { s.art.Run(run) })
 	wg.Go(func() { s.pulse(run) })
 	if s.lib.Index != nil {
 		wg.Go(func() { s.lib.Index.Run(run) })
@@ -227,7 +234,7 @@ func (s *Service) groupDeps(groups *groupBucket) group.Deps {
 	return group.Deps{
 		InstanceID: s.cfg.InstanceID, ChunkMS: s.cfg.ChunkMS, AheadMS: s.cfg.AheadMS, MarginUS: int64(s.cfg.MarginMS) * 1000,
 		Resume: s.cfg.ResumePlayback, Hub: s.hub, Store: groups, House: s.d.House, Clock: s.d.Clock, Log: s.d.Log,
-		Metrics: group.NewMetrics(s.d.Registerer), Audio: pipeline.NewMetrics(s.d.Registerer), Open: s.lib.Open,
+		Metrics: group.NewMetrics(s.d.Registerer), Audio: pipeline.NewMetrics(s.d.Registerer), Open: s.lib.Open, Look: s.look,
 		Send: func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error {
 			return s.d.Bus.Request(ctx, subject.Session(clientID), c, &tuttiv1.SessionReply{})
 		},

@@ -49,6 +49,7 @@ type known struct {
 type making struct {
 	id, format string
 	w, h       int
+	bare       bool // without black beside it
 }
 
 // flight is work that is under way. Its result is set before done is closed.
@@ -106,13 +107,23 @@ func hash(data []byte) string {
 // Picture returns the picture fitted into w by h pixels and encoded. The result is shared:
 // do not change it.
 func (s *Store) Picture(ctx context.Context, id, format string, w, h int) ([]byte, error) {
-	if format != JPEG && format != PNG {
-		return nil, fault.New(fault.OutOfRange, "pictures are made as %s or %s, not as %q", JPEG, PNG, format)
+	return s.picture(ctx, making{id: id, format: format, w: w, h: h})
+}
+
+// Bare is Picture without the black beside a picture of another aspect ratio: it is as
+// large as fits into w by h.
+func (s *Store) Bare(ctx context.Context, id, format string, w, h int) ([]byte, error) {
+	return s.picture(ctx, making{id: id, format: format, w: w, h: h, bare: true})
+}
+
+func (s *Store) picture(ctx context.Context, m making) ([]byte, error) {
+	if m.format != JPEG && m.format != PNG {
+		return nil, fault.New(fault.OutOfRange, "pictures are made as %s or %s, not as %q", JPEG, PNG, m.format)
 	}
-	if err := CheckSize(w, h); err != nil {
+	if err := CheckSize(m.w, m.h); err != nil {
 		return nil, err
 	}
-	f, err := s.ask(ctx, making{id, format, w, h})
+	f, err := s.ask(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +221,12 @@ func (s *Store) make(ctx context.Context, f *flight) error {
 		f.palette = palette.Of(Fit(p, inside.X, inside.Y).SubImage(center(p)))
 		return nil
 	}
-	f.data, err = Encode(Fit(p, f.w, f.h), f.format)
+	w, h := f.w, f.h
+	if f.bare {
+		size := Inside(p.Size(), w, h)
+		w, h = size.X, size.Y
+	}
+	f.data, err = Encode(Fit(p, w, h), f.format)
 	return err
 }
 

@@ -43,6 +43,11 @@ func TestStoreMakesWhatIsAskedFor(t *testing.T) {
 		if err != nil || got != format || size != image.Pt(33, 44) {
 			t.Errorf("%s: %s of %v, %v", format, got, size, err)
 		}
+		if bare, err := s.Bare(t.Context(), id, format, 33, 44); err != nil {
+			t.Error(err)
+		} else if _, size, _ := Check(bare); size != image.Pt(33, 11) {
+			t.Errorf("%s without black has %v pixels", format, size)
+		}
 		again, err := s.Picture(t.Context(), id, format, 33, 44)
 		if err != nil || &again[0] != &data[0] {
 			t.Errorf("%s: made twice, %v", format, err)

@@ -112,6 +112,10 @@ func (c *courier) refused(cmd *tuttiv1.SessionCommand, t, after told, err error)
 			after.stream, after.endAt = nil, 0
 			return after, false
 		}
+	case *tuttiv1.SessionCommand_Artwork:
+		if conflict && !after.artwork.GetActive() { // there is no stream to end
+			return after, false
+		}
 	case *tuttiv1.SessionCommand_StreamClear:
 		if conflict { // there is none to clear: start one
 			t.stream, t.endAt = nil, 0
@@ -135,6 +139,8 @@ func name(c *tuttiv1.SessionCommand) string {
 		return "stream_clear"
 	case *tuttiv1.SessionCommand_StreamEnd:
 		return "stream_end"
+	case *tuttiv1.SessionCommand_Artwork:
+		return "artwork"
 	}
 	return "other"
 }

@@ -46,6 +46,7 @@ type Deps struct {
 	Metrics *Metrics
 	Audio   *pipeline.Metrics
 	Open    func(ctx context.Context, uri string) (source.Source, error)
+	Look    Look // nil: titles have no pictures
 	Send    func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error
 	// Publish writes a chunk to a tape; LastChunk reads the newest one, fault.NotFound
 	// when there is none.
@@ -116,6 +117,7 @@ type Group struct {
 	orders  uint64 // sequence of player commands
 	hopeUS  int64  // when the last volume that was asked for counts no more
 	shared  shared // what all members are told
+	art     gallery
 	dirty   map[string]bool
 
 	keeper  *keeper
@@ -147,6 +149,8 @@ func (g *Group) Handle(ctx context.Context, m Message) error {
 		if g.run != nil && g.run.epoch == m.epoch {
 			g.report(m.event)
 		}
+	case artFound:
+		g.found(m)
 	case wake:
 		if m.gen != g.gen {
 			return nil

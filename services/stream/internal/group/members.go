@@ -33,13 +33,16 @@ const hopeTime = 2_000_000
 
 // shared is what all members are told, as it was handed out last.
 type shared struct {
-	group      *tuttiv1.GroupInfo
-	metadata   *tuttiv1.MetadataState
-	metaKey    metaKey
-	coming     *tuttiv1.MetadataState // the scheduled update; nil: none
-	controller *tuttiv1.ControllerState
-	stream     stream
-	starts     map[string]*tuttiv1.StreamStart // of stream's epoch, by rendition id
+	group       *tuttiv1.GroupInfo
+	metadata    *tuttiv1.MetadataState
+	metaKey     metaKey
+	coming      *tuttiv1.MetadataState // the scheduled update; nil: none
+	artwork     *tuttiv1.ArtworkShow
+	color       *tuttiv1.ColorState
+	comingColor *tuttiv1.ColorState
+	controller  *tuttiv1.ControllerState
+	stream      stream
+	starts      map[string]*tuttiv1.StreamStart // of stream's epoch, by rendition id
 }
 
 // join makes a member and its courier.
@@ -53,6 +56,9 @@ func (g *Group) join(id string) {
 		// An earlier holder started it: it must be cleared when the epoch differs.
 		t.sessionID = m.p.GetSessionId()
 		t.stream = &tuttiv1.StreamStart{RenditionId: st.GetRenditionId(), Format: st.GetFormat(), Epoch: st.GetEpoch()}
+	}
+	if m.p.GetDisplay().GetArtwork() && m.p.GetConnected() {
+		t.sessionID, t.artwork = m.p.GetSessionId(), &tuttiv1.ArtworkShow{Active: true}
 	}
 	g.wg.Go(func() { m.courier.run(g.ctx, t) })
 	g.dirty[id] = true
@@ -182,6 +188,9 @@ func (g *Group) refresh(now int64) bool {
 	if next := g.comingMetadata(now); !proto.Equal(next, g.shared.coming) {
 		g.shared.coming, changed = next, true
 	}
+	if g.refreshArt(now) {
+		changed = true
+	}
 	if c := g.controller(now); !proto.Equal(c, g.shared.controller) {
 		g.shared.controller, changed, g.touched = c, true, true
 	}
@@ -211,5 +220,6 @@ func (g *Group) want(m *member) want {
 	case s.epoch != 0 && m.streams:
 		w.stream = g.start(m.spec)
 	}
+	g.wantArt(m, &w)
 	return w
 }

@@ -180,6 +180,10 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 	at := g.positionMS(now)
 	r.NowPlaying = &tuttiv1.NowPlaying{ItemId: it.ID, Title: titleOf(it), Artist: it.Artist, Album: it.Album, DurationMs: it.DurationMS,
 		PositionMs: at, AtUs: now, At: r.UpdatedAt}
+	if g.art.now.seed != "" {
+		r.NowPlaying.ArtworkId, r.NowPlaying.ArtistImageId = g.art.now.art.Album, g.art.now.art.Artist
+		r.NowPlaying.ArtworkInstanceId, r.NowPlaying.Colors = g.InstanceID, g.art.now.colors()
+	}
 	if g.s.Mode == playback.Playing {
 		r.PositionMs = at
 		if sounds {

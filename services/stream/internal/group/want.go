@@ -10,16 +10,19 @@ import (
 // something changes; the member's courier sends what is missing. Nothing that a want
 // points to is ever changed.
 type want struct {
-	sessionID  string // empty: there is no session with roles, so nothing to tell
-	group      *tuttiv1.GroupInfo
-	metadata   *tuttiv1.MetadataState
-	coming     *tuttiv1.MetadataState // scheduled; nil: none
-	controller *tuttiv1.ControllerState
-	stream     *tuttiv1.StreamStart // nil: no stream
-	endAt      int64                // without stream: when the last one ends by itself; 0: now
-	volume     order
-	mute       order
-	last       bool // tell the session that its stream ends, and nothing more
+	sessionID   string // empty: there is no session with roles, so nothing to tell
+	group       *tuttiv1.GroupInfo
+	metadata    *tuttiv1.MetadataState
+	coming      *tuttiv1.MetadataState // scheduled; nil: none
+	controller  *tuttiv1.ControllerState
+	color       *tuttiv1.ColorState  // nil: it does not show colors
+	comingColor *tuttiv1.ColorState  // scheduled; nil: none
+	artwork     *tuttiv1.ArtworkShow // nil: it shows no pictures
+	stream      *tuttiv1.StreamStart // nil: no stream
+	endAt       int64                // without stream: when the last one ends by itself; 0: now
+	volume      order
+	mute        order
+	last        bool // tell the session that its stream ends, and nothing more
 }
 
 // order is a player command. It is sent once; a newer one replaces it. It is meant for
@@ -37,15 +40,18 @@ func (o order) due(seq uint64, session string) bool { return o.seq > seq && o.se
 
 // told is what a session was told.
 type told struct {
-	sessionID  string
-	group      *tuttiv1.GroupInfo
-	metadata   *tuttiv1.MetadataState
-	coming     *tuttiv1.MetadataState
-	controller *tuttiv1.ControllerState
-	stream     *tuttiv1.StreamStart
-	endAt      int64 // the stream was told to end then
-	volume     uint64
-	mute       uint64
+	sessionID   string
+	group       *tuttiv1.GroupInfo
+	metadata    *tuttiv1.MetadataState
+	coming      *tuttiv1.MetadataState
+	controller  *tuttiv1.ControllerState
+	color       *tuttiv1.ColorState
+	comingColor *tuttiv1.ColorState
+	artwork     *tuttiv1.ArtworkShow
+	stream      *tuttiv1.StreamStart
+	endAt       int64 // the stream was told to end then
+	volume      uint64
+	mute        uint64
 }
 
 // next is the next command that brings a session from t to w at house time now, and
@@ -61,11 +67,16 @@ func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
 	}
 	t.metadata, t.coming = due(t.metadata, t.coming, now)
 	w.metadata, w.coming = due(w.metadata, w.coming, now)
+	t.color, t.comingColor = due(t.color, t.comingColor, now)
+	w.color, w.comingColor = due(w.color, w.comingColor, now)
 	if t.stream != nil && t.endAt != 0 && now >= t.endAt {
 		t.stream, t.endAt = nil, 0 // it has ended by itself
 	}
 	if w.stream == nil && t.stream != nil && (t.endAt == 0 || w.endAt == 0) {
 		return endCommand(t, w)
+	}
+	if t.artwork.GetActive() && (w.last || w.artwork != nil && !w.artwork.GetActive()) {
+		return artworkCommand(t, &tuttiv1.ArtworkShow{})
 	}
 	if w.last {
 		return nil, t
@@ -81,12 +92,25 @@ func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
 		if u.GetMetadata() != nil {
 			t.coming = nil // a present state discards the scheduled one
 		}
-		t.metadata, t.controller = w.metadata, w.controller
+		if u.GetColor() != nil {
+			t.comingColor = nil
+		}
+		t.metadata, t.controller, t.color = w.metadata, w.controller, w.color
 		return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_State{State: u}}, t
 	}
 	if w.coming != nil && !proto.Equal(t.coming, w.coming) {
 		t.coming = w.coming
 		return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_State{State: &tuttiv1.StateUpdate{Metadata: w.coming}}}, t
+	}
+	if w.comingColor != nil && !proto.Equal(t.comingColor, w.comingColor) {
+		t.comingColor = w.comingColor
+		return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_State{State: &tuttiv1.StateUpdate{Color: w.comingColor}}}, t
+	}
+	switch {
+	case w.artwork == nil:
+		t.artwork = nil // the role went, and its stream with it
+	case w.artwork.GetActive() && !proto.Equal(t.artwork, w.artwork):
+		return artworkCommand(t, w.artwork)
 	}
 	if w.volume.due(t.volume, w.sessionID) {
 		t.volume = w.volume.seq
@@ -97,6 +121,11 @@ func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
 		return playerCommand(&tuttiv1.PlayerCommand{Command: &tuttiv1.PlayerCommand_Mute{Mute: w.mute.value != 0}}), t
 	}
 	return nil, t
+}
+
+func artworkCommand(t told, a *tuttiv1.ArtworkShow) (*tuttiv1.SessionCommand, told) {
+	t.artwork = a
+	return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Artwork{Artwork: a}}, t
 }
 
 func playerCommand(p *tuttiv1.PlayerCommand) *tuttiv1.SessionCommand {
@@ -127,16 +156,20 @@ func streamCommand(t told, s *tuttiv1.StreamStart) (*tuttiv1.SessionCommand, tol
 }
 
 // due applies a scheduled update whose time has come, as the client does by itself
-// (specification, Scheduled metadata updates).
-func due(current, coming *tuttiv1.MetadataState, now int64) (*tuttiv1.MetadataState, *tuttiv1.MetadataState) {
-	if coming != nil && coming.GetTimestampUs() <= now {
-		return coming, nil
+// (specification, Scheduled metadata updates and Scheduled color updates).
+func due[T interface {
+	comparable
+	GetTimestampUs() int64
+}](current, coming T, now int64) (T, T) {
+	var none T
+	if coming != none && coming.GetTimestampUs() <= now {
+		return coming, none
 	}
 	return current, coming
 }
 
-// stateUpdate holds the objects that changed; nil when none did. The present metadata is
-// sent again to cancel a scheduled update that is not wanted any more.
+// stateUpdate holds the objects that changed; nil when none did. The present metadata and
+// colors are sent again to cancel a scheduled update that is not wanted any more.
 func stateUpdate(t told, w want) *tuttiv1.StateUpdate {
 	u := &tuttiv1.StateUpdate{}
 	if !proto.Equal(t.metadata, w.metadata) || t.coming != nil && w.coming == nil {
@@ -145,7 +178,10 @@ func stateUpdate(t told, w want) *tuttiv1.StateUpdate {
 	if !proto.Equal(t.controller, w.controller) {
 		u.Controller = w.controller
 	}
-	if u.Metadata == nil && u.Controller == nil {
+	if w.color != nil && (!proto.Equal(t.color, w.color) || t.comingColor != nil && w.comingColor == nil) {
+		u.Color = w.color
+	}
+	if u.Metadata == nil && u.Controller == nil && u.Color == nil {
 		return nil
 	}
 	return u

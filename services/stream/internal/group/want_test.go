@@ -37,7 +37,20 @@ func show(c *tuttiv1.SessionCommand) string {
 	if m := c.GetState().GetMetadata(); m != nil && m.GetTitle() != "" {
 		return fmt.Sprintf("state(%s,%d)", m.GetTitle(), m.GetTimestampUs())
 	}
+	if k := c.GetState().GetColor(); k != nil {
+		s := fmt.Sprintf("color(%d,%d)", k.GetPrimary(), k.GetTimestampUs())
+		if c.GetState().GetMetadata() != nil {
+			s = "state+" + s
+		}
+		return s
+	}
 	switch k := c.GetCommand().(type) {
+	case *tuttiv1.SessionCommand_Artwork:
+		var ids []string
+		for _, p := range k.Artwork.GetAlbum() {
+			ids = append(ids, p.GetImageId())
+		}
+		return "artwork(" + strings.Join(ids, ",") + ")"
 	case *tuttiv1.SessionCommand_StreamStart:
 		return fmt.Sprintf("start(%s,%d)", k.StreamStart.GetRenditionId(), k.StreamStart.GetEpoch())
 	case *tuttiv1.SessionCommand_StreamClear:
@@ -130,6 +143,54 @@ func TestTitlesAreScheduledAndCancelled(t *testing.T) {
 			for i, s := range steps {
 				var sent string
 				if sent, known = drive(known, s.w, s.now); sent != s.sent {
+					t.Fatalf("step %d: sent %q, want %q", i, sent, s.sent)
+				}
+			}
+		})
+	}
+}
+
+// TestColorsAndPictures: colors are scheduled and cancelled as titles are; pictures end
+// with the role's stream, and nobody is told of what it does not show.
+func TestColorsAndPictures(t *testing.T) {
+	color := func(rgb uint32, us int64) *tuttiv1.ColorState {
+		return &tuttiv1.ColorState{Primary: &rgb, TimestampUs: us}
+	}
+	pics := func(ids ...string) *tuttiv1.ArtworkShow {
+		a := &tuttiv1.ArtworkShow{Active: len(ids) > 0}
+		for _, id := range ids {
+			a.Album = append(a.Album, &tuttiv1.Picture{ImageId: id})
+		}
+		return a
+	}
+	at := func(current, coming *tuttiv1.ColorState, art *tuttiv1.ArtworkShow) want {
+		return want{sessionID: "1", group: &tuttiv1.GroupInfo{}, controller: &tuttiv1.ControllerState{}, metadata: &tuttiv1.MetadataState{},
+			color: current, comingColor: coming, artwork: art}
+	}
+	now, next, other := color(1, 10), color(2, 1000), color(3, 2000)
+	type step struct {
+		w    want
+		now  int64
+		sent string
+	}
+	for name, steps := range map[string][]step{
+		"colors of now come first":      {{at(now, next, nil), 100, "group state color(1,10) color(2,1000)"}, {at(now, next, nil), 200, ""}},
+		"their time needs no message":   {{at(now, next, nil), 100, "group state color(1,10) color(2,1000)"}, {at(next, nil, nil), 1000, ""}, {at(next, other, nil), 1100, "color(3,2000)"}},
+		"cancelled":                     {{at(now, next, nil), 100, "group state color(1,10) color(2,1000)"}, {at(now, nil, nil), 200, "color(1,10)"}, {at(now, nil, nil), 1500, ""}},
+		"replaced":                      {{at(now, next, nil), 100, "group state color(1,10) color(2,1000)"}, {at(now, other, nil), 200, "color(3,2000)"}},
+		"the role comes later":          {{at(nil, nil, nil), 100, "group state"}, {at(now, next, nil), 200, "color(1,10) color(2,1000)"}},
+		"pictures":                      {{at(nil, nil, pics("a")), 0, "group state artwork(a)"}, {at(nil, nil, pics("a", "b")), 0, "artwork(a,b)"}, {at(nil, nil, pics("a", "b")), 0, ""}, {at(nil, nil, pics()), 0, "artwork()"}, {at(nil, nil, pics()), 0, ""}},
+		"nothing to show":               {{at(nil, nil, pics()), 0, "group state"}},
+		"the role goes and comes back":  {{at(nil, nil, pics("a")), 0, "group state artwork(a)"}, {at(nil, nil, nil), 0, ""}, {at(nil, nil, pics("a")), 0, "artwork(a)"}},
+		"leaving ends the stream":       {{at(nil, nil, pics("a")), 0, "group state artwork(a)"}, {want{sessionID: "1", last: true}, 0, "artwork()"}},
+		"leaving without one":           {{at(nil, nil, pics()), 0, "group state"}, {want{sessionID: "1", last: true}, 0, ""}},
+		"another session knows nothing": {{at(now, nil, pics("a")), 0, "group state color(1,10) artwork(a)"}, {func() want { w := at(now, nil, pics("a")); w.sessionID = "2"; return w }(), 0, "group state color(1,10) artwork(a)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var known told
+			for i, s := range steps {
+				var sent string
+				if sent, known = drive(known, s.w, s.now); strings.ReplaceAll(sent, "state+", "state ") != s.sent {
 					t.Fatalf("step %d: sent %q, want %q", i, sent, s.sent)
 				}
 			}

@@ -169,6 +169,9 @@ func fillTags(t *Tags, m map[string]string) {
 			}
 		}
 	}
+	for name, value := range m {
+		t.Gain.set(strings.ToUpper(name), value)
+	}
 }
 
 // leadingNumber reads "3" of "3/12" and 1959 of "1959-08-17".

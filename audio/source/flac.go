@@ -229,6 +229,8 @@ func (t *Tags) set(key, value string) {
 	case "DISCNUMBER":
 		n, _, _ := strings.Cut(value, "/")
 		t.Disc, _ = strconv.Atoi(n)
+	default:
+		t.Gain.set(key, value)
 	}
 }
 

@@ -361,8 +361,9 @@ func readID3(m media, start int64) (t Tags, cover bool) {
 	}
 	track, _ := meta.Track()
 	disc, _ := meta.Disc()
+	t.Gain.setID3(meta.Raw())
 	return Tags{
 		Title: meta.Title(), Artist: meta.Artist(), AlbumArtist: meta.AlbumArtist(), Album: meta.Album(),
-		Year: meta.Year(), Track: track, Disc: disc,
+		Year: meta.Year(), Track: track, Disc: disc, Gain: t.Gain,
 	}, meta.Picture() != nil
 }

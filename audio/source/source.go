@@ -18,6 +18,7 @@ type Tags struct {
 	Title, Artist, AlbumArtist, Album string
 	Year, Track, Disc                 int
 	DurationMS                        int64 // 0 when unknown
+	Gain                              Gain
 }
 
 // Info describes an opened Source. It does not change while the source is open.

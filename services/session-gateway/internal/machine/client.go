@@ -92,6 +92,7 @@ func (m *Machine) clientState(s *wire.ClientState) []Effect {
 		out = append(out, Report{Timing: timing(m.player), Available: s.Available})
 	}
 	out = append(out, m.artworkState(s.Artwork, wasAvailable)...)
+	out = append(out, m.visualState(s.Visualizer, wasAvailable)...)
 	return append(out, m.settle()...)
 }
 

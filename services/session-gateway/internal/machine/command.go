@@ -32,6 +32,10 @@ func (m *Machine) Command(c *tuttiv1.SessionCommand, now int64) ([]Effect, error
 		return m.streamEnd(c.GetGroupId(), k.StreamEnd)
 	case *tuttiv1.SessionCommand_Artwork:
 		return m.setArtwork(c.GetGroupId(), k.Artwork)
+	case *tuttiv1.SessionCommand_VisualStart:
+		return m.setVisual(c.GetGroupId(), k.VisualStart)
+	case *tuttiv1.SessionCommand_VisualEnd:
+		return m.dropVisual(c.GetGroupId(), k.VisualEnd), nil
 	case *tuttiv1.SessionCommand_Disconnect:
 		return []Effect{Close{
 			Reason: ReasonOperator, Detail: k.Disconnect.GetReason(), NoRedial: !k.Disconnect.GetRedial(),

@@ -20,7 +20,7 @@ import (
 // Implemented are the role versions that this gateway activates. Others that a
 // client lists are shown to the operator and stay inactive.
 func Implemented() []string {
-	return []string{wire.RolePlayerV1, wire.RoleMetadataV1, wire.RoleControllerV1, wire.RoleArtworkV1, wire.RoleColorV1, rolePersonaV1}
+	return []string{wire.RolePlayerV1, wire.RoleMetadataV1, wire.RoleControllerV1, wire.RoleArtworkV1, wire.RoleColorV1, wire.RoleVisualizerV1, rolePersonaV1}
 }
 
 // Categories of the PSK that keys a session (specification, Pre-Shared Key).
@@ -200,6 +200,7 @@ type Machine struct {
 	meta       schedule[wire.Metadata]
 	color      schedule[wire.Color]
 	artwork    artwork
+	visual     visualizer
 	controller *wire.ControllerState
 
 	gen      uint64
@@ -272,6 +273,9 @@ func (m *Machine) transition(now int64, rekey bool) []Effect {
 	}
 	if m.has(wire.RoleArtwork) && wire.ActiveFamily(roles, wire.RoleArtwork) == "" {
 		out = append(out, m.dropArtwork()...)
+	}
+	if m.has(wire.RoleVisualizer) && wire.ActiveFamily(roles, wire.RoleVisualizer) == "" {
+		out = append(out, m.removeVisual()...)
 	}
 	before := m.roles
 	m.roles, m.activated = roles, true
@@ -359,7 +363,7 @@ func (m *Machine) activation() *wire.ServerActivate {
 func (m *Machine) wantActivities() []string {
 	want := []string{}
 	shows := m.artwork.active && m.groupWant.GetPlaybackState() == wire.PlaybackPlaying
-	if (m.stream != nil || m.draining) && m.has(wire.RolePlayer) || shows {
+	if (m.stream != nil || m.draining) && m.has(wire.RolePlayer) || shows || m.visual.active {
 		want = append(want, wire.ActivityPlayback)
 	}
 	if m.attempt.pairing != nil {

@@ -22,7 +22,7 @@ func hello() *wire.ClientHello {
 	}
 }
 
-var all = Admission{State: tuttiv1.TrustState_TRUST_STATE_APPROVED, Families: []string{"player", "metadata", "controller", "artwork", "color"}}
+var all = Admission{State: tuttiv1.TrustState_TRUST_STATE_APPROVED, Families: []string{"player", "metadata", "controller", "artwork", "color", "visualizer"}}
 
 // show writes effects in one line each.
 func show(effects []Effect) string {

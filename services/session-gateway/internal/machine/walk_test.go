@@ -19,7 +19,10 @@ type referee struct {
 	category string
 	roles    []string
 	stream   bool
-	pairings uint32
+	visual   bool
+	// What the client said last of itself, and of the role since it became active.
+	available, reported bool
+	pairings            uint32
 }
 
 func (r *referee) take(effects []Effect) {
@@ -37,6 +40,14 @@ func (r *referee) take(effects []Effect) {
 			if e.At == 0 {
 				r.stream = false
 			}
+		case StartVisual:
+			r.visualMay("start")
+			r.visual = true
+		case EndVisual:
+			if e.At == 0 && !r.visual {
+				r.t.Fatal("a visualizer stream/end without a stream")
+			}
+			r.visual = r.visual && e.At != 0
 		case Unpairing:
 			r.unpairing()
 		case Send:
@@ -48,6 +59,12 @@ func (r *referee) take(effects []Effect) {
 func (r *referee) streamMay(what string) {
 	if wire.ActiveFamily(r.roles, wire.RolePlayer) == "" {
 		r.t.Fatalf("stream %s without the role", what)
+	}
+}
+
+func (r *referee) visualMay(what string) {
+	if wire.ActiveFamily(r.roles, wire.RoleVisualizer) == "" || !r.available || !r.reported {
+		r.t.Fatalf("visualizer %s: roles %v, available %v, reported %v", what, r.roles, r.available, r.reported)
 	}
 }
 
@@ -80,11 +97,16 @@ func (r *referee) activate(a *wire.ServerActivate) {
 		r.t.Fatalf("%v %v on a session that is not playback-capable", a.Activities, a.ActiveRoles)
 	case r.stream && wire.ActiveFamily(a.ActiveRoles, wire.RolePlayer) == "":
 		r.t.Fatal("the role goes before its stream/end")
+	case r.visual && wire.ActiveFamily(a.ActiveRoles, wire.RoleVisualizer) == "":
+		r.t.Fatal("the visualizer role goes before its stream/end")
 	case r.category != longTerm && slices.Contains(a.ActiveRoles, rolePersonaV1):
 		r.t.Fatal("the roster's role on an unpaired session")
 	}
 	if a.Has(wire.ActivityPairing) {
 		r.pairings++
+	}
+	if wire.ActiveFamily(r.roles, wire.RoleVisualizer) == "" {
+		r.reported = false // an activation asks for a fresh client/state
 	}
 	r.roles = a.ActiveRoles
 }
@@ -94,7 +116,8 @@ func (r *referee) activate(a *wire.ServerActivate) {
 func TestWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := pairable()
-		h.SupportedRoles = append(h.SupportedRoles, rolePersonaV1)
+		h.SupportedRoles = append(h.SupportedRoles, rolePersonaV1, wire.RoleVisualizerV1)
+		h.Visualizer = &wire.VisualizerSupport{BufferCapacity: 1000}
 		h.UnpairedAccess.Enabled = rapid.Bool().Draw(t, "unpaired access")
 		category := rapid.SampledFrom([]string{longTerm, sentinel}).Draw(t, "category")
 		cfg := Config{ClientID: "c", SessionID: "s", Hello: h, Category: category}
@@ -118,7 +141,12 @@ func TestWalk(t *testing.T) {
 			}
 		}
 		admit(t)
-		r.take(m.Message(state(true), nil, 0))
+		say := func(s *wire.ClientState) {
+			r.available = s.Available
+			r.reported = r.reported || s.Visualizer != nil && wire.ActiveFamily(r.roles, wire.RoleVisualizer) != ""
+			r.take(m.Message(s, nil, m.Handshakes()))
+		}
+		say(state(true))
 		n := 0
 		id := func() string { return fmt.Sprintf("a%d", n) }
 		pairing := func(c *tuttiv1.SessionCommand, key string) error {
@@ -169,9 +197,27 @@ func TestWalk(t *testing.T) {
 				r.take(m.TrustChanged(&tuttiv1.TrustChanged{Kind: kind}, 0))
 			},
 			"state": func(t *rapid.T) {
-				if !m.leaving {
-					r.take(m.Message(state(rapid.Bool().Draw(t, "available")), nil, m.Handshakes()))
+				if m.leaving {
+					return
 				}
+				s := state(rapid.Bool().Draw(t, "available"))
+				if rapid.Bool().Draw(t, "with the visualizer object") {
+					s.Visualizer = visualState(true, rapid.IntRange(1, 70).Draw(t, "rate"), "beat", "spectrum").Visualizer
+				}
+				say(s)
+			},
+			"visual": func(t *rapid.T) {
+				effects, _ := m.Command(visualCmd("g", uint64(rapid.IntRange(1, 3).Draw(t, "epoch")), int32(4*rapid.IntRange(0, 1).Draw(t, "spectrum"))), 0)
+				r.take(effects)
+			},
+			"visual end": func(t *rapid.T) {
+				effects, _ := m.Command(visualEndCmd("g", int64(rapid.IntRange(0, 1).Draw(t, "at"))), 0)
+				r.take(effects)
+			},
+			"visual ended": func(*rapid.T) {
+				effects := m.VisualEnded(m.visual.gen)
+				r.visual = m.visual.active
+				r.take(effects)
 			},
 			"start": func(t *rapid.T) {
 				effects, _ := m.Command(start("g", "r", uint64(rapid.IntRange(1, 3).Draw(t, "epoch"))), 0)

@@ -18,6 +18,8 @@ type Metrics struct {
 	AudioBytes     prometheus.Counter
 	ArtworkBytes   prometheus.Counter
 	ArtworkMissing prometheus.Counter
+	VisualFrames   prometheus.Counter
+	VisualDropped  prometheus.Counter
 	BadTapeChunks  prometheus.Counter
 	WriteStalls    prometheus.Counter
 	OutboxHigh     prometheus.Gauge
@@ -70,6 +72,8 @@ func New(r prometheus.Registerer) *Metrics {
 		AudioBytes:     counter("audio_bytes_total", "Bytes of audio chunks sent, headers included."),
 		ArtworkBytes:   counter("artwork_bytes_total", "Bytes of artwork messages sent."),
 		ArtworkMissing: counter("artwork_missing_total", "Images that could not be fetched for a display."),
+		VisualFrames:   counter("visual_frames_total", "Visualizer messages sent."),
+		VisualDropped:  counter("visual_frames_dropped_total", "Visualizer frames dropped: too late, or no room in the client's buffer."),
 		BadTapeChunks:  counter("tape_chunks_bad_total", "Chunks on a tape that cannot be used."),
 		WriteStalls:    counter("write_stalls_total", "Sessions closed because a write took longer than the deadline."),
 		OutboxHigh:     gauge("outbox_depth_max", "Deepest control lane of a session since the start."),
@@ -85,7 +89,7 @@ func New(r prometheus.Registerer) *Metrics {
 	}
 	if r != nil {
 		r.MustRegister(m.Sessions, m.HalfOpen, m.Handshakes, m.HandshakeTime, m.Closes, m.Chunks, m.ChunksLate,
-			m.AudioBytes, m.ArtworkBytes, m.ArtworkMissing, m.BadTapeChunks, m.WriteStalls, m.OutboxHigh, m.ClockReplies, m.ClockDropped,
+			m.AudioBytes, m.ArtworkBytes, m.ArtworkMissing, m.VisualFrames, m.VisualDropped, m.BadTapeChunks, m.WriteStalls, m.OutboxHigh, m.ClockReplies, m.ClockDropped,
 			m.UnknownRoles, m.CommandsDenied, m.Tapes, m.Refused, m.Rekeys, m.Relays, m.ErrandsDropped)
 	}
 	return m

@@ -95,6 +95,10 @@ func (c *Chunk) Borrow() *Plain {
 	return &Plain{B: b}
 }
 
+// Data is what the tape has behind its header: audio, or frames of analysis. It must not
+// be changed.
+func (c *Chunk) Data() []byte { return c.audio }
+
 // Return gives a borrowed copy back.
 func (c *Chunk) Return(p *Plain) {
 	c.mu.Lock()

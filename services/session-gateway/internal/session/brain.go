@@ -47,6 +47,7 @@ type (
 	}
 	streamEnded struct{ gen uint64 }
 	drained     struct{ gen uint64 }
+	visualEnded struct{ gen uint64 }
 	statusTick  struct{}
 	pingTick    struct{}
 	pong        struct{ rtt time.Duration }
@@ -128,6 +129,8 @@ func (b *brain) Handle(ctx context.Context, in input) error {
 		b.do(b.m.StreamEnded(in.gen))
 	case drained:
 		b.do(b.m.Drained(in.gen))
+	case visualEnded:
+		b.do(b.m.VisualEnded(in.gen))
 	case statusTick:
 		b.status()
 	case pingTick:
@@ -343,7 +346,7 @@ func (b *brain) changed(now bool) {
 	} else {
 		s.entry.Set(p, now)
 	}
-	if b.m.Streaming() != nil && !b.ticking {
+	if (b.m.Streaming() != nil || b.m.ShowsVisual()) && !b.ticking {
 		b.ticking = true
 		b.statusTimer = b.later(s.d.StatusInterval(), statusTick{})
 	}
@@ -352,7 +355,7 @@ func (b *brain) changed(now bool) {
 // status writes a streaming session's figures.
 func (b *brain) status() {
 	b.ticking = false
-	if b.m.Streaming() != nil {
+	if b.m.Streaming() != nil || b.m.ShowsVisual() {
 		b.changed(false)
 	}
 }

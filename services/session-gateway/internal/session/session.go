@@ -154,6 +154,9 @@ func New(d *Deps, o *Opened, peer Peer) (*Session, error) {
 	if slices.Contains(o.Hello.SupportedRoles, wire.RoleArtworkV1) {
 		s.writer.showArtwork(d.Pictures, s.spawn)
 	}
+	if v := o.Hello.Visualizer; v != nil {
+		s.writer.showVisual(v.BufferCapacity)
+	}
 	s.brain = newBrain(s)
 	ref, err := actor.Spawn(d.Supervisor, actor.Options{
 		Key: "session/" + s.ClientID, Size: mailbox, Full: actor.Block, Restart: actor.Never, Log: s.log,
@@ -381,6 +384,7 @@ func (s *Session) record(m *machine.Machine) *tuttiv1.ClientPresence {
 	m.Fill(p)
 	st := s.writer.Status()
 	display(p, m.ShowsArtwork(), st)
+	displayVisual(p, st)
 	if p.Stream != nil {
 		p.Stream.BufferedMs, p.Stream.BufferedBytes = st.bufferedUS/1000, int64(st.bufferedBytes)
 		p.Stream.ChunksSent, p.Stream.ChunksLate = st.stats.Sent, st.stats.Late

@@ -48,12 +48,13 @@ type outbound interface {
 // a written.
 type op any
 
-// writer is the only one that sends on a connection. It has four lanes, in this
-// priority: clock replies, control messages, audio, artwork. Audio is not queued at
-// all: the writer pulls the next chunk from the tape when there is nothing else to
-// send, so a control message never waits for more than the one chunk that is being
-// written. Artwork goes while audio has nothing to send, and not while a player's
-// buffer is being filled.
+// writer is the only one that sends on a connection. It has five lanes, in this
+// priority: clock replies, control messages, audio, visualizer frames, artwork. Audio is
+// not queued at all: the writer pulls the next chunk from the tape when there is nothing
+// else to send, so a control message never waits for more than the one chunk that is
+// being written. The same holds for frames, which come after audio because a late one is
+// not missed, and before artwork because they are small and have a time. Artwork goes
+// while the others have nothing to send, and not while a player's buffer is being filled.
 type writer struct {
 	conn  outbound
 	codec wire.Codec
@@ -78,6 +79,7 @@ type writer struct {
 
 	// The loop's own.
 	artwork   *artworkLane
+	visual    *visualLane
 	waiter    reel.Waiter
 	pump      *pump.Pump
 	tape      *reel.Tape
@@ -105,6 +107,7 @@ type status struct {
 	bufferedBytes           int
 	stats                   pump.Stats
 	images, imagesCancelled uint64
+	frames, framesDropped   uint64
 }
 
 // finish is the control lane's last item: everything before it was sent.
@@ -188,6 +191,7 @@ func (w *writer) Status() status {
 // closes the connection, and then the next write fails.
 func (w *writer) run(ctx context.Context) error {
 	defer w.letGo()
+	defer w.leaveVisual()
 	defer w.forgetKeys()
 	timer := w.clock.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -246,6 +250,10 @@ func (w *writer) step(ctx context.Context, now int64) (until int64, worked bool,
 	case pump.Switch:
 		return 0, true, w.switchTape(ctx)
 	}
+	shown, worked, err := w.stepVisual(ctx, now)
+	if worked {
+		return 0, true, err
+	}
 	var look int64
 	if !s.Filling {
 		if look, worked, err = w.stepArtwork(ctx, now); worked {
@@ -253,7 +261,7 @@ func (w *writer) step(ctx context.Context, now int64) (until int64, worked bool,
 		}
 	}
 	w.refresh(now, false)
-	until = earliest(s.Until, w.endAt, w.drainAt, look)
+	until = earliest(s.Until, w.endAt, w.drainAt, shown, look)
 	if w.pump.Active() {
 		until = earliest(until, w.statusAt+statusIdle)
 	}
@@ -301,7 +309,7 @@ func (w *writer) timed(ctx context.Context, now int64) (due bool, err error) {
 		w.tell(ctx, drained{w.drainGen})
 		return true, nil
 	}
-	return false, nil
+	return w.timedVisual(ctx, now)
 }
 
 // earliest is the smallest that is not 0.
@@ -376,6 +384,8 @@ func (w *writer) do(ctx context.Context, op op) error {
 		w.available = op.Available
 	case machine.StartArtwork, machine.ShowArtwork, machine.EndArtwork:
 		return w.artworkOp(ctx, op)
+	case machine.StartVisual, machine.EndVisual:
+		return w.visualOp(ctx, op)
 	case rekey:
 		return w.rehandshake(ctx, op)
 	case written:
@@ -420,6 +430,7 @@ func (w *writer) refresh(now int64, always bool) {
 	if w.artwork != nil {
 		s.images, s.imagesCancelled = w.artwork.gallery.Counts()
 	}
+	w.countVisual(&s)
 	// Counters are shared by all sessions: they are not touched per chunk.
 	w.m.Chunks.Add(float64(s.stats.Sent - w.counted.Sent))
 	w.m.ChunksLate.Add(float64(s.stats.Late - w.counted.Late))

@@ -4,11 +4,8 @@
 //   - source: FLAC, MP3 and WAV files, HTTP addresses and test tones as PCM
 //   - resample: rational sample-rate conversion on an exact integer timeline
 //   - convert: channel mapping, resampling and bit depth in the right order
-<<<<<<< HEAD
 //   - eq: parametric equalizer and peak limiter, aligned to the sample
-=======
 //   - analysis: loudness, spectra, onsets, beats and bars for visualizers
->>>>>>> c533d4c (audio/analysis: what a visualizer shows, from samples alone)
 //   - encode, decode: Sendspin codec units (pcm, flac) to and from samples
 //   - wav: a streaming RIFF/WAVE writer and a bounded reader
 //   - internal/flacenc, internal/flacdec: FLAC frames, one at a time, without allocations

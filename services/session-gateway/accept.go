@@ -133,7 +133,8 @@ func (s *Service) open(ctx context.Context, t channel.Transport, peer session.Pe
 	settings := s.settings.Load()
 	o, err := session.Open(ctx, t, session.OpenConfig{
 		Identity: s.trust.Current(), Name: settings.GetName(), Languages: settings.GetLanguages(),
-		Codec: wire.Current(), Trust: s.trust, Clock: s.d.Clock, Timeout: s.cfg.HandshakeTimeout,
+		SourceCodecs: s.cfg.SourceCodecs,
+		Codec:        wire.Current(), Trust: s.trust, Clock: s.d.Clock, Timeout: s.cfg.HandshakeTimeout,
 		MaxMessage: s.cfg.MaxMessage, Claim: claim, Address: peer.Address,
 	})
 	result := handshakeResult(err)

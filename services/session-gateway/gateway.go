@@ -79,6 +79,10 @@ type Config struct {
 	// MaxMessage is the largest message a client may send, bytes (default 256 KiB).
 	MaxMessage int
 
+	// SourceCodecs are the codecs that sources may send; what listens to them must decode
+	// these. "flac" and "pcm" have to be among them (default: they are).
+	SourceCodecs []string
+
 	// HandshakeTimeout is how long each expected message of the opening may take (default 30 s).
 	HandshakeTimeout time.Duration
 	// WriteDeadline is how long one write may be stuck before the session is closed
@@ -102,6 +106,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	def(&c.Listen, ":8927")
 	def(&c.Path, "/sendspin")
+	if len(c.SourceCodecs) == 0 {
+		c.SourceCodecs = []string{wire.CodecFLAC, wire.CodecPCM}
+	}
 	def(&c.MaxSessions, 20_000)
 	def(&c.MaxHalfOpen, 256)
 	def(&c.MaxHalfOpenPerAddress, 16)
@@ -333,6 +340,7 @@ func (s *Service) sessionDeps(sup *actor.Supervisor) *session.Deps {
 			return max(statusInterval, time.Duration(s.hub.Len())*5*time.Millisecond)
 		},
 		RekeyInterval: max(s.cfg.RekeyInterval, 0), Settings: s.settings.Load, Tuning: s.tunings.get, Errand: s.errands.run,
+		SourceCodecs: s.cfg.SourceCodecs,
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
-// screen is the strict client of the library with the visualizer role.
-type screen struct {
+// visualScreen is the strict client of the library with the visualizer role.
+type visualScreen struct {
 	*client.Client
 	mu     sync.Mutex
 	frames []client.Visual
@@ -26,7 +26,7 @@ type screen struct {
 	broken []string
 }
 
-func (s *screen) event(e client.Event) {
+func (s *visualScreen) event(e client.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch e := e.(type) {
@@ -41,12 +41,12 @@ func (s *screen) event(e client.Event) {
 	}
 }
 
-func (r *rig) screen(capacity int, state *wire.VisualizerState) *screen {
+func (r *rig) screen(capacity int, state *wire.VisualizerState) *visualScreen {
 	r.t.Helper()
 	r.pairing.mu.Lock()
 	r.pairing.families = []string{"player", "visualizer"}
 	r.pairing.mu.Unlock()
-	s := &screen{}
+	s := &visualScreen{}
 	c, err := client.New(client.Config{
 		Name: "screen", Roles: []string{wire.RoleVisualizerV1}, UnpairedAccess: true, Strict: true, VisualCapacity: capacity, Visualizer: state,
 		OnEvent: s.event,
@@ -74,7 +74,7 @@ func (r *rig) screen(capacity int, state *wire.VisualizerState) *screen {
 }
 
 // until waits for what f wants of the screen, under its lock.
-func (s *screen) until(t testing.TB, f func() string) {
+func (s *visualScreen) until(t testing.TB, f func() string) {
 	t.Helper()
 	eventually(t, func() string {
 		s.mu.Lock()
@@ -83,7 +83,7 @@ func (s *screen) until(t testing.TB, f func() string) {
 	})
 }
 
-func (s *screen) clean(t testing.TB) {
+func (s *visualScreen) clean(t testing.TB) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tutti-audio/tutti/audio/decode"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/services/discovery"
 	"github.com/tutti-audio/tutti/services/management"
@@ -72,7 +73,7 @@ func (b *built) add(p *process, name string) error {
 	case "session-gateway":
 		s, err := gateway.New(gateway.Config{
 			InstanceID: p.instance, Version: p.cfg.Version, Listen: p.cfg.Sendspin, Dial: true,
-			RekeyInterval: p.cfg.RekeyInterval,
+			RekeyInterval: p.cfg.RekeyInterval, SourceCodecs: decode.Codecs(),
 		}, gateway.Deps{Bus: p.bus, Leases: p.leases, House: p.house, Log: log, Registerer: p.reg})
 		if err != nil {
 			return err

@@ -39,12 +39,9 @@ func (m *Machine) Message(msg wire.Message, err error, handshake uint64) []Effec
 	case *wire.ClientGoodbye:
 		return []Effect{Close{Reason: ReasonGoodbye, Detail: msg.Reason, Goodbye: msg.Reason}}
 	case *wire.ClientStreamStart:
-		// The gateway never sends a source 'start' yet, so this opens nothing that
-		// was asked for (specification, Default streaming behavior).
-		return protocolError("unsolicited client-stream/start")
+		return m.streamOpened(msg)
 	case *wire.ClientStreamEnd:
-		// Ending what is not open has no effect.
-		return nil
+		return m.streamClosed()
 	case *wire.Unknown:
 		if msg.WrongDirection {
 			return protocolError(fmt.Sprintf("%q is a server's message", msg.Name))
@@ -65,12 +62,10 @@ func onlyCommand(msg wire.Message, err error) bool {
 	return isCommand && errors.As(err, &fault) && fault.Role != ""
 }
 
-// Binary handles a binary message that is not JSON.
+// Binary handles a binary message that is neither JSON nor source audio, which the
+// reader handles.
 func (m *Machine) Binary(id byte) []Effect {
-	switch id {
-	case wire.IDSource:
-		return protocolError("source audio without an open input stream")
-	case wire.IDAudio:
+	if id == wire.IDAudio {
 		return protocolError("audio chunk from a client")
 	}
 	// Ids that are not implemented here are ignored.
@@ -93,6 +88,7 @@ func (m *Machine) clientState(s *wire.ClientState) []Effect {
 	}
 	out = append(out, m.artworkState(s.Artwork, wasAvailable)...)
 	out = append(out, m.visualState(s.Visualizer, wasAvailable)...)
+	out = append(out, m.sourceState(s)...)
 	return append(out, m.settle()...)
 }
 

@@ -36,6 +36,8 @@ func (m *Machine) Command(c *tuttiv1.SessionCommand, now int64) ([]Effect, error
 		return m.setVisual(c.GetGroupId(), k.VisualStart)
 	case *tuttiv1.SessionCommand_VisualEnd:
 		return m.dropVisual(c.GetGroupId(), k.VisualEnd), nil
+	case *tuttiv1.SessionCommand_Source:
+		return m.sourceCommand(k.Source, now)
 	case *tuttiv1.SessionCommand_Disconnect:
 		return []Effect{Close{
 			Reason: ReasonOperator, Detail: k.Disconnect.GetReason(), NoRedial: !k.Disconnect.GetRedial(),

@@ -20,7 +20,10 @@ import (
 // Implemented are the role versions that this gateway activates. Others that a
 // client lists are shown to the operator and stay inactive.
 func Implemented() []string {
-	return []string{wire.RolePlayerV1, wire.RoleMetadataV1, wire.RoleControllerV1, wire.RoleArtworkV1, wire.RoleColorV1, wire.RoleVisualizerV1, rolePersonaV1}
+	return []string{
+		wire.RolePlayerV1, wire.RoleSourceV1, wire.RoleMetadataV1, wire.RoleControllerV1, wire.RoleArtworkV1, wire.RoleColorV1,
+		wire.RoleVisualizerV1, rolePersonaV1,
+	}
 }
 
 // Categories of the PSK that keys a session (specification, Pre-Shared Key).
@@ -164,6 +167,8 @@ type Config struct {
 	Category string
 	// Mismatch is its credential-mismatch signal.
 	Mismatch bool
+	// SourceCodecs are those that server/hello lists for sources.
+	SourceCodecs []string
 	// KeyID is the psk_id of that PSK where it is known; only a session that is keyed
 	// with the Sentinel needs it.
 	KeyID string
@@ -206,6 +211,7 @@ type Machine struct {
 	gen      uint64
 	stream   *StartStream
 	ending   bool // a stream/end is scheduled
+	source   source
 	draining bool // stream/end was sent, 'playback' goes when it has played out
 }
 
@@ -213,7 +219,8 @@ type Machine struct {
 func New(cfg Config) *Machine {
 	return &Machine{
 		cfg: cfg, fences: map[string]uint64{},
-		keys: keyState{category: cfg.Category, id: cfg.KeyID, mismatch: cfg.Mismatch},
+		keys:   keyState{category: cfg.Category, id: cfg.KeyID, mismatch: cfg.Mismatch},
+		source: source{codecs: cfg.SourceCodecs},
 	}
 }
 
@@ -277,6 +284,9 @@ func (m *Machine) transition(now int64, rekey bool) []Effect {
 	if m.has(wire.RoleVisualizer) && wire.ActiveFamily(roles, wire.RoleVisualizer) == "" {
 		out = append(out, m.removeVisual()...)
 	}
+	if m.has(wire.RoleSource) && wire.ActiveFamily(roles, wire.RoleSource) == "" {
+		out = append(out, m.endSource()...) // the client stops by itself
+	}
 	before := m.roles
 	m.roles, m.activated = roles, true
 	m.activities = m.wantActivities()
@@ -330,6 +340,9 @@ func (m *Machine) bringUpToDate(before []string, now int64) []Effect {
 	if added(wire.RolePlayer) {
 		m.player, m.volume.due = nil, true // stale: the activation requires a fresh client/state
 	}
+	if added(wire.RoleSource) {
+		m.source.state = nil // as above
+	}
 	if added(wire.RoleMetadata) {
 		m.meta.sent = false
 		out = append(out, m.sendMetadata(now)...)
@@ -362,8 +375,9 @@ func (m *Machine) activation() *wire.ServerActivate {
 // wantActivities derives the minimal set.
 func (m *Machine) wantActivities() []string {
 	want := []string{}
-	shows := m.artwork.active && m.groupWant.GetPlaybackState() == wire.PlaybackPlaying
-	if (m.stream != nil || m.draining) && m.has(wire.RolePlayer) || shows || m.visual.active {
+	plays := (m.stream != nil || m.draining) && m.has(wire.RolePlayer)
+	shows := m.artwork.active && m.groupWant.GetPlaybackState() == wire.PlaybackPlaying || m.visual.active
+	if plays || shows || m.sourceWanted() && m.has(wire.RoleSource) {
 		want = append(want, wire.ActivityPlayback)
 	}
 	if m.attempt.pairing != nil {

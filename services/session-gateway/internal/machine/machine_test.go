@@ -44,6 +44,12 @@ func show(effects []Effect) string {
 				out = append(out, s)
 			case *wire.GroupUpdate:
 				out = append(out, fmt.Sprintf("group %s %s", m.GroupID, m.PlaybackState))
+			case *wire.ServerCommand:
+				if m.Source != nil {
+					out = append(out, "server/command "+m.Source.Command)
+					break
+				}
+				out = append(out, m.Type())
 			default:
 				out = append(out, m.Type())
 			}
@@ -67,6 +73,10 @@ func show(effects []Effect) string {
 			out = append(out, "gone "+e.AttemptID)
 		case LimitAttempt:
 			out = append(out, "limit "+e.AttemptID+" "+e.After.String())
+		case Listen:
+			out = append(out, fmt.Sprintf("listen %v", e.Wanted))
+		case WatchSource:
+			out = append(out, "watch")
 		case Forward:
 			out = append(out, "forward "+strings.Fields(e.Command.String())[2])
 		default:

@@ -34,6 +34,7 @@ func (m *Machine) Fill(p *tuttiv1.ClientPresence) {
 	p.Player, p.Limits = playerState(m.player), m.volume.limits
 	p.Artwork = artworkProto(m.artwork.asked)
 	m.fillVisual(p)
+	m.fillSource(p)
 	if s := m.stream; s != nil {
 		p.Stream = &tuttiv1.StreamStatus{
 			GroupId: s.GroupID, RenditionId: s.Rendition, Format: audioFormat(s.Player.Format), Epoch: s.Epoch,

@@ -8,30 +8,31 @@ import (
 
 // Metrics of one gateway.
 type Metrics struct {
-	Sessions       prometheus.Gauge
-	HalfOpen       prometheus.Gauge
-	Handshakes     *prometheus.CounterVec // result
-	HandshakeTime  prometheus.Histogram
-	Closes         *prometheus.CounterVec // reason
-	Chunks         prometheus.Counter
-	ChunksLate     prometheus.Counter
-	AudioBytes     prometheus.Counter
-	ArtworkBytes   prometheus.Counter
-	ArtworkMissing prometheus.Counter
-	VisualFrames   prometheus.Counter
-	VisualDropped  prometheus.Counter
-	BadTapeChunks  prometheus.Counter
-	WriteStalls    prometheus.Counter
-	OutboxHigh     prometheus.Gauge
-	ClockReplies   prometheus.Counter
-	ClockDropped   prometheus.Counter
-	UnknownRoles   prometheus.Counter
-	CommandsDenied prometheus.Counter
-	Tapes          prometheus.Gauge
-	Refused        *prometheus.CounterVec // why: before the handshake
-	Rekeys         *prometheus.CounterVec // category of the new PSK
-	Relays         prometheus.Counter
-	ErrandsDropped prometheus.Counter
+	Sessions                                  prometheus.Gauge
+	HalfOpen                                  prometheus.Gauge
+	Handshakes                                *prometheus.CounterVec // result
+	HandshakeTime                             prometheus.Histogram
+	Closes                                    *prometheus.CounterVec // reason
+	Chunks                                    prometheus.Counter
+	ChunksLate                                prometheus.Counter
+	AudioBytes                                prometheus.Counter
+	ArtworkBytes                              prometheus.Counter
+	ArtworkMissing                            prometheus.Counter
+	VisualFrames                              prometheus.Counter
+	VisualDropped                             prometheus.Counter
+	BadTapeChunks                             prometheus.Counter
+	WriteStalls                               prometheus.Counter
+	OutboxHigh                                prometheus.Gauge
+	ClockReplies                              prometheus.Counter
+	ClockDropped                              prometheus.Counter
+	UnknownRoles                              prometheus.Counter
+	CommandsDenied                            prometheus.Counter
+	Tapes                                     prometheus.Gauge
+	Refused                                   *prometheus.CounterVec // why: before the handshake
+	Rekeys                                    *prometheus.CounterVec // category of the new PSK
+	Relays                                    prometheus.Counter
+	ErrandsDropped                            prometheus.Counter
+	SourceChunks, SourceDiscarded, SourceLost prometheus.Counter
 }
 
 // Results of a handshake, the label "result".
@@ -66,31 +67,35 @@ func New(r prometheus.Registerer) *Metrics {
 			Name: ns + "handshake_seconds", Help: "Time from the socket to client/hello of successful handshakes.",
 			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 30},
 		}),
-		Closes:         vec("closes_total", "Sessions that ended, by reason.", "reason"),
-		Chunks:         counter("chunks_sent_total", "Audio chunks sent."),
-		ChunksLate:     counter("chunks_late_total", "Audio chunks skipped because their time had come."),
-		AudioBytes:     counter("audio_bytes_total", "Bytes of audio chunks sent, headers included."),
-		ArtworkBytes:   counter("artwork_bytes_total", "Bytes of artwork messages sent."),
-		ArtworkMissing: counter("artwork_missing_total", "Images that could not be fetched for a display."),
-		VisualFrames:   counter("visual_frames_total", "Visualizer messages sent."),
-		VisualDropped:  counter("visual_frames_dropped_total", "Visualizer frames dropped: too late, or no room in the client's buffer."),
-		BadTapeChunks:  counter("tape_chunks_bad_total", "Chunks on a tape that cannot be used."),
-		WriteStalls:    counter("write_stalls_total", "Sessions closed because a write took longer than the deadline."),
-		OutboxHigh:     gauge("outbox_depth_max", "Deepest control lane of a session since the start."),
-		ClockReplies:   counter("clock_replies_total", "server/time messages sent."),
-		ClockDropped:   counter("clock_requests_dropped_total", "client/time messages dropped because too many were waiting."),
-		UnknownRoles:   counter("unknown_roles_total", "Roles listed by clients that this server does not implement."),
-		CommandsDenied: counter("session_commands_refused_total", "Session commands answered with an error."),
-		Tapes:          gauge("tapes", "Tapes held in memory."),
-		Refused:        vec("connections_refused_total", "Connections refused before their handshake.", "why"),
-		Rekeys:         vec("rehandshakes_total", "Re-handshakes on live sessions, by the category of the new PSK.", "category"),
-		Relays:         counter("pairing_relays_total", "Pairing messages of clients handed to their attempt."),
-		ErrandsDropped: counter("errands_dropped_total", "Reports to pairing given up, because too many waited or nobody answered."),
+		Closes:          vec("closes_total", "Sessions that ended, by reason.", "reason"),
+		Chunks:          counter("chunks_sent_total", "Audio chunks sent."),
+		ChunksLate:      counter("chunks_late_total", "Audio chunks skipped because their time had come."),
+		AudioBytes:      counter("audio_bytes_total", "Bytes of audio chunks sent, headers included."),
+		ArtworkBytes:    counter("artwork_bytes_total", "Bytes of artwork messages sent."),
+		ArtworkMissing:  counter("artwork_missing_total", "Images that could not be fetched for a display."),
+		VisualFrames:    counter("visual_frames_total", "Visualizer messages sent."),
+		VisualDropped:   counter("visual_frames_dropped_total", "Visualizer frames dropped: too late, or no room in the client's buffer."),
+		BadTapeChunks:   counter("tape_chunks_bad_total", "Chunks on a tape that cannot be used."),
+		WriteStalls:     counter("write_stalls_total", "Sessions closed because a write took longer than the deadline."),
+		OutboxHigh:      gauge("outbox_depth_max", "Deepest control lane of a session since the start."),
+		ClockReplies:    counter("clock_replies_total", "server/time messages sent."),
+		ClockDropped:    counter("clock_requests_dropped_total", "client/time messages dropped because too many were waiting."),
+		UnknownRoles:    counter("unknown_roles_total", "Roles listed by clients that this server does not implement."),
+		CommandsDenied:  counter("session_commands_refused_total", "Session commands answered with an error."),
+		Tapes:           gauge("tapes", "Tapes held in memory."),
+		Refused:         vec("connections_refused_total", "Connections refused before their handshake.", "why"),
+		Rekeys:          vec("rehandshakes_total", "Re-handshakes on live sessions, by the category of the new PSK.", "category"),
+		Relays:          counter("pairing_relays_total", "Pairing messages of clients handed to their attempt."),
+		ErrandsDropped:  counter("errands_dropped_total", "Reports to pairing given up, because too many waited or nobody answered."),
+		SourceChunks:    counter("source_chunks_total", "Audio chunks of sources passed on."),
+		SourceDiscarded: counter("source_chunks_discarded_total", "Audio chunks of sources that nobody wanted any more."),
+		SourceLost:      counter("source_messages_lost_total", "Messages of sources that could not be published."),
 	}
 	if r != nil {
 		r.MustRegister(m.Sessions, m.HalfOpen, m.Handshakes, m.HandshakeTime, m.Closes, m.Chunks, m.ChunksLate,
 			m.AudioBytes, m.ArtworkBytes, m.ArtworkMissing, m.VisualFrames, m.VisualDropped, m.BadTapeChunks, m.WriteStalls, m.OutboxHigh, m.ClockReplies, m.ClockDropped,
-			m.UnknownRoles, m.CommandsDenied, m.Tapes, m.Refused, m.Rekeys, m.Relays, m.ErrandsDropped)
+			m.UnknownRoles, m.CommandsDenied, m.Tapes, m.Refused, m.Rekeys, m.Relays, m.ErrandsDropped,
+			m.SourceChunks, m.SourceDiscarded, m.SourceLost)
 	}
 	return m
 }

@@ -95,13 +95,13 @@ type brain struct {
 	ticking          bool
 	lastActivities   []string
 
-	pingTimer, statusTimer, closeTimer, overdueTimer, rekeyTimer, limitTimer, endsTimer func()
+	pingTimer, statusTimer, closeTimer, overdueTimer, rekeyTimer, limitTimer, endsTimer, sourceTimer func()
 }
 
 func newBrain(s *Session) *brain {
 	cfg := machine.Config{
 		ClientID: s.ClientID, SessionID: s.ID, Hello: s.o.Hello,
-		Category: string(s.o.Conn.Matched()), Mismatch: s.o.Conn.Mismatch(),
+		Category: string(s.o.Conn.Matched()), Mismatch: s.o.Conn.Mismatch(), SourceCodecs: s.d.SourceCodecs,
 	}
 	if s.o.Conn.Matched() == noise.Sentinel {
 		cfg.KeyID = machine.SentinelKeyID()
@@ -117,6 +117,10 @@ func (b *brain) Handle(ctx context.Context, in input) error {
 		b.begin(now)
 	case clientMessage:
 		b.do(b.m.Message(in.msg, in.err, in.handshake))
+	case clientStream:
+		b.clientStream(in)
+	case sourceTick:
+		b.do(b.m.SourceTick(now))
 	case clientBinary:
 		b.do(b.m.Binary(in.id))
 	case command:
@@ -247,6 +251,10 @@ func (b *brain) carryOut(e machine.Effect) bool {
 		b.fetch()
 	case machine.Rekey:
 		return b.rekey(e)
+	case machine.Listen:
+		b.s.intake.wanted.Store(e.Wanted)
+	case machine.WatchSource:
+		b.watchSource()
 	case machine.Unpairing:
 		return b.after(unpairWritten{})
 	case machine.RosterSent:
@@ -328,7 +336,7 @@ func (b *brain) Start(context.Context) error { return nil }
 // that the session did not ask for is a crash, and the session ends with it.
 func (b *brain) Close(context.Context) {
 	b.s.Close(machine.Close{Reason: machine.ReasonInternal, Detail: "the session's actor crashed"})
-	for _, cancel := range []func(){b.pingTimer, b.statusTimer, b.closeTimer, b.overdueTimer, b.rekeyTimer, b.limitTimer, b.endsTimer} {
+	for _, cancel := range []func(){b.pingTimer, b.statusTimer, b.closeTimer, b.overdueTimer, b.rekeyTimer, b.limitTimer, b.endsTimer, b.sourceTimer} {
 		if cancel != nil {
 			cancel()
 		}
@@ -346,7 +354,7 @@ func (b *brain) changed(now bool) {
 	} else {
 		s.entry.Set(p, now)
 	}
-	if (b.m.Streaming() != nil || b.m.ShowsVisual()) && !b.ticking {
+	if b.streams() && !b.ticking {
 		b.ticking = true
 		b.statusTimer = b.later(s.d.StatusInterval(), statusTick{})
 	}
@@ -355,9 +363,14 @@ func (b *brain) changed(now bool) {
 // status writes a streaming session's figures.
 func (b *brain) status() {
 	b.ticking = false
-	if b.m.Streaming() != nil || b.m.ShowsVisual() {
+	if b.streams() {
 		b.changed(false)
 	}
+}
+
+// streams reports whether there are figures that change by themselves.
+func (b *brain) streams() bool {
+	return b.m.Streaming() != nil || b.m.ShowsVisual() || b.m.InputOpen() != nil
 }
 
 // forward hands commands to the group in their order, one at a time.

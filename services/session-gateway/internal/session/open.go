@@ -44,9 +44,11 @@ type OpenConfig struct {
 	Identity  *noise.PrivateKey
 	Name      string
 	Languages []string
-	Codec     wire.Codec
-	Trust     Trust
-	Clock     clockwork.Clock
+	// SourceCodecs are those that server/hello lists for sources: flac and pcm at least.
+	SourceCodecs []string
+	Codec        wire.Codec
+	Trust        Trust
+	Clock        clockwork.Clock
 	// Timeout is for each expected message, 30 s in the specification.
 	Timeout    time.Duration
 	MaxMessage int
@@ -153,7 +155,9 @@ func (e *goodbyeError) Error() string { return fmt.Sprintf("goodbye (%q)", e.rea
 func greet(ctx context.Context, conn *channel.Conn, o OpenConfig) (*wire.ClientHello, error) {
 	ctx, cancel := clockwork.WithTimeout(ctx, o.Clock, o.Timeout)
 	defer cancel()
-	body, err := o.Codec.Encode(&wire.ServerHello{Name: o.Name, Languages: o.Languages})
+	body, err := o.Codec.Encode(&wire.ServerHello{
+		Name: o.Name, Languages: o.Languages, Source: &wire.ServerSourceSupport{Codecs: o.SourceCodecs},
+	})
 	if err != nil {
 		return nil, err
 	}

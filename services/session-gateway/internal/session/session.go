@@ -32,6 +32,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/subject"
 	"github.com/tutti-audio/tutti/sendspin/channel"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 
@@ -45,6 +46,7 @@ import (
 // Bus is what a session needs of the bus.
 type Bus interface {
 	Request(ctx context.Context, subject string, req, resp proto.Message) error
+	PublishBytes(subject string, data []byte) error
 }
 
 // Address makes a session answer at its client's subject until stop is called.
@@ -74,6 +76,8 @@ type Deps struct {
 	StatusInterval func() time.Duration
 	// RekeyInterval is the time between rotations of a session's keys; 0: never.
 	RekeyInterval time.Duration
+	// SourceCodecs are those that server/hello lists.
+	SourceCodecs []string
 	// Settings are the deployment's, as they are now.
 	Settings func() *tuttiv1.ServerSettings
 	// Tuning is what the operator set for a client at this moment; nil: nothing.
@@ -114,6 +118,7 @@ type Session struct {
 	log    *slog.Logger
 	began  time.Time
 	writer *writer
+	intake intake
 	brain  *brain
 	ref    *actor.Ref[input]
 	entry  *presence.Entry
@@ -149,6 +154,9 @@ func New(d *Deps, o *Opened, peer Peer) (*Session, error) {
 	capacity := 0
 	if o.Hello.Player != nil {
 		capacity = o.Hello.Player.BufferCapacity
+	}
+	s.intake = intake{
+		publish: d.Bus.PublishBytes, subject: subject.Capture(s.ClientID), m: d.Metrics, session: uint64(d.House.NowMicros()),
 	}
 	s.writer = newWriter(o.Conn, capacity, d, s.tell)
 	if slices.Contains(o.Hello.SupportedRoles, wire.RoleArtworkV1) {
@@ -270,6 +278,7 @@ const closeNormal = 1000
 
 // read is the reader: it returns when the connection can no longer be read.
 func (s *Session) read() {
+	defer s.intake.end()
 	for {
 		id, payload, err := s.o.Conn.Read(s.ctx)
 		if err != nil {
@@ -278,7 +287,12 @@ func (s *Session) read() {
 			return
 		}
 		received := s.d.House.NowMicros()
-		if id != wire.IDJSON {
+		switch id {
+		case wire.IDJSON:
+		case wire.IDSource:
+			s.sourceAudio(payload, received)
+			continue
+		default:
 			s.tell(s.ctx, clientBinary{id})
 			continue
 		}
@@ -288,7 +302,7 @@ func (s *Session) read() {
 			s.lastTime.Store(s.d.Clock.Now().UnixMicro())
 			continue
 		}
-		s.tell(s.ctx, clientMessage{msg, err, s.o.Conn.Rehandshakes()})
+		s.deliver(clientMessage{msg, err, s.o.Conn.Rehandshakes()}, received)
 	}
 }
 
@@ -385,6 +399,9 @@ func (s *Session) record(m *machine.Machine) *tuttiv1.ClientPresence {
 	st := s.writer.Status()
 	display(p, m.ShowsArtwork(), st)
 	displayVisual(p, st)
+	if p.Source != nil {
+		p.Source.Chunks, p.Source.Discarded = s.intake.chunks.Load(), s.intake.discarded.Load()
+	}
 	if p.Stream != nil {
 		p.Stream.BufferedMs, p.Stream.BufferedBytes = st.bufferedUS/1000, int64(st.bufferedBytes)
 		p.Stream.ChunksSent, p.Stream.ChunksLate = st.stats.Sent, st.stats.Late

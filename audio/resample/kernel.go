@@ -1,6 +1,10 @@
 package resample
 
-import "math"
+import (
+	"math"
+
+	"github.com/tutti-audio/tutti/audio/internal/sinc"
+)
 
 const (
 	// passEdge is the end of the pass band as a share of the lower Nyquist frequency:
@@ -38,7 +42,7 @@ func newBank(inRate, outRate, up int) *bank {
 		var sum float64
 		for i := range row {
 			t := float64(i-(half-1)) - float64(p)/float64(b.phases)
-			row[i] = 2 * cutoff * sinc(2*cutoff*t) * kaiser(t/float64(half), beta)
+			row[i] = 2 * cutoff * sinc.Sinc(2*cutoff*t) * sinc.Kaiser(t/float64(half), beta)
 			sum += row[i]
 		}
 		// Each phase gets exactly unit gain at DC, so that a constant stays constant.
@@ -66,29 +70,4 @@ func (b *bank) phase(p int64, scratch *[]float64) []float64 {
 		(*scratch)[i] = v + frac*(upper[i]-v)
 	}
 	return *scratch
-}
-
-func sinc(x float64) float64 {
-	if x == 0 {
-		return 1
-	}
-	return math.Sin(math.Pi*x) / (math.Pi * x)
-}
-
-// kaiser is the Kaiser window at x in -1..1, zero outside.
-func kaiser(x, beta float64) float64 {
-	if x <= -1 || x >= 1 {
-		return 0
-	}
-	return besselI0(beta*math.Sqrt(1-x*x)) / besselI0(beta)
-}
-
-// besselI0 is the modified Bessel function of the first kind and order zero.
-func besselI0(x float64) float64 {
-	sum, term := 1.0, 1.0
-	for k := 1.0; term > 1e-18*sum; k++ {
-		term *= (x / 2 / k) * (x / 2 / k)
-		sum += term
-	}
-	return sum
 }

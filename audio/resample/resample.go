@@ -16,6 +16,7 @@ package resample
 import (
 	"fmt"
 
+	"github.com/tutti-audio/tutti/audio/internal/sinc"
 	"github.com/tutti-audio/tutti/audio/pcm"
 )
 
@@ -138,11 +139,11 @@ func (r *Resampler) run(dst []int32, limit int64) []int32 {
 	for ; limit > 0 && r.at+taps <= len(r.hist[0]); limit-- {
 		coef := r.bank.phase(r.phase, &r.scratch)
 		if r.channels == 2 {
-			a, b := dot2(coef, r.hist[0][r.at:r.at+taps], r.hist[1][r.at:r.at+taps])
+			a, b := sinc.Dot2(coef, r.hist[0][r.at:r.at+taps], r.hist[1][r.at:r.at+taps])
 			dst = append(dst, r.quantise(a), r.quantise(b))
 		} else {
 			for _, h := range r.hist {
-				dst = append(dst, r.quantise(dot(coef, h[r.at:r.at+taps])))
+				dst = append(dst, r.quantise(sinc.Dot(coef, h[r.at:r.at+taps])))
 			}
 		}
 		r.out++
@@ -173,41 +174,4 @@ func (r *Resampler) quantise(v float64) int32 {
 		return int32(v - 0.5)
 	}
 	return int32(v + 0.5)
-}
-
-// dot is the scalar product, with four sums so that additions do not wait for each
-// other. len(x) is at least len(coef), which is a multiple of 4.
-func dot(coef, x []float64) float64 {
-	var s0, s1, s2, s3 float64
-	x = x[:len(coef)]
-	for len(coef) >= 4 && len(x) >= 4 {
-		s0 += coef[0] * x[0]
-		s1 += coef[1] * x[1]
-		s2 += coef[2] * x[2]
-		s3 += coef[3] * x[3]
-		coef, x = coef[4:], x[4:]
-	}
-	return (s0 + s1) + (s2 + s3)
-}
-
-// dot2 is dot for two channels with one pass over the coefficients.
-func dot2(coef, x, y []float64) (float64, float64) {
-	var a0, a1, a2, a3, b0, b1, b2, b3 float64
-	x, y = x[:len(coef)], y[:len(coef)]
-	for len(coef) >= 4 && len(x) >= 4 && len(y) >= 4 {
-		c := coef[0]
-		a0 += c * x[0]
-		b0 += c * y[0]
-		c = coef[1]
-		a1 += c * x[1]
-		b1 += c * y[1]
-		c = coef[2]
-		a2 += c * x[2]
-		b2 += c * y[2]
-		c = coef[3]
-		a3 += c * x[3]
-		b3 += c * y[3]
-		coef, x, y = coef[4:], x[4:], y[4:]
-	}
-	return (a0 + a1) + (a2 + a3), (b0 + b1) + (b2 + b3)
 }

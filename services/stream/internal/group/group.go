@@ -115,10 +115,15 @@ type Group struct {
 
 	members map[string]*member
 	orders  uint64 // sequence of player commands
-	hopeUS  int64  // when the last volume that was asked for counts no more
-	shared  shared // what all members are told
-	art     gallery
-	dirty   map[string]bool
+	ahead   sendAhead
+	// leadAgainUS is when the send-ahead may change although nothing happens; 0: never.
+	leadAgainUS int64
+	// later is when a member whose rendition changed a moment ago is looked at again.
+	later  map[string]int64
+	hopeUS int64  // when the last volume that was asked for counts no more
+	shared shared // what all members are told
+	art    gallery
+	dirty  map[string]bool
 
 	keeper  *keeper
 	touched bool  // the record must be written
@@ -132,7 +137,7 @@ type Group struct {
 func New(d Deps, id string, fence uint64, ready func()) func(self *actor.Ref[Message]) actor.Handler[Message] {
 	return func(self *actor.Ref[Message]) actor.Handler[Message] {
 		return &Group{Deps: d, id: id, fence: fence, self: self, ready: ready, log: d.Log.With(obs.KeyGroup, id),
-			members: map[string]*member{}, dirty: map[string]bool{}, disarm: func() {}}
+			members: map[string]*member{}, dirty: map[string]bool{}, later: map[string]int64{}, disarm: func() {}}
 	}
 }
 
@@ -175,6 +180,8 @@ func (g *Group) settle() {
 	}
 	now := g.House.NowMicros()
 	g.hear(now)
+	g.lookLater(now)
+	g.followLead(now)
 	g.shareOut(now)
 	g.keep(now)
 	g.arm(now)

@@ -159,10 +159,10 @@ func (g *Group) takeOver(e *timeline.Epoch, t tails, now int64) bool {
 	for len(marks) > heard+1 && marks[len(marks)-1].startUS > last {
 		marks = marks[:len(marks)-1]
 	}
-	lead := g.lead()
-	g.stream = &stream{epoch: e.ID, t0: e.T0, leadUS: lead}
+	g.ahead = sendAhead{ask: g.asks(false), atUS: now}
+	g.stream = &stream{epoch: e.ID, t0: e.T0, leadUS: g.ahead.us + g.MarginUS}
 	g.launch(&run{epoch: e.ID, t0: e.T0, first: g.s.Queue[i], beginMS: marks[heard].mediaMS, marks: marks[heard:], checkpoint: g.rec.GetTimeline()},
-		pipeline.Config{LeadUS: lead, Resume: resume, First: pipeline.Start{Item: g.s.Queue[i], Frame: first.MediaFrame, Exact: true}})
+		pipeline.Config{Resume: resume, First: pipeline.Start{Item: g.s.Queue[i], Frame: first.MediaFrame, Exact: true}})
 	return true
 }
 

@@ -21,6 +21,7 @@ type member struct {
 	tuning  *tuttiv1.ClientTuning   // the operator's choices; nil when there are none
 	streams bool                    // it can be sent audio now, as this
 	spec    rendition.Spec
+	movedUS int64 // when spec changed last while it sounded
 	volume  order
 	mute    order
 	// hope is the volume that was asked for and not yet reported back, until hopeUS.
@@ -68,6 +69,7 @@ func (g *Group) join(id string) {
 func (g *Group) part(id string) *courier {
 	m := g.members[id]
 	delete(g.members, id)
+	delete(g.later, id)
 	w := want{last: true}
 	if presence.Active(m.p) {
 		w.sessionID = m.p.GetSessionId()
@@ -124,7 +126,7 @@ func (g *Group) look(m *member) {
 	g.dirty[m.id] = true
 	m.streams = presence.CanStream(m.p)
 	if m.streams {
-		m.spec, m.streams = g.specOf(m)
+		m.spec, m.streams = g.respec(m, old, streams)
 		if !m.streams && (old == nil || streams || old.GetSessionId() != m.p.GetSessionId()) {
 			g.log.Warn("player lists no format that can be produced", obs.KeyClient, m.id)
 		}
@@ -140,18 +142,6 @@ func (g *Group) look(m *member) {
 	if old.GetPlayer().GetVolume() != m.p.GetPlayer().GetVolume() || old.GetPlayer().GetMuted() != m.p.GetPlayer().GetMuted() {
 		g.touched = true
 	}
-}
-
-// lead is the common send-ahead of the members (specification, Server Audio Send
-// Constraints), and what our own pipeline needs.
-func (g *Group) lead() int64 {
-	var us int64
-	for _, m := range g.members {
-		if m.streams {
-			us = max(us, presence.Full(m.p.GetPlayer()))
-		}
-	}
-	return us + g.MarginUS
 }
 
 // shareOut hands every member that is concerned what it should know now.

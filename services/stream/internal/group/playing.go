@@ -25,6 +25,7 @@ type run struct {
 	t0         int64  // 0 until the pipeline has fixed it
 	marks      []mark // from the audible item on; all of them later than t0
 	heard      bool   // marks[0] is audible
+	live       bool   // what was opened last is a live source
 	drained    bool
 	endUS      int64 // once drained: the last sample sounds until then
 	checkpoint *tuttiv1.Timeline
@@ -43,6 +44,7 @@ type stream struct {
 	epoch  uint64
 	t0     int64
 	leadUS int64
+	live   bool
 	endUS  int64 // when not 0: it ends by itself then
 }
 
@@ -63,11 +65,12 @@ func (g *Group) begin(b playback.Begin) {
 	g.stop()
 	g.resuming = false
 	g.epoch = max(g.epoch+1, uint64(g.House.NowMicros()))
-	lead := g.lead()
+	g.ahead = sendAhead{ask: g.asks(false), atUS: g.House.NowMicros()}
 	if b.AtOnce {
+		lead, _ := g.leads()
 		g.stream = &stream{epoch: g.epoch, t0: g.House.NowMicros() + lead, leadUS: lead}
 	}
-	g.launch(&run{epoch: g.epoch, first: it, beginMS: ms}, pipeline.Config{LeadUS: lead, First: pipeline.Start{Item: it, MS: ms},
+	g.launch(&run{epoch: g.epoch, first: it, beginMS: ms}, pipeline.Config{First: pipeline.Start{Item: it, MS: ms},
 		BufferMS: bufferMS << min(g.s.Stalls, 4)})
 	g.setPlaying(true)
 }
@@ -77,6 +80,7 @@ func (g *Group) launch(r *run, cfg pipeline.Config) {
 	ctx, cancel := context.WithCancel(g.ctx)
 	specs, _ := g.specs()
 	cfg.EpochID, cfg.ChunkMS, cfg.AheadMS, cfg.Renditions = r.epoch, g.ChunkMS, g.AheadMS, specs
+	cfg.LeadUS, cfg.LiveLeadUS = g.leads()
 	cfg.House, cfg.Clock, cfg.Metrics, cfg.Open = g.House, g.Clock, g.Audio, g.Open
 	cfg.Log = g.log.With("epoch", r.epoch)
 	cfg.Publish = func(ctx context.Context, id string, data []byte) error { return g.Publish(ctx, g.id, id, data) }
@@ -117,14 +121,12 @@ func (g *Group) report(e pipeline.Event) {
 	g.touched = true
 	switch e := e.(type) {
 	case pipeline.Started:
-		g.run.t0 = e.T0
-		if g.stream == nil || g.stream.epoch != g.run.epoch {
-			g.stream = &stream{epoch: g.run.epoch, t0: e.T0, leadUS: g.run.p.LeadUS()}
-		}
+		g.started(e)
 		g.shared.starts = nil
 		g.log.Info("stream starts", "epoch", g.run.epoch, "item", g.run.first.Label(), "position_ms", g.run.beginMS,
-			"lead_ms", g.run.p.LeadUS()/1000)
+			"lead_ms", e.LeadUS/1000, "live", e.Live)
 	case pipeline.Begun:
+		g.run.live = e.Info.Live
 		g.run.marks = append(g.run.marks, mark{item: e.Item, startUS: e.StartUS, mediaMS: e.MediaMS})
 		g.run.checkpoint = toTimeline(g.run.epoch, g.run.t0, e.First, e.Segments)
 		g.learn(e.Item)
@@ -165,6 +167,20 @@ func (g *Group) retitle(e pipeline.Titled) {
 	m.item.Title, m.item.Artist, m.item.Album, m.item.AlbumArtist = e.Title, e.Artist, "", ""
 	m.item.Tidy()
 	r.marks = append(r.marks, m)
+}
+
+// started tells sessions of the new epoch, whose T0 is fixed.
+func (g *Group) started(e pipeline.Started) {
+	g.run.t0, g.run.live = e.T0, e.Live
+	g.ahead = sendAhead{ask: g.asks(e.Live), atUS: g.House.NowMicros()}
+	g.ahead.us = e.LeadUS - g.MarginUS
+	if e.Live {
+		g.ahead.us = e.LeadUS - g.liveMargin()
+	}
+	if g.stream == nil || g.stream.epoch != g.run.epoch { // else they were told at once
+		g.stream = &stream{epoch: g.run.epoch, t0: e.T0}
+	}
+	g.stream.leadUS, g.stream.live = e.LeadUS, e.Live
 }
 
 // learn keeps what a medium's tags said about a queue item.
@@ -265,6 +281,12 @@ func (g *Group) arm(now int64) {
 			sooner(r.endUS)
 		}
 		sooner(g.keptUS + saveEveryUS)
+	}
+	for _, us := range g.later {
+		sooner(us)
+	}
+	if g.leadAgainUS > now {
+		sooner(g.leadAgainUS)
 	}
 	if g.hopeUS > now { // a player that did something else is shown as it is
 		sooner(g.hopeUS)

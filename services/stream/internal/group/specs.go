@@ -17,6 +17,41 @@ func (g *Group) specOf(m *member) (rendition.Spec, bool) {
 	return rendition.NewSpec(f, m.tuning, support.GetBufferCapacity(), g.ChunkMS), true
 }
 
+// moveEveryUS is the least time between two changes of what one member is sent while it
+// sounds: a player whose preference flaps, or an operator who drags an equalizer about,
+// makes one rendition in that time, and the newest wish wins.
+const moveEveryUS = 2_000_000
+
+// respec is specOf for a member that may be sounding: before is its presence until now,
+// sounds whether it was sent audio.
+func (g *Group) respec(m *member, before *tuttiv1.ClientPresence, sounds bool) (rendition.Spec, bool) {
+	spec, ok := g.specOf(m)
+	delete(g.later, m.id)
+	if !ok || spec == m.spec || !sounds || g.stream == nil || before.GetSessionId() != m.p.GetSessionId() {
+		return spec, ok
+	}
+	now := g.House.NowMicros()
+	if due := m.movedUS + moveEveryUS; now < due && rendition.Lists(m.p.GetPlayerSupport().GetSupportedFormats(), rendition.Proto(m.spec.Format)) {
+		g.later[m.id] = due
+		return m.spec, true
+	}
+	m.movedUS = now
+	return spec, true
+}
+
+// lookLater looks again at the members whose time has come.
+func (g *Group) lookLater(now int64) {
+	for id, us := range g.later {
+		if us > now {
+			continue
+		}
+		delete(g.later, id)
+		if m := g.members[id]; m != nil {
+			g.look(m)
+		}
+	}
+}
+
 // specs is the set of renditions that the members need now, and the clients of each by
 // rendition id.
 func (g *Group) specs() (specs []rendition.Spec, clients map[string][]string) {
@@ -57,7 +92,7 @@ func (g *Group) start(spec rendition.Spec) *tuttiv1.StreamStart {
 		g.log.Error("rendition cannot be made", obs.KeyRendition, id, obs.KeyErr, err)
 	} else {
 		s = &tuttiv1.StreamStart{RenditionId: id, Format: rendition.Proto(spec.Format), CodecHeader: header, Epoch: g.shared.stream.epoch,
-			NotBeforeUs: g.shared.stream.t0, SendAheadUs: g.shared.stream.leadUS}
+			NotBeforeUs: g.shared.stream.t0, SendAheadUs: g.shared.stream.leadUS, Live: g.shared.stream.live}
 	}
 	if g.shared.starts == nil {
 		g.shared.starts = map[string]*tuttiv1.StreamStart{}

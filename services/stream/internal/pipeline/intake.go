@@ -42,6 +42,7 @@ func (p *Pipeline) work(ctx context.Context, m any) {
 		p.opened++
 		p.begin(ctx, m)
 	case feedBlock:
+		p.fadeIn(m.data, m.frames)
 		p.store.Append(rendition.Block{Seg: p.epoch.Last(), Frame: p.head, Frames: m.frames, Data: m.data})
 		p.head += m.frames
 	case feedFailed:
@@ -59,11 +60,16 @@ func (p *Pipeline) work(ctx context.Context, m any) {
 func (p *Pipeline) begin(ctx context.Context, m feedBegin) {
 	if p.epoch == nil {
 		now := p.cfg.House.NowMicros()
-		p.epoch, p.started = timeline.New(p.cfg.EpochID, now+p.cfg.LeadUS), now
+		lead := p.cfg.LeadUS
+		if m.info.Live {
+			lead = p.cfg.LiveLeadUS
+		}
+		p.epoch, p.started = timeline.New(p.cfg.EpochID, now+lead), now
 		p.store = rendition.NewStore(p.epoch)
 		p.want(p.cfg.Renditions)
-		p.cfg.Events(ctx, Started{T0: p.epoch.T0})
+		p.cfg.Events(ctx, Started{T0: p.epoch.T0, LeadUS: lead, Live: m.info.Live})
 	}
+	p.isLive, p.fade = m.info.Live, 0
 	if r := p.cfg.Resume; r != nil && m.start.Exact {
 		if s := p.epoch.Segment(r.Seg); s != nil && s.Format == format(m.info) {
 			p.report(ctx, m, r.Seg, r.Frame)

@@ -35,6 +35,7 @@ type Config struct {
 	AheadMS    int
 	BufferMS   int   // source audio that must be there before T0 is fixed; 0: the first block
 	LeadUS     int64 // from the moment audio is there to T0; also how early the last chunk goes out
+	LiveLeadUS int64 // the same for a live source
 	First      Start
 	Resume     *Resume // nil: a new epoch
 	House      House
@@ -61,7 +62,11 @@ type Event interface{ event() }
 // The events.
 type (
 	// Started: T0 is fixed; players can be told. Only for new epochs.
-	Started struct{ T0 int64 }
+	// LeadUS is the lead that it has, Live that of a live source.
+	Started struct {
+		T0, LeadUS int64
+		Live       bool
+	}
 	// Begun: an item's audio is there. It sounds at StartUS, from MediaMS on.
 	Begun struct {
 		Item     playback.Item // with the tags of the medium where it had none
@@ -126,6 +131,7 @@ type Pipeline struct {
 	hand   chan playback.Item
 	specs  chan []rendition.Spec // one slot, the newest wins
 	wake   chan struct{}         // one slot: look again
+	leads  atomic.Pointer[leads] // asked for with SetLead; nil: nothing new
 	handed atomic.Int64          // successors given so far
 	none   atomic.Bool           // the last NeedNext was answered: nothing follows for now
 
@@ -138,6 +144,8 @@ type Pipeline struct {
 	failed  map[string]bool  // renditions whose encoder cannot be made
 	early   []any            // what the feed gave before T0 was fixed
 	earlyMS int64            // how much audio that is
+	isLive  bool             // what the feed gives now is a live source
+	fade    int64            // frames of the next block that are still to be faded in
 	opened  int64            // items that the feed has opened, or failed to
 	read    int64            // items that it has read to their end
 	ended   bool             // the epoch is closed
@@ -153,9 +161,6 @@ func New(cfg Config) *Pipeline {
 	}
 	return p
 }
-
-// LeadUS is the lead that the pipeline was made with.
-func (p *Pipeline) LeadUS() int64 { return p.cfg.LeadUS }
 
 // Hand gives the feed the item that follows: once per NeedNext, at once or later.
 func (p *Pipeline) Hand(it playback.Item) {
@@ -206,6 +211,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 	p.want(p.cfg.Renditions)
 	defer func() { p.cfg.Metrics.renditions(-len(p.live)) }()
 	for ctx.Err() == nil {
+		p.followLead()
 		p.catchUp(ctx, f)
 		now := p.cfg.House.NowMicros()
 		limit := now + p.ahead(now)

@@ -48,5 +48,13 @@ func Full(s *tuttiv1.PlayerState) int64 {
 	return min(ms, maxLeadMS) * 1000
 }
 
+// Must is the lead, in µs, that a player needs in any case, and all that it gets of a live
+// source: min_buffer_ms + output_delay_ms (specification, Server Audio Send Constraints),
+// within the same bound.
+func Must(s *tuttiv1.PlayerState) int64 {
+	ms := max(s.GetMinBufferMs(), 0) + int64(max(s.GetOutputDelayMs(), 0))
+	return min(ms, maxLeadMS) * 1000
+}
+
 // maxLeadMS bounds what one player can make a whole group wait.
 const maxLeadMS = 20_000

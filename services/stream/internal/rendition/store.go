@@ -74,6 +74,20 @@ func (s *Store) From(dst []int32, seg int, frame int64) (samples []int32, frames
 	return dst, b.Frames - skip, false
 }
 
+// Last is the newest frame; nil when nothing is held.
+func (s *Store) Last(channels int) []int32 {
+	if len(s.blocks) == 0 {
+		return nil
+	}
+	b := s.blocks[len(s.blocks)-1]
+	bits := s.epoch.Segment(b.Seg).Format.BitDepth
+	frame, err := pcm.Unpack(nil, b.Data[len(b.Data)-channels*bits/8:], bits)
+	if err != nil {
+		return nil
+	}
+	return frame
+}
+
 // has reports whether the frame is held.
 func (s *Store) has(seg int, frame int64) bool {
 	n := len(s.blocks)

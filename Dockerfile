@@ -2,6 +2,8 @@
 # `tutti player`. Static, no shell, not root.
 #
 #   docker build -t tutti .
+#   # The image has no Opus, which needs cgo and libopus: `make build-opus` makes a binary
+#   # with it on a machine that has libopus-dev, for a base image that has libopus0.
 #   docker run --network host -v tutti-data:/data -v /srv/music:/music:ro tutti serve --music /music
 FROM --platform=$BUILDPLATFORM golang:1.26-bookworm AS build
 ARG TARGETOS

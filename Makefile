@@ -28,6 +28,10 @@ run: ## start Tutti with three virtual rooms and music (embedded NATS and SQLite
 build: ## static binary for this machine: bin/tutti
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/tutti ./cmd/tutti
 
+.PHONY: build-opus
+build-opus: ## bin/tutti with Opus: needs cgo, pkg-config and libopus (Debian: libopus-dev)
+	CGO_ENABLED=1 go build -tags opus -trimpath -ldflags '$(LDFLAGS)' -o bin/tutti ./cmd/tutti
+
 .PHONY: dist
 dist: ## static binaries for linux amd64 and arm64: dist/
 	for arch in amd64 arm64; do \
@@ -43,6 +47,12 @@ test: ## all tests of all modules with the race detector (starts PostgreSQL and 
 test-short: ## the same without the race detector and the slow suites: for the edit loop
 	go run ./services/pairing/pgtest/cmd/pgtest -- \
 		go tool gotestsum --format pkgname-and-test-fails -- -short -p 2 -run '$(T)' $(PKGS)
+
+.PHONY: test-opus
+test-opus: ## vet and tests of what the build tag opus changes (needs what build-opus needs)
+	@pkg-config --exists opus || { echo "libopus is missing: install Debian's libopus-dev and pkg-config"; exit 1; }
+	CGO_ENABLED=1 go vet -tags opus ./audio/... ./services/stream/... ./cmd/tutti/...
+	CGO_ENABLED=1 go test -tags opus -p 2 -timeout 14m ./audio/encode ./audio/decode ./services/stream/internal/rendition
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, tidy modules

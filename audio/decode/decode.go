@@ -17,7 +17,7 @@ type Decoder interface {
 	Decode(dst []int32, chunk []byte) ([]int32, error)
 }
 
-// ErrOpus is why New refuses opus: this build has no Opus decoder.
+// ErrOpus is why New refuses opus in a build without it.
 var ErrOpus = errors.New("this build has no opus decoder: offer flac or pcm")
 
 // maxChunkMS bounds what one chunk may decode to. The specification's bound is 150 ms;
@@ -37,7 +37,16 @@ func New(f pcm.Format, header []byte) (Decoder, error) {
 	case pcm.CodecFLAC:
 		return newFLAC(f, header, limit)
 	}
-	return nil, fmt.Errorf("decode: %w", ErrOpus)
+	return newOpus(f)
+}
+
+// Depth is the bit depth of the samples that a decoder of f gives: f's own, and for opus,
+// where that has no meaning, 24 if f says so and else 16.
+func Depth(f pcm.Format) int {
+	if f.Codec == pcm.CodecOpus && f.BitDepth != 24 {
+		return 16
+	}
+	return f.BitDepth
 }
 
 type pcmDecoder struct {

@@ -1,5 +1,5 @@
-// Package encode turns PCM into Sendspin audio chunks: whole codec units of `pcm` or
-// `flac` (specification, Player messages, "Codec framing").
+// Package encode turns PCM into Sendspin audio chunks: whole codec units of `pcm`, `flac`
+// or, where it is built in, `opus` (specification, Player messages, "Codec framing").
 package encode
 
 import (
@@ -15,8 +15,9 @@ type Encoder interface {
 	// STREAMINFO for flac, nil for pcm. It is the same for the encoder's whole life.
 	Header() []byte
 	// Encode appends one chunk to dst and returns the extended slice: samples holds
-	// 1..ChunkFrames whole interleaved frames, within the format's bit depth. A chunk
-	// shorter than ChunkFrames should be the stream's last (or before a Reset). On an
+	// 1..ChunkFrames whole interleaved frames, within the format's bit depth; for opus
+	// exactly ChunkFrames, of 24 bits. A chunk shorter than ChunkFrames should be the
+	// stream's last (or before a Reset). On an
 	// error dst is unchanged and the encoder is still usable.
 	Encode(dst []byte, samples []int32) ([]byte, error)
 	// ChunkFrames is the number of frames of a full chunk.
@@ -28,8 +29,8 @@ type Encoder interface {
 	Reset()
 }
 
-// ErrOpus is why New refuses opus: this build has no Opus encoder. The specification
-// leaves it optional for servers; every player offers flac or pcm as well.
+// ErrOpus is why New refuses opus in a build without it. The specification leaves it
+// optional for servers; every player offers flac or pcm as well.
 var ErrOpus = errors.New("this build has no opus encoder: choose flac or pcm")
 
 // MaxChunkUS is the longest chunk that the specification allows, in microseconds
@@ -51,7 +52,7 @@ func New(f pcm.Format, chunkFrames int) (Encoder, error) {
 	case pcm.CodecFLAC:
 		return newFLAC(f, chunkFrames)
 	}
-	return nil, fmt.Errorf("encode: %w", ErrOpus)
+	return newOpus(f, chunkFrames)
 }
 
 // ChunkFrames is a good chunk size near targetMS milliseconds at rate Hz: a multiple

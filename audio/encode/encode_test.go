@@ -2,7 +2,6 @@ package encode_test
 
 import (
 	"bytes"
-	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -100,10 +99,6 @@ func TestResetStartsAgain(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	stereo := pcm.Format{Codec: "pcm", SampleRate: 44100, Channels: 2, BitDepth: 16}
-	opus := pcm.Format{Codec: "opus", SampleRate: 48000, Channels: 2}
-	if _, err := encode.New(opus, 960); !errors.Is(err, encode.ErrOpus) {
-		t.Errorf("opus: %v", err)
-	}
 	for _, n := range []int{0, -1, 44100 * 151 / 1000} {
 		if _, err := encode.New(stereo, n); err == nil {
 			t.Errorf("chunk of %d frames: want an error", n)

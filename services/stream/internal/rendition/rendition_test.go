@@ -241,18 +241,18 @@ func TestChoose(t *testing.T) {
 	f := func(codec string, rate, depth, ch int32) *tuttiv1.AudioFormat {
 		return &tuttiv1.AudioFormat{Codec: codec, SampleRate: rate, BitDepth: depth, Channels: ch}
 	}
-	opus, flac, wide, surround := f("opus", 48000, 16, 2), f("flac", 44100, 16, 2), f("pcm", 48000, 24, 2), f("pcm", 48000, 24, 6)
+	odd, flac, wide, surround := f("opus", 44100, 16, 2), f("flac", 44100, 16, 2), f("pcm", 48000, 24, 2), f("pcm", 48000, 24, 6)
 	for name, c := range map[string]struct {
 		supported []*tuttiv1.AudioFormat
 		preferred *tuttiv1.AudioFormat
 		want      string
 	}{
 		"first of the list":            {[]*tuttiv1.AudioFormat{flac, wide}, nil, "flac-44100-2-16"},
-		"first that can be produced":   {[]*tuttiv1.AudioFormat{opus, surround, wide, flac}, nil, "pcm-48000-2-24"},
+		"first that can be produced":   {[]*tuttiv1.AudioFormat{odd, surround, wide, flac}, nil, "pcm-48000-2-24"},
 		"the preferred one":            {[]*tuttiv1.AudioFormat{flac, wide}, wide, "pcm-48000-2-24"},
-		"a preference for opus":        {[]*tuttiv1.AudioFormat{opus, flac}, opus, "flac-44100-2-16"},
+		"opus at a rate it lacks":      {[]*tuttiv1.AudioFormat{odd, flac}, odd, "flac-44100-2-16"},
 		"a preference that is unknown": {[]*tuttiv1.AudioFormat{flac}, wide, "flac-44100-2-16"},
-		"nothing":                      {[]*tuttiv1.AudioFormat{opus, surround}, nil, ""},
+		"nothing":                      {[]*tuttiv1.AudioFormat{odd, surround}, nil, ""},
 	} {
 		got, ok := Choose(c.supported, c.preferred)
 		if ok != (c.want != "") || ok && (Spec{Format: got}).ID() != c.want {

@@ -3,6 +3,7 @@ module github.com/tutti-audio/tutti/bench
 go 1.26.0
 
 require (
+	github.com/tutti-audio/tutti/audio v0.0.0
 	github.com/tutti-audio/tutti/platform v0.0.0
 	github.com/tutti-audio/tutti/proto v0.0.0
 	github.com/tutti-audio/tutti/sendspin v0.0.0

@@ -51,7 +51,7 @@ func run(args []string) error {
 	}
 	flags := flag.NewFlagSet("tuttibench", flag.ContinueOnError)
 	var o options
-	parts := flags.String("run", "handshake,floor,memory,time,gateway,largest", "what to measure, separated by commas")
+	parts := flags.String("run", "handshake,floor,memory,time,gateway,largest,group", "what to measure, separated by commas")
 	flags.DurationVar(&o.duration, "duration", 8*time.Second, "how long each measurement lasts")
 	flags.IntVar(&o.players, "players", 500, "players in a measurement of cost")
 	flags.IntVar(&o.most, "most", 8000, "where the search for the most players on time ends")
@@ -78,6 +78,7 @@ func run(args []string) error {
 		{"time", turnaround},
 		{"gateway", gateways},
 		{"largest", largest},
+		{"group", groups},
 	} {
 		if o.parts[part.name] {
 			if err := part.run(ctx, o); err != nil {

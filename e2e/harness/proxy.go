@@ -18,6 +18,7 @@ type Proxy struct {
 	stopped chan struct{}
 	stop    sync.Once
 	closed  atomic.Bool
+	conns   sync.Map // of net.Conn, both sides
 }
 
 // NewProxy listens on loopback and forwards to the ws:// URL target.
@@ -33,24 +34,36 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	}
 	p := &Proxy{URL: "ws://" + l.Addr().String() + u.Path, stopped: make(chan struct{})}
 	var wg sync.WaitGroup
-	var conns sync.Map
 	wg.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			conns.Store(c, true)
-			wg.Go(func() { p.forward(c, u.Host, &conns) })
+			p.conns.Store(c, true)
+			wg.Go(func() { p.forward(c, u.Host) })
 		}
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		conns.Range(func(k, _ any) bool { _ = k.(net.Conn).Close(); return true })
+		p.each(func(c net.Conn) { _ = c.Close() })
 		p.StopReading()
 		wg.Wait()
 	})
 	return p
+}
+
+func (p *Proxy) each(f func(net.Conn)) {
+	p.conns.Range(func(k, _ any) bool { f(k.(net.Conn)); return true })
+}
+
+// Cut ends every connection of the proxy at once, without a word: both sides see a reset.
+// New connections are let through.
+func (p *Proxy) Cut() {
+	p.each(func(c net.Conn) {
+		_ = c.(*net.TCPConn).SetLinger(0)
+		_ = c.Close()
+	})
 }
 
 // StopReading makes every connection of the proxy stop reading from the server.
@@ -59,14 +72,14 @@ func (p *Proxy) StopReading() { p.stop.Do(func() { close(p.stopped) }) }
 // ServerClosed tells whether the server gave a stuck connection up.
 func (p *Proxy) ServerClosed() bool { return p.closed.Load() }
 
-func (p *Proxy) forward(c net.Conn, target string, conns *sync.Map) {
-	defer func() { _ = c.Close() }()
+func (p *Proxy) forward(c net.Conn, target string) {
+	defer func() { _ = c.Close(); p.conns.Delete(c) }()
 	s, err := net.Dial("tcp", target)
 	if err != nil {
 		return
 	}
-	defer func() { _ = s.Close() }()
-	conns.Store(s, true)
+	defer func() { _ = s.Close(); p.conns.Delete(s) }()
+	p.conns.Store(s, true)
 	// A small window: what the kernel hides must not outlast the test.
 	_ = s.(*net.TCPConn).SetReadBuffer(64 << 10)
 	var wg sync.WaitGroup

@@ -16,6 +16,8 @@ type Metrics struct {
 	lead      prometheus.Histogram
 	live      prometheus.Gauge
 	underruns prometheus.Counter
+	analysers prometheus.Gauge
+	heard     prometheus.Counter
 }
 
 // NewMetrics registers the metrics with r.
@@ -31,6 +33,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: []float64{0, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30}})),
 		live: promreg.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tutti_stream_renditions", Help: "Renditions that are being made."})),
+		analysers: promreg.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tutti_stream_analysers", Help: "Groups whose audio is analysed for visualizers."})),
+		heard: promreg.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tutti_stream_analysed_seconds_total", Help: "Audio that was analysed for visualizers."})),
 		underruns: promreg.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tutti_stream_underruns_total", Help: "Times that a source or the bus was too slow for a tape."})),
 	}
@@ -54,5 +60,17 @@ func (m *Metrics) underrun() {
 func (m *Metrics) renditions(n int) {
 	if m != nil {
 		m.live.Add(float64(n))
+	}
+}
+
+func (m *Metrics) analyse(n int) {
+	if m != nil {
+		m.analysers.Add(float64(n))
+	}
+}
+
+func (m *Metrics) analysed(us int64) {
+	if m != nil {
+		m.heard.Add(float64(us) / 1e6)
 	}
 }

@@ -54,7 +54,8 @@ func (p *Pipeline) add(id string, s rendition.Spec) {
 }
 
 // produce makes and publishes one chunk: of the rendition that is furthest behind
-// among those that have what they need. It is false when none can go on now.
+// among those that have what they need, or of the analysis, which keeps behind them. It
+// is false when none can go on now.
 func (p *Pipeline) produce(ctx context.Context, now, limit int64) bool {
 	var due []*rendition.Rendition
 	for _, r := range p.live {
@@ -63,7 +64,13 @@ func (p *Pipeline) produce(ctx context.Context, now, limit int64) bool {
 		}
 	}
 	slices.SortFunc(due, func(a, b *rendition.Rendition) int { return cmp.Compare(a.Time(), b.Time()) })
-	return slices.ContainsFunc(due, func(r *rendition.Rendition) bool { return p.chunk(ctx, r, now) })
+	if p.analysisFirst(due, now, limit) && p.analyse(ctx, now) {
+		return true
+	}
+	if slices.ContainsFunc(due, func(r *rendition.Rendition) bool { return p.chunk(ctx, r, now) }) {
+		return true
+	}
+	return p.analysisDue(now, limit) && p.analyse(ctx, now)
 }
 
 // chunk makes and publishes one chunk of r. It is false when r must wait.
@@ -86,8 +93,14 @@ func (p *Pipeline) chunk(ctx context.Context, r *rendition.Rendition, now int64)
 		return false
 	}
 	p.cfg.Metrics.chunk(r.Format.Codec, time.Since(begin), c.TimestampUS-now)
-	for p.cfg.Publish(ctx, r.ID, data) != nil && p.cfg.House.NowMicros() < c.TimestampUS {
-		select { // the bus is away; keep the chunk while it can still be heard
+	return p.publish(ctx, r.ID, data, c.TimestampUS)
+}
+
+// publish puts a chunk on its tape. While the bus is away it keeps trying until the chunk
+// is of no use any more, at until. It is false when ctx ended before.
+func (p *Pipeline) publish(ctx context.Context, id string, data []byte, until int64) bool {
+	for p.cfg.Publish(ctx, id, data) != nil && p.cfg.House.NowMicros() < until {
+		select {
 		case <-p.cfg.Clock.After(publishRetry):
 		case <-ctx.Done():
 			return false

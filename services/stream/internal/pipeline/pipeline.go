@@ -46,6 +46,7 @@ type Config struct {
 	Publish    func(ctx context.Context, renditionID string, data []byte) error
 	Events     func(ctx context.Context, e Event) // called in order from Run's goroutine
 	Renditions []rendition.Spec
+	Visual     []Visual // tapes for visualizers
 }
 
 // Resume carries an epoch on that another instance began.
@@ -53,7 +54,7 @@ type Resume struct {
 	Epoch *timeline.Epoch  // truncated to the item of First
 	Seg   int              // where First.Frame is
 	Frame int64            // source frame of that segment
-	Next  map[string]int64 // by rendition id: the frame after its last chunk
+	Next  map[string]int64 // by rendition id: the frame after its last chunk; of a visual tape µs
 }
 
 // Event is what a pipeline reports.
@@ -127,13 +128,14 @@ const (
 // Pipeline runs one epoch. New makes it, Run runs it; the other methods may be called
 // from any goroutine.
 type Pipeline struct {
-	cfg    Config
-	hand   chan playback.Item
-	specs  chan []rendition.Spec // one slot, the newest wins
-	wake   chan struct{}         // one slot: look again
-	leads  atomic.Pointer[leads] // asked for with SetLead; nil: nothing new
-	handed atomic.Int64          // successors given so far
-	none   atomic.Bool           // the last NeedNext was answered: nothing follows for now
+	cfg     Config
+	hand    chan playback.Item
+	specs   chan []rendition.Spec // one slot, the newest wins
+	visuals chan []Visual         // likewise
+	wake    chan struct{}         // one slot: look again
+	leads   atomic.Pointer[leads] // asked for with SetLead; nil: nothing new
+	handed  atomic.Int64          // successors given so far
+	none    atomic.Bool           // the last NeedNext was answered: nothing follows for now
 
 	epoch   *timeline.Epoch
 	store   *rendition.Store
@@ -150,12 +152,16 @@ type Pipeline struct {
 	read    int64            // items that it has read to their end
 	ended   bool             // the epoch is closed
 	drained bool             // and that was reported
+
+	analysis *analyser // nil: nobody looks
+	retune   bool      // the visual tapes that are wanted have changed
+	retuned  int64     // house time of the last new analysis
 }
 
 // New returns a pipeline that does nothing until Run.
 func New(cfg Config) *Pipeline {
 	p := &Pipeline{cfg: cfg, hand: make(chan playback.Item, 1), specs: make(chan []rendition.Spec, 1), wake: make(chan struct{}, 1),
-		live: map[string]*rendition.Rendition{}, past: map[string]int64{}, failed: map[string]bool{}}
+		visuals: make(chan []Visual, 1), retune: true, live: map[string]*rendition.Rendition{}, past: map[string]int64{}, failed: map[string]bool{}}
 	if r := cfg.Resume; r != nil {
 		p.epoch, p.head, p.past, p.started = r.Epoch, r.Frame, r.Next, cfg.House.NowMicros()-rampUS
 	}
@@ -210,6 +216,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 	}
 	p.want(p.cfg.Renditions)
 	defer func() { p.cfg.Metrics.renditions(-len(p.live)) }()
+	defer p.loseAnalysis()
 	for ctx.Err() == nil {
 		p.followLead()
 		p.catchUp(ctx, f)
@@ -223,6 +230,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 			p.epoch.Forget(now - 2*keepUS)
 		}
 		p.finish(ctx, now)
+		p.tuneAnalysis(now)
 		if p.produce(ctx, now, limit) {
 			continue
 		}
@@ -286,6 +294,8 @@ func (p *Pipeline) wait(ctx context.Context, f *feed, now, limit int64) {
 		p.take(ctx, m)
 	case want := <-p.specs:
 		p.want(want)
+	case v := <-p.visuals:
+		p.cfg.Visual, p.retune = v, true
 	case <-timer.Chan():
 	case <-p.wake:
 	case <-ctx.Done():

@@ -35,6 +35,16 @@ func (s *Store) Append(b Block) {
 // Bytes is the memory that the blocks hold.
 func (s *Store) Bytes() int64 { return s.bytes }
 
+// Begins is the house time of the oldest audio that is held; false when there is none.
+func (s *Store) Begins() (us int64, ok bool) {
+	for _, b := range s.blocks {
+		if s.epoch.Segment(b.Seg) != nil {
+			return s.epoch.SourceTime(b.Seg, b.Frame), true
+		}
+	}
+	return 0, false
+}
+
 // Trim drops blocks that end before house time us.
 func (s *Store) Trim(us int64) {
 	n := 0

@@ -71,13 +71,13 @@ func (p *Pipeline) begin(ctx context.Context, m feedBegin) {
 	}
 	p.isLive, p.fade = m.info.Live, 0
 	if r := p.cfg.Resume; r != nil && m.start.Exact {
-		if s := p.epoch.Segment(r.Seg); s != nil && s.Format == format(m.info) {
+		if s := p.epoch.Segment(r.Seg); s != nil && s.Format == m.format {
 			p.report(ctx, m, r.Seg, r.Frame)
 			return
 		}
 		p.cfg.Log.Warn("medium changed its format since playback began", "item", m.start.Item.Label())
 	}
-	seg, at, _ := p.epoch.Begin(m.start.Item.ID, format(m.info), m.media, p.head)
+	seg, at, _ := p.epoch.Begin(m.start.Item.ID, m.format, m.at, p.head)
 	p.head = at
 	p.report(ctx, m, seg, at)
 }

@@ -139,24 +139,40 @@ func (p *Pipeline) finish(ctx context.Context, now int64) {
 	p.cfg.Events(ctx, Drained{EndUS: head})
 }
 
-// over says that the open segment is the last one.
+// over says that the open segment is the last one. What the feed keeps back for a
+// crossfade is asked for before it is too late.
 func (p *Pipeline) over(now int64) bool {
 	given := 1 + p.handed.Load()
 	idle, opening := p.read == given, p.opened < given
-	switch {
-	case idle && p.none.Load():
-		return p.epoch == nil || p.headUS()-now <= p.cfg.LeadUS+finishUS
-	case idle || opening:
-		return p.epoch != nil && p.headUS()-now <= lateUS
+	none := idle && p.none.Load()
+	if !idle && !opening {
+		return false
 	}
-	return false
+	left := int64(0) // until the feed's audio ends
+	if p.epoch != nil {
+		left = p.headUS() - now
+	}
+	if p.feed.tail.Load() || none && p.feed.clip.Load() {
+		if left <= p.cfg.LeadUS+letUS {
+			p.feed.let(none)
+		}
+		return false
+	}
+	if none {
+		return left <= p.cfg.LeadUS+finishUS
+	}
+	return p.epoch != nil && left <= lateUS
 }
 
 // stalled gives up when the feed's audio would come too late to be heard.
 func (p *Pipeline) stalled(ctx context.Context, now int64) bool {
 	given := 1 + p.handed.Load()
 	reading := p.opened == given && p.read < given
-	if p.epoch == nil || p.ended || !reading || p.headUS() > now+stallUS {
+	if p.epoch == nil || p.ended || !reading {
+		return false
+	}
+	p.feed.hurry.Store(p.headUS() <= now+hurryUS)
+	if p.headUS() > now+stallUS {
 		return false
 	}
 	p.cfg.Metrics.underrun()

@@ -45,6 +45,8 @@ type Config struct {
 	Open       func(ctx context.Context, uri string) (source.Source, error)
 	Publish    func(ctx context.Context, renditionID string, data []byte) error
 	Events     func(ctx context.Context, e Event) // called in order from Run's goroutine
+	Processing Processing
+	Overlay    *Overlay // nil: no clip over the music
 	Renditions []rendition.Spec
 	Visual     []Visual // tapes for visualizers
 }
@@ -115,6 +117,8 @@ const (
 	keepUS       = 3 * timeline.Micro // source audio kept behind now, for late renditions
 	finishUS     = 1_500_000          // the end is made so long before the players need it
 	lateUS       = 300_000            // a successor that is not open so long before the end comes after a gap
+	letUS        = 500_000            // what is kept back for a crossfade goes out so long before the players need it
+	hurryUS      = 400_000            // and nothing is kept back while the source is so near the clock
 	catchUpUS    = 3 * timeline.Micro // source audio in store that comes before encoding
 	behindUS     = timeline.Micro     // a rendition so far behind the clock gives up what is past
 	stallUS      = 100_000            // audio that would come later than this before its time is too late
@@ -136,7 +140,9 @@ type Pipeline struct {
 	leads   atomic.Pointer[leads] // asked for with SetLead; nil: nothing new
 	handed  atomic.Int64          // successors given so far
 	none    atomic.Bool           // the last NeedNext was answered: nothing follows for now
+	proc    atomic.Pointer[Processing]
 
+	feed    *feed
 	epoch   *timeline.Epoch
 	store   *rendition.Store
 	live    map[string]*rendition.Rendition
@@ -166,6 +172,16 @@ func New(cfg Config) *Pipeline {
 		p.epoch, p.head, p.past, p.started = r.Epoch, r.Frame, r.Next, cfg.House.NowMicros()-rampUS
 	}
 	return p
+}
+
+// SetProcessing says what happens to the items that open from now on.
+func (p *Pipeline) SetProcessing(x Processing) { p.proc.Store(&x) }
+
+func (p *Pipeline) processing() Processing {
+	if x := p.proc.Load(); x != nil {
+		return *x
+	}
+	return p.cfg.Processing
 }
 
 // Hand gives the feed the item that follows: once per NeedNext, at once or later.
@@ -206,7 +222,8 @@ func (p *Pipeline) SetRenditions(f []rendition.Spec) {
 // ended, too.
 func (p *Pipeline) Run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
-	f := &feed{open: p.cfg.Open, hand: p.hand, out: make(chan any, 8)}
+	f := newFeed(ctx, p)
+	p.feed = f
 	var wg sync.WaitGroup
 	wg.Go(func() { f.run(ctx, p.cfg.First) })
 	defer wg.Wait()

@@ -44,10 +44,21 @@ type reel struct {
 	failAt  int           // frame of a decode error, 0 none
 	block   chan struct{} // when set, Read waits for it after the first block
 	panics  bool
+	tags    source.Tags
+	unknown bool // its length
+	fixed   bool // cannot seek
+	endless bool
 }
 
 func (r *reel) Info() source.Info {
-	return source.Info{SampleRate: r.rate, Channels: 2, BitDepth: 16, Frames: int64(len(r.samples) / 2), Seekable: true, Tags: source.Tags{Title: "from the tags"}}
+	i := source.Info{SampleRate: r.rate, Channels: 2, BitDepth: 16, Frames: int64(len(r.samples) / 2), Seekable: !r.fixed, Tags: r.tags}
+	if i.Tags.Title == "" {
+		i.Tags.Title = "from the tags"
+	}
+	if r.unknown || r.endless {
+		i.Frames = 0
+	}
+	return i
 }
 
 func (r *reel) Read(dst []int32) (int, error) {
@@ -59,6 +70,9 @@ func (r *reel) Read(dst []int32) (int, error) {
 	}
 	if r.failAt > 0 && r.at >= 2*r.failAt {
 		return 0, errors.New("crc mismatch")
+	}
+	if r.endless && r.at >= len(r.samples) {
+		r.at = 0
 	}
 	if r.at >= len(r.samples) {
 		return 0, io.EOF

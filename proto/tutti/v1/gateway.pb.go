@@ -1087,9 +1087,10 @@ type StreamStatus struct {
 	BufferedMs    int64                  `protobuf:"varint,5,opt,name=buffered_ms,json=bufferedMs,proto3" json:"buffered_ms,omitempty"`
 	BufferedBytes int64                  `protobuf:"varint,6,opt,name=buffered_bytes,json=bufferedBytes,proto3" json:"buffered_bytes,omitempty"`
 	ChunksSent    uint64                 `protobuf:"varint,7,opt,name=chunks_sent,json=chunksSent,proto3" json:"chunks_sent,omitempty"`
-	ChunksLate    uint64                 `protobuf:"varint,8,opt,name=chunks_late,json=chunksLate,proto3" json:"chunks_late,omitempty"` // skipped because their time had come
-	MinLeadMs     int64                  `protobuf:"varint,9,opt,name=min_lead_ms,json=minLeadMs,proto3" json:"min_lead_ms,omitempty"`  // smallest lead of the last 10 s
-	Late_10S      uint64                 `protobuf:"varint,40,opt,name=late_10s,json=late10s,proto3" json:"late_10s,omitempty"`         // chunks_late of the last 10 s
+	ChunksLate    uint64                 `protobuf:"varint,8,opt,name=chunks_late,json=chunksLate,proto3" json:"chunks_late,omitempty"`        // skipped because their time had come
+	MinLeadMs     int64                  `protobuf:"varint,9,opt,name=min_lead_ms,json=minLeadMs,proto3" json:"min_lead_ms,omitempty"`         // smallest lead of the last 10 s
+	Late_10S      uint64                 `protobuf:"varint,40,opt,name=late_10s,json=late10s,proto3" json:"late_10s,omitempty"`                // chunks_late of the last 10 s
+	SentUntilUs   int64                  `protobuf:"varint,100,opt,name=sent_until_us,json=sentUntilUs,proto3" json:"sent_until_us,omitempty"` // house clock: where the last chunk that was sent ends; 0 none yet
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1190,6 +1191,13 @@ func (x *StreamStatus) GetMinLeadMs() int64 {
 func (x *StreamStatus) GetLate_10S() uint64 {
 	if x != nil {
 		return x.Late_10S
+	}
+	return 0
+}
+
+func (x *StreamStatus) GetSentUntilUs() int64 {
+	if x != nil {
+		return x.SentUntilUs
 	}
 	return 0
 }
@@ -3671,7 +3679,7 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\x12supported_commands\x18\x06 \x03(\tR\x11supportedCommands\x12-\n" +
 	"\x06format\x18\a \x01(\v2\x15.tutti.v1.AudioFormatR\x06formatB\t\n" +
 	"\a_volumeB\b\n" +
-	"\x06_muted\"\xd6\x02\n" +
+	"\x06_muted\"\xfa\x02\n" +
 	"\fStreamStatus\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12!\n" +
 	"\frendition_id\x18\x02 \x01(\tR\vrenditionId\x12-\n" +
@@ -3685,7 +3693,8 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\vchunks_late\x18\b \x01(\x04R\n" +
 	"chunksLate\x12\x1e\n" +
 	"\vmin_lead_ms\x18\t \x01(\x03R\tminLeadMs\x12\x19\n" +
-	"\blate_10s\x18( \x01(\x04R\alate10s\"\xab\a\n" +
+	"\blate_10s\x18( \x01(\x04R\alate10s\x12\"\n" +
+	"\rsent_until_us\x18d \x01(\x03R\vsentUntilUs\"\xab\a\n" +
 	"\x0eSessionCommand\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x14\n" +
 	"\x05fence\x18\x02 \x01(\x04R\x05fence\x12\x1d\n" +

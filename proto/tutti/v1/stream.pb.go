@@ -67,6 +67,7 @@ type Group struct {
 	Live             bool              `protobuf:"varint,33,opt,name=live,proto3" json:"live,omitempty"`                                                                              // what plays is a live source
 	PreviousClientId string            `protobuf:"bytes,40,opt,name=previous_client_id,json=previousClientId,proto3" json:"previous_client_id,omitempty"`                             // whose memory previous_group_id is
 	Silent           map[string]string `protobuf:"bytes,41,rep,name=silent,proto3" json:"silent,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // present members that get no audio, and why
+	Announcements    []*Announcement   `protobuf:"bytes,100,rep,name=announcements,proto3" json:"announcements,omitempty"`                                                            // what was asked for lately, newest first, bounded
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -346,6 +347,13 @@ func (x *Group) GetSilent() map[string]string {
 	return nil
 }
 
+func (x *Group) GetAnnouncements() []*Announcement {
+	if x != nil {
+		return x.Announcements
+	}
+	return nil
+}
+
 // HistoryItem is a title that was audible.
 type HistoryItem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -419,6 +427,8 @@ type Announcement struct {
 	StartedAt      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	EndedAt        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	Players        []*AnnouncementPlayer  `protobuf:"bytes,9,rep,name=players,proto3" json:"players,omitempty"`
+	DurationMs     int64                  `protobuf:"varint,100,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"` // of the clip; 0 until it was read
+	PositionMs     int64                  `protobuf:"varint,101,opt,name=position_ms,json=positionMs,proto3" json:"position_ms,omitempty"` // of the clip, when the record was written
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -516,13 +526,31 @@ func (x *Announcement) GetPlayers() []*AnnouncementPlayer {
 	return nil
 }
 
+func (x *Announcement) GetDurationMs() int64 {
+	if x != nil {
+		return x.DurationMs
+	}
+	return 0
+}
+
+func (x *Announcement) GetPositionMs() int64 {
+	if x != nil {
+		return x.PositionMs
+	}
+	return 0
+}
+
 // AnnouncementPlayer is what one speaker received.
 type AnnouncementPlayer struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ClientId      string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                  // "pending", "played", "partly", "missed"
-	SentMs        int64                  `protobuf:"varint,3,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"` // of the clip
-	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`                // why not
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	ClientId string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	State    string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                  // "pending", "played", "partly", "missed"
+	SentMs   int64                  `protobuf:"varint,3,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"` // of the clip
+	Reason   string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`                // why not
+	// Its volume before, and what was set for the announcement; unset when it was left alone
+	// or has been restored.
+	VolumeBefore  *int32 `protobuf:"varint,100,opt,name=volume_before,json=volumeBefore,proto3,oneof" json:"volume_before,omitempty"`
+	VolumeSet     *int32 `protobuf:"varint,101,opt,name=volume_set,json=volumeSet,proto3,oneof" json:"volume_set,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -583,6 +611,20 @@ func (x *AnnouncementPlayer) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *AnnouncementPlayer) GetVolumeBefore() int32 {
+	if x != nil && x.VolumeBefore != nil {
+		return *x.VolumeBefore
+	}
+	return 0
+}
+
+func (x *AnnouncementPlayer) GetVolumeSet() int32 {
+	if x != nil && x.VolumeSet != nil {
+		return *x.VolumeSet
+	}
+	return 0
 }
 
 // QueueItem is one title of a queue.
@@ -3235,7 +3277,7 @@ var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\x82\n" +
+	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\xc0\n" +
 	"\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
@@ -3286,14 +3328,15 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\fannouncement\x18  \x01(\v2\x16.tutti.v1.AnnouncementR\fannouncement\x12\x12\n" +
 	"\x04live\x18! \x01(\bR\x04live\x12,\n" +
 	"\x12previous_client_id\x18( \x01(\tR\x10previousClientId\x123\n" +
-	"\x06silent\x18) \x03(\v2\x1b.tutti.v1.Group.SilentEntryR\x06silent\x1a9\n" +
+	"\x06silent\x18) \x03(\v2\x1b.tutti.v1.Group.SilentEntryR\x06silent\x12<\n" +
+	"\rannouncements\x18d \x03(\v2\x16.tutti.v1.AnnouncementR\rannouncements\x1a9\n" +
 	"\vSilentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8c\x01\n" +
 	"\vHistoryItem\x12'\n" +
 	"\x04item\x18\x01 \x01(\v2\x13.tutti.v1.QueueItemR\x04item\x127\n" +
 	"\tplayed_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bplayedAt\x12\x1b\n" +
-	"\tplayed_ms\x18\x03 \x01(\x03R\bplayedMs\"\xcf\x02\n" +
+	"\tplayed_ms\x18\x03 \x01(\x03R\bplayedMs\"\x91\x03\n" +
 	"\fAnnouncement\x12'\n" +
 	"\x0fannouncement_id\x18\x01 \x01(\tR\x0eannouncementId\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x10\n" +
@@ -3304,12 +3347,21 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
 	"started_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x125\n" +
 	"\bended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x126\n" +
-	"\aplayers\x18\t \x03(\v2\x1c.tutti.v1.AnnouncementPlayerR\aplayers\"x\n" +
+	"\aplayers\x18\t \x03(\v2\x1c.tutti.v1.AnnouncementPlayerR\aplayers\x12\x1f\n" +
+	"\vduration_ms\x18d \x01(\x03R\n" +
+	"durationMs\x12\x1f\n" +
+	"\vposition_ms\x18e \x01(\x03R\n" +
+	"positionMs\"\xe7\x01\n" +
 	"\x12AnnouncementPlayer\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x17\n" +
 	"\asent_ms\x18\x03 \x01(\x03R\x06sentMs\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xf3\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12(\n" +
+	"\rvolume_before\x18d \x01(\x05H\x00R\fvolumeBefore\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"volume_set\x18e \x01(\x05H\x01R\tvolumeSet\x88\x01\x01B\x10\n" +
+	"\x0e_volume_beforeB\r\n" +
+	"\v_volume_set\"\xf3\x01\n" +
 	"\tQueueItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x14\n" +
@@ -3606,42 +3658,43 @@ var file_tutti_v1_stream_proto_depIdxs = []int32{
 	1,  // 5: tutti.v1.Group.history:type_name -> tutti.v1.HistoryItem
 	2,  // 6: tutti.v1.Group.announcement:type_name -> tutti.v1.Announcement
 	36, // 7: tutti.v1.Group.silent:type_name -> tutti.v1.Group.SilentEntry
-	4,  // 8: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
-	37, // 9: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
-	37, // 10: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
-	37, // 11: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
-	3,  // 12: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
-	37, // 13: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	38, // 14: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
-	39, // 15: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	30, // 16: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
-	15, // 17: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	40, // 18: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	40, // 19: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	40, // 20: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	40, // 21: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
-	16, // 22: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	40, // 23: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
-	17, // 24: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	40, // 25: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
-	12, // 26: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
-	13, // 27: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
-	14, // 28: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
-	0,  // 29: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	21, // 30: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	25, // 31: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
-	26, // 32: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	30, // 33: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
-	39, // 34: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
-	29, // 35: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
-	31, // 36: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
-	28, // 37: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
-	37, // 38: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	2,  // 8: tutti.v1.Group.announcements:type_name -> tutti.v1.Announcement
+	4,  // 9: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
+	37, // 10: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
+	37, // 11: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
+	37, // 12: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
+	3,  // 13: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
+	37, // 14: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
+	38, // 15: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
+	39, // 16: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	30, // 17: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
+	15, // 18: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
+	40, // 19: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	40, // 20: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	40, // 21: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	40, // 22: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	16, // 23: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
+	40, // 24: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	17, // 25: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
+	40, // 26: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	12, // 27: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
+	13, // 28: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
+	14, // 29: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
+	0,  // 30: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	21, // 31: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	25, // 32: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	26, // 33: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	30, // 34: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	39, // 35: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	29, // 36: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
+	31, // 37: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	28, // 38: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	37, // 39: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }
@@ -3651,6 +3704,7 @@ func file_tutti_v1_stream_proto_init() {
 	}
 	file_tutti_v1_common_proto_init()
 	file_tutti_v1_gateway_proto_init()
+	file_tutti_v1_stream_proto_msgTypes[3].OneofWrappers = []any{}
 	file_tutti_v1_stream_proto_msgTypes[11].OneofWrappers = []any{
 		(*GroupCommand_Play)(nil),
 		(*GroupCommand_Pause)(nil),

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -245,4 +246,32 @@ func TestUnavailableAloneStops(t *testing.T) {
 	if got, want := a.kinds()[before:], []string{"end", "group:stopped"}; !slices.Equal(got, want) {
 		t.Errorf("told %v, want %v", got, want)
 	}
+}
+
+// A group shows for whom all wait, and who gets nothing and why.
+func TestGroupShowsWhoIsWaitedForAndWhoIsSilent(t *testing.T) {
+	r := embedded(t)
+	r.file("music.flac", 20, 1)
+	a, slow := r.device("a", "flac:44100:16:2"), r.device("slow", "flac:44100:16:2")
+	odd, mute := r.device("odd", "pcm:44100:16:8"), r.device("mute", "flac:44100:16:2")
+	wall := r.wall("wall", "controller@v1")
+	slow.change(func(p *tuttiv1.ClientPresence) { p.Player.RequiredLeadTimeMs, p.Player.OutputDelayMs = 900, 100 })
+	mute.change(func(p *tuttiv1.ClientPresence) { p.ActiveRoles = []string{"controller@v1"} })
+	g := r.make("House", a, slow, odd, mute, wall)
+	if x := r.get(g); x.GetLeadClient() != "" || x.GetSendAheadMs() != 0 {
+		t.Errorf("while nothing plays: %v", x)
+	}
+	r.command(play(g, "music.flac"))
+	a.playing(0)
+	until(t, func() string {
+		x := r.get(g)
+		if x.GetLeadClient() != slow.id || x.GetSendAheadMs() < 1000 {
+			return fmt.Sprintf("lead of %s, %d ms", x.GetLeadClient(), x.GetSendAheadMs())
+		}
+		want := map[string]string{odd.id: "it lists no format that this server can produce", mute.id: "its player role is not active"}
+		if got := x.GetSilent(); !maps.Equal(got, want) {
+			return fmt.Sprintf("silent: %v", got)
+		}
+		return ""
+	})
 }

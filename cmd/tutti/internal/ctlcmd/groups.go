@@ -43,7 +43,7 @@ func groupsCommand() *cobra.Command {
 				return err
 			}
 			return r.done(raw, "made group %s (%s) of %s", clean(g.display()), g.GroupID, clean(dash(strings.Join(names, ", "))))
-		}))
+		}), groupShowCommand())
 	return c
 }
 

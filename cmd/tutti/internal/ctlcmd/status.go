@@ -101,6 +101,12 @@ func pictureGroup(g apiGroup, byID map[string]apiClient) string {
 	if g.LastError != "" {
 		fmt.Fprintf(&b, "  stopped by itself: %s\n", clean(g.LastError))
 	}
+	ill := map[string]apiMember{}
+	for _, m := range g.Status {
+		if m.State == "late" || m.State == "unavailable" || m.State == "not_streaming" {
+			ill[m.ClientID] = m
+		}
+	}
 	t := &table{}
 	for _, id := range g.Members {
 		c, known := byID[id]
@@ -109,6 +115,8 @@ func pictureGroup(g apiGroup, byID map[string]apiClient) string {
 			t.add("   ", short(id), "not known")
 		case !c.Connected:
 			t.add("   ", c.display(), "away")
+		case ill[id].State != "":
+			t.add("   ", c.display(), format(c), "buffer "+buffer(c), "volume "+volume(c), memberWord(ill[id])+": "+ill[id].Detail)
 		default:
 			t.add("   ", c.display(), format(c), "buffer "+buffer(c), "volume "+volume(c))
 		}

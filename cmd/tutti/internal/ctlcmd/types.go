@@ -116,6 +116,23 @@ type apiGroup struct {
 	QueueLength   int            `json:"queue_length"`
 	Source        string         `json:"source"`
 	LastError     string         `json:"last_error"`
+	VolumeRange   struct {
+		Min int `json:"min"`
+		Max int `json:"max"`
+	} `json:"volume_range"`
+	LeadClient  string      `json:"lead_client"`
+	SendAheadMS int64       `json:"send_ahead_ms"`
+	Status      []apiMember `json:"member_status"`
+}
+
+type apiMember struct {
+	ClientID   string     `json:"client_id"`
+	State      string     `json:"state"`
+	Format     *apiFormat `json:"format"`
+	BufferedMS int64      `json:"buffered_ms"`
+	ChunksLate uint64     `json:"chunks_late"`
+	LeadMS     int64      `json:"lead_ms"`
+	Detail     string     `json:"detail"`
 }
 
 type apiNowPlaying struct {

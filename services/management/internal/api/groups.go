@@ -83,14 +83,16 @@ func (a *API) groupRoutes() {
 	}, a.deleteMember)
 }
 
-func (a *API) render(g *pb.Group) model.Group { return readmodel.BuildGroup(g, a.d.Projection.Now()) }
+func (a *API) render(g *pb.Group) model.Group {
+	return readmodel.BuildGroup(g, a.d.Projection.Now(), a.d.Projection.Snapshot().Client)
+}
 
 func (a *API) listGroups(context.Context, *nothing) (*body[model.Groups], error) {
 	now := a.d.Projection.Now()
-	groups := a.d.Projection.Snapshot().Groups
-	out := model.Groups{Groups: make([]model.Group, 0, len(groups))}
-	for _, g := range groups {
-		out.Groups = append(out.Groups, readmodel.BuildGroup(g, now))
+	snap := a.d.Projection.Snapshot()
+	out := model.Groups{Groups: make([]model.Group, 0, len(snap.Groups))}
+	for _, g := range snap.Groups {
+		out.Groups = append(out.Groups, readmodel.BuildGroup(g, now, snap.Client))
 	}
 	return answer(out), nil
 }

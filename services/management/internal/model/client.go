@@ -115,6 +115,7 @@ type Player struct {
 	BufferedBytes      int64         `json:"buffered_bytes"`
 	ChunksSent         uint64        `json:"chunks_sent,omitempty"`
 	ChunksLate         uint64        `json:"chunks_late,omitempty" doc:"Chunks skipped because their time had come."`
+	ChunksLateNow      uint64        `json:"chunks_late_10s,omitempty" doc:"Those of the last ten seconds or so."`
 	MinLeadMS          int64         `json:"min_lead_ms,omitempty" doc:"Smallest lead of the last 10 s."`
 }
 

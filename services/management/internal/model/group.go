@@ -10,7 +10,8 @@ type Group struct {
 	Members       []string      `json:"members" nullable:"false" doc:"Client ids, absent devices too."`
 	PlaybackState string        `json:"playback_state" enum:"playing,stopped"`
 	Paused        bool          `json:"paused" doc:"Stopped with a place to resume from."`
-	Volume        int32         `json:"volume" doc:"0 to 100: the average of the members that have a volume."`
+	Volume        int32         `json:"volume" doc:"0 to 100: the average of the members that let their volume be set."`
+	VolumeRange   VolumeRange   `json:"volume_range" doc:"What volume can be: its value when every member is at its least, and at its most."`
 	Muted         bool          `json:"muted"`
 	Repeat        string        `json:"repeat" enum:"off,one,all"`
 	Shuffle       bool          `json:"shuffle"`
@@ -19,7 +20,38 @@ type Group struct {
 	Source        string        `json:"source,omitempty" doc:"The uri that plays."`
 	Formats       []GroupFormat `json:"formats" nullable:"false" doc:"Formats the group's audio is encoded in now."`
 	LastError     string        `json:"last_error,omitempty" doc:"Why playback stopped by itself."`
+
+	LeadClient   string         `json:"lead_client,omitempty" doc:"The member whose lead is the longest: all wait for it at a start. Absent while nothing is streamed."`
+	SendAheadMS  int64          `json:"send_ahead_ms,omitempty" doc:"From the start of playback to its first sample; lead_client's lead and the server's own."`
+	MemberStatus []MemberStatus `json:"member_status" nullable:"false" doc:"How each member does, in the order of members."`
+
 	UpdatedAt     *time.Time    `json:"updated_at,omitempty"`
+}
+
+// VolumeRange is the least and the greatest volume of a group.
+type VolumeRange struct {
+	Min int32 `json:"min"`
+	Max int32 `json:"max"`
+}
+
+// Member states of MemberStatus.State.
+const (
+	MemberOK           = "ok"
+	MemberLate         = "late"
+	MemberAbsent       = "absent"
+	MemberUnavailable  = "unavailable"
+	MemberNotStreaming = "not_streaming"
+)
+
+// MemberStatus is how one member of a group does.
+type MemberStatus struct {
+	ClientID   string       `json:"client_id"`
+	State      string       `json:"state" enum:"ok,late,absent,unavailable,not_streaming" doc:"late: chunks came too late within the last seconds. unavailable: in use by something else. not_streaming: it should get audio and does not."`
+	Format     *AudioFormat `json:"format,omitempty" doc:"What it is being sent; absent when it is sent no audio."`
+	BufferedMS int64        `json:"buffered_ms" doc:"Audio that was sent and has not played yet."`
+	ChunksLate uint64       `json:"chunks_late" doc:"Chunks skipped because their time had come, in this session."`
+	LeadMS     int64        `json:"lead_ms" doc:"Smallest lead of the last 10 s."`
+	Detail     string       `json:"detail,omitempty" doc:"Why it is not ok, in words."`
 }
 
 // NowPlaying is the title that is audible.

@@ -158,7 +158,7 @@ func buildPlayer(p *pb.ClientPresence) *model.Player {
 		out.StreamFormat = buildFormat(st.GetFormat())
 		out.BufferedMS, out.BufferedBytes = st.GetBufferedMs(), st.GetBufferedBytes()
 		out.ChunksSent, out.ChunksLate = st.GetChunksSent(), st.GetChunksLate()
-		out.MinLeadMS = st.GetMinLeadMs()
+		out.MinLeadMS, out.ChunksLateNow = st.GetMinLeadMs(), st.GetLate_10S()
 	}
 	return out
 }

@@ -83,7 +83,7 @@ func TestStateMergesInAnyOrder(t *testing.T) {
 	s.putPresence("c", &pb.ClientPresence{Connected: true, Name: "N"})
 	before := snap
 	snap, changes := s.flush(snap, now)
-	if c := snap.Client("c"); !c.Connected || c.Name != "N" || len(changes) != 1 || changes[0].kind != EventClientUpdated {
+	if c := snap.Client("c"); !c.Connected || c.Name != "N" || len(changes) != 2 || changes[0].kind != EventClientUpdated || changes[1].kind != EventGroupUpdated {
 		t.Errorf("client = %+v, changes %+v", c, changes)
 	}
 	if before.Client("c").Connected {

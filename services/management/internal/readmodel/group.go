@@ -15,8 +15,8 @@ type Now struct {
 }
 
 // BuildGroup renders g as it is at now: the position of what plays moves with
-// the house clock between two reports of the group's owner.
-func BuildGroup(g *pb.Group, now Now) model.Group {
+// the house clock between two reports of the group's owner. client finds its members.
+func BuildGroup(g *pb.Group, now Now, client func(id string) *model.Client) model.Group {
 	out := model.Group{
 		GroupID: g.GetGroupId(), Name: g.GetName(), Solo: g.GetSolo(),
 		Members:       list(g.GetMembers()),
@@ -30,6 +30,13 @@ func BuildGroup(g *pb.Group, now Now) model.Group {
 		Formats:     make([]model.GroupFormat, 0, len(g.GetRenditions())),
 		LastError:   g.GetLastError(),
 		UpdatedAt:   at(g.GetUpdatedAt()),
+
+		VolumeRange: model.VolumeRange{Min: g.GetVolumeMin(), Max: g.GetVolumeMax()},
+		LeadClient:  g.GetLeadClient(), SendAheadMS: g.GetSendAheadMs(),
+		MemberStatus: make([]model.MemberStatus, 0, len(g.GetMembers())),
+	}
+	for _, id := range g.GetMembers() {
+		out.MemberStatus = append(out.MemberStatus, memberStatus(g, id, client(id)))
 	}
 	for _, r := range g.GetRenditions() {
 		f := model.GroupFormat{Clients: list(r.GetClients())}

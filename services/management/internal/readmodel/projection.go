@@ -330,7 +330,7 @@ func (h *projector) event(snap *Snapshot, c change) feed.Event {
 	case EventClientRemoved:
 		return jsonEvent(c.kind, model.Removed{ClientID: c.id})
 	case EventGroupUpdated:
-		return jsonEvent(c.kind, BuildGroup(snap.Group(c.id), h.p.Now()))
+		return jsonEvent(c.kind, BuildGroup(snap.Group(c.id), h.p.Now(), snap.Client))
 	case EventGroupRemoved:
 		return jsonEvent(c.kind, model.Removed{GroupID: c.id})
 	case EventPairingUpdated:

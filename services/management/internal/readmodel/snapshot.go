@@ -140,11 +140,26 @@ func (s *state) flushClients(prev *Snapshot, now time.Time) ([]*model.Client, []
 				break
 			}
 			changes = append(changes, change{kind: EventClientUpdated, id: id, telemetry: !significant(out[i], c)})
+			s.memberChanged(out[i], c)
 			out[i] = c
 		}
 	}
 	clear(s.dirtyClients)
 	return out, changes
+}
+
+// memberChanged has a group shown again when the status of one of its members changed in
+// more than numbers.
+func (s *state) memberChanged(before, after *model.Client) {
+	id := after.GroupID
+	g := s.groups[id]
+	if g == nil {
+		return
+	}
+	a, b := memberStatus(g, after.ClientID, before), memberStatus(g, after.ClientID, after)
+	if a.State != b.State || !reflect.DeepEqual(a.Format, b.Format) {
+		s.dirtyGroups[id] = struct{}{}
+	}
 }
 
 func (s *state) flushGroups(prev *Snapshot) ([]*pb.Group, []change) {
@@ -228,7 +243,7 @@ func significant(a, b *model.Client) bool {
 		c.LastSeenAt, c.Sync = time.Time{}, nil
 		if c.Player != nil {
 			p := *c.Player
-			p.BufferedMS, p.BufferedBytes, p.ChunksSent, p.ChunksLate, p.MinLeadMS = 0, 0, 0, 0, 0
+			p.BufferedMS, p.BufferedBytes, p.ChunksSent, p.ChunksLate, p.ChunksLateNow, p.MinLeadMS = 0, 0, 0, 0, 0, 0
 			c.Player = &p
 		}
 	}

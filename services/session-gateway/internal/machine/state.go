@@ -88,7 +88,10 @@ func (m *Machine) setState(u *tuttiv1.StateUpdate, now int64) []Effect {
 func (m *Machine) knows(md *wire.Metadata, now int64) bool {
 	m.meta.advance(now)
 	last := m.meta.current
-	if last == nil || !m.meta.sent || m.meta.pending != nil || md.Timestamp > now {
+	if md.Timestamp > now {
+		return m.meta.sent && reflect.DeepEqual(m.meta.pending, md)
+	}
+	if last == nil || !m.meta.sent || m.meta.pending != nil {
 		return false
 	}
 	a, b := *last, *md
@@ -102,7 +105,10 @@ func (m *Machine) knows(md *wire.Metadata, now int64) bool {
 func (m *Machine) knowsColor(c *wire.Color, now int64) bool {
 	m.color.advance(now)
 	last := m.color.current
-	if last == nil || !m.color.sent || m.color.pending != nil || c.Timestamp > now {
+	if c.Timestamp > now {
+		return m.color.sent && reflect.DeepEqual(m.color.pending, c)
+	}
+	if last == nil || !m.color.sent || m.color.pending != nil {
 		return false
 	}
 	a := *last

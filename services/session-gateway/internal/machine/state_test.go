@@ -41,6 +41,7 @@ func TestEveryChangeIsSaidOnce(t *testing.T) {
 	said("still paused, said later", 50, state(meta(50, 5010, 0)), "")
 	said("paused elsewhere", 60, state(meta(60, 0, 0)), `state metadata "song"@60`)
 	said("the next is announced", 70, state(meta(90, 0, 1000)), `state metadata "song"@90`)
+	said("which is said again", 72, state(meta(90, 0, 1000)), "")
 	said("and called off", 75, state(meta(75, 0, 0)), `state metadata "song"@75`)
 	said("which is said again", 76, state(meta(76, 0, 0)), "")
 

@@ -87,6 +87,8 @@ const (
 type Stats struct {
 	Sent, Late uint64
 	Bytes      uint64
+	// LateNow is how many of Late came in the last ten to fifteen seconds.
+	LateNow uint64
 	// MinLead is the smallest lead (timestamp minus output delay minus now) of the
 	// last ten seconds, µs; false when nothing was sent in that time.
 	MinLead   int64
@@ -113,6 +115,7 @@ type Pump struct {
 
 	sent, late, bytes uint64
 	lead              leadWindow
+	lateNow           countWindow
 }
 
 // New returns an idle pump for a player with this buffer_capacity in bytes.
@@ -267,6 +270,7 @@ func (p *Pump) head(now int64) *reel.Chunk {
 		case c.Timestamp-p.timing.OutputDelay < now+minLeadUS, c.Size > p.cap:
 			p.seq++
 			p.late++
+			p.lateNow.add(now)
 		default:
 			return c
 		}
@@ -326,7 +330,7 @@ func (p *Pump) Buffered(now int64) (us int64, bytes int) {
 // Stats returns the counters at now.
 func (p *Pump) Stats(now int64) Stats {
 	lead, ok := p.lead.min(now)
-	return Stats{Sent: p.sent, Late: p.late, Bytes: p.bytes, MinLead: lead, MinLeadOK: ok}
+	return Stats{Sent: p.sent, Late: p.late, Bytes: p.bytes, LateNow: p.lateNow.sum(now), MinLead: lead, MinLeadOK: ok}
 }
 
 // leadWindow keeps the minimum of the last 10 to 15 seconds in three slots.
@@ -355,4 +359,29 @@ func (w *leadWindow) min(now int64) (int64, bool) {
 		}
 	}
 	return low, ok
+}
+
+// countWindow counts events of the last 10 to 15 seconds in three slots.
+type countWindow struct {
+	slot [3]int64 // slot number + 1; 0 unused
+	n    [3]uint64
+}
+
+func (w *countWindow) add(now int64) {
+	n := now/leadSlotUS + 1
+	i := n % 3
+	if w.slot[i] != n {
+		w.slot[i], w.n[i] = n, 0
+	}
+	w.n[i]++
+}
+
+func (w *countWindow) sum(now int64) (sum uint64) {
+	n := now/leadSlotUS + 1
+	for i := range w.slot {
+		if w.slot[i] != 0 && n-w.slot[i] < 3 {
+			sum += w.n[i]
+		}
+	}
+	return sum
 }

@@ -150,8 +150,11 @@ func TestLateChunksAreSkippedAndCounted(t *testing.T) {
 	if want := begin + 700*ms; got[0] != want {
 		t.Errorf("went on at +%d ms, want +%d", (got[0]-begin)/ms, (want-begin)/ms)
 	}
-	if s := p.Stats(now); s.Late != 6 {
-		t.Errorf("%d late, want 6", s.Late)
+	if s := p.Stats(now); s.Late != 6 || s.LateNow != 6 {
+		t.Errorf("%d late, %d of them lately, want 6", s.Late, s.LateNow)
+	}
+	if s := p.Stats(now + 20_000_000); s.Late != 6 || s.LateNow != 0 {
+		t.Errorf("%d late, %d of them lately, 20 s later", s.Late, s.LateNow)
 	}
 }
 

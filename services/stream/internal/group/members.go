@@ -144,6 +144,20 @@ func (g *Group) look(m *member) {
 	}
 }
 
+// silence is why a member that is there and available gets no audio, for the operator;
+// "" when it does, or has no part in it.
+func (m *member) silence() string {
+	switch {
+	case m.streams || !presence.Active(m.p) || !m.p.GetAvailable() || m.p.GetPlayerSupport() == nil:
+		return ""
+	case !presence.HasRole(m.p, "player"):
+		return "its player role is not active"
+	case m.p.GetPlayer() == nil:
+		return "it has not reported its player state yet"
+	}
+	return "it lists no format that this server can produce"
+}
+
 // shareOut hands every member that is concerned what it should know now.
 func (g *Group) shareOut(now int64) {
 	if g.resuming && slices.ContainsFunc(slices.Collect(maps.Values(g.members)), func(m *member) bool { return m.streams }) {

@@ -163,11 +163,20 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 	}
 	_, levels := g.levels(now)
 	v, _ := volume.Group(levels)
+	for id, m := range g.members {
+		if why := m.silence(); why != "" {
+			if r.Silent == nil {
+				r.Silent = map[string]string{}
+			}
+			r.Silent[id] = why
+		}
+	}
 	low, high := volume.Range(levels)
 	r.Volume, r.VolumeMin, r.VolumeMax = int32(v), int32(low), int32(high)
 	r.Muted, _ = volume.Muted(g.mutes())
 	if g.stream != nil {
 		r.SendAheadMs = g.stream.leadUS / 1000
+		r.LeadClient = g.ahead.client
 	}
 	it, ok := g.s.Current()
 	if !ok {

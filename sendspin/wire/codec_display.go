@@ -2,6 +2,10 @@ package wire
 
 import "slices"
 
+// ControllerCommands lists every value of ControllerCommand.Command that this revision
+// defines.
+func ControllerCommands() []string { return controlCommands() }
+
 // controlCommands are all values of ControllerCommand.Command.
 func controlCommands() []string {
 	return []string{ControlPlay, ControlPause, ControlStop, ControlNext, ControlPrevious, ControlVolume, ControlMute,

@@ -72,7 +72,7 @@ func (r *run) printClients() (json.RawMessage, error) {
 	}
 	names := map[string]string{}
 	for _, g := range groups.Groups {
-		if !g.Solo {
+		if !g.alone() {
 			names[g.GroupID] = g.display()
 		}
 	}

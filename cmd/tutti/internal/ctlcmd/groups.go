@@ -65,7 +65,7 @@ func (r *run) printGroups(groups []apiGroup) error {
 			members = append(members, names(id))
 		}
 		name := g.display()
-		if g.Solo {
+		if g.alone() {
 			name += " (alone)"
 		}
 		t.add(name, g.GroupID, playState(g), groupVolume(g), dash(title(g)), fmt.Sprint(g.QueueLength), dash(strings.Join(members, ", ")))

@@ -248,6 +248,9 @@ func (c apiClient) display() string {
 	return short(c.ClientID)
 }
 
+// alone reports whether the group is one device's own, without guests.
+func (g apiGroup) alone() bool { return g.Solo && len(g.Members) < 2 }
+
 // display is what a person calls the group. A group of one device has its name.
 func (g apiGroup) display() string { return clip(g.Name) }
 

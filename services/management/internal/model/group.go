@@ -25,7 +25,7 @@ type Group struct {
 	SendAheadMS  int64          `json:"send_ahead_ms,omitempty" doc:"From the start of playback to its first sample; lead_client's lead and the server's own."`
 	MemberStatus []MemberStatus `json:"member_status" nullable:"false" doc:"How each member does, in the order of members."`
 
-	UpdatedAt     *time.Time    `json:"updated_at,omitempty"`
+	UpdatedAt *time.Time `json:"updated_at,omitempty"`
 }
 
 // VolumeRange is the least and the greatest volume of a group.

@@ -46,7 +46,7 @@ func (m *Machine) Message(msg wire.Message, err error, handshake uint64) []Effec
 		if msg.WrongDirection {
 			return protocolError(fmt.Sprintf("%q is a server's message", msg.Name))
 		}
-		return nil
+		return m.ignore(KindMessage, msg.Name)
 	}
 	// A second hello or init is out of sequence.
 	return protocolError(fmt.Sprintf("%s is out of sequence", msg.Type()))
@@ -68,8 +68,7 @@ func (m *Machine) Binary(id byte) []Effect {
 	if id == wire.IDAudio {
 		return protocolError("audio chunk from a client")
 	}
-	// Ids that are not implemented here are ignored.
-	return nil
+	return m.ignoreBinary(id)
 }
 
 func protocolError(detail string) []Effect {
@@ -82,7 +81,7 @@ func (m *Machine) clientState(s *wire.ClientState) []Effect {
 	if s.Player != nil && m.has(wire.RolePlayer) {
 		m.player = s.Player
 	}
-	out := []Effect{Changed{}}
+	out := append(m.ignore(KindValue, s.Ignored...), Changed{})
 	if m.player != nil {
 		out = append(out, Report{Timing: timing(m.player), Available: s.Available})
 	}
@@ -101,23 +100,50 @@ func timing(p *wire.PlayerState) pump.Timing {
 	return pump.Timing{OutputDelay: us(p.OutputDelayMS), RequiredLead: us(p.RequiredLeadMS), MinBuffer: us(p.MinBufferMS)}
 }
 
+// clientCommand hands a controller's command to its group. Commands that are not offered
+// now, and those whose parameter is missing or out of range, are ignored (specification,
+// controller command object).
 func (m *Machine) clientCommand(c *wire.ClientCommand) []Effect {
 	k := c.Controller
-	if k == nil || !m.has(wire.RoleController) || m.controller == nil ||
-		!slices.Contains(m.controller.SupportedCommands, k.Command) {
-		return nil // specification: commands that are not offered are ignored
+	if k == nil || !m.has(wire.RoleController) {
+		return nil
 	}
-	out := &tuttiv1.ControllerCommand{Command: k.Command, Mute: k.Mute, PositionMs: k.PositionMS, OffsetMs: k.OffsetMS}
-	if k.Volume != nil {
+	if !slices.Contains(wire.ControllerCommands(), k.Command) {
+		return m.ignore(KindValue, "controller.command: "+k.Command)
+	}
+	if m.controller == nil || !slices.Contains(m.controller.SupportedCommands, k.Command) || !m.sound(k) {
+		return nil
+	}
+	out := &tuttiv1.ControllerCommand{Command: k.Command}
+	switch k.Command {
+	case wire.ControlVolume:
 		v := int32(*k.Volume)
 		out.Volume = &v
-	}
-	if k.Command == wire.ControlSeek && (k.PositionMS == nil || *k.PositionMS < 0 ||
-		m.controller.SeekMaxMS == nil || *k.PositionMS > *m.controller.SeekMaxMS) {
-		return nil
+	case wire.ControlMute:
+		out.Mute = k.Mute
+	case wire.ControlSeek:
+		out.PositionMs = k.PositionMS
+	case wire.ControlSeekRelative:
+		out.OffsetMs = k.OffsetMS
 	}
 	return []Effect{Forward{&tuttiv1.ClientCommand{
 		ClientId: m.cfg.ClientID, SessionId: m.cfg.SessionID,
 		Command: &tuttiv1.ClientCommand_Controller{Controller: out},
 	}}}
+}
+
+// sound reports whether a command has the parameter that it needs, in its range.
+func (m *Machine) sound(k *wire.ControllerCommand) bool {
+	switch k.Command {
+	case wire.ControlVolume:
+		return k.Volume != nil && *k.Volume >= 0 && *k.Volume <= 100
+	case wire.ControlMute:
+		return k.Mute != nil
+	case wire.ControlSeek:
+		limit := m.controller.SeekMaxMS
+		return k.PositionMS != nil && limit != nil && *k.PositionMS >= 0 && *k.PositionMS <= *limit
+	case wire.ControlSeekRelative:
+		return k.OffsetMS != nil
+	}
+	return true
 }

@@ -188,6 +188,9 @@ type Machine struct {
 	volume    bounds
 	roster    roster
 
+	ignored      ignored
+	helloIgnored []Effect // not yet counted
+
 	trust      tuttiv1.TrustState
 	allowed    []string
 	activated  bool
@@ -217,11 +220,13 @@ type Machine struct {
 
 // New returns the state after client/hello, before the first server/activate.
 func New(cfg Config) *Machine {
-	return &Machine{
+	m := &Machine{
 		cfg: cfg, fences: map[string]uint64{},
 		keys:   keyState{category: cfg.Category, id: cfg.KeyID, mismatch: cfg.Mismatch},
 		source: source{codecs: cfg.SourceCodecs},
 	}
+	m.ignoreHello(cfg.Hello)
+	return m
 }
 
 // Admission is pairing's answer.
@@ -255,12 +260,13 @@ func (m *Machine) Admit(a Admission, now int64) []Effect {
 	if !m.activated {
 		m.setEndpoint(a.Endpoint) // the first record shows its limits; nothing can be set yet
 	}
-	var out []Effect
+	out := m.helloIgnored
+	m.helloIgnored = nil
 	switch {
 	case !m.activated || !slices.Equal(m.wantRoles(), m.roles):
-		out = m.transition(now, false)
+		out = append(out, m.transition(now, false)...)
 	case changed:
-		out = []Effect{Changed{}}
+		out = append(out, Changed{})
 	}
 	return append(out, m.setEndpoint(a.Endpoint)...)
 }

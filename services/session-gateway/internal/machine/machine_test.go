@@ -77,6 +77,7 @@ func show(effects []Effect) string {
 			out = append(out, fmt.Sprintf("listen %v", e.Wanted))
 		case WatchSource:
 			out = append(out, "watch")
+		case Ignored: // TestWhatIsNotKnownIsCountedAndShown
 		case Forward:
 			out = append(out, "forward "+strings.Fields(e.Command.String())[2])
 		default:
@@ -288,7 +289,7 @@ func TestClientMessages(t *testing.T) {
 		"seek in range":              {&wire.ClientCommand{Controller: &wire.ControllerCommand{Command: "seek", PositionMS: &one}}, `forward controller:{command:"seek"`},
 		"seek out of range":          {&wire.ClientCommand{Controller: &wire.ControllerCommand{Command: "seek", PositionMS: &two}}, ""},
 		"goodbye":                    {&wire.ClientGoodbye{Reason: "restart"}, "close goodbye"},
-		"unknown":                    {&wire.Unknown{Name: "client/new"}, ""},
+		"unknown":                    {&wire.Unknown{Name: "client/new"}, "presence"},
 		"wrong direction":            {&wire.Unknown{Name: "server/hello", WrongDirection: true}, "close protocol_error"},
 		"second hello":               {hello(), "close protocol_error"},
 		"pairing outside an attempt": {&wire.ClientPairInit{}, "close protocol_error"},

@@ -22,6 +22,7 @@ func (m *Machine) Fill(p *tuttiv1.ClientPresence) {
 			p.PlayerSupport.SupportedFormats = append(p.PlayerSupport.SupportedFormats, audioFormat(f))
 		}
 	}
+	p.Ignored = slices.Clone(m.ignored)
 	p.PairMethods = pairMethods(h.PairMethods)
 	p.UnpairedAccess = h.UnpairedAccess.Enabled
 	p.SourceLineSense = h.Source != nil && h.Source.LineSense != nil && *h.Source.LineSense

@@ -8,31 +8,33 @@ import (
 
 // Metrics of one gateway.
 type Metrics struct {
-	Sessions                                  prometheus.Gauge
-	HalfOpen                                  prometheus.Gauge
-	Handshakes                                *prometheus.CounterVec // result
-	HandshakeTime                             prometheus.Histogram
-	Closes                                    *prometheus.CounterVec // reason
-	Chunks                                    prometheus.Counter
-	ChunksLate                                prometheus.Counter
-	AudioBytes                                prometheus.Counter
-	ArtworkBytes                              prometheus.Counter
-	ArtworkMissing                            prometheus.Counter
-	VisualFrames                              prometheus.Counter
-	VisualDropped                             prometheus.Counter
-	BadTapeChunks                             prometheus.Counter
-	WriteStalls                               prometheus.Counter
-	OutboxHigh                                prometheus.Gauge
-	ClockReplies                              prometheus.Counter
-	ClockDropped                              prometheus.Counter
-	UnknownRoles                              prometheus.Counter
-	CommandsDenied                            prometheus.Counter
-	Tapes                                     prometheus.Gauge
-	Refused                                   *prometheus.CounterVec // why: before the handshake
-	Rekeys                                    *prometheus.CounterVec // category of the new PSK
-	Relays                                    prometheus.Counter
-	ErrandsDropped                            prometheus.Counter
-	SourceChunks, SourceDiscarded, SourceLost prometheus.Counter
+	Sessions        prometheus.Gauge
+	HalfOpen        prometheus.Gauge
+	Handshakes      *prometheus.CounterVec // result
+	HandshakeTime   prometheus.Histogram
+	Closes          *prometheus.CounterVec // reason
+	Chunks          prometheus.Counter
+	ChunksLate      prometheus.Counter
+	AudioBytes      prometheus.Counter
+	ArtworkBytes    prometheus.Counter
+	ArtworkMissing  prometheus.Counter
+	VisualFrames    prometheus.Counter
+	VisualDropped   prometheus.Counter
+	BadTapeChunks   prometheus.Counter
+	WriteStalls     prometheus.Counter
+	OutboxHigh      prometheus.Gauge
+	ClockReplies    prometheus.Counter
+	ClockDropped    prometheus.Counter
+	Ignored         *prometheus.CounterVec // kind: what clients said and this server does not know
+	CommandsDenied  prometheus.Counter
+	Tapes           prometheus.Gauge
+	Refused         *prometheus.CounterVec // why: before the handshake
+	Rekeys          *prometheus.CounterVec // category of the new PSK
+	Relays          prometheus.Counter
+	ErrandsDropped  prometheus.Counter
+	SourceChunks    prometheus.Counter
+	SourceDiscarded prometheus.Counter
+	SourceLost      prometheus.Counter
 }
 
 // Results of a handshake, the label "result".
@@ -80,7 +82,7 @@ func New(r prometheus.Registerer) *Metrics {
 		OutboxHigh:      gauge("outbox_depth_max", "Deepest control lane of a session since the start."),
 		ClockReplies:    counter("clock_replies_total", "server/time messages sent."),
 		ClockDropped:    counter("clock_requests_dropped_total", "client/time messages dropped because too many were waiting."),
-		UnknownRoles:    counter("unknown_roles_total", "Roles listed by clients that this server does not implement."),
+		Ignored:         vec("ignored_total", "Roles, message types, ids and values of clients that this server does not know, by kind.", "kind"),
 		CommandsDenied:  counter("session_commands_refused_total", "Session commands answered with an error."),
 		Tapes:           gauge("tapes", "Tapes held in memory."),
 		Refused:         vec("connections_refused_total", "Connections refused before their handshake.", "why"),
@@ -94,7 +96,7 @@ func New(r prometheus.Registerer) *Metrics {
 	if r != nil {
 		r.MustRegister(m.Sessions, m.HalfOpen, m.Handshakes, m.HandshakeTime, m.Closes, m.Chunks, m.ChunksLate,
 			m.AudioBytes, m.ArtworkBytes, m.ArtworkMissing, m.VisualFrames, m.VisualDropped, m.BadTapeChunks, m.WriteStalls, m.OutboxHigh, m.ClockReplies, m.ClockDropped,
-			m.UnknownRoles, m.CommandsDenied, m.Tapes, m.Refused, m.Rekeys, m.Relays, m.ErrandsDropped,
+			m.Ignored, m.CommandsDenied, m.Tapes, m.Refused, m.Rekeys, m.Relays, m.ErrandsDropped,
 			m.SourceChunks, m.SourceDiscarded, m.SourceLost)
 	}
 	return m

@@ -213,9 +213,6 @@ func (b *brain) begin(now int64) {
 		b.ask()
 	}
 	b.pingTimer = b.later(s.d.PingInterval, pingTick{})
-	if n := len(wire.UnimplementedRoles(machine.Implemented(), s.o.Hello)); n > 0 {
-		s.d.Metrics.UnknownRoles.Add(float64(n))
-	}
 	s.log.Info("session ready", "suite", string(s.o.Conn.Suite()), "psk", string(s.o.Conn.Matched()),
 		"mismatch", s.o.Conn.Mismatch(), obs.KeyURL, s.peer.URL)
 }
@@ -238,6 +235,8 @@ func (b *brain) carryOut(e machine.Effect) bool {
 		b.changed(true)
 	case machine.AskAdmission:
 		b.ask()
+	case machine.Ignored:
+		b.s.d.Metrics.Ignored.WithLabelValues(e.Kind).Inc()
 	case machine.Close:
 		b.close(e)
 	case machine.Relay:

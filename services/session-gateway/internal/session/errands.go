@@ -7,6 +7,7 @@ import (
 
 	"github.com/jonboulle/clockwork"
 
+	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -50,7 +51,13 @@ func (s *Session) forward(ctx context.Context, c *tuttiv1.ClientCommand) {
 	ctx, cancel := clockwork.WithTimeout(ctx, s.d.Clock, forwardTimeout)
 	defer cancel()
 	var done tuttiv1.Empty
-	if err := s.d.Bus.Request(ctx, subject.StreamClientCommand, c, &done); err != nil {
+	err := s.d.Bus.Request(ctx, subject.StreamClientCommand, c, &done)
+	switch fault.CodeOf(err) {
+	case "":
+	case fault.Conflict, fault.OutOfRange, fault.Invalid:
+		// What was offered is not any more; the specification has it ignored.
+		s.log.Debug("client command ignored", obs.KeyErr, err)
+	default:
 		s.log.Warn("client command failed", obs.KeyErr, err)
 	}
 }

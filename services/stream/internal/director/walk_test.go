@@ -46,6 +46,7 @@ type walker struct {
 	d       *Director
 	r       *rules
 	session int
+	named   map[string]bool // groups that somebody made and nobody deleted
 }
 
 var walkers = []string{"a", "b", "c", "d", "wall"}
@@ -175,6 +176,11 @@ func (w *walker) check() {
 			w.t.Fatalf("%s in %s remembers %q, want %q", c, at, remembered, w.r.back[c])
 		}
 	}
+	for id := range w.named {
+		if !w.exists(id) {
+			w.t.Fatalf("the named group %s has ended by itself", id)
+		}
+	}
 	for id, g := range w.h.groups {
 		if g.GetSolo() && len(g.GetMembers()) == 0 {
 			w.t.Fatalf("the solo group %s is empty", id)
@@ -193,7 +199,7 @@ func TestWalk(t *testing.T) {
 		ctx := context.Background()
 		h := newHouse(walkers...)
 		h.clients["wall"].ActiveRoles = []string{"controller@v1"}
-		w := &walker{t: t, h: h, d: h.director(), r: &rules{with: map[string]string{}, back: map[string]string{}}}
+		w := &walker{t: t, h: h, d: h.director(), r: &rules{with: map[string]string{}, back: map[string]string{}}, named: map[string]bool{}}
 		w.follow()
 		client := func(t *rapid.T) string { return rapid.SampledFrom(walkers).Draw(t, "client") }
 		named := func(t *rapid.T) string {
@@ -219,15 +225,19 @@ func TestWalk(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"make": func(t *rapid.T) {
 				members := rapid.SliceOfNDistinct(rapid.SampledFrom(walkers), 0, 4, rapid.ID[string]).Draw(t, "members")
-				if _, err := w.d.CreateGroup(ctx, &tuttiv1.CreateGroupRequest{Name: "x", Members: members}); err != nil {
+				r, err := w.d.CreateGroup(ctx, &tuttiv1.CreateGroupRequest{Name: "x", Members: members})
+				if err != nil {
 					t.Fatal(err)
 				}
+				w.named[r.GetGroup().GetGroupId()] = true
 				w.follow()
 			},
 			"delete": func(t *rapid.T) {
-				if _, err := w.d.DeleteGroup(ctx, &tuttiv1.GroupRequest{GroupId: named(t)}); err != nil {
+				id := named(t)
+				if _, err := w.d.DeleteGroup(ctx, &tuttiv1.GroupRequest{GroupId: id}); err != nil {
 					t.Fatal(err)
 				}
+				delete(w.named, id)
 				w.follow()
 			},
 			"add": func(t *rapid.T) {

@@ -133,6 +133,9 @@ func (m Seek) handle(s State, _ Env) (State, []Effect, error) {
 	return s.seek(m.MS)
 }
 
+// farthest is beyond the end of anything, and far from where a sum wraps.
+const farthest = 1 << 53
+
 func (m SeekRelative) handle(s State, e Env) (State, []Effect, error) {
 	it, ok := s.Current()
 	if !ok {
@@ -142,7 +145,7 @@ func (m SeekRelative) handle(s State, e Env) (State, []Effect, error) {
 	if s.Mode == Playing {
 		at = e.AudibleMS
 	}
-	at = max(at+m.MS, 0)
+	at = max(at+min(m.MS, farthest), 0)
 	if it.DurationMS > 0 {
 		at = min(at, it.DurationMS)
 	}

@@ -129,7 +129,7 @@ func (r *rig) service(c *bus.Conn, id string, change ...func(*Config)) (stop fun
 // until polls for a fact; it fails with the last reason why it does not hold.
 func until(t *testing.T, what func() string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		reason := what()
 		if reason == "" {

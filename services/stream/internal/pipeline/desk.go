@@ -199,6 +199,23 @@ func (d *desk) keep() int64 {
 	return max(d.pos-(d.length-d.hold), 0)
 }
 
+// live is the beginning of a capture whose first block is c.
+func (d *desk) live(c *Captured) feedBegin {
+	d.begun, d.begin.capture = true, c
+	return d.begin
+}
+
+// through is what becomes of samples of a capture: nothing of it is kept back. The result
+// is good until the next call.
+func (d *desk) through(samples []int32) ([]int32, error) {
+	if d.conv == nil {
+		return samples, nil
+	}
+	d.out = d.conv.Process(d.out[:0], samples)
+	mix.Scale(d.out, d.factor, d.begin.format.BitDepth)
+	return d.out, d.over.mix(d.out, d.begin.format)
+}
+
 // end takes the item's end. What fades out over an item that was too short goes out.
 func (d *desk) end() error {
 	if d.conv == nil {

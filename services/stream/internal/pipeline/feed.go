@@ -31,6 +31,8 @@ type (
 		// and the same frame there.
 		format timeline.Format
 		at     int64
+		// capture is the first block of a source that is captured now, nil for others.
+		capture *Captured
 	}
 	feedBlock struct {
 		frames int64
@@ -186,6 +188,9 @@ func (f *feed) prepare(ctx context.Context, start Start) (m medium) {
 	if m.err = check(m.info); m.err != nil {
 		return m
 	}
+	if _, ok := m.src.(Capture); ok {
+		return m // it is not read, and has no place to seek to
+	}
 	if m.media, m.err = seek(m.src, m.info, start, f.resume); m.err != nil {
 		return m
 	}
@@ -226,6 +231,9 @@ func (f *feed) read(ctx context.Context, start Start, begun *bool) (err error) {
 	m := f.ready(ctx, start)
 	if m.src != nil {
 		defer m.src.Close() //nolint:errcheck // read only: nothing can be lost
+	}
+	if c, ok := m.src.(Capture); ok && m.err == nil {
+		return f.capture(ctx, start, c, begun)
 	}
 	for ; ; m.n, m.err = m.src.Read(m.buf) {
 		if m.n > 0 && !*begun { // an item without audio changes nothing

@@ -15,6 +15,9 @@ func (p *Pipeline) take(ctx context.Context, m any) {
 	if p.epoch == nil {
 		switch m := m.(type) {
 		case feedBegin:
+			if m.capture != nil {
+				break // its audio is not to wait
+			}
 			p.early = append(p.early, m)
 			return
 		case feedBlock:
@@ -45,6 +48,8 @@ func (p *Pipeline) work(ctx context.Context, m any) {
 		p.fadeIn(m.data, m.frames)
 		p.store.Append(rendition.Block{Seg: p.epoch.Last(), Frame: p.head, Frames: m.frames, Data: m.data})
 		p.head += m.frames
+	case feedCaptured:
+		p.takeCaptured(m)
 	case feedFailed:
 		if !m.partial {
 			p.opened++
@@ -60,16 +65,17 @@ func (p *Pipeline) work(ctx context.Context, m any) {
 func (p *Pipeline) begin(ctx context.Context, m feedBegin) {
 	if p.epoch == nil {
 		now := p.cfg.House.NowMicros()
-		lead := p.cfg.LeadUS
+		lead, t0 := p.cfg.LeadUS, now+p.cfg.LeadUS
 		if m.info.Live {
-			lead = p.cfg.LiveLeadUS
+			lead, t0 = p.cfg.LiveLeadUS, p.liveT0(m.capture, now)
 		}
-		p.epoch, p.started = timeline.New(p.cfg.EpochID, now+lead), now
+		p.epoch, p.started = timeline.New(p.cfg.EpochID, t0), now
 		p.store = rendition.NewStore(p.epoch)
 		p.want(p.cfg.Renditions)
 		p.cfg.Events(ctx, Started{T0: p.epoch.T0, LeadUS: lead, Live: m.info.Live})
 	}
 	p.isLive, p.fade = m.info.Live, 0
+	p.beginCapture(m.capture)
 	if r := p.cfg.Resume; r != nil && m.start.Exact {
 		if s := p.epoch.Segment(r.Seg); s != nil && s.Format == m.format {
 			p.report(ctx, m, r.Seg, r.Frame)

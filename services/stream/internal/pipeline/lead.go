@@ -59,6 +59,7 @@ func (p *Pipeline) delay(us int64) {
 	media := m.MediaFrame + p.head - m.Frame
 	p.store.Append(rendition.Block{Seg: n, Frame: p.head, Frames: frames, Data: p.tail(f, int(frames))})
 	p.head += frames
+	p.capture.at += frames
 	p.epoch.Begin(m.ItemID, f, media, p.head) // the silence is not of the medium
 	p.fade = int64(f.SampleRate) * fadeUS / timeline.Micro
 	p.cfg.Log.Info("live stream is delayed: its players ask for more lead", "delay_ms", us/1000)

@@ -36,19 +36,22 @@ type Config struct {
 	BufferMS   int   // source audio that must be there before T0 is fixed; 0: the first block
 	LeadUS     int64 // from the moment audio is there to T0; also how early the last chunk goes out
 	LiveLeadUS int64 // the same for a live source
-	First      Start
-	Resume     *Resume // nil: a new epoch
-	House      House
-	Clock      clockwork.Clock
-	Log        *slog.Logger
-	Metrics    *Metrics // nil: not counted
-	Open       func(ctx context.Context, uri string) (source.Source, error)
-	Publish    func(ctx context.Context, renditionID string, data []byte) error
-	Events     func(ctx context.Context, e Event) // called in order from Run's goroutine
-	Processing Processing
-	Overlay    *Overlay // nil: no clip over the music
-	Renditions []rendition.Spec
-	Visual     []Visual // tapes for visualizers
+	// LiveFloorUS is how long before its time the audio of a Capture must be made so that
+	// every player can still get it; what is not there then is silence.
+	LiveFloorUS int64
+	First       Start
+	Resume      *Resume // nil: a new epoch
+	House       House
+	Clock       clockwork.Clock
+	Log         *slog.Logger
+	Metrics     *Metrics // nil: not counted
+	Open        func(ctx context.Context, uri string) (source.Source, error)
+	Publish     func(ctx context.Context, renditionID string, data []byte) error
+	Events      func(ctx context.Context, e Event) // called in order from Run's goroutine
+	Processing  Processing
+	Overlay     *Overlay // nil: no clip over the music
+	Renditions  []rendition.Spec
+	Visual      []Visual // tapes for visualizers
 }
 
 // Resume carries an epoch on that another instance began.
@@ -158,6 +161,7 @@ type Pipeline struct {
 	read    int64            // items that it has read to their end
 	ended   bool             // the epoch is closed
 	drained bool             // and that was reported
+	capture capturing
 
 	analysis *analyser // nil: nobody looks
 	retune   bool      // the visual tapes that are wanted have changed
@@ -246,6 +250,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 			p.store.Trim(now - keepUS)
 			p.epoch.Forget(now - 2*keepUS)
 		}
+		p.bridge(now)
 		p.finish(ctx, now)
 		p.tuneAnalysis(now)
 		if p.produce(ctx, now, limit) {
@@ -303,6 +308,9 @@ func (p *Pipeline) wait(ctx context.Context, f *feed, now, limit int64) {
 		if t := r.Time(); t >= limit {
 			d = min(d, time.Duration(t-limit)*time.Microsecond)
 		}
+	}
+	if due := p.bridge(now); due != 0 {
+		d = min(d, time.Duration(due-now)*time.Microsecond)
 	}
 	timer := p.cfg.Clock.NewTimer(max(d, minWait))
 	defer timer.Stop()

@@ -135,7 +135,10 @@ func startWith(t *testing.T, open func(context.Context, string) (source.Source, 
 	b := &bench{t: t, house: &house{now: 50_000_000}, tapes: map[string][]tape.Chunk{}}
 	cfg.House, cfg.Clock, cfg.Log = b.house, clockwork.NewRealClock(), slog.New(slog.DiscardHandler)
 	cfg.Metrics = NewMetrics(prometheus.NewRegistry())
-	cfg.ChunkMS, cfg.EpochID = 100, 5
+	cfg.EpochID = 5
+	if cfg.ChunkMS == 0 {
+		cfg.ChunkMS = 100
+	}
 	if cfg.AheadMS == 0 {
 		cfg.AheadMS = 30_000
 	}

@@ -335,6 +335,9 @@ func (f *fakes) startStream() {
 			f.raceTune()
 		}
 		var err error
+		if proto.Equal(t, &pb.ClientTuning{ClientId: t.GetClientId()}) { // as the bucket's keeper: nothing is set
+			return t, f.tuning.Delete(ctx, t.GetClientId())
+		}
 		if r.GetRevision() == 0 {
 			_, err = f.tuning.Create(ctx, t.GetClientId(), t)
 		} else {
@@ -367,7 +370,7 @@ func (f *fakes) startStream() {
 		if r.GetRescan() {
 			rescans++
 		}
-		return &pb.LibraryStatus{State: "scanning", FilesFound: 10 + rescans, FilesRead: 4, Decoders: []string{"flac"}, ScannedAt: timestamppb.Now()}, nil
+		return &pb.LibraryStatus{State: "scanning", FilesFound: 10 + rescans, FilesRead: 4, Decoders: []string{"flac"}, Encoders: []string{"pcm", "flac"}, ScannedAt: timestamppb.Now()}, nil
 	})
 	handle(f, s, subject.StreamCommand, f.command)
 }

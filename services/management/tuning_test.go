@@ -105,3 +105,54 @@ func TestTuningAtTheSameTime(t *testing.T) {
 		t.Errorf("tuning %+v", c.Tuning)
 	}
 }
+
+func TestChannelsAndEqualizerOfAClient(t *testing.T) {
+	w := newWorld(t)
+	id := w.fakes.device("Kitchen")
+	wall := w.fakes.device("Wall", func(p *pb.ClientPresence, _ *pb.TrustRecord) {
+		p.SupportedRoles, p.PlayerSupport = []string{"controller@v1"}, nil
+	})
+	w.known(id, wall)
+	path := "/api/v1/clients/" + id
+	show := func(c model.Client) string {
+		if c.Tuning == nil {
+			return "nothing"
+		}
+		out := c.Tuning.Channels
+		if e := c.Tuning.Equalizer; e != nil {
+			out += fmt.Sprintf(" %g dB %v %v %g", e.PreampDB, e.Bands, e.Limiter, e.LimiterDB)
+		}
+		return strings.TrimSpace(out)
+	}
+	for _, step := range []struct{ body, want string }{
+		{`{"channels":"left"}`, "left"},
+		{`{"equalizer":{"preamp_db":-3,"bands":[{"kind":"peak","frequency":1000,"gain_db":-3,"q":1}],"limiter":true,"limiter_db":-1}}`,
+			"left -3 dB [{peak 1000 -3 1}] true -1"},
+		{`{"label":"K"}`, "left -3 dB [{peak 1000 -3 1}] true -1"},
+		{`{"equalizer":{"limiter":true}}`, "left 0 dB [] true 0"},
+		{`{"channels":"stereo"}`, "0 dB [] true 0"},
+		{`{"channels":"mono","equalizer":null}`, "mono"},
+		{`{"channels":null}`, "nothing"},
+	} {
+		if got := show(decode[model.Client](w.patch(path, step.body).want(http.StatusOK))); got != step.want {
+			t.Errorf("%s: %q, want %q", step.body, got, step.want)
+		}
+	}
+	const band = `{"equalizer":{"bands":[{"kind":%q,"frequency":%g,"gain_db":%g,"q":%g}]}}`
+	for body, field := range map[string]string{
+		`{"channels":"5.1"}`:                            "body.channels",
+		fmt.Sprintf(band, "notch", 1000.0, 3.0, 1.0):    "body.equalizer.bands[0].kind",
+		fmt.Sprintf(band, "peak", 5.0, 3.0, 1.0):        "body.equalizer.bands[0].frequency",
+		fmt.Sprintf(band, "peak", 1000.0, 30.0, 1.0):    "body.equalizer.bands[0].gain_db",
+		fmt.Sprintf(band, "peak", 1000.0, 3.0, 0.0):     "body.equalizer.bands[0].q",
+		`{"equalizer":{"preamp_db":20}}`:                "body.equalizer.preamp_db",
+		`{"equalizer":{"limiter":true,"limiter_db":1}}`: "body.equalizer.limiter_db",
+		`{"equalizer":{"bands":[` + strings.Repeat(`{"kind":"peak","frequency":1000,"gain_db":3,"q":1},`, 10) + `{"kind":"peak","frequency":1000,"gain_db":3,"q":1}]}}`: "body.equalizer.bands",
+	} {
+		if p := w.patch(path, body).problem(http.StatusUnprocessableEntity); p.Errors[0].Location != field {
+			t.Errorf("%s: %+v, want %s", body, p.Errors, field)
+		}
+	}
+	w.patch("/api/v1/clients/"+wall, `{"channels":"left"}`).problem(http.StatusConflict)
+	w.patch("/api/v1/clients/"+wall, `{"equalizer":null}`).problem(http.StatusConflict)
+}

@@ -155,3 +155,71 @@ func TestSmallBuffersGetShortChunks(t *testing.T) {
 		t.Errorf("shown as %v", x)
 	}
 }
+
+// TestTuningMovesInPlace: channels and equalizer of the operator take effect on a player
+// that sounds, without a new epoch; two players with the same setting share a rendition,
+// and what it sounds like lies on the same timeline.
+func TestTuningMovesInPlace(t *testing.T) {
+	r := embedded(t)
+	want := r.file("music.flac", 40, 1)
+	a, b := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2")
+	g := r.make("House", a, b)
+	r.command(play(g, "music.flac"))
+	s := a.playing(0)
+	b.playing(0)
+	tune := func(d *device, c string, e *tuttiv1.Equalizer) {
+		t.Helper()
+		ask[tuttiv1.ClientTuning](r, subject.StreamTune, &tuttiv1.TuneRequest{Tuning: &tuttiv1.ClientTuning{ClientId: d.id, Channels: c, Equalizer: e}})
+	}
+	on := func(d *device, id string) *tuttiv1.StreamStart {
+		t.Helper()
+		var x *tuttiv1.StreamStart
+		until(t, func() string {
+			if x, _, _, _ = d.now(); !strings.HasPrefix(x.GetRenditionId(), id) || x.GetEpoch() != s.GetEpoch() {
+				return fmt.Sprintf("rendition %s of epoch %d", x.GetRenditionId(), x.GetEpoch())
+			}
+			return ""
+		})
+		return x
+	}
+	tune(a, "left", nil)
+	x := on(a, "pcm-44100-2-16-l")
+	until(t, func() string {
+		got, from := r.hears(g, x)
+		if len(got) < 2*44100 {
+			return "the tape of the left channel is empty"
+		}
+		for i := 0; i < len(got); i += 2 {
+			if v := want[2*int(from)+i]; got[i] != v || got[i+1] != v {
+				t.Fatalf("frame %d is %d, %d, want the left %d on both", i/2, got[i], got[i+1], v)
+			}
+		}
+		return ""
+	})
+	eq := &tuttiv1.Equalizer{Limiter: true, LimiterDb: -1, Bands: []*tuttiv1.EqualizerBand{{Kind: "low_shelf", Frequency: 120, GainDb: 4, Q: 0.7}}}
+	tune(a, "", eq)
+	tune(b, "", eq)
+	id := on(a, "pcm-44100-2-16-eq").GetRenditionId()
+	on(b, id)
+	until(t, func() string {
+		x := r.get(g).GetRenditions()
+		if len(x) != 1 || len(x[0].GetClients()) != 2 || len(x[0].GetEqualizer().GetBands()) != 1 || !x[0].GetEqualizer().GetLimiter() {
+			return fmt.Sprintf("renditions %v, want one for both", x)
+		}
+		return ""
+	})
+	tune(a, "", nil)
+	if x := on(a, "pcm-44100-2-16"); x.GetRenditionId() != "pcm-44100-2-16" {
+		until(t, func() string {
+			if x, _, _, _ := a.now(); x.GetRenditionId() != "pcm-44100-2-16" {
+				return "still " + x.GetRenditionId()
+			}
+			return ""
+		})
+	}
+	for _, d := range []*device{a, b} {
+		if k := d.kinds(); slices.Contains(k, "clear") || slices.Contains(k, "end") {
+			t.Errorf("told %v", k)
+		}
+	}
+}

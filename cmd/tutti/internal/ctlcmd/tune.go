@@ -14,6 +14,9 @@ type apiTuning struct {
 	VolumeMin     *int `json:"volume_min"`
 	VolumeMax     *int `json:"volume_max"`
 	VolumeStartup *int `json:"volume_startup"`
+
+	Channels  string        `json:"channels"`
+	Equalizer *apiEqualizer `json:"equalizer"`
 }
 
 // apiLimits is what the volume is held to now.
@@ -27,16 +30,20 @@ type apiLimits struct {
 const none = "none"
 
 // tuneFlags are the settings of 'tutti tune' as they were typed.
-type tuneFlags struct{ low, high, start string }
+type tuneFlags struct {
+	low, high, start string
+	sound            soundFlags
+}
 
 func (f *tuneFlags) bind(c *cobra.Command) {
 	c.Flags().StringVar(&f.low, "min", "", "least volume that the server sets, 0 to 100, or none")
 	c.Flags().StringVar(&f.high, "max", "", "greatest volume that the server sets, 0 to 100, or none")
 	c.Flags().StringVar(&f.start, "startup", "", "volume that is set once when the device connects, 0 to 100, or none")
+	f.sound.bind(c)
 }
 
-// body is the PATCH that carries them.
-func (f *tuneFlags) body() (map[string]any, error) {
+// body is the PATCH that carries them, for a client that is tuned like was.
+func (f *tuneFlags) body(was *apiTuning) (map[string]any, error) {
 	body := map[string]any{}
 	for _, x := range []struct{ flag, key, value string }{
 		{"min", "volume_min", f.low}, {"max", "volume_max", f.high}, {"startup", "volume_startup", f.start},
@@ -50,7 +57,7 @@ func (f *tuneFlags) body() (map[string]any, error) {
 		}
 		body[x.key] = v
 	}
-	return body, nil
+	return body, f.sound.add(body, was)
 }
 
 func percentOrNone(s string) (any, error) {
@@ -66,18 +73,24 @@ func percentOrNone(s string) (any, error) {
 
 func tuneCommand() *cobra.Command {
 	var f tuneFlags
-	c := command("tune <name|id|fingerprint>", "Set what a player is held to",
+	c := command("tune <name|id|fingerprint>", "Set what a player is held to, and how it sounds",
 		"Without flags it shows what is set. The limits hold for every volume that the server sets, also through\n"+
-			"its group or its persona; the narrower limits count.",
+			"its group or its persona; the narrower limits count. Channels, equalizer and limiter are done in the\n"+
+			"server, so they work with every player; a player that sounds takes them on without a gap.",
 		`  tutti tune kitchen --max 60
   tutti tune kitchen --min 5 --startup 30
-  tutti tune kitchen --max none`,
+  tutti tune kitchen --max none
+  tutti tune kitchen --channels left --eq peak:1000:-3:1 --eq low_shelf:120:4:0.7 --preamp -4 --limiter -1
+  tutti tune kitchen --eq none --limiter none --channels stereo`,
 		cobra.ExactArgs(1), func(r *run, args []string) error {
-			body, err := f.body()
+			if _, err := f.body(nil); err != nil {
+				return err // before anything is asked
+			}
+			found, err := r.client(args[0])
 			if err != nil {
 				return err
 			}
-			found, err := r.client(args[0])
+			body, err := f.body(found.Tuning)
 			if err != nil {
 				return err
 			}
@@ -107,6 +120,7 @@ func tuningWords(c apiClient) string {
 				out = append(out, fmt.Sprintf("%s %d", x.word, *x.v))
 			}
 		}
+		out = append(out, soundWords(t)...)
 	}
 	if len(out) == 0 {
 		out = append(out, "nothing is set")

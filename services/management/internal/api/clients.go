@@ -58,6 +58,9 @@ type patchClientBody struct {
 	VolumeMin     percentChoice `json:"volume_min,omitempty" doc:"Least volume that the server sets; null takes the limit away."`
 	VolumeMax     percentChoice `json:"volume_max,omitempty" doc:"Greatest volume that the server sets; null takes the limit away. A louder device is brought down to it."`
 	VolumeStartup percentChoice `json:"volume_startup,omitempty" doc:"Volume that is set once when a session with the device begins; null leaves the device's own."`
+
+	Channels  channelsChoice  `json:"channels,omitempty" doc:"Which channels the player gives out: stereo (also null) as the source has them, mono the mix of both, left or right that one on every output."`
+	Equalizer equalizerChoice `json:"equalizer,omitempty"`
 }
 
 func (a *API) clientRoutes() {
@@ -83,7 +86,7 @@ func (a *API) clientRoutes() {
 	}, a.addClient)
 	register(a, route{
 		id: "patch-client", method: http.MethodPatch, path: "/api/v1/clients/{client_id}", tag: tagClients, role: auth.RoleOperator,
-		summary: "Change a client", doc: "What is absent stays as it is. Volume, mute and output delay are the device's to keep: 409 when it does not let the server set them (player.supported_commands) or is not connected. Limits, start-up volume and format are kept by the server and count whenever the device is there.",
+		summary: "Change a client", doc: "What is absent stays as it is. Volume, mute and output delay are the device's to keep: 409 when it does not let the server set them (player.supported_commands) or is not connected. Limits, start-up volume, channels, equalizer and format are kept by the server and count whenever the device is there.",
 		errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, a.patchClient)
 	register(a, route{
@@ -161,6 +164,9 @@ func (a *API) patchClient(ctx context.Context, in *patchClient) (*body[*model.Cl
 	}
 	b := in.Body
 	if err := b.tuning().check(c); err != nil {
+		return nil, err
+	}
+	if err := a.encodes(ctx, b.PreferredFormat); err != nil {
 		return nil, err
 	}
 	if b.GroupID != nil && *b.GroupID != "" {

@@ -15,9 +15,6 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/model"
 )
 
-// encoded are the codecs that the stream service makes.
-func encoded() []string { return []string{"flac", "pcm"} }
-
 // formatChoice is preferred_format of a PATCH: absent, null (the device decides
 // again) or a format.
 type formatChoice struct {
@@ -53,8 +50,6 @@ func (f formatChoice) check(c *model.Client) error {
 		return fault.New(fault.Conflict, "%s is no player (its roles: %s), so it has no format", c.DisplayName(), words(c.SupportedRoles))
 	case !slices.Contains(c.Player.SupportedFormats, *f.format):
 		return badField(field, fmt.Sprintf("%s does not support it; its supported_formats: %s", c.DisplayName(), formatWords(c.Player.SupportedFormats)))
-	case !slices.Contains(encoded(), f.format.Codec):
-		return badField(field, fmt.Sprintf("this server does not encode %s; it does %s", clip(f.format.Codec), words(encoded())))
 	}
 	return nil
 }

@@ -67,22 +67,31 @@ func (p percentChoice) shownBy(v *int32) bool {
 type tuningPatch struct {
 	PreferredFormat formatChoice
 	Min, Max, Start percentChoice
+	Channels        channelsChoice
+	Equalizer       equalizerChoice
 }
 
 func (b patchClientBody) tuning() tuningPatch {
-	return tuningPatch{PreferredFormat: b.PreferredFormat, Min: b.VolumeMin, Max: b.VolumeMax, Start: b.VolumeStartup}
+	return tuningPatch{PreferredFormat: b.PreferredFormat, Min: b.VolumeMin, Max: b.VolumeMax, Start: b.VolumeStartup,
+		Channels: b.Channels, Equalizer: b.Equalizer}
 }
 
 // any reports whether the patch changes a tuning.
 func (p tuningPatch) any() bool {
-	return p.PreferredFormat.set || p.Min.set || p.Max.set || p.Start.set
+	return p.PreferredFormat.set || p.Min.set || p.Max.set || p.Start.set || p.sound()
 }
+
+// sound reports whether the patch changes what the player is sent, apart from the format.
+func (p tuningPatch) sound() bool { return p.Channels.set || p.Equalizer.set }
 
 // check says why c cannot be tuned like this, or nil. What depends on what is set already
 // the stream service checks.
 func (p tuningPatch) check(c *model.Client) error {
 	if (p.Min.set || p.Max.set || p.Start.set) && c.Player == nil {
 		return fault.New(fault.Conflict, "%s is no player (its roles: %s), so it has no volume to be limited", c.DisplayName(), words(c.SupportedRoles))
+	}
+	if p.sound() && c.Player == nil {
+		return fault.New(fault.Conflict, "%s is no player (its roles: %s), so it has no channels or equalizer", c.DisplayName(), words(c.SupportedRoles))
 	}
 	return p.PreferredFormat.check(c)
 }
@@ -103,6 +112,14 @@ func (p tuningPatch) apply(t *pb.ClientTuning) string {
 	if p.PreferredFormat.set {
 		says = append(says, p.PreferredFormat.apply(t))
 	}
+	if p.Channels.set {
+		t.Channels = p.Channels.mode
+		says = append(says, p.Channels.says())
+	}
+	if p.Equalizer.set {
+		t.Equalizer = p.Equalizer.proto()
+		says = append(says, p.Equalizer.says())
+	}
 	return strings.Join(says, ", ")
 }
 
@@ -112,7 +129,7 @@ func (p tuningPatch) shownBy(c *model.Client) bool {
 	if t == nil {
 		t = &model.Tuning{}
 	}
-	return p.PreferredFormat.shownBy(c) && p.Min.shownBy(t.VolumeMin) && p.Max.shownBy(t.VolumeMax) && p.Start.shownBy(t.VolumeStartup)
+	return p.PreferredFormat.shownBy(c) && p.Channels.shownBy(t.Channels) && p.Equalizer.shownBy(t.Equalizer) && p.Min.shownBy(t.VolumeMin) && p.Max.shownBy(t.VolumeMax) && p.Start.shownBy(t.VolumeStartup)
 }
 
 // tune has the stream service keep the change.

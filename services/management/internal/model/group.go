@@ -66,7 +66,11 @@ type NowPlaying struct {
 // GroupFormat is one rendition of a group's audio.
 type GroupFormat struct {
 	AudioFormat
-	Clients []string `json:"clients" nullable:"false" doc:"Who is sent this format."`
+	RenditionID string     `json:"rendition_id" doc:"Clients with the same one are sent the same audio." example:"flac-44100-2-16"`
+	ChannelMode string     `json:"channel_mode" enum:"stereo,mono,left,right" doc:"Which of the source's channels are heard."`
+	Equalizer   *Equalizer `json:"equalizer,omitempty" doc:"Absent when it is off."`
+	ChunkMS     int32      `json:"chunk_ms,omitempty" doc:"Present where chunks are short because the clients' buffers are small."`
+	Clients     []string   `json:"clients" nullable:"false" doc:"Who is sent this format."`
 }
 
 // Groups is what GET /api/v1/groups returns.

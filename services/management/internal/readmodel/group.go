@@ -39,7 +39,10 @@ func BuildGroup(g *pb.Group, now Now, client func(id string) *model.Client) mode
 		out.MemberStatus = append(out.MemberStatus, memberStatus(g, id, client(id)))
 	}
 	for _, r := range g.GetRenditions() {
-		f := model.GroupFormat{Clients: list(r.GetClients())}
+		f := model.GroupFormat{
+			RenditionID: r.GetRenditionId(), ChannelMode: firstOf(r.GetChannels(), "stereo"), Equalizer: buildEqualizer(r.GetEqualizer()),
+			ChunkMS: r.GetChunkMs(), Clients: list(r.GetClients()),
+		}
 		if r.GetFormat() != nil {
 			f.AudioFormat = *buildFormat(r.GetFormat())
 		}

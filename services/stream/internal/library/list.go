@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/tutti-audio/tutti/audio/encode"
 	"github.com/tutti-audio/tutti/audio/source"
 	"github.com/tutti-audio/tutti/audio/synth"
 	"github.com/tutti-audio/tutti/platform/fault"
@@ -142,7 +143,7 @@ func (l *Library) Search(query string, limit int) (*tuttiv1.LibraryResponse, err
 
 // Status tells how far the index is, and what can be played here.
 func (l *Library) Status(rescan bool) *tuttiv1.LibraryStatus {
-	out := &tuttiv1.LibraryStatus{State: "off", Decoders: source.Decoders(l.options()), Encoders: []string{"pcm", "flac"}}
+	out := &tuttiv1.LibraryStatus{State: "off", Decoders: source.Decoders(l.options()), Encoders: encode.Codecs()}
 	if l.Index == nil {
 		return out
 	}

@@ -30,6 +30,10 @@ const (
 	// gatherUS is what a full player may lack before it gets more, so that short
 	// chunks go out a few per wake-up: at most this, and a tenth of what it holds.
 	gatherUS = 80_000
+	// patienceUS is how long, in media time, a change of rendition waits for a moment
+	// where a chunk of both begins. All renditions have such moments but those of
+	// contrived rates, whose chunks last no whole milliseconds.
+	patienceUS = 1_000_000
 )
 
 // Timing is what the player reports about its timing, in µs.
@@ -110,6 +114,7 @@ type Pump struct {
 
 	next    *Start
 	nextSeq uint64
+	patient int64 // media time up to which the change waits for chunks that meet; 0: not set
 
 	tokens, tokensAt int64 // media µs that may be sent now, and when that was true
 
@@ -178,7 +183,7 @@ func (p *Pump) restart(notBefore, now int64) {
 
 // Change moves an active stream to another rendition, or to another epoch of the
 // same ring, without a break: the timeline goes on.
-func (p *Pump) Change(s Start) { p.next, p.nextSeq = &s, 0 }
+func (p *Pump) Change(s Start) { p.next, p.nextSeq, p.patient = &s, 0, 0 }
 
 // CancelChange keeps the present rendition.
 func (p *Pump) CancelChange() { p.next = nil }
@@ -291,8 +296,8 @@ func (p *Pump) paced(now int64) int64 {
 }
 
 // switchDue reports whether the new rendition takes over now: at its first chunk
-// that follows what was sent, and not while the present rendition can still fill
-// the time before that chunk.
+// that follows what was sent without a gap. While there is none, the present rendition
+// goes on, as long as patience allows and it has what fills the time before that chunk.
 func (p *Pump) switchDue(now int64) bool {
 	from := max(p.end-toleranceUS, p.startAt)
 	c := p.seek(from, now)
@@ -303,7 +308,13 @@ func (p *Pump) switchDue(now int64) bool {
 		return true
 	}
 	old := p.head(now)
-	return old == nil || old.End() > c.Timestamp+toleranceUS
+	if old == nil {
+		return true
+	}
+	if p.patient == 0 {
+		p.patient = c.Timestamp + patienceUS
+	}
+	return old.End() > c.Timestamp+toleranceUS && p.end > p.patient
 }
 
 // seek moves the next ring's cursor to its first chunk from a time on.

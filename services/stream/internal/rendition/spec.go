@@ -112,14 +112,33 @@ func (s Spec) ID() string {
 	return id
 }
 
-// ChunkFrames is the number of frames of a full chunk when chunks last ms milliseconds
-// where nothing else asks for shorter ones; rounded down.
+// ChunkFrames is the number of frames of a full chunk when chunks last about ms
+// milliseconds where nothing else asks for shorter ones. It is a whole number of
+// milliseconds wherever the rate has one in reach, so that renditions of
+// different rates and sizes meet often and a player can be moved between them without a
+// gap.
 func (s Spec) ChunkFrames(ms int) int {
 	if s.Short || s.Format.Codec == pcm.CodecOpus {
 		ms = ShortMS
 	}
-	return s.Format.SampleRate * ms / 1000
+	rate := s.Format.SampleRate
+	for near := ms; near >= minChunkMS; near-- {
+		if rate*near%1000 == 0 {
+			return rate * near / 1000
+		}
+	}
+	for near := ms + 1; near <= maxNearMS; near++ {
+		if rate*near%1000 == 0 {
+			return rate * near / 1000
+		}
+	}
+	return rate * ms / 1000
 }
+
+const (
+	minChunkMS = 15 // specification, Server Audio Send Constraints
+	maxNearMS  = 60 // what a short chunk may become: 11025 Hz needs 40 ms
+)
 
 // processes reports whether samples are changed between converter and encoder.
 func (s Spec) processes() bool { return s.Mode != Stereo || !s.EQ.Off() }

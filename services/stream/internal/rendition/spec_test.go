@@ -217,6 +217,22 @@ func TestIDs(t *testing.T) {
 	}
 }
 
+// TestChunksOfAllRatesMeet: chunks of every usual rate last whole milliseconds, within the
+// bounds, and a chunk of each begins with a chunk of 100 ms at least once in 400 ms.
+func TestChunksOfAllRatesMeet(t *testing.T) {
+	for _, rate := range []int{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000} {
+		for _, s := range []Spec{{}, {Short: true}} {
+			for _, ms := range []int{100, 20} {
+				s.Format = pcm.Format{Codec: "pcm", SampleRate: rate, Channels: 2, BitDepth: 16}
+				us := s.ChunkFrames(ms) * 1_000_000 / rate
+				if us*rate/1_000_000 != s.ChunkFrames(ms) || us%1000 != 0 || us < 15_000 || us > 150_000 || 400_000%us != 0 {
+					t.Errorf("%d Hz, %d ms, short %v: chunks of %d µs", rate, ms, s.Short, us)
+				}
+			}
+		}
+	}
+}
+
 func TestChunksFitTheBuffer(t *testing.T) {
 	for _, format := range []string{"pcm:48000:24:2", "flac:44100:16:2", "pcm:22050:16:1"} {
 		f := parse(t, format)

@@ -122,6 +122,28 @@ func TestPreferencesThatStartNothing(t *testing.T) {
 		if s, _, _, _ := a.now(); s.GetRenditionId() != "flac-44100-2-16" {
 			return "a preference that is not listed: " + s.GetRenditionId()
 		}
+		if why := r.get(g).GetRemarks()[a.id]; !strings.Contains(why, "prefers pcm:96000:24:2") {
+			return fmt.Sprintf("the preference is not shown: %q", why)
+		}
+		return ""
+	})
+}
+
+// TestAStarvingPlayerIsShown: a buffer that does not hold two of the shortest chunks is
+// named in the group, and the player beside it plays.
+func TestAStarvingPlayerIsShown(t *testing.T) {
+	r := embedded(t)
+	r.file("music.flac", 20, 1)
+	a, b := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2")
+	a.change(func(p *tuttiv1.ClientPresence) { p.PlayerSupport.BufferCapacity = 5000 })
+	g := r.make("House", a, b)
+	r.command(play(g, "music.flac"))
+	b.playing(0)
+	until(t, func() string {
+		why := r.get(g).GetRemarks()
+		if !strings.Contains(why[a.id], "buffer_capacity of 5000 bytes") || why[b.id] != "" {
+			return fmt.Sprintf("remarks %v", why)
+		}
 		return ""
 	})
 }

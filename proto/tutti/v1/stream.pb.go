@@ -55,19 +55,20 @@ type Group struct {
 	// Solo groups: the group the client was in before it left or became
 	// unavailable; 'switch' goes there first (specification: Switch command cycle).
 	PreviousGroupId  string            `protobuf:"bytes,23,opt,name=previous_group_id,json=previousGroupId,proto3" json:"previous_group_id,omitempty"`
-	Unshuffled       []string          `protobuf:"bytes,24,rep,name=unshuffled,proto3" json:"unshuffled,omitempty"`                                                                   // item ids in their order before shuffle
-	PositionMs       int64             `protobuf:"varint,25,opt,name=position_ms,json=positionMs,proto3" json:"position_ms,omitempty"`                                                // where play would resume; meaningful while stopped
-	VolumeMin        int32             `protobuf:"varint,26,opt,name=volume_min,json=volumeMin,proto3" json:"volume_min,omitempty"`                                                   // the group's volume when every player is at its least
-	VolumeMax        int32             `protobuf:"varint,27,opt,name=volume_max,json=volumeMax,proto3" json:"volume_max,omitempty"`                                                   // and at its most
-	LeadClient       string            `protobuf:"bytes,28,opt,name=lead_client,json=leadClient,proto3" json:"lead_client,omitempty"`                                                 // whose lead sets send_ahead_ms; "" while stopped
-	CrossfadeMs      int64             `protobuf:"varint,29,opt,name=crossfade_ms,json=crossfadeMs,proto3" json:"crossfade_ms,omitempty"`                                             // 0: gapless
-	Normalization    string            `protobuf:"bytes,30,opt,name=normalization,proto3" json:"normalization,omitempty"`                                                             // "off", "track", "album"
-	History          []*HistoryItem    `protobuf:"bytes,31,rep,name=history,proto3" json:"history,omitempty"`                                                                         // newest first, bounded
-	Announcement     *Announcement     `protobuf:"bytes,32,opt,name=announcement,proto3" json:"announcement,omitempty"`                                                               // what is announced now, or was last
-	Live             bool              `protobuf:"varint,33,opt,name=live,proto3" json:"live,omitempty"`                                                                              // what plays is a live source
-	PreviousClientId string            `protobuf:"bytes,40,opt,name=previous_client_id,json=previousClientId,proto3" json:"previous_client_id,omitempty"`                             // whose memory previous_group_id is
-	Silent           map[string]string `protobuf:"bytes,41,rep,name=silent,proto3" json:"silent,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // present members that get no audio, and why
-	Announcements    []*Announcement   `protobuf:"bytes,100,rep,name=announcements,proto3" json:"announcements,omitempty"`                                                            // what was asked for lately, newest first, bounded
+	Unshuffled       []string          `protobuf:"bytes,24,rep,name=unshuffled,proto3" json:"unshuffled,omitempty"`                                                                     // item ids in their order before shuffle
+	PositionMs       int64             `protobuf:"varint,25,opt,name=position_ms,json=positionMs,proto3" json:"position_ms,omitempty"`                                                  // where play would resume; meaningful while stopped
+	VolumeMin        int32             `protobuf:"varint,26,opt,name=volume_min,json=volumeMin,proto3" json:"volume_min,omitempty"`                                                     // the group's volume when every player is at its least
+	VolumeMax        int32             `protobuf:"varint,27,opt,name=volume_max,json=volumeMax,proto3" json:"volume_max,omitempty"`                                                     // and at its most
+	LeadClient       string            `protobuf:"bytes,28,opt,name=lead_client,json=leadClient,proto3" json:"lead_client,omitempty"`                                                   // whose lead sets send_ahead_ms; "" while stopped
+	CrossfadeMs      int64             `protobuf:"varint,29,opt,name=crossfade_ms,json=crossfadeMs,proto3" json:"crossfade_ms,omitempty"`                                               // 0: gapless
+	Normalization    string            `protobuf:"bytes,30,opt,name=normalization,proto3" json:"normalization,omitempty"`                                                               // "off", "track", "album"
+	History          []*HistoryItem    `protobuf:"bytes,31,rep,name=history,proto3" json:"history,omitempty"`                                                                           // newest first, bounded
+	Announcement     *Announcement     `protobuf:"bytes,32,opt,name=announcement,proto3" json:"announcement,omitempty"`                                                                 // what is announced now, or was last
+	Live             bool              `protobuf:"varint,33,opt,name=live,proto3" json:"live,omitempty"`                                                                                // what plays is a live source
+	PreviousClientId string            `protobuf:"bytes,40,opt,name=previous_client_id,json=previousClientId,proto3" json:"previous_client_id,omitempty"`                               // whose memory previous_group_id is
+	Remarks          map[string]string `protobuf:"bytes,50,rep,name=remarks,proto3" json:"remarks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // what a person should know of a member's audio
+	Silent           map[string]string `protobuf:"bytes,41,rep,name=silent,proto3" json:"silent,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`   // present members that get no audio, and why
+	Announcements    []*Announcement   `protobuf:"bytes,100,rep,name=announcements,proto3" json:"announcements,omitempty"`                                                              // what was asked for lately, newest first, bounded
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -338,6 +339,13 @@ func (x *Group) GetPreviousClientId() string {
 		return x.PreviousClientId
 	}
 	return ""
+}
+
+func (x *Group) GetRemarks() map[string]string {
+	if x != nil {
+		return x.Remarks
+	}
+	return nil
 }
 
 func (x *Group) GetSilent() map[string]string {
@@ -3277,8 +3285,7 @@ var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\xc0\n" +
-	"\n" +
+	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\xb4\v\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3327,9 +3334,13 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\ahistory\x18\x1f \x03(\v2\x15.tutti.v1.HistoryItemR\ahistory\x12:\n" +
 	"\fannouncement\x18  \x01(\v2\x16.tutti.v1.AnnouncementR\fannouncement\x12\x12\n" +
 	"\x04live\x18! \x01(\bR\x04live\x12,\n" +
-	"\x12previous_client_id\x18( \x01(\tR\x10previousClientId\x123\n" +
+	"\x12previous_client_id\x18( \x01(\tR\x10previousClientId\x126\n" +
+	"\aremarks\x182 \x03(\v2\x1c.tutti.v1.Group.RemarksEntryR\aremarks\x123\n" +
 	"\x06silent\x18) \x03(\v2\x1b.tutti.v1.Group.SilentEntryR\x06silent\x12<\n" +
-	"\rannouncements\x18d \x03(\v2\x16.tutti.v1.AnnouncementR\rannouncements\x1a9\n" +
+	"\rannouncements\x18d \x03(\v2\x16.tutti.v1.AnnouncementR\rannouncements\x1a:\n" +
+	"\fRemarksEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
 	"\vSilentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8c\x01\n" +
@@ -3605,7 +3616,7 @@ func file_tutti_v1_stream_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_stream_proto_rawDescData
 }
 
-var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_tutti_v1_stream_proto_goTypes = []any{
 	(*Group)(nil),                 // 0: tutti.v1.Group
 	(*HistoryItem)(nil),           // 1: tutti.v1.HistoryItem
@@ -3643,58 +3654,60 @@ var file_tutti_v1_stream_proto_goTypes = []any{
 	(*SearchRequest)(nil),         // 33: tutti.v1.SearchRequest
 	(*LibraryStatusRequest)(nil),  // 34: tutti.v1.LibraryStatusRequest
 	(*LibraryStatus)(nil),         // 35: tutti.v1.LibraryStatus
-	nil,                           // 36: tutti.v1.Group.SilentEntry
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
-	(*ColorState)(nil),            // 38: tutti.v1.ColorState
-	(*AudioFormat)(nil),           // 39: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 40: tutti.v1.Empty
+	nil,                           // 36: tutti.v1.Group.RemarksEntry
+	nil,                           // 37: tutti.v1.Group.SilentEntry
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
+	(*ColorState)(nil),            // 39: tutti.v1.ColorState
+	(*AudioFormat)(nil),           // 40: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 41: tutti.v1.Empty
 }
 var file_tutti_v1_stream_proto_depIdxs = []int32{
 	4,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
 	5,  // 1: tutti.v1.Group.now_playing:type_name -> tutti.v1.NowPlaying
 	6,  // 2: tutti.v1.Group.renditions:type_name -> tutti.v1.Rendition
-	37, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
+	38, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
 	24, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
 	1,  // 5: tutti.v1.Group.history:type_name -> tutti.v1.HistoryItem
 	2,  // 6: tutti.v1.Group.announcement:type_name -> tutti.v1.Announcement
-	36, // 7: tutti.v1.Group.silent:type_name -> tutti.v1.Group.SilentEntry
-	2,  // 8: tutti.v1.Group.announcements:type_name -> tutti.v1.Announcement
-	4,  // 9: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
-	37, // 10: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
-	37, // 11: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
-	37, // 12: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
-	3,  // 13: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
-	37, // 14: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	38, // 15: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
-	39, // 16: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	30, // 17: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
-	15, // 18: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	40, // 19: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	40, // 20: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	40, // 21: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	40, // 22: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
-	16, // 23: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	40, // 24: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
-	17, // 25: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	40, // 26: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
-	12, // 27: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
-	13, // 28: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
-	14, // 29: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
-	0,  // 30: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	21, // 31: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	25, // 32: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
-	26, // 33: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	30, // 34: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
-	39, // 35: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
-	29, // 36: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
-	31, // 37: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
-	28, // 38: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
-	37, // 39: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	36, // 7: tutti.v1.Group.remarks:type_name -> tutti.v1.Group.RemarksEntry
+	37, // 8: tutti.v1.Group.silent:type_name -> tutti.v1.Group.SilentEntry
+	2,  // 9: tutti.v1.Group.announcements:type_name -> tutti.v1.Announcement
+	4,  // 10: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
+	38, // 11: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
+	38, // 12: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
+	38, // 13: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
+	3,  // 14: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
+	38, // 15: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
+	39, // 16: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
+	40, // 17: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	30, // 18: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
+	15, // 19: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
+	41, // 20: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	41, // 21: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	41, // 22: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	41, // 23: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	16, // 24: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
+	41, // 25: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	17, // 26: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
+	41, // 27: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	12, // 28: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
+	13, // 29: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
+	14, // 30: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
+	0,  // 31: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	21, // 32: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	25, // 33: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	26, // 34: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	30, // 35: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	40, // 36: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	29, // 37: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
+	31, // 38: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	28, // 39: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	38, // 40: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }
@@ -3740,7 +3753,7 @@ func file_tutti_v1_stream_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_stream_proto_rawDesc), len(file_tutti_v1_stream_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

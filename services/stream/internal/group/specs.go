@@ -1,6 +1,9 @@
 package group
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
@@ -50,6 +53,31 @@ func (g *Group) lookLater(now int64) {
 			g.look(m)
 		}
 	}
+}
+
+// remarks is what a person should know of the members' audio, by client id: a preference
+// that is none, a buffer that is too small.
+func (g *Group) remarks() map[string]string {
+	out := map[string]string{}
+	for id, m := range g.members {
+		if !m.streams {
+			continue
+		}
+		support := m.p.GetPlayerSupport()
+		var says []string
+		if f := m.p.GetPlayer().GetFormat(); f != nil && !rendition.Lists(support.GetSupportedFormats(), f) {
+			says = append(says, fmt.Sprintf("it prefers %s, which its supported_formats do not hold: ignored", rendition.FromProto(f)))
+		}
+		if c := support.GetBufferCapacity(); c > 0 {
+			if why := m.spec.Starves(c); why != "" {
+				says = append(says, why)
+			}
+		}
+		if len(says) > 0 {
+			out[id] = strings.Join(says, "; ")
+		}
+	}
+	return out
 }
 
 // specs is the set of renditions that the members need now, and the clients of each by

@@ -153,6 +153,7 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 		r.PlaybackState, r.Paused = statePlaying, false
 	}
 	specs, clients := g.specs()
+	r.Remarks = g.remarks()
 	if g.run != nil {
 		r.Timeline = g.run.checkpoint
 		for _, spec := range specs {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jonboulle/clockwork"
 
+	"github.com/tutti-audio/tutti/audio/decode"
 	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/playercmd/deck"
 	"github.com/tutti-audio/tutti/sendspin/client"
@@ -179,7 +180,9 @@ func (l *loop) add(m chunk) error {
 }
 
 func format(f wire.AudioFormat) pcm.Format {
-	return pcm.Format{Codec: f.Codec, SampleRate: f.SampleRate, Channels: f.Channels, BitDepth: f.BitDepth}
+	out := pcm.Format{Codec: f.Codec, SampleRate: f.SampleRate, Channels: f.Channels, BitDepth: f.BitDepth}
+	out.BitDepth = decode.Depth(out) // what comes out, where the stream leaves it open
+	return out
 }
 
 // stats reports the last second of a stream.

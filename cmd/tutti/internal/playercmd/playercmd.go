@@ -11,11 +11,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tutti-audio/tutti/audio/decode"
 	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/platform/config"
 	"github.com/tutti-audio/tutti/sendspin/noise"
@@ -199,9 +201,10 @@ func formats(list []string) ([]wire.AudioFormat, error) {
 		if err != nil {
 			return nil, usage("--formats: %w", err)
 		}
-		if f.Codec == pcm.CodecOpus {
-			return nil, usage("--formats: this build has no opus decoder: offer flac or pcm")
+		if !slices.Contains(decode.Codecs(), f.Codec) {
+			return nil, usage("--formats: %w", decode.ErrOpus)
 		}
+		f.BitDepth = decode.Depth(f)
 		out = append(out, wire.AudioFormat{Codec: f.Codec, Channels: f.Channels, SampleRate: f.SampleRate, BitDepth: f.BitDepth})
 	}
 	if len(out) == 0 {

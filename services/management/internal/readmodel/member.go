@@ -39,13 +39,17 @@ func memberState(g *pb.Group, id string, c *model.Client) (state, detail string)
 	case isSilent:
 		return model.MemberNotStreaming, silent
 	case !playsAudio(c) || g.GetPlaybackState() != "playing":
-		return model.MemberOK, ""
+		return model.MemberOK, g.GetRemarks()[id]
 	case c.Player.StreamFormat == nil:
 		return model.MemberNotStreaming, "its stream has not begun yet"
 	case c.Player.ChunksLateNow > 0:
-		return model.MemberLate, fmt.Sprintf("%d chunks came too late in the last seconds: its network or this server is too slow", c.Player.ChunksLateNow)
+		late := fmt.Sprintf("%d chunks came too late in the last seconds: its network or this server is too slow", c.Player.ChunksLateNow)
+		if also := g.GetRemarks()[id]; also != "" {
+			late += "; " + also
+		}
+		return model.MemberLate, late
 	}
-	return model.MemberOK, ""
+	return model.MemberOK, g.GetRemarks()[id]
 }
 
 // playsAudio reports whether the player role is active.

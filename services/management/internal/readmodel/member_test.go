@@ -111,3 +111,17 @@ func TestAMembersStateShowsInItsGroup(t *testing.T) {
 		}
 	}
 }
+
+func TestMemberStatusHoldsRemarks(t *testing.T) {
+	p := &pb.ClientPresence{Connected: true, Available: proto.Bool(true), SupportedRoles: []string{"player@v1"}, ActiveRoles: []string{"player@v1"},
+		Player: &pb.PlayerState{}, PlayerSupport: &pb.PlayerSupport{}, Stream: &pb.StreamStatus{Format: &pb.AudioFormat{Codec: "flac"}}}
+	g := &pb.Group{GroupId: "g", Members: []string{"a"}, PlaybackState: "playing", Remarks: map[string]string{"a": "its buffer is small"}}
+	for late, want := range map[int64]string{0: "its buffer is small",
+		2: "2 chunks came too late in the last seconds: its network or this server is too slow; its buffer is small"} {
+		p.Stream.Late_10S = uint64(late)
+		s := memberStatus(g, "a", buildClient("a", p, nil, "g", time.Time{}))
+		if s.Detail != want {
+			t.Errorf("%d late: %q, want %q", late, s.Detail, want)
+		}
+	}
+}

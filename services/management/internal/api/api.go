@@ -112,6 +112,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	a.playbackRoutes()
 	a.queueRoutes()
 	a.libraryRoutes()
+	a.artworkRoutes()
 	a.auditRoutes()
 	a.auditVerifyRoutes()
 	a.backupRoutes()

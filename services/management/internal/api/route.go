@@ -34,6 +34,7 @@ type route struct {
 	stream           bool          // no time limit
 	patience         time.Duration // a limit of its own; 0: that of every request
 	success          *huma.Response
+	unchanged        bool // may answer 304
 }
 
 // register adds an operation. Its handler returns coded errors (platform/fault),
@@ -50,6 +51,9 @@ func register[I, O any](a *API, r route, h func(ctx context.Context, in *I) (*O,
 	}
 	if r.success != nil {
 		op.Responses["200"] = r.success
+	}
+	if r.unchanged {
+		op.Responses["304"] = &huma.Response{Description: "The caller has it: If-None-Match names its ETag."}
 	}
 	switch {
 	case r.patience > 0:

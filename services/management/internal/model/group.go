@@ -61,6 +61,19 @@ type NowPlaying struct {
 	Album      string `json:"album,omitempty"`
 	DurationMS int64  `json:"duration_ms" doc:"0 when not known."`
 	PositionMS int64  `json:"position_ms" doc:"At the moment of the answer."`
+	// Artwork is an address of this API.
+	Artwork string  `json:"artwork,omitempty" doc:"Where its cover is, relative to the server; it changes with the cover. Absent without one." example:"/api/v1/groups/g-3f2a/artwork?v=5d41402a"`
+	Colors  *Colors `json:"colors,omitempty" doc:"Of its cover, or made up for the title."`
+}
+
+// Colors are the palette of a title, as color displays show it.
+type Colors struct {
+	BackgroundDark  string `json:"background_dark" pattern:"^#[0-9a-f]{6}$" doc:"For dark mode: at least 4.5:1 with white and on_dark." example:"#1d2a3a"`
+	BackgroundLight string `json:"background_light" pattern:"^#[0-9a-f]{6}$" doc:"For light mode: at least 4.5:1 with black and on_light."`
+	Primary         string `json:"primary" pattern:"^#[0-9a-f]{6}$" doc:"The dominant color."`
+	Accent          string `json:"accent" pattern:"^#[0-9a-f]{6}$"`
+	OnDark          string `json:"on_dark" pattern:"^#[0-9a-f]{6}$" doc:"Text on background_dark."`
+	OnLight         string `json:"on_light" pattern:"^#[0-9a-f]{6}$" doc:"Text on background_light."`
 }
 
 // GroupFormat is one rendition of a group's audio.

@@ -1,6 +1,8 @@
 package readmodel
 
 import (
+	"fmt"
+	"net/url"
 	"time"
 
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -24,7 +26,7 @@ func BuildGroup(g *pb.Group, now Now, client func(id string) *model.Client) mode
 		Paused:        g.GetPaused(),
 		Volume:        g.GetVolume(), Muted: g.GetMuted(),
 		Repeat: firstOf(g.GetRepeat(), "off"), Shuffle: g.GetShuffle(),
-		NowPlaying:  buildNowPlaying(g.GetNowPlaying(), now),
+		NowPlaying:  buildNowPlaying(g.GetGroupId(), g.GetNowPlaying(), now),
 		QueueLength: len(g.GetQueue()),
 		Source:      g.GetSource(),
 		Formats:     make([]model.GroupFormat, 0, len(g.GetRenditions())),
@@ -51,13 +53,30 @@ func BuildGroup(g *pb.Group, now Now, client func(id string) *model.Client) mode
 	return out
 }
 
-func buildNowPlaying(n *pb.NowPlaying, now Now) *model.NowPlaying {
+func buildNowPlaying(groupID string, n *pb.NowPlaying, now Now) *model.NowPlaying {
 	if n == nil {
 		return nil
 	}
+	artwork := ""
+	if id := n.GetArtworkId(); id != "" {
+		artwork = "/api/v1/groups/" + url.PathEscape(groupID) + "/artwork?v=" + id[:min(len(id), 12)]
+	}
 	return &model.NowPlaying{
+		Artwork: artwork, Colors: buildColors(n.GetColors()),
 		Title: n.GetTitle(), Artist: n.GetArtist(), Album: n.GetAlbum(),
 		DurationMS: n.GetDurationMs(), PositionMS: positionAt(n, now),
+	}
+}
+
+// buildColors renders colors; nil without any.
+func buildColors(c *pb.ColorState) *model.Colors {
+	if c == nil || c.Primary == nil {
+		return nil
+	}
+	hex := func(v uint32) string { return fmt.Sprintf("#%06x", v&0xFFFFFF) }
+	return &model.Colors{
+		BackgroundDark: hex(c.GetBackgroundDark()), BackgroundLight: hex(c.GetBackgroundLight()), Primary: hex(c.GetPrimary()),
+		Accent: hex(c.GetAccent()), OnDark: hex(c.GetOnDark()), OnLight: hex(c.GetOnLight()),
 	}
 }
 

@@ -8,7 +8,6 @@ require (
 	github.com/mewkiz/flac v1.0.14
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sys v0.49.0
-	gonum.org/v1/gonum v0.17.0
 )
 
 require (

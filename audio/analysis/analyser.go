@@ -15,7 +15,7 @@ const (
 	// settleUS is how long before a decided beat the event may be, and refineUS a peak
 	// before its step: they go to the onset next to them.
 	settleUS = 90_000
-	refineUS = 17_000
+	refineUS = 19_000
 	snapUS   = 35_000
 	// beatBiasUS is how much earlier the envelope has an onset than the audio. Measured
 	// with clicks (TestBeatsOfClicks).
@@ -83,8 +83,6 @@ type Analyser struct {
 	onset   *onset
 	peaks   peaks
 	tracker tracker
-	half    [2]float64 // the first half of an envelope step
-	odd     bool
 
 	events  []Event // ascending by US, not given out yet
 	recent  []int64 // times of the newest peaks
@@ -130,10 +128,8 @@ func (a *Analyser) Reset(frame int64) {
 	a.ring.reset(frame)
 	a.nextK = ceilDiv(frame*FrameRate, int64(a.cfg.SampleRate))
 	a.onset.reset(frame)
-	a.odd = a.onset.next%2 != 0
-	a.half = [2]float64{}
 	a.peaks.reset(a.onset.next)
-	a.tracker.reset(a.onset.next / 2)
+	a.tracker.reset(a.onset.next)
 	a.tracker.bars.restart(a.nextK)
 	a.events, a.recent, a.given = a.events[:0], a.recent[:0], a.us(frame)
 	a.forced = a.given
@@ -246,17 +242,12 @@ func (a *Analyser) step() {
 			a.recent = slices.Delete(a.recent, 0, 64)
 		}
 	}
-	if !a.odd {
-		a.half, a.odd = [2]float64{all, low}, true
-		return
-	}
-	a.odd = false
-	a.tracker.add(a.half[0]+all+lowShare*(a.half[1]+low), a.half[1]+low, a.beat)
+	a.tracker.add(all+lowShare*low, low, a.beat)
 }
 
 // beat puts a beat at the onset next to it.
 func (a *Analyser) beat(step int64, downbeat bool) {
-	us := step*micro/envRate + micro/onsetRate/2 + beatBiasUS
+	us := step*micro/envRate + beatBiasUS
 	nearest := us
 	for i := len(a.recent) - 1; i >= 0 && a.recent[i] > us-snapUS; i-- {
 		if d := abs(a.recent[i] - us); d <= snapUS && (nearest == us || d < abs(nearest-us)) {

@@ -22,7 +22,7 @@ const (
 	// slack is how far a new decision may look back over an old one, in steps.
 	slack = 3
 	// quiet is the onset strength below which nothing sounds that could have a beat.
-	quiet = 0.01
+	quiet = 0.005
 	// keepBeats bounds the beats that bars are found in.
 	keepBeats = 32
 )

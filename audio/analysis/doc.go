@@ -16,7 +16,7 @@
 //
 // # Onsets
 //
-// The onset strength is the spectral flux of log-compressed bands, 200 times a second
+// The onset strength is the spectral flux of log-compressed bands, 100 times a second
 // (onset.go). A peak is where it stands out (peak.go); where exactly the attack is, the
 // samples tell, so a click is placed to the sample.
 //

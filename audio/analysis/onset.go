@@ -4,7 +4,7 @@ import "math"
 
 const (
 	// onsetRate is how often the onset strength is computed, per second.
-	onsetRate = 200
+	onsetRate = 100
 	// onsetWindow is the length of the transform for it, in seconds.
 	onsetWindow = 0.022
 	// bandsPerOctave divides the spectrum for the flux: a semitone pair, so that a vibrato
@@ -13,9 +13,8 @@ const (
 	fluxLow        = 30.0   // Hz
 	fluxHigh       = 16_000 // Hz
 	kickHigh       = 160.0  // Hz; below is where drums and basses mark the bar
-	// fluxLag is how many steps back a spectrum is compared with: windows that lie less
-	// far apart hold nearly the same audio.
-	fluxLag = 2
+	// fluxLag is how many steps back a spectrum is compared with.
+	fluxLag = 1
 	// compress is the factor in log10(1 + compress·magnitude): what is 60 dB below full
 	// scale counts little, what is 100 dB below nothing.
 	compress = 1000

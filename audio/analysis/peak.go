@@ -9,9 +9,9 @@ import (
 // steps on both sides, and above the mean of peakBefore steps before it by a margin that
 // grows with what goes on there. Another one follows after refractory at the earliest.
 const (
-	peakAround = 6  // 30 ms
-	peakBefore = 30 // 150 ms
-	refractory = 12 // 60 ms
+	peakAround = 3  // 30 ms
+	peakBefore = 15 // 150 ms
+	refractory = 6  // 60 ms
 	peakMargin = 0.05
 	peakFactor = 1.8
 	// fullPeak is the strength of onset that gives the value 255 nearly: a hard hit on all
@@ -22,7 +22,7 @@ const (
 // Onset refinement, in seconds: a window that is about to swallow the attack tells that
 // there is one, the samples tell where.
 const (
-	refineBack   = 0.016
+	refineBack   = 0.018
 	refineBefore = 0.006
 	refineAfter  = 0.002
 )

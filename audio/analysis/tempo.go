@@ -4,7 +4,7 @@ import "math"
 
 const (
 	// envRate is the rate of the envelope that tempo and beats are found in, per second.
-	envRate = onsetRate / 2
+	envRate = onsetRate
 	// slowest and fastest bound the tempo, in beats per minute.
 	slowest, fastest = 50, 215
 	// preferred is the tempo that wins among multiples, as people's tapping does

@@ -1,10 +1,6 @@
 package analysis
 
-import (
-	"math"
-
-	"gonum.org/v1/gonum/dsp/fourier"
-)
+import "math"
 
 // transform gives power spectra of windowed pieces of audio. Two channels go into one
 // complex transform, as real and imaginary part: the sum of their powers at bin k is
@@ -13,14 +9,11 @@ import (
 type transform struct {
 	size   int
 	window []float64 // Hann
-	fft    *fourier.CmplxFFT
-	in     []complex128
-	out    []complex128
+	fft    *fft
 }
 
 func newTransform(size int) *transform {
-	t := &transform{size: size, window: make([]float64, size), fft: fourier.NewCmplxFFT(size),
-		in: make([]complex128, size), out: make([]complex128, size)}
+	t := &transform{size: size, window: make([]float64, size), fft: newFFT(size)}
 	for i := range t.window {
 		t.window[i] = 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(size))
 	}
@@ -39,8 +32,7 @@ func (t *transform) power(dst []float64, r *ring, from int64) {
 	clear(dst)
 	for c := 0; c < len(r.channels); c += 2 {
 		t.load(r, c, from)
-		t.out = t.fft.Coefficients(t.out, t.in)
-		t.add(dst)
+		add(dst, t.fft.run())
 	}
 	// Hann halves the amplitude of a sine, and half of it is at the negative frequency.
 	norm := 16 / (float64(t.size) * float64(t.size) * 2 * float64(len(r.channels)))
@@ -51,22 +43,23 @@ func (t *transform) power(dst []float64, r *ring, from int64) {
 
 // load puts channels c and c+1 under the window.
 func (t *transform) load(r *ring, c int, from int64) {
-	a := r.slice(c, from, t.size)
+	in, a := t.fft.input(), r.slice(c, from, t.size)
 	if c+1 == len(r.channels) {
 		for i, w := range t.window {
-			t.in[i] = complex(a[i]*w, 0)
+			in[i] = complex(a[i]*w, 0)
 		}
 		return
 	}
 	b := r.slice(c+1, from, t.size)
 	for i, w := range t.window {
-		t.in[i] = complex(a[i]*w, b[i]*w)
+		in[i] = complex(a[i]*w, b[i]*w)
 	}
 }
 
-func (t *transform) add(dst []float64) {
+// add adds the powers of two channels to dst.
+func add(dst []float64, spectrum []complex128) {
 	for k := range dst {
-		z, m := t.out[k], t.out[(t.size-k)%t.size]
+		z, m := spectrum[k], spectrum[(len(spectrum)-k)%len(spectrum)]
 		dst[k] += real(z)*real(z) + imag(z)*imag(z) + real(m)*real(m) + imag(m)*imag(m)
 	}
 }

@@ -116,6 +116,11 @@ func (c *courier) refused(cmd *tuttiv1.SessionCommand, t, after told, err error)
 		if conflict && !after.artwork.GetActive() { // there is no stream to end
 			return after, false
 		}
+	case *tuttiv1.SessionCommand_VisualEnd:
+		if conflict { // likewise
+			after.visual, after.visualEnd = nil, 0
+			return after, false
+		}
 	case *tuttiv1.SessionCommand_StreamClear:
 		if conflict { // there is none to clear: start one
 			t.stream, t.endAt = nil, 0
@@ -141,6 +146,10 @@ func name(c *tuttiv1.SessionCommand) string {
 		return "stream_end"
 	case *tuttiv1.SessionCommand_Artwork:
 		return "artwork"
+	case *tuttiv1.SessionCommand_VisualStart:
+		return "visual_start"
+	case *tuttiv1.SessionCommand_VisualEnd:
+		return "visual_end"
 	}
 	return "other"
 }

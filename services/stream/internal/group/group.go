@@ -124,6 +124,8 @@ type Group struct {
 	shared shared // what all members are told
 	art    gallery
 	dirty  map[string]bool
+	// revisual: what visualizers want may have changed.
+	revisual bool
 
 	keeper  *keeper
 	touched bool  // the record must be written

@@ -128,6 +128,7 @@ func (g *Group) readTapes(ctx context.Context, e *timeline.Epoch, renditions []*
 			t.endUS, t.itemID, t.mediaMS = end, c.ItemID, c.MediaEndMS
 		}
 	}
+	g.readVisual(ctx, &t, e)
 	return t
 }
 

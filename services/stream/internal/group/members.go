@@ -8,6 +8,7 @@ import (
 
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
 	"github.com/tutti-audio/tutti/services/stream/internal/playback"
 	"github.com/tutti-audio/tutti/services/stream/internal/presence"
 	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
@@ -25,8 +26,10 @@ type member struct {
 	volume  order
 	mute    order
 	// hope is the volume that was asked for and not yet reported back, until hopeUS.
-	hope   int
-	hopeUS int64
+	hope    int
+	hopeUS  int64
+	visual  pipeline.Visual // the tape that its visualizer reads; its ID is "" without
+	watches bool            // it asks for data of it
 }
 
 // hopeTime is how long a requested volume counts before the player reports it.
@@ -44,6 +47,7 @@ type shared struct {
 	controller  *tuttiv1.ControllerState
 	stream      stream
 	starts      map[string]*tuttiv1.StreamStart // of stream's epoch, by rendition id
+	visuals     []pipeline.Visual               // the visual tapes that are made
 }
 
 // join makes a member and its courier.
@@ -61,6 +65,9 @@ func (g *Group) join(id string) {
 	if m.p.GetDisplay().GetArtwork() && m.p.GetConnected() {
 		t.sessionID, t.artwork = m.p.GetSessionId(), &tuttiv1.ArtworkShow{Active: true}
 	}
+	if m.p.GetDisplay().GetVisualizer() && m.p.GetConnected() {
+		t.sessionID, t.visual = m.p.GetSessionId(), &tuttiv1.VisualStart{} // of an epoch that is not known
+	}
 	g.wg.Go(func() { m.courier.run(g.ctx, t) })
 	g.dirty[id] = true
 }
@@ -70,6 +77,7 @@ func (g *Group) part(id string) *courier {
 	m := g.members[id]
 	delete(g.members, id)
 	delete(g.later, id)
+	g.revisual = true
 	w := want{last: true}
 	if presence.Active(m.p) {
 		w.sessionID = m.p.GetSessionId()
@@ -116,7 +124,7 @@ func same(a, b *tuttiv1.ClientPresence) bool {
 		a.GetAvailable() == b.GetAvailable() && (a.Available == nil) == (b.Available == nil) &&
 		slices.Equal(a.GetActiveRoles(), b.GetActiveRoles()) &&
 		proto.Equal(a.GetPlayer(), b.GetPlayer()) && proto.Equal(a.GetPlayerSupport(), b.GetPlayerSupport()) &&
-		proto.Equal(a.GetLimits(), b.GetLimits())
+		proto.Equal(a.GetVisualizer(), b.GetVisualizer()) && proto.Equal(a.GetLimits(), b.GetLimits())
 }
 
 // look reads a member's presence and decides what it can be sent.
@@ -124,6 +132,7 @@ func (g *Group) look(m *member) {
 	old, streams, spec := m.p, m.streams, m.spec
 	m.p, m.tuning = g.Hub.Get(m.id), g.Hub.Tuning(m.id)
 	g.dirty[m.id] = true
+	g.lookVisual(m)
 	m.streams = presence.CanStream(m.p)
 	if m.streams {
 		m.spec, m.streams = g.respec(m, old, streams)
@@ -181,7 +190,7 @@ func (g *Group) shareOut(now int64) {
 
 // refresh recomputes what is shared, and reports whether it differs.
 func (g *Group) refresh(now int64) bool {
-	changed := false
+	changed := g.refreshVisual()
 	if info := g.info(); !proto.Equal(info, g.shared.group) {
 		g.shared.group, changed = info, true
 	}
@@ -224,6 +233,7 @@ func (g *Group) want(m *member) want {
 	case s.epoch != 0 && m.streams:
 		w.stream = g.start(m.spec)
 	}
+	g.wantVisual(m, &w)
 	g.wantArt(m, &w)
 	return w
 }

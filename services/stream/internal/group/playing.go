@@ -81,6 +81,7 @@ func (g *Group) launch(r *run, cfg pipeline.Config) {
 	specs, _ := g.specs()
 	cfg.EpochID, cfg.ChunkMS, cfg.AheadMS, cfg.Renditions = r.epoch, g.ChunkMS, g.AheadMS, specs
 	cfg.LeadUS, cfg.LiveLeadUS = g.leads()
+	cfg.Visual = g.visualTapes()
 	cfg.House, cfg.Clock, cfg.Metrics, cfg.Open = g.House, g.Clock, g.Audio, g.Open
 	cfg.Log = g.log.With("epoch", r.epoch)
 	cfg.Publish = func(ctx context.Context, id string, data []byte) error { return g.Publish(ctx, g.id, id, data) }

@@ -19,7 +19,8 @@ type want struct {
 	comingColor *tuttiv1.ColorState  // scheduled; nil: none
 	artwork     *tuttiv1.ArtworkShow // nil: it shows no pictures
 	stream      *tuttiv1.StreamStart // nil: no stream
-	endAt       int64                // without stream: when the last one ends by itself; 0: now
+	visual      *tuttiv1.VisualStart // nil: no visualizer stream
+	endAt       int64                // without a stream: when the last one ends by itself; 0: now
 	volume      order
 	mute        order
 	last        bool // tell the session that its stream ends, and nothing more
@@ -50,6 +51,8 @@ type told struct {
 	artwork     *tuttiv1.ArtworkShow
 	stream      *tuttiv1.StreamStart
 	endAt       int64 // the stream was told to end then
+	visual      *tuttiv1.VisualStart
+	visualEnd   int64 // likewise
 	volume      uint64
 	mute        uint64
 }
@@ -75,6 +78,10 @@ func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
 	if w.stream == nil && t.stream != nil && (t.endAt == 0 || w.endAt == 0) {
 		return endCommand(t, w)
 	}
+	c, t := nextVisualEnd(t, w, now)
+	if c != nil {
+		return c, t
+	}
 	if t.artwork.GetActive() && (w.last || w.artwork != nil && !w.artwork.GetActive()) {
 		return artworkCommand(t, &tuttiv1.ArtworkShow{})
 	}
@@ -87,6 +94,9 @@ func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
 	}
 	if w.stream != nil && !proto.Equal(t.stream, w.stream) || w.stream != nil && t.endAt != 0 {
 		return streamCommand(t, w.stream)
+	}
+	if c, after := nextVisual(t, w); c != nil {
+		return c, after
 	}
 	if u := stateUpdate(t, w); u != nil {
 		if u.GetMetadata() != nil {

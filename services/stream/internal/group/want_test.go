@@ -57,6 +57,10 @@ func show(c *tuttiv1.SessionCommand) string {
 		return fmt.Sprintf("clear(%d)", k.StreamClear.GetEpoch())
 	case *tuttiv1.SessionCommand_StreamEnd:
 		return fmt.Sprintf("end(%d)", k.StreamEnd.GetAtUs())
+	case *tuttiv1.SessionCommand_VisualStart:
+		return fmt.Sprintf("visual(%s,%d)", k.VisualStart.GetRenditionId(), k.VisualStart.GetEpoch())
+	case *tuttiv1.SessionCommand_VisualEnd:
+		return fmt.Sprintf("dark(%d)", k.VisualEnd.GetAtUs())
 	case *tuttiv1.SessionCommand_Player:
 		return "player"
 	}

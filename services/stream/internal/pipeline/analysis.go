@@ -28,6 +28,9 @@ const (
 	visualUrgentUS = 800_000
 	// visualYieldUS is how far the analysis stays behind the renditions: audio first.
 	visualYieldUS = 2 * timeline.Micro
+	// visualSkipUS is how far ahead of the clock an analysis goes on that has fallen
+	// behind it.
+	visualSkipUS = timeline.Micro / 2
 	// historyUS is what a new analysis hears of the past, for the tempo.
 	historyUS = 2_500_000
 	// visualRestUS is the least time between two new analyses: each begins anew at the
@@ -180,6 +183,11 @@ func (p *Pipeline) analysisFirst(due []*rendition.Rendition, now, limit int64) b
 // it must wait.
 func (p *Pipeline) analyse(ctx context.Context, now int64) bool {
 	an := p.analysis
+	if next := p.epoch.T0 + an.next*visualChunkUS; an.begun && next < now && an.r.Time() < now {
+		// Too slow a machine: what would come out now is past. It hears on a little ahead.
+		an.r.Jump(timeline.FrameAt(p.epoch.T0, now+visualSkipUS, an.r.Format.SampleRate))
+		p.cfg.Log.Debug("the analysis is too slow: visual tapes have a hole")
+	}
 	data, c, st, err := an.r.Chunk(an.data[:0])
 	an.data = data
 	switch {

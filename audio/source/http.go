@@ -30,9 +30,12 @@ func httpClient(o Options) *http.Client {
 		return o.HTTPClient
 	}
 	timeout := o.timeout()
-	return &http.Client{Transport: &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: timeout}).DialContext,
+	g := &guard{}
+	return &http.Client{CheckRedirect: redirect, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return g.dial(ctx, net.Dialer{Timeout: timeout}, network, address)
+		},
 		TLSHandshakeTimeout:   timeout,
 		ResponseHeaderTimeout: timeout,
 		DisableCompression:    true, // ranges of compressed bytes would be of no use
@@ -66,6 +69,7 @@ type remote struct {
 	timeout   time.Duration
 	size      int64
 	validator string // ETag or Last-Modified, for If-Range
+	agent     string
 
 	body    io.ReadCloser // nil: to be asked for
 	cancel  context.CancelFunc
@@ -73,24 +77,21 @@ type remote struct {
 	pos     int64 // offset of the next Read
 }
 
-// openHTTP asks for the whole, with a range, to learn whether the server knows them.
-func openHTTP(ctx context.Context, uri string, o Options) (media, error) {
-	u, err := url.Parse(uri)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("%s: not a usable address: want http://host/path", redact(uri))
-	}
+// openHTTP makes media of the answer to a request for the whole with a range, which tells
+// whether the server knows them. It owns w and the answer.
+func openHTTP(ctx context.Context, uri string, w *web, a *answer, o Options) (media, error) {
 	ctx, interrupt := context.WithCancel(ctx)
-	r := &remote{ctx: ctx, interrupt: interrupt, client: httpClient(o), ownClient: o.HTTPClient == nil, uri: uri, timeout: o.timeout(), size: -1}
-	resp, err := r.request(0)
-	if err != nil {
-		r.release()
+	r := &remote{ctx: ctx, interrupt: interrupt, client: w.client, ownClient: w.own, uri: uri, timeout: w.timeout, agent: w.agent, size: -1,
+		body: a.Body.plain(), cancel: a.Body.cancel}
+	if err := r.accept(a.Response, 0); err != nil {
+		_ = r.Close()
 		return nil, err
 	}
 	if r.size > o.maxDownload() {
 		_ = r.Close()
 		return nil, fmt.Errorf("%s: %d bytes are more than the limit of %d", redact(uri), r.size, o.maxDownload())
 	}
-	if resp.StatusCode == http.StatusPartialContent && r.size >= 0 {
+	if a.StatusCode == http.StatusPartialContent && r.size >= 0 {
 		return r, nil
 	}
 	return newSpool(r, min(o.maxDownload(), maxSpool), o.TempDir)
@@ -104,7 +105,7 @@ func (r *remote) request(offset int64) (*http.Response, error) {
 		cancel()
 		return nil, fmt.Errorf("%s: %w", redact(r.uri), err)
 	}
-	req.Header.Set("User-Agent", "Tutti")
+	req.Header.Set("User-Agent", r.agent)
 	req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 	if offset > 0 && r.validator != "" {
 		req.Header.Set("If-Range", r.validator)

@@ -26,8 +26,10 @@ type media interface {
 }
 
 // Open opens uri: a path below Options.MusicDir (relative, or as file:), an http or
-// https address, tone:<hz>, or synth:<name> (see package synth). ctx bounds opening
-// and, for HTTP media, everything until Close. Errors name the medium, the cause and
+// https address of a file, a radio station or an HLS stream, PCM of another program
+// (pipe:, tcp:, tcp-listen:), a sound for setting up (tone:, noise:, sweep:, channels:), or
+// synth:<name> (see package synth). ctx bounds opening and, for all but local files,
+// everything until Close. Errors name the medium, the cause and
 // what to do; a missing file satisfies errors.Is(err, fs.ErrNotExist).
 func Open(ctx context.Context, uri string, o Options) (Source, error) {
 	if uri == "" {
@@ -43,18 +45,26 @@ func Open(ctx context.Context, uri string, o Options) (Source, error) {
 	case "synth":
 		return openSynth(rest)
 	case "http", "https":
-		m, err := openHTTP(ctx, uri, o)
-		if err != nil {
-			return nil, err
-		}
-		return openMedia(ctx, m, httpName(uri), o, false)
+		return openWeb(ctx, uri, o)
 	case "file":
 		p, err := filePath(rest, o.MusicDir)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", uri, err)
 		}
 		return openLocal(ctx, p, o, false)
-	case "pipe", "source", "ftp", "rtsp", "spotify":
+	case "noise":
+		return openNoise(strings.ToLower(rest))
+	case "sweep":
+		return openSweep(rest)
+	case "channels":
+		return openChannels(rest)
+	case "pipe":
+		return openPipe(ctx, rest, o)
+	case "tcp":
+		return openTCP(ctx, uri, o)
+	case "tcp-listen":
+		return openTCPListen(ctx, rest, o)
+	case "source", "ftp", "rtsp", "spotify":
 		return nil, fmt.Errorf("%s: addresses of the form %s: cannot be opened here: give a path, an http address, or tone:440", uri, scheme)
 	}
 	return openLocal(ctx, uri, o, false)

@@ -58,6 +58,8 @@ type Options struct {
 	MaxDownload int64         // bytes of one HTTP medium; 0: 2 GiB
 	TempDir     string        // for media of servers without Range; empty: os.TempDir
 	Log         *slog.Logger  // nil: silent
+	UserAgent   string        // for HTTP; empty: "Tutti"
+	House       func() int64  // µs of the clock that plays, for what arrives in real time; nil: the system's
 	// Tool finds ffmpeg; nil: in the search path.
 	Tool func() (ffmpeg.Tool, error)
 }

@@ -33,6 +33,7 @@ type hls struct {
 	list hlsList
 	next int64 // number of the segment that comes next
 	lost int
+	why  error // of the segment that was lost last
 	key  struct {
 		uri string
 		b   []byte
@@ -53,15 +54,16 @@ func openHLS(ctx context.Context, uri string, at *url.URL, b []byte, w *web, o O
 	if n := int64(len(h.list.segments)); !h.list.ended && n > hlsFromEnd {
 		h.next += n - hlsFromEnd
 	}
+	live, length := !h.list.ended, h.list.length() // from here on h belongs to who reads
 	c, err := h.connect(ctx, nil)
 	if err != nil {
 		return fail(err)
 	}
 	info := c.info
-	info.Seekable, info.Live, info.Frames = false, !h.list.ended, 0
+	info.Seekable, info.Live, info.Frames = false, live, 0
 	info.Tags = Tags{Title: httpName(uri)}
-	if h.list.ended {
-		info.Tags.DurationMS = h.list.length().Milliseconds()
+	if !live {
+		info.Tags.DurationMS = length.Milliseconds()
 	}
 	cfg := o.radio(redact(uri), info)
 	cfg.finite = true
@@ -169,7 +171,9 @@ func (r *hlsRun) sniff() (string, error) {
 	n, err := io.ReadFull(r, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		if errors.Is(err, io.EOF) {
-			err = errors.New("it has no segments")
+			if err = r.h.why; err == nil {
+				err = errors.New("it has no segments")
+			}
 		}
 		return "", err
 	}
@@ -249,6 +253,7 @@ func (r *hlsRun) advance() error {
 		if r.h.lost++; r.h.lost >= hlsLost {
 			return err
 		}
+		r.h.why = err
 		r.h.o.note("HLS segment is missing", err)
 		return r.skip()
 	}

@@ -122,7 +122,7 @@ func (p *hlsParser) line(line string) error {
 		p.init = hlsPart{uri: a["URI"]}
 		if r := a["BYTERANGE"]; r != "" {
 			p.init.length, p.init.offset = byteRange(r)
-			p.init.offset = max(p.init.offset, 0)
+			p.init.offset = max(p.init.offset, 0) // without one it is the beginning
 		}
 	case tag == "#EXT-X-KEY":
 		return p.keyTag(attributes(value))
@@ -163,6 +163,8 @@ func (p *hlsParser) location(uri string) {
 		}
 		s.offset = max(s.offset, 0)
 		p.end, p.endOf = s.offset+s.length, uri
+	} else {
+		s.offset = 0
 	}
 	p.list.segments = append(p.list.segments, s)
 	p.next = hlsSegment{}

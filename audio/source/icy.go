@@ -63,7 +63,9 @@ func streamTitle(b []byte) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	if i := strings.Index(s, "';"); i >= 0 {
+	if i := strings.Index(s, "';Stream"); i >= 0 { // another field follows
+		s = s[:i]
+	} else if i := strings.LastIndex(s, "';"); i >= 0 {
 		s = s[:i]
 	} else {
 		s = strings.TrimSuffix(strings.TrimRight(s, "; "), "'")

@@ -86,7 +86,7 @@ func parseMoov(b []byte) (Info, error) {
 	if p.smpb > 0 && p.info.Codec == "aac" {
 		p.info.Frames = p.smpb
 	}
-	if p.scale > 0 {
+	if p.scale > 0 && p.length/p.scale < 1<<31 {
 		p.info.Tags.DurationMS = int64(float64(p.length) / float64(p.scale) * 1000)
 	}
 	return p.info, nil

@@ -31,7 +31,7 @@ func oggHead(m media) (Info, error) {
 		oggComments(&info, comments)
 	}
 	if m.Local() {
-		if end := lastGranule(m, r.serial); end > skip && info.SampleRate > 0 {
+		if end := lastGranule(m, r.serial); end > skip && end < 1<<48 && info.SampleRate > 0 {
 			info.Tags.DurationMS = (end - skip) * 1000 / int64(info.SampleRate)
 		}
 	}

@@ -29,6 +29,7 @@ func TestConformance(t *testing.T) {
 		{"goodbye", testGoodbye},
 		{"support object", testSupportObject},
 		{"half open", testHalfOpen},
+		{"bad displays", testBadDisplays},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
 	}
@@ -50,6 +51,7 @@ func TestConformance(t *testing.T) {
 		{"controller", testController},
 		{"dialled", testDialled},
 		{"odd tags", testOddTags},
+		{"displays", testDisplays},
 		{"impostors", testImpostors},
 		{"man in the middle", testMiddle},
 		{"many at once", testManyAtOnce},

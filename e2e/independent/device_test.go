@@ -34,6 +34,9 @@ type options struct {
 	volume   int         // default 50
 	commands []string    // default volume, mute, set_output_delay; []string{} for none
 	noAccess bool
+	artwork  []obj   // channels; default one of album covers
+	visual   obj     // of client/state; default loudness
+	visBuf   int     // the visualizer's buffer_capacity; default 4096
 	vault    *vault  // credentials; nil: none, and every session is on the Sentinel
 	pair     *pairer // how it pairs; nil: it does not
 	extra    obj     // device_info
@@ -61,6 +64,15 @@ func (o *options) fill(t testing.TB) {
 	}
 	if o.lead == 0 && o.minBuf == 0 {
 		o.lead, o.minBuf = 1000, 200
+	}
+	if o.artwork == nil {
+		o.artwork = []obj{{"source": "album", "format": "png", "width": 120, "height": 120}}
+	}
+	if o.visual == nil {
+		o.visual = obj{"types": []string{"loudness"}, "rate_max": 20}
+	}
+	if o.visBuf == 0 {
+		o.visBuf = 4096
 	}
 	if o.volume == 0 {
 		o.volume = 50
@@ -90,6 +102,12 @@ func (o *options) hello() obj {
 	}
 	if slices.Contains(o.roles, "player@v1") {
 		h["player@v1_support"] = obj{"supported_formats": o.formats, "buffer_capacity": o.buffer}
+	}
+	if slices.Contains(o.roles, "visualizer@v1") {
+		h["visualizer@v1_support"] = obj{"buffer_capacity": o.visBuf}
+	}
+	if slices.Contains(o.roles, "source@v1") {
+		h["source@v1_support"] = obj{"features": obj{"line_sense": true}}
 	}
 	return h
 }
@@ -363,6 +381,15 @@ func (d *device) state(available bool, change ...func(player obj)) {
 	p := obj{"available": available}
 	if slices.Contains(d.o.roles, "player@v1") {
 		p["player"] = maps.Clone(d.player)
+	}
+	if slices.Contains(d.o.roles, "artwork@v1") {
+		p["artwork"] = obj{"channels": slices.Clone(d.o.artwork)}
+	}
+	if slices.Contains(d.o.roles, "visualizer@v1") {
+		p["visualizer"] = maps.Clone(d.o.visual)
+	}
+	if slices.Contains(d.o.roles, "source@v1") {
+		p["source"] = obj{"signal": "absent"}
 	}
 	d.send("client/state", p)
 }

@@ -91,6 +91,22 @@ func list(min int, of kind) kind {
 	}
 }
 
+// array is a list whose elements may be equal, with a length between the two.
+func array(lo, hi int, of kind) kind {
+	return func(v any) string {
+		l, ok := v.([]any)
+		if !ok || len(l) < lo || len(l) > hi {
+			return fmt.Sprintf("is %v, want an array of %d to %d elements", v, lo, hi)
+		}
+		for i, e := range l {
+			if f := of(e); f != "" {
+				return fmt.Sprintf("[%d] %s", i, f)
+			}
+		}
+		return ""
+	}
+}
+
 func object(fields ...field) kind {
 	return func(v any) string {
 		m, ok := v.(map[string]any)
@@ -150,11 +166,14 @@ func payloads() map[string]kind {
 		"server/time": object(req("client_transmitted", integer), req("server_received", integer), req("server_transmitted", integer)),
 		"server/state": object(opt("metadata", metadata()), opt("controller", object(
 			req("supported_commands", list(0, commands)), req("volume", between(0, 100)), req("muted", boolean),
-			req("repeat", oneOf("off", "one", "all")), req("shuffle", boolean), opt("seek_max_ms", between(0, 1<<53))))),
+			req("repeat", oneOf("off", "one", "all")), req("shuffle", boolean), opt("seek_max_ms", between(0, 1<<53)))),
+			opt("color", colors())),
 		"server/command": object(opt("player", object(req("command", oneOf("volume", "mute", "set_output_delay")),
-			opt("volume", between(0, 100)), opt("mute", boolean), opt("output_delay_ms", between(0, 5000))))),
+			opt("volume", between(0, 100)), opt("mute", boolean), opt("output_delay_ms", between(0, 5000)))),
+			opt("source", object(req("command", oneOf("start", "stop"))))),
 		"stream/start": object(req("server_transmitted", integer), opt("player", object(req("codec", codecs),
-			req("sample_rate", between(1, 1<<20)), req("channels", between(1, 64)), req("bit_depth", between(1, 32)), opt("codec_header", str)))),
+			req("sample_rate", between(1, 1<<20)), req("channels", between(1, 64)), req("bit_depth", between(1, 32)), opt("codec_header", str))),
+			opt("artwork", object(req("channels", array(0, 4, artworkChannel)))), opt("visualizer", visualizerStream())),
 		"stream/clear":         object(req("server_transmitted", integer), opt("roles", list(1, oneOf("player", "visualizer")))),
 		"stream/end":           object(opt("roles", list(1, roleOf))),
 		"server/pair-init":     object(opt("nonce_A", b64Of(32))),
@@ -171,6 +190,42 @@ func metadata() kind {
 	return object(req("timestamp", integer), opt("title", str), opt("artist", str), opt("album_artist", str), opt("album", str),
 		opt("artwork_url", str), opt("year", between(0, 9999)), opt("track", between(1, 1<<31)),
 		opt("progress", object(req("track_progress", between(0, 1<<53)), req("track_duration", between(0, 1<<53)), req("playback_speed", between(0, 1<<31)))))
+}
+
+// colors is the color object of server/state.
+func colors() kind {
+	rgb := array(3, 3, between(0, 255))
+	return object(req("timestamp", integer), opt("background_dark", rgb), opt("background_light", rgb), opt("primary", rgb),
+		opt("accent", rgb), opt("on_dark", rgb), opt("on_light", rgb))
+}
+
+// artworkChannel is an element of the artwork object of stream/start.
+func artworkChannel(v any) string {
+	if m, _ := v.(map[string]any); m["source"] == "none" {
+		return object(req("source", oneOf("none")))(v)
+	}
+	return object(req("source", oneOf("album", "artist")), req("format", oneOf("jpeg", "png")),
+		req("width", between(1, 1<<31)), req("height", between(1, 1<<31)))(v)
+}
+
+// visualizerStream is the visualizer object of stream/start.
+func visualizerStream() kind {
+	shape := object(req("types", list(0, oneOf("beat", "loudness", "f_peak", "peak", "spectrum"))), req("rate_max", between(1, 1<<31)),
+		opt("tracks_downbeats", boolean), opt("spectrum", object(req("n_disp_bins", between(1, 1<<31)), req("scale", oneOf("mel", "log", "lin")),
+			req("f_min", between(0, 1<<31)), req("f_max", between(0, 1<<31)))))
+	return func(v any) string {
+		if f := shape(v); f != "" {
+			return f
+		}
+		m := v.(map[string]any)
+		types := m["types"].([]any)
+		for name, field := range map[string]string{"beat": "tracks_downbeats", "spectrum": "spectrum"} {
+			if _, there := m[field]; there != slices.Contains(types, any(name)) {
+				return fmt.Sprintf("has the types %v, but %s: %v", types, field, there)
+			}
+		}
+		return ""
+	}
 }
 
 // parse reads one JSON message and judges its envelope and every field.

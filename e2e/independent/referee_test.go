@@ -83,6 +83,12 @@ type referee struct {
 	rate      int64
 	window    []*chunk // since the last reset of the accounting
 	chunks    []*chunk
+
+	// what the displays are sent
+	group    obj // the last group/update
+	control  obj // the last controller object
+	pictures pictures
+	frames   frames
 }
 
 type asked struct {
@@ -104,8 +110,10 @@ func (r *referee) sent(typ string, payload obj) {
 		r.helloSent = true
 	case "client/state":
 		merged := maps.Clone(payload) // a role object that is left out is unchanged
-		if n := len(r.states); n > 0 && merged["player"] == nil {
-			merged["player"] = r.states[n-1]["player"]
+		for _, role := range []string{"player", "artwork", "visualizer"} {
+			if n := len(r.states); n > 0 && merged[role] == nil {
+				merged[role] = r.states[n-1][role]
+			}
 		}
 		r.states = append(r.states, merged)
 	case "client/time":
@@ -144,6 +152,11 @@ func (r *referee) received(m msg) {
 		r.state(m)
 	case "server/command":
 		r.command(m.payload)
+	case "group/update":
+		if maps.EqualFunc(r.group, m.payload, same) {
+			r.fault("%s a second time", m)
+		}
+		r.group = m.payload
 	case "stream/start":
 		r.start(m.payload)
 	case "stream/clear", "stream/end":
@@ -175,8 +188,10 @@ func (r *referee) activate(p obj) {
 		}
 		roles[name], families[string(family)] = true, true
 	}
-	if r.streaming && !roles["player@v1"] {
-		r.fault("player was removed while its stream is active")
+	for name, open := range r.open() {
+		if open && !roles[name+"@v1"] {
+			r.fault("%s was removed while its stream is active", name)
+		}
 	}
 	for name := range r.stated {
 		if !roles[name+"@v1"] {
@@ -256,18 +271,45 @@ func (r *referee) state(m msg) {
 		if t, ok := o["timestamp"]; ok && !r.stated[name] && r.best != nil && num(t) > m.at+r.best.offset+r.best.maxErr+2 {
 			r.fault("the first server/state of %s lies %d µs in the future", name, num(t)-m.at-r.best.offset)
 		}
-		r.stated[name] = true
+		if t, ok := o["timestamp"]; ok && r.best != nil && num(t) > m.at+r.best.offset+r.best.maxErr+20_000_000 {
+			r.hints = append(r.hints, fmt.Sprintf("server/state of %s lies %d µs in the future", name, num(t)-m.at-r.best.offset))
+		}
+		if name == "color" {
+			r.contrast(o)
+		}
 		if name == "controller" {
+			if r.stated[name] && maps.EqualFunc(r.control, o, same) {
+				r.fault("controller %v a second time", o)
+			}
+			r.control = o
 			_, max := o["seek_max_ms"]
 			if slices.Contains(o["supported_commands"].([]any), any("seek")) && !max {
 				r.fault("controller offers seek without seek_max_ms")
 			}
 		}
+		r.stated[name] = true
 	}
+}
+
+// same compares two values of JSON.
+func same(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
+
+// open tells which streams are active.
+func (r *referee) open() map[string]bool {
+	return map[string]bool{"player": r.streaming, "artwork": r.pictures.open, "visualizer": r.frames.open}
 }
 
 // command judges a server/command against the states that the server may know.
 func (r *referee) command(p obj) {
+	if len(p) == 1 && p["source"] != nil {
+		if !r.roles["source@v1"] {
+			r.fault("server/command %v without an active source", p)
+		}
+		if sub(p, "source")["command"] == "start" && !r.someState(func(s obj) bool { return s["available"] == true }) {
+			r.fault("a source that is not available is asked to start")
+		}
+		return
+	}
 	c := sub(p, "player")
 	if c == nil || !r.roles["player@v1"] {
 		r.fault("server/command %v without an active player", p)
@@ -297,9 +339,30 @@ func (r *referee) start(p obj) {
 	if !r.someState(func(s obj) bool { return s["available"] == true }) {
 		r.fault("stream/start although the latest client/state is not available")
 	}
+	objects := 0
+	for name := range r.open() {
+		if p[name] == nil {
+			continue
+		}
+		objects++
+		if !r.roles[name+"@v1"] {
+			r.fault("stream/start of %s, which is not active", name)
+		}
+		if !slices.ContainsFunc(r.states, func(s obj) bool { return s[name] != nil }) {
+			r.fault("stream/start of %s before its client/state", name)
+		}
+	}
+	if objects == 0 {
+		r.fault("stream/start %v for no role", p)
+	}
+	if a := sub(p, "artwork"); a != nil {
+		r.startPictures(a)
+	}
+	if v := sub(p, "visualizer"); v != nil {
+		r.startFrames(v)
+	}
 	f := sub(p, "player")
-	if f == nil || !r.roles["player@v1"] {
-		r.fault("stream/start %v without an active player", p)
+	if f == nil {
 		return
 	}
 	r.judgeFormat(f)
@@ -344,25 +407,49 @@ func (r *referee) judgeFormat(f obj) {
 }
 
 func (r *referee) clearOrEnd(m msg) {
+	clear := m.typ == "stream/clear"
+	open := r.open()
+	if clear {
+		delete(open, "artwork")
+	}
 	roles, there := m.payload["roles"].([]any)
-	if !r.streaming || there && (len(roles) != 1 || roles[0] != "player") {
-		r.fault("%s, while the player stream is active=%v", m, r.streaming)
+	for _, name := range roles {
+		if !open[name.(string)] {
+			r.fault("%s, while that stream is not active", m)
+		}
 	}
-	if m.typ == "stream/clear" {
+	if !there && !slices.Contains(slices.Collect(maps.Values(open)), true) {
+		r.fault("%s, while no stream is active", m)
+	}
+	hit := func(name string) bool { return open[name] && (!there || slices.Contains(roles, any(name))) }
+	if hit("player") && clear {
 		r.restart(m.payload)
-		return
+	} else if hit("player") {
+		r.streaming, r.window = false, nil
 	}
-	r.streaming, r.window = false, nil
+	if hit("visualizer") {
+		r.frames.forget(!clear)
+	}
+	if hit("artwork") {
+		r.endPictures()
+	}
 }
 
 // audio judges a binary message and decodes it.
 func (r *referee) audio(at int64, plain []byte) *chunk {
-	if plain[0] != 4 {
+	if r.rekeyed {
+		r.fault("binary message %d as the first message after a re-handshake", plain[0])
+	}
+	switch {
+	case plain[0] >= 8 && plain[0] <= 11:
+		r.picture(at, plain)
+		return nil
+	case plain[0] >= 16 && plain[0] <= 20:
+		r.frame(at, plain)
+		return nil
+	case plain[0] != 4:
 		r.fault("binary message %d", plain[0])
 		return nil
-	}
-	if r.rekeyed {
-		r.fault("audio as the first message after a re-handshake")
 	}
 	if !r.streaming {
 		r.fault("audio outside a stream")

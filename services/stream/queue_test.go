@@ -237,3 +237,42 @@ func TestHistorySurvivesAndCounts(t *testing.T) {
 		t.Errorf("history at the end: %v", h)
 	}
 }
+
+func settings(group string, s *tuttiv1.GroupSettings) *tuttiv1.GroupCommand {
+	return edit(group, &tuttiv1.GroupCommand{Command: &tuttiv1.GroupCommand_Settings{Settings: s}})
+}
+
+func TestCrossfadeAndNormalizationAreSettings(t *testing.T) {
+	r := embedded(t)
+	r.file("one.wav", 4, 1)
+	r.file("two.wav", 6, 2)
+	a := r.device("a", "pcm:44100:24:2")
+	g := r.make("House", a)
+	for _, bad := range []*tuttiv1.GroupSettings{{CrossfadeMs: proto.Int64(15_001)}, {CrossfadeMs: proto.Int64(-1)}, {Normalization: proto.String("loud")}} {
+		if c := r.code(settings(g, bad)); c != fault.OutOfRange {
+			t.Errorf("%v: %v", bad, c)
+		}
+	}
+	x := r.command(settings(g, &tuttiv1.GroupSettings{CrossfadeMs: proto.Int64(1000), Normalization: proto.String("track")}))
+	if x.GetCrossfadeMs() != 1000 || x.GetNormalization() != "track" {
+		t.Errorf("settings: %v, %q", x.GetCrossfadeMs(), x.GetNormalization())
+	}
+	if x = r.command(settings(g, &tuttiv1.GroupSettings{Normalization: proto.String("off")})); x.GetCrossfadeMs() != 1000 || x.GetNormalization() != "off" {
+		t.Errorf("settings: %v, %q", x.GetCrossfadeMs(), x.GetNormalization())
+	}
+	r.command(enqueue(g, "one.wav", "two.wav"))
+	r.command(play(g, ""))
+	s := a.playing(0)
+	// The second title sounds a second before the first one's end, and is told for then.
+	r.audible(g, "two.wav")
+	until(t, func() string {
+		_, _, m, _ := a.now()
+		if got, want := m.GetTimestampUs(), s.GetNotBeforeUs()+3_000_000; m.GetTitle() != "two.wav" || got != want {
+			return fmt.Sprintf("it shows %q from %d, want two.wav from %d", m.GetTitle(), got, want)
+		}
+		return ""
+	})
+	// A seek begins anew; it does not fade.
+	r.command(seek(g, 1000))
+	a.playing(s.GetEpoch())
+}

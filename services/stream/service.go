@@ -24,6 +24,7 @@ import (
 	"github.com/tutti-audio/tutti/services/stream/internal/group"
 	"github.com/tutti-audio/tutti/services/stream/internal/library"
 	"github.com/tutti-audio/tutti/services/stream/internal/library/index"
+	"github.com/tutti-audio/tutti/services/stream/internal/loud"
 	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
 	"github.com/tutti-audio/tutti/services/stream/internal/presence"
 	"github.com/tutti-audio/tutti/services/stream/internal/tuning"
@@ -69,6 +70,8 @@ type Service struct {
 	d   Deps
 	lib *library.Library
 	art *art.Store
+	// loud measures what has no tags of loudness.
+	loud *loud.Meter
 
 	covers cover.Finder
 
@@ -118,6 +121,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		s.lib.Index = index.New(index.Config{MusicDir: cfg.MusicDir, CacheDir: cfg.CacheDir, Clock: deps.Clock, Log: deps.Log})
 	}
 	s.art, s.covers = art.NewStore(), cover.Finder{MusicDir: cfg.MusicDir}
+	s.loud = loud.New(loud.Deps{Open: s.lib.Open, Version: s.lib.Version, Log: deps.Log})
 	s.state.set(errors.New("stream: not started"))
 	return s, nil
 }
@@ -184,6 +188,7 @@ func (s *Service) Run(ctx context.Context) error {
 		})
 	}
 	wg.Go(func() { s.art.Run(run) })
+	wg.Go(func() { s.loud.Run(run) })
 	wg.Go(func() { s.pulse(run) })
 	if s.lib.Index != nil {
 		wg.Go(func() { s.lib.Index.Run(run) })
@@ -234,7 +239,7 @@ func (s *Service) groupDeps(groups *groupBucket) group.Deps {
 	return group.Deps{
 		InstanceID: s.cfg.InstanceID, ChunkMS: s.cfg.ChunkMS, AheadMS: s.cfg.AheadMS, MarginUS: int64(s.cfg.MarginMS) * 1000,
 		Resume: s.cfg.ResumePlayback, Hub: s.hub, Store: groups, House: s.d.House, Clock: s.d.Clock, Log: s.d.Log,
-		Metrics: group.NewMetrics(s.d.Registerer), Audio: pipeline.NewMetrics(s.d.Registerer), Open: s.lib.Open, Look: s.look,
+		Metrics: group.NewMetrics(s.d.Registerer), Audio: pipeline.NewMetrics(s.d.Registerer), Open: s.lib.Open, Look: s.look, Loud: s.loud,
 		Send: func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error {
 			return s.d.Bus.Request(ctx, subject.Session(clientID), c, &tuttiv1.SessionReply{})
 		},

@@ -97,6 +97,9 @@ type Stats struct {
 	// last ten seconds, µs; false when nothing was sent in that time.
 	MinLead   int64
 	MinLeadOK bool
+	// End is the house time where the last chunk that was sent since the last start or
+	// clear ends; 0: none.
+	End int64
 }
 
 // Pump is the audio state of one session. It is used by one goroutine.
@@ -341,7 +344,7 @@ func (p *Pump) Buffered(now int64) (us int64, bytes int) {
 // Stats returns the counters at now.
 func (p *Pump) Stats(now int64) Stats {
 	lead, ok := p.lead.min(now)
-	return Stats{Sent: p.sent, Late: p.late, Bytes: p.bytes, LateNow: p.lateNow.sum(now), MinLead: lead, MinLeadOK: ok}
+	return Stats{Sent: p.sent, Late: p.late, Bytes: p.bytes, LateNow: p.lateNow.sum(now), MinLead: lead, MinLeadOK: ok, End: p.end}
 }
 
 // leadWindow keeps the minimum of the last 10 to 15 seconds in three slots.

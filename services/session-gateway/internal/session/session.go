@@ -405,7 +405,7 @@ func (s *Session) record(m *machine.Machine) *tuttiv1.ClientPresence {
 	if p.Stream != nil {
 		p.Stream.BufferedMs, p.Stream.BufferedBytes = st.bufferedUS/1000, int64(st.bufferedBytes)
 		p.Stream.ChunksSent, p.Stream.ChunksLate = st.stats.Sent, st.stats.Late
-		p.Stream.MinLeadMs, p.Stream.Late_10S = st.stats.MinLead/1000, st.stats.LateNow
+		p.Stream.MinLeadMs, p.Stream.Late_10S, p.Stream.SentUntilUs = st.stats.MinLead/1000, st.stats.LateNow, st.stats.End
 	}
 	return p
 }

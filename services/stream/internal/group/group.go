@@ -22,6 +22,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/loud"
 	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
 	"github.com/tutti-audio/tutti/services/stream/internal/playback"
 	"github.com/tutti-audio/tutti/services/stream/internal/presence"
@@ -45,6 +46,7 @@ type Deps struct {
 	Log     *slog.Logger
 	Metrics *Metrics
 	Audio   *pipeline.Metrics
+	Loud    *loud.Meter
 	Open    func(ctx context.Context, uri string) (source.Source, error)
 	Look    Look // nil: titles have no pictures
 	Send    func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error
@@ -202,6 +204,7 @@ func (g *Group) apply(m playback.Message) error {
 		return err
 	}
 	g.s, g.touched = next, true
+	g.measure()
 	g.resuming = g.resuming && next.Mode == playback.Paused
 	handed := false
 	for _, e := range effects {

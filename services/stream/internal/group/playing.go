@@ -83,6 +83,7 @@ func (g *Group) launch(r *run, cfg pipeline.Config) {
 	cfg.LeadUS, cfg.LiveLeadUS = g.leads()
 	cfg.Visual = g.visualTapes()
 	cfg.House, cfg.Clock, cfg.Metrics, cfg.Open = g.House, g.Clock, g.Audio, g.Open
+	cfg.Processing = g.processing()
 	cfg.Log = g.log.With("epoch", r.epoch)
 	cfg.Publish = func(ctx context.Context, id string, data []byte) error { return g.Publish(ctx, g.id, id, data) }
 	self := g.self
@@ -209,9 +210,8 @@ func (g *Group) hear(now int64) {
 		case len(r.marks) > 0 && !r.heard && r.marks[0].startUS <= now:
 			r.heard, first = true, true
 		case len(r.marks) > 1 && r.heard && g.turnsAt(r.marks[1]) <= now:
-			m := r.marks[1]
-			g.log.Info("what follows was changed: it begins anew", "instead_of", m.item.Label())
-			_ = g.apply(playback.Turn{})
+			g.log.Info("what follows was changed: it begins anew", "instead_of", r.marks[1].item.Label())
+			_ = g.apply(r.turn())
 			continue
 		case len(r.marks) > 1 && r.marks[1].startUS <= now:
 			r.marks = r.marks[1:]
@@ -224,6 +224,17 @@ func (g *Group) hear(now int64) {
 		_ = g.apply(playback.Audible{ID: r.marks[0].item.ID, First: first})
 		g.log.Info("title is audible", "item", r.marks[0].item.Label(), "title", r.marks[0].item.Title)
 	}
+}
+
+// restMS is how much of a title must be unheard to be played before a turn: a crossfade
+// had begun in it.
+const restMS = 500
+
+// turn is what the audible title's end is like, which a title that must not sound follows.
+func (r *run) turn() playback.Turn {
+	m := r.marks[0]
+	at := m.mediaMS + (r.marks[1].startUS-m.startUS)/1000
+	return playback.Turn{MS: at, Rest: m.item.DurationMS-at > restMS}
 }
 
 // turnsAt is when the epoch must be given up because m must not sound; far in the future

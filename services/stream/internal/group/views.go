@@ -149,6 +149,7 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 		UpdatedAt: timestamppb.New(g.Clock.Now())}
 	toRecord(r, g.s)
 	r.History = g.history.at(now)
+	r.CrossfadeMs, r.Normalization = g.rec.GetCrossfadeMs(), g.rec.GetNormalization()
 	if g.resuming {
 		r.PlaybackState, r.Paused = statePlaying, false
 	}

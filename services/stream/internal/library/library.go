@@ -68,6 +68,11 @@ func (l *Library) Open(ctx context.Context, uri string) (source.Source, error) {
 	return source.Open(ctx, uri, l.options())
 }
 
+// Version names the content of a file of the music folder; ok is false for other media.
+func (l *Library) Version(uri string) (version string, ok bool) {
+	return source.Version(uri, l.MusicDir)
+}
+
 func (l *Library) options() source.Options {
 	return source.Options{MusicDir: l.MusicDir, HTTPClient: l.HTTPClient, Log: l.Log}
 }

@@ -205,7 +205,9 @@ func TestRandomRoundTrips(t *testing.T) {
 // TestNeverNull: no message that can be encoded holds a null of ours.
 func TestNeverNull(t *testing.T) {
 	for _, m := range []Message{&ClientHello{PairMethods: PairMethods{PSK: &SecretMethod{}}}, &ServerActivate{}, &ClientState{Player: &PlayerState{}},
-		&StreamStart{Visualizer: &VisualizerStream{}, Artwork: &ArtworkStream{}}} {
+		&StreamStart{Visualizer: &VisualizerStream{}, Artwork: &ArtworkStream{}},
+		&ServerState{Metadata: &Metadata{}}, &ServerState{Controller: &ControllerState{Repeat: RepeatOff}}, &ServerState{Color: &Color{}},
+		&GroupUpdate{PlaybackState: PlaybackStopped, GroupID: "g"}} {
 		b, err := Current().Encode(m)
 		if err != nil || strings.Contains(string(b), "null") {
 			t.Errorf("%s, %v", b, err)

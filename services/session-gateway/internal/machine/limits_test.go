@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"github.com/tutti-audio/tutti/platform/fault"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
@@ -160,4 +161,26 @@ func TestEveryVolumeCommandIsInsideTheLimits(t *testing.T) {
 			},
 		})
 	})
+}
+
+// Specification, server/command player object: nothing before the initial client/state,
+// nor again before that of a role that came back, and only what the latest one lists.
+func TestPlayerCommandsWaitForTheState(t *testing.T) {
+	m := New(Config{ClientID: "c", SessionID: "s", Hello: pairable(), Category: sentinel})
+	volume := &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Player{
+		Player: &tuttiv1.PlayerCommand{Command: &tuttiv1.PlayerCommand_Volume{Volume: 30}}}}
+	m.Tune(&tuttiv1.ClientTuning{VolumeMax: proto.Int32(40), VolumeStartup: proto.Int32(20)})
+	if got := volumes(m.Admit(all, 0)); len(got) > 0 {
+		t.Errorf("set before the state: %v", got)
+	}
+	refuse(t, m, "before the state", volume, fault.Conflict)
+	m.Message(says(50, true), nil, 0)
+	run(t, m, "after it", volume, "server/command")
+	m.Message(says(50, false), nil, 0)
+	refuse(t, m, "a volume that is only shown", volume, fault.Conflict)
+	m.Message(says(50, true), nil, 0)
+	m.Admit(Admission{State: unapproved}, 0)
+	refuse(t, m, "without the role", volume, fault.Conflict)
+	m.Admit(all, 0)
+	refuse(t, m, "before the state of the role that came back", volume, fault.Conflict)
 }

@@ -35,9 +35,13 @@ func FuzzServerMessages(f *testing.F) {
 	f.Add(byte(0), []byte(`{"type":"server/activate","payload":{"activities":["pairing"],"pairing":{"method":"dynamic_pairing_code","format":"digits"}}}`),
 		byte(0), []byte(`{"type":"server/pair-init","payload":{"nonce_A":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"}}`), true)
 	f.Add(byte(4), []byte{}, byte(9), []byte{0}, false)
+	start := []byte(`{"type":"stream/start","payload":{"server_transmitted":1,"artwork":{"channels":[{"source":"album","format":"jpeg","width":600,"height":600}]}}}`)
+	for _, m := range [][]byte{{2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 4}, {2, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}, {0, 1, 2}, {1}, {3}} {
+		f.Add(byte(0), start, byte(8), m, true)
+	}
 	f.Add(byte(0), []byte(`{"type":"stream/start","payload":{"server_transmitted":1,"visualizer":{"types":["spectrum","beat"],"rate_max":2,"tracks_downbeats":true,"spectrum":{"n_disp_bins":9007199254740991,"scale":"log","f_min":0,"f_max":0}}}}`),
 		byte(19), []byte("\x00\x00\x00\x00\x00\x00\x00\x01\x00\x02"), true)
-	fuzzed := append(slices.Clone(allRoles), wire.RoleVisualizerV1)
+	fuzzed := append(slices.Clone(allRoles), wire.RoleVisualizerV1, wire.RoleArtworkV1)
 	f.Fuzz(func(t *testing.T, id1 byte, msg1 []byte, id2 byte, msg2 []byte, strict bool) {
 		dealtWith := make(chan struct{}, 1)
 		c, err := New(Config{

@@ -15,13 +15,15 @@ import (
 
 // Tuning of the analysis.
 const (
-	// visualChunkUS is the length of a chunk of a visual tape. Chunk n begins n times that
-	// after T0, so six periodic frames are in each.
+	// visualChunkUS is the length of a chunk of a visual tape, and liveVisualUS that of a
+	// live source, where every millisecond counts. Chunk n begins n times that after T0.
 	visualChunkUS = 100_000
+	liveVisualUS  = 20_000
 	// visualAheadUS is how far visual tapes run ahead of the clock: sessions send 1.5 s
 	// ahead, and a spectrum that is asked for anew must not wait for long.
 	visualAheadUS = 5 * timeline.Micro
-	// lookAheadMS is how much audio after a beat is heard before it is decided.
+	// lookAheadMS is how much audio after a beat is heard before it is decided. A live
+	// source has none.
 	lookAheadMS = 3000
 	// visualUrgentUS before its time a chunk is made with what there is: a source that is
 	// read as it plays has no look-ahead.
@@ -50,6 +52,9 @@ type Visual struct {
 type analyser struct {
 	r       *rendition.Rendition
 	a       *analysis.Analyser
+	live    bool
+	chunk   int64 // length of a chunk, µs
+	look    int64 // look-ahead, µs
 	tapes   []visualTape
 	next    int64 // number of the next chunk
 	begun   bool  // audio was heard
@@ -83,11 +88,12 @@ func (p *Pipeline) SetVisual(v []Visual) {
 
 // tuneAnalysis brings the analysis in line with what is wanted.
 func (p *Pipeline) tuneAnalysis(now int64) {
-	if !p.retune || p.epoch == nil || p.epoch.Last() < p.epoch.First() {
+	an := p.analysis
+	turned := an != nil && an.live != p.isLive
+	if !p.retune && !turned || p.epoch == nil || p.epoch.Last() < p.epoch.First() {
 		return
 	}
-	an := p.analysis
-	fresh := an == nil || slices.ContainsFunc(p.cfg.Visual, func(v Visual) bool { return !an.has(v.ID) })
+	fresh := an == nil || turned || slices.ContainsFunc(p.cfg.Visual, func(v Visual) bool { return !an.has(v.ID) })
 	switch {
 	case len(p.cfg.Visual) == 0:
 		p.loseAnalysis()
@@ -122,17 +128,20 @@ func (p *Pipeline) loseAnalysis() {
 
 func (p *Pipeline) rememberVisual() {
 	for _, t := range p.analysis.tapes {
-		p.past[t.ID] = max(t.from, p.analysis.next) * visualChunkUS
+		p.past[t.ID] = max(t.from, p.analysis.next) * p.analysis.chunk
 	}
 }
 
 // beginAnalysis begins one at the present, or where its tapes end.
 func (p *Pipeline) beginAnalysis(now int64) {
-	an := &analyser{next: -1}
+	an := &analyser{next: -1, live: p.isLive, chunk: visualChunkUS, look: lookAheadMS * 1000}
+	if an.live {
+		an.chunk, an.look = liveVisualUS, 0
+	}
 	var spectra []analysis.Spectrum
-	present := max(now-p.epoch.T0, 0) / visualChunkUS
+	present := max(now-p.epoch.T0, 0) / an.chunk
 	for _, v := range p.cfg.Visual {
-		t := visualTape{Visual: v, spectrum: -1, from: max(present, (p.past[v.ID]+visualChunkUS-1)/visualChunkUS)}
+		t := visualTape{Visual: v, spectrum: -1, from: max(present, (p.past[v.ID]+an.chunk-1)/an.chunk)}
 		if v.Spectrum != nil {
 			t.spectrum = len(spectra)
 			spectra = append(spectra, *v.Spectrum)
@@ -144,11 +153,11 @@ func (p *Pipeline) beginAnalysis(now int64) {
 	}
 	rate := analysisRate(p.epoch.Segment(p.epoch.Last()).Format.SampleRate)
 	f := pcm.Format{Codec: pcm.CodecPCM, SampleRate: rate, Channels: 2, BitDepth: 24}
-	from := timeline.FrameAt(p.epoch.T0, p.epoch.T0+an.next*visualChunkUS-historyUS, rate)
-	r, err := rendition.New(rendition.Spec{Format: f}, p.epoch, p.store, rate/10, from)
+	from := timeline.FrameAt(p.epoch.T0, p.epoch.T0+an.next*an.chunk-historyUS, rate)
+	r, err := rendition.New(rendition.Spec{Format: f}, p.epoch, p.store, rate*int(an.chunk)/timeline.Micro, from)
 	var a *analysis.Analyser
 	if err == nil {
-		a, err = analysis.New(analysis.Config{SampleRate: rate, Channels: 2, BitDepth: 24, LookAheadMS: lookAheadMS, Spectra: spectra})
+		a, err = analysis.New(analysis.Config{SampleRate: rate, Channels: 2, BitDepth: 24, LookAheadMS: int(an.look / 1000), Spectra: spectra})
 	}
 	if err != nil {
 		p.cfg.Log.Error("audio cannot be analysed", "err", err)
@@ -172,18 +181,18 @@ func analysisRate(source int) int {
 // goes before the renditions that are due, which are sorted.
 func (p *Pipeline) analysisDue(now, limit int64) bool {
 	an := p.analysis
-	return an != nil && !an.ended && (an.r.Done() || an.r.Time() < min(limit, now+visualAheadUS+lookAheadMS*1000))
+	return an != nil && !an.ended && (an.r.Done() || an.r.Time() < min(limit, now+visualAheadUS+an.look))
 }
 
 func (p *Pipeline) analysisFirst(due []*rendition.Rendition, now, limit int64) bool {
 	return p.analysisDue(now, limit) && len(due) > 0 && p.analysis.r.Time()+visualYieldUS < due[0].Time()
 }
 
-// analyse hears a tenth of a second and publishes what that makes ready. It is false when
+// analyse hears as much as a chunk and publishes what that makes ready. It is false when
 // it must wait.
 func (p *Pipeline) analyse(ctx context.Context, now int64) bool {
 	an := p.analysis
-	if next := p.epoch.T0 + an.next*visualChunkUS; an.begun && next < now && an.r.Time() < now {
+	if next := p.epoch.T0 + an.next*an.chunk; an.begun && next < now && an.r.Time() < now {
 		// Too slow a machine: what would come out now is past. It hears on a little ahead.
 		an.r.Jump(timeline.FrameAt(p.epoch.T0, now+visualSkipUS, an.r.Format.SampleRate))
 		p.cfg.Log.Debug("the analysis is too slow: visual tapes have a hole")
@@ -221,7 +230,7 @@ func (p *Pipeline) hear(c tape.Chunk, data []byte) error {
 	if !an.begun || c.Flags&tape.FlagDiscontinuity != 0 {
 		an.begun = true
 		an.a.Reset(timeline.FrameAt(p.epoch.T0, c.TimestampUS, an.r.Format.SampleRate))
-		an.next = max(an.next, (c.TimestampUS-p.epoch.T0)/visualChunkUS)
+		an.next = max(an.next, (c.TimestampUS-p.epoch.T0)/an.chunk)
 	}
 	an.a.Write(an.samples)
 	p.cfg.Metrics.analysed(int64(c.DurationUS))
@@ -249,7 +258,7 @@ func (p *Pipeline) skipAnalysis(now int64) bool {
 func (p *Pipeline) publishVisual(ctx context.Context, now int64) (worked bool) {
 	an := p.analysis
 	for an.begun {
-		begin, end := an.next*visualChunkUS, (an.next+1)*visualChunkUS
+		begin, end := an.next*an.chunk, (an.next+1)*an.chunk
 		last := an.ended && p.epoch.T0+end >= p.headUS()
 		if last && p.epoch.T0+begin >= p.headUS() {
 			break
@@ -272,15 +281,15 @@ func (p *Pipeline) publishVisual(ctx context.Context, now int64) (worked bool) {
 
 // collect makes the next chunk of each tape.
 func (an *analyser) collect(e *timeline.Epoch, last bool) {
-	begin := an.next * visualChunkUS
-	c := tape.Chunk{Epoch: e.ID, TimestampUS: e.T0 + begin, DurationUS: visualChunkUS}
+	begin := an.next * an.chunk
+	c := tape.Chunk{Epoch: e.ID, TimestampUS: e.T0 + begin, DurationUS: uint32(an.chunk)}
 	if last {
 		c.Flags |= tape.FlagLast
 	}
 	for i := range an.tapes {
 		an.tapes[i].data = tape.Append(make([]byte, 0, 1024), &c)
 	}
-	an.a.Events(begin+visualChunkUS, func(ev *analysis.Event) {
+	an.a.Events(begin+an.chunk, func(ev *analysis.Event) {
 		if ev.US < begin {
 			return // of a past that was heard for the tempo
 		}
@@ -295,7 +304,7 @@ func (p *Pipeline) putVisual(ctx context.Context) {
 	an := p.analysis
 	for i := range an.tapes {
 		if t := &an.tapes[i]; an.next >= t.from {
-			p.publish(ctx, t.ID, t.data, p.epoch.T0+(an.next+1)*visualChunkUS)
+			p.publish(ctx, t.ID, t.data, p.epoch.T0+(an.next+1)*an.chunk)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tutti-audio/tutti/audio/analysis"
+	"github.com/tutti-audio/tutti/audio/source"
 	"github.com/tutti-audio/tutti/proto/tape"
 	"github.com/tutti-audio/tutti/services/stream/internal/playback"
 	"github.com/tutti-audio/tutti/services/stream/internal/timeline"
@@ -43,7 +45,7 @@ func visuals(t *testing.T, chunks []tape.Chunk, t0 int64) (out []frame) {
 	t.Helper()
 	last := int64(-1)
 	for i, c := range chunks {
-		if c.Epoch != 5 || c.DurationUS != 100_000 || (c.TimestampUS-t0)%100_000 != 0 {
+		if c.Epoch != 5 || c.DurationUS != chunks[0].DurationUS || (c.TimestampUS-t0)%int64(c.DurationUS) != 0 {
 			t.Fatalf("chunk %d: %+v", i, c)
 		}
 		for rest := c.Data; len(rest) > 0; {
@@ -53,7 +55,7 @@ func visuals(t *testing.T, chunks []tape.Chunk, t0 int64) (out []frame) {
 				t.Fatal(err)
 			}
 			us := c.TimestampUS + int64(f.OffsetUS) - t0
-			if us < last || f.OffsetUS >= 100_000 {
+			if us < last || f.OffsetUS >= c.DurationUS {
 				t.Fatalf("chunk %d: a frame at %d µs after one at %d", i, us, last)
 			}
 			last = us
@@ -278,5 +280,48 @@ func TestVisualValues(t *testing.T) {
 		return a.code == b.code && a.us == b.us && a.index == b.index && slices.Equal(a.body, b.body)
 	}) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestLiveVisualTape: what a live source's display sees is on the tape 150 ms after it
+// was captured, in short chunks.
+func TestLiveVisualTape(t *testing.T) {
+	const seconds = 4
+	l := &line{samples: ticks(44100, seconds+1), tokens: make(chan struct{}, 400)}
+	b := startWith(t, func(context.Context, string) (source.Source, error) { return l, nil },
+		Config{Renditions: formats("pcm:44100:16:2"), LiveLeadUS: 300_000, Visual: []Visual{{ID: "visual"}}}, "line")
+	t.Cleanup(func() { close(l.tokens) }) // before the pipeline is waited for
+	t0 := int64(50_300_000)
+	for heard := int64(0); heard < seconds*timeline.Micro; {
+		for range 5 { // 100 ms
+			l.tokens <- struct{}{}
+		}
+		heard += 100_000
+		b.until(func(all map[string][]tape.Chunk, events []Event) string {
+			c := all["visual"]
+			if len(find[Started](events)) == 0 {
+				return "not started"
+			}
+			if len(c) == 0 && heard > 200_000 || len(c) > 0 && c[len(c)-1].TimestampUS-t0+20_000 < heard-150_000 {
+				return fmt.Sprintf("%d ms were heard, %d chunks are on the tape", heard/1000, len(c))
+			}
+			return ""
+		})
+		b.house.set(t0 - 300_000 + heard)
+	}
+	all, _ := b.snapshot()
+	if d := all["visual"][0].DurationUS; d != 20_000 {
+		t.Errorf("chunks of %d µs", d)
+	}
+	frames := visuals(t, all["visual"], t0)
+	wantGrid(t, frames, 16, 0, len(only(frames, 16)))
+	beats := only(frames, 17)
+	if len(beats) == 0 {
+		t.Error("no beats in steady clicks")
+	}
+	for i, f := range beats {
+		if d := f.us % 500_000; d < 180_000 || d > 320_000 {
+			t.Errorf("beat %d is at %d µs", i, f.us)
+		}
 	}
 }

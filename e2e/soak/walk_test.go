@@ -199,9 +199,7 @@ func (w *walk) settle() {
 		_, _ = d.client.SetAvailable(true), d.client.SetFormat(nil)
 	}
 	harness.Eventually(w.t, 2*time.Minute, "everybody is back", func() string { return unready(w.s.Clients(w.t), w.devices) })
-	for i, d := range w.devices {
-		w.home(i, d)
-	}
+	harness.Eventually(w.t, 3*time.Minute, "every device is in its zone", w.home)
 	for _, g := range w.groups {
 		path := "/api/v1/groups/" + g
 		w.s.Must(w.t, "DELETE", path+"/queue", nil, nil)
@@ -217,17 +215,19 @@ func (w *walk) settle() {
 	}
 }
 
-// home brings a device into its zone.
-func (w *walk) home(i int, d *device) {
-	w.t.Helper()
-	group := w.groups[i%zones]
-	harness.Eventually(w.t, 2*time.Minute, d.name+" is in its zone", func() string {
-		if err := w.s.Do("PUT", fmt.Sprintf("/api/v1/groups/%s/members/%s", group, d.client.ID()), nil, nil); err != nil {
-			return err.Error()
+// home brings every device into its zone and names those that are not there yet.
+func (w *walk) home() string {
+	missing := ""
+	for i, d := range w.devices {
+		zone := w.groups[i%zones]
+		at, _, _ := d.where()
+		if at == zone {
+			continue
 		}
-		if at, _, _ := d.where(); at != group {
-			return "it is in " + at
+		missing = fmt.Sprintf("%s is in %q", d.name, at)
+		if err := w.s.Do("PUT", fmt.Sprintf("/api/v1/groups/%s/members/%s", zone, d.client.ID()), nil, nil); err != nil {
+			missing += ": " + err.Error()
 		}
-		return ""
-	})
+	}
+	return missing
 }

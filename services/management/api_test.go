@@ -376,7 +376,7 @@ func TestPlayChecksTheURI(t *testing.T) {
 	w := newWorld(t)
 	g := decode[model.Group](w.post("/api/v1/groups", `{"name":"G"}`).want(http.StatusCreated))
 	base := "/api/v1/groups/" + g.GroupID
-	for _, uri := range []string{"pipe:/run/x", "source:" + clientID("x"), "../etc/passwd", "/etc/passwd", "", "tone:x", "ftp://h/x"} {
+	for _, uri := range []string{"pipe:/run/x", "source:x", "../etc/passwd", "/etc/passwd", "", "tone:x", "ftp://h/x"} {
 		p := w.post(base+"/play", map[string]string{"uri": uri}).problem(http.StatusUnprocessableEntity)
 		if len(p.Errors) != 1 || p.Errors[0].Location != "body.uri" {
 			t.Errorf("%q: errors = %+v", uri, p.Errors)
@@ -387,6 +387,7 @@ func TestPlayChecksTheURI(t *testing.T) {
 		}
 	}
 	w.post(base+"/play", `{"uri":"tone:440"}`).want(http.StatusOK)
+	w.post(base+"/play", map[string]string{"uri": "source:" + clientID("x")}).want(http.StatusOK)
 	w.post(base+"/play", `{"uri":"missing.flac"}`).problem(http.StatusNotFound)
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/tutti-audio/tutti/services/stream/internal/group"
 	"github.com/tutti-audio/tutti/services/stream/internal/library"
 	"github.com/tutti-audio/tutti/services/stream/internal/library/index"
+	"github.com/tutti-audio/tutti/services/stream/internal/linein"
 	"github.com/tutti-audio/tutti/services/stream/internal/loud"
 	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
 	"github.com/tutti-audio/tutti/services/stream/internal/presence"
@@ -174,9 +175,11 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	}
 	defer stopHub()
-	resolver := *s.lib
-	resolver.Trusting = true
-	s.reg = group.NewRegistry(run, s.groupDeps(groups), s.d.Bus, s.d.Leases, &resolver)
+	trusting := *s.lib
+	trusting.Trusting = true
+	sources := s.sources(run)
+	defer sources.Stop()
+	s.reg = group.NewRegistry(run, s.groupDeps(groups, sources), s.d.Bus, s.d.Leases, &resolver{&trusting, s.hub})
 	defer s.reg.Stop()
 	endpoints, err := s.serve()
 	if err != nil {
@@ -235,14 +238,12 @@ func (s *Service) prepare(ctx context.Context) (*groupBucket, error) {
 	return bus.OpenBucket[tuttiv1.Group](ctx, s.d.Bus, subject.BucketGroups, bus.BucketOptions{History: 1})
 }
 
-func (s *Service) groupDeps(groups *groupBucket) group.Deps {
+func (s *Service) groupDeps(groups *groupBucket, sources *linein.Hub) group.Deps {
 	return group.Deps{
 		InstanceID: s.cfg.InstanceID, ChunkMS: s.cfg.ChunkMS, AheadMS: s.cfg.AheadMS, MarginUS: int64(s.cfg.MarginMS) * 1000,
 		Resume: s.cfg.ResumePlayback, Hub: s.hub, Store: groups, House: s.d.House, Clock: s.d.Clock, Log: s.d.Log,
 		Metrics: group.NewMetrics(s.d.Registerer), Audio: pipeline.NewMetrics(s.d.Registerer), Open: s.lib.Open, Look: s.look, Loud: s.loud,
-		Send: func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error {
-			return s.d.Bus.Request(ctx, subject.Session(clientID), c, &tuttiv1.SessionReply{})
-		},
+		OpenSource: openSource(sources), Send: s.send,
 		Publish: func(ctx context.Context, groupID, renditionID string, data []byte) error {
 			return s.d.Bus.PublishRaw(ctx, subject.Tape(groupID, renditionID), data)
 		},

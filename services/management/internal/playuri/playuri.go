@@ -3,6 +3,7 @@
 package playuri
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"path"
@@ -25,7 +26,7 @@ const (
 // service's answer.
 //
 // Allowed are a path below the music folder (a folder, too), file:, http:, https:,
-// tone: and synth: (the demo's pieces). A word before a colon that is none of the
+// tone:, synth: (the demo's pieces) and source: (what a device captures). A word before a colon that is none of the
 // known schemes belongs to a path, as in "Mozart: Requiem.flac".
 func Check(uri string) error {
 	switch {
@@ -51,7 +52,9 @@ func Check(uri string) error {
 		return checkTone(rest)
 	case "synth":
 		return checkSynth(rest)
-	case "pipe", "source":
+	case "source":
+		return checkSource(rest)
+	case "pipe":
 		return fmt.Errorf("%s: sources cannot be played yet; use a file, an http(s) address or tone:440", scheme)
 	}
 	if strings.HasPrefix(rest, "//") {
@@ -141,6 +144,14 @@ func checkSynth(name string) error {
 		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
 	}) {
 		return fmt.Errorf("names no piece of the demo: 'tutti library' lists them")
+	}
+	return nil
+}
+
+// checkSource wants the id of a device: 32 bytes in base64url.
+func checkSource(id string) error {
+	if b, err := base64.RawURLEncoding.DecodeString(id); err != nil || len(b) != 32 {
+		return fmt.Errorf("names no device: write source: and the 43 characters of its client_id, as 'tutti clients' shows it")
 	}
 	return nil
 }

@@ -48,8 +48,10 @@ type Deps struct {
 	Audio   *pipeline.Metrics
 	Loud    *loud.Meter
 	Open    func(ctx context.Context, uri string) (source.Source, error)
-	Look    Look // nil: titles have no pictures
-	Send    func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error
+	// OpenSource opens what a client captures, heard by this instance. name is its own.
+	OpenSource func(ctx context.Context, clientID, name string) (source.Source, error)
+	Look       Look // nil: titles have no pictures
+	Send       func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error
 	// Publish writes a chunk to a tape; LastChunk reads the newest one, fault.NotFound
 	// when there is none.
 	Publish   func(ctx context.Context, groupID, renditionID string, data []byte) error
@@ -214,10 +216,7 @@ func (g *Group) apply(m playback.Message) error {
 		case playback.Halt:
 			g.halt()
 		case playback.Hand:
-			handed = true
-			if g.run != nil {
-				g.run.p.Hand(e.Item)
-			}
+			handed = g.hand(e.Item)
 		}
 	}
 	if _, asked := m.(playback.NeedNext); asked && !handed && g.run != nil {

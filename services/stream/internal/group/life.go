@@ -82,6 +82,12 @@ func (g *Group) carryOn(ctx context.Context, rec *tuttiv1.Group) {
 	if p := rec.GetNowPlaying(); p != nil {
 		g.s.PositionMS = p.GetPositionMs()
 	}
+	if it, _ := g.s.Current(); it.Captured() {
+		// There is no past to carry on from. It goes on with what is captured now.
+		g.s.Mode, g.s.PositionMS, g.resuming = playback.Paused, 0, true
+		g.log.Info("live playback was interrupted and goes on", "item", it.Label())
+		return
+	}
 	epoch := fromTimeline(rec.GetTimeline())
 	if epoch != nil && epoch.ID == rec.GetEpoch() {
 		tails := g.readTapes(ctx, epoch, rec.GetRenditions())

@@ -231,7 +231,11 @@ func (g *Group) want(m *member) want {
 	case s.endUS != 0:
 		w.endAt = s.endUS
 	case s.epoch != 0 && m.streams:
-		w.stream = g.start(m.spec)
+		spec := m.spec
+		if s.short {
+			spec = short(spec)
+		}
+		w.stream = g.start(spec)
 	}
 	g.wantVisual(m, &w)
 	g.wantArt(m, &w)

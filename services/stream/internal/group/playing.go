@@ -26,6 +26,7 @@ type run struct {
 	marks      []mark // from the audible item on; all of them later than t0
 	heard      bool   // marks[0] is audible
 	live       bool   // what was opened last is a live source
+	capture    bool   // it plays a source's captured audio
 	drained    bool
 	endUS      int64 // once drained: the last sample sounds until then
 	checkpoint *tuttiv1.Timeline
@@ -45,6 +46,7 @@ type stream struct {
 	t0     int64
 	leadUS int64
 	live   bool
+	short  bool  // in short chunks
 	endUS  int64 // when not 0: it ends by itself then
 }
 
@@ -68,9 +70,9 @@ func (g *Group) begin(b playback.Begin) {
 	g.ahead = sendAhead{ask: g.asks(false), atUS: g.House.NowMicros()}
 	if b.AtOnce {
 		lead, _ := g.leads()
-		g.stream = &stream{epoch: g.epoch, t0: g.House.NowMicros() + lead, leadUS: lead}
+		g.stream = &stream{epoch: g.epoch, t0: g.House.NowMicros() + lead, leadUS: lead, short: it.Captured()}
 	}
-	g.launch(&run{epoch: g.epoch, first: it, beginMS: ms}, pipeline.Config{First: pipeline.Start{Item: it, MS: ms},
+	g.launch(&run{epoch: g.epoch, first: it, beginMS: ms, capture: it.Captured()}, pipeline.Config{First: pipeline.Start{Item: it, MS: ms},
 		BufferMS: bufferMS << min(g.s.Stalls, 4)})
 	g.setPlaying(true)
 }
@@ -78,11 +80,12 @@ func (g *Group) begin(b playback.Begin) {
 // launch runs a pipeline under r.
 func (g *Group) launch(r *run, cfg pipeline.Config) {
 	ctx, cancel := context.WithCancel(g.ctx)
+	g.run = r
 	specs, _ := g.specs()
 	cfg.EpochID, cfg.ChunkMS, cfg.AheadMS, cfg.Renditions = r.epoch, g.ChunkMS, g.AheadMS, specs
 	cfg.LeadUS, cfg.LiveLeadUS = g.leads()
-	cfg.Visual = g.visualTapes()
-	cfg.House, cfg.Clock, cfg.Metrics, cfg.Open = g.House, g.Clock, g.Audio, g.Open
+	cfg.Visual, cfg.LiveFloorUS = g.visualTapes(), g.liveFloor()
+	cfg.House, cfg.Clock, cfg.Metrics, cfg.Open = g.House, g.Clock, g.Audio, g.open
 	cfg.Processing = g.processing()
 	cfg.Log = g.log.With("epoch", r.epoch)
 	cfg.Publish = func(ctx context.Context, id string, data []byte) error { return g.Publish(ctx, g.id, id, data) }
@@ -91,7 +94,6 @@ func (g *Group) launch(r *run, cfg pipeline.Config) {
 		_ = self.Send(ctx, fromPipeline{r.epoch, e}) // fails only when one of the two has ended
 	}
 	r.p, r.cancel = pipeline.New(cfg), cancel
-	g.run = r
 	g.wg.Go(func() { defer cancel(); r.p.Run(ctx) })
 	g.setPlaying(true)
 }
@@ -182,7 +184,7 @@ func (g *Group) started(e pipeline.Started) {
 	if g.stream == nil || g.stream.epoch != g.run.epoch { // else they were told at once
 		g.stream = &stream{epoch: g.run.epoch, t0: e.T0}
 	}
-	g.stream.leadUS, g.stream.live = e.LeadUS, e.Live
+	g.stream.leadUS, g.stream.live, g.stream.short = e.LeadUS, e.Live, g.run.capture
 }
 
 // learn keeps what a medium's tags said about a queue item.

@@ -89,9 +89,13 @@ func (g *Group) specs() (specs []rendition.Spec, clients map[string][]string) {
 		if m == nil || !m.streams {
 			continue
 		}
-		r := m.spec.ID()
+		spec := m.spec
+		if g.run != nil && g.run.capture {
+			spec = short(spec)
+		}
+		r := spec.ID()
 		if clients[r] == nil {
-			specs = append(specs, m.spec)
+			specs = append(specs, spec)
 		}
 		clients[r] = append(clients[r], id)
 	}

@@ -184,6 +184,7 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 	if !ok {
 		return r
 	}
+	r.Live = it.Live && g.s.Mode == playback.Playing
 	m, sounds := g.sounds()
 	if sounds {
 		it = m.item

@@ -50,7 +50,7 @@ func (r *reader) folder(items []playback.Item, dir string, depth int) []playback
 	inOrder(tracks)
 	for _, t := range tracks {
 		it := item(t)
-		it.ID = newID()
+		it.ID = NewID()
 		items = append(items, it)
 	}
 	for _, e := range entries {

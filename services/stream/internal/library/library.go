@@ -149,7 +149,7 @@ func (l *Library) Enqueue(ctx context.Context, uris []string) ([]playback.Item, 
 
 // probe opens a medium to see that it can be played and what it is called.
 func (l *Library) probe(ctx context.Context, uri string) (playback.Item, error) {
-	it := playback.Item{ID: newID(), URI: uri}
+	it := playback.Item{ID: NewID(), URI: uri}
 	if err := l.local(uri); err != nil {
 		return it, err
 	}
@@ -202,8 +202,8 @@ func asFault(err error) error {
 	return &fault.Error{Code: code, Msg: err.Error()}
 }
 
-// newID names a queue entry; the same medium may be in a queue more than once.
-func newID() string {
+// NewID names a queue entry; the same medium may be in a queue more than once.
+func NewID() string {
 	var b [10]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		panic(fmt.Sprintf("no randomness: %v", err)) // cannot be on any system we run on

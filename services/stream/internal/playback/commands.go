@@ -126,6 +126,9 @@ func (m Seek) handle(s State, _ Env) (State, []Effect, error) {
 	if !ok {
 		return s, nil, errEmpty
 	}
+	if it.Live {
+		return s, nil, it.errLive()
+	}
 	if m.MS < 0 || it.DurationMS > 0 && m.MS > it.DurationMS {
 		return s, nil, fault.New(fault.OutOfRange, "position %d ms is outside the title, which has %d ms", m.MS, it.DurationMS).
 			WithField("body.position_ms", "outside the title")

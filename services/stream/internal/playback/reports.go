@@ -168,7 +168,7 @@ func (s State) Commands() []string {
 	if loaded && it.DurationMS > 0 {
 		c = append(c, "seek")
 	}
-	if loaded {
+	if loaded && !it.Live {
 		c = append(c, "seek_relative")
 	}
 	return c

@@ -376,7 +376,7 @@ func TestPlayChecksTheURI(t *testing.T) {
 	w := newWorld(t)
 	g := decode[model.Group](w.post("/api/v1/groups", `{"name":"G"}`).want(http.StatusCreated))
 	base := "/api/v1/groups/" + g.GroupID
-	for _, uri := range []string{"pipe:/run/x", "source:x", "../etc/passwd", "/etc/passwd", "", "tone:x", "ftp://h/x"} {
+	for _, uri := range []string{"pipe:x", "source:x", "../etc/passwd", "/etc/passwd", "", "tone:x", "ftp://h/x"} {
 		p := w.post(base+"/play", map[string]string{"uri": uri}).problem(http.StatusUnprocessableEntity)
 		if len(p.Errors) != 1 || p.Errors[0].Location != "body.uri" {
 			t.Errorf("%q: errors = %+v", uri, p.Errors)

@@ -77,7 +77,7 @@ func TestErrorTable(t *testing.T) {
 		{"unknown-member", "POST", "/api/v1/groups", adminToken, `{"name":"H","members":["nobody"]}`, 422},
 		{"blank-name", "POST", "/api/v1/groups", adminToken, `{"name":"  "}`, 422},
 		{"bad-mode", "POST", group + "/repeat", adminToken, `{"mode":"twice"}`, 422},
-		{"bad-uri", "POST", group + "/play", adminToken, `{"uri":"pipe:/run/music"}`, 422},
+		{"bad-uri", "POST", group + "/play", adminToken, `{"uri":"pipe:music"}`, 422},
 		{"bad-controller-policy", "PATCH", "/api/v1/server", adminToken, `{"policy":{"controller":"all"}}`, 422},
 		{"bad-policy", "PATCH", "/api/v1/server", adminToken, `{"policy":{"pairing":"none"}}`, 422},
 	} {

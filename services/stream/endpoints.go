@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"os"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -13,6 +14,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/library"
 )
 
 // The instance's record: alive for instanceTTL, renewed every heartbeat.
@@ -55,8 +57,8 @@ func (s *Service) command(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv
 		return nil, err
 	}
 	// Here, where a slow server holds up nobody else. The group takes one command after
-	// the other, so it trusts the address and learns of the tags when it plays.
-	if err := s.lib.CheckRemote(ctx, append([]string{c.GetPlay().GetUri()}, c.GetEnqueue().GetUris()...)...); err != nil {
+	// the other, so it trusts what was found out and learns of the tags when it plays.
+	if err := s.resolve(ctx, c); err != nil {
 		return nil, err
 	}
 	g, err := s.ask(ctx, c)
@@ -64,6 +66,35 @@ func (s *Service) command(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv
 		return nil, err
 	}
 	return &tuttiv1.GroupReply{Group: g}, nil
+}
+
+// resolve looks at the addresses and playlists that a command names.
+func (s *Service) resolve(ctx context.Context, c *tuttiv1.GroupCommand) (err error) {
+	if p := c.GetPlay(); p != nil {
+		p.Items = nil
+		if library.Foreign(p.GetUri()) {
+			p.Items, err = s.lib.Expand(ctx, p.GetUri())
+		}
+		return err
+	}
+	e := c.GetEnqueue()
+	if e == nil {
+		return nil
+	}
+	e.Items = nil
+	if !slices.ContainsFunc(e.GetUris(), library.Foreign) {
+		return nil
+	}
+	for _, uri := range e.GetUris() {
+		items := []*tuttiv1.QueueItem{{Uri: uri}}
+		if library.Foreign(uri) {
+			if items, err = s.lib.Expand(ctx, uri); err != nil {
+				return err
+			}
+		}
+		e.Items = append(e.Items, items...)
+	}
+	return nil
 }
 
 // activated starts a group here unless it runs somewhere.

@@ -117,7 +117,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Registerer == nil {
 		deps.Registerer = prometheus.NewRegistry()
 	}
-	s := &Service{cfg: cfg, d: deps, lib: &library.Library{MusicDir: cfg.MusicDir, HTTPClient: deps.HTTPClient, Demo: cfg.Demo, Log: deps.Log}}
+	s := &Service{cfg: cfg, d: deps, lib: &library.Library{MusicDir: cfg.MusicDir, HTTPClient: deps.HTTPClient, Demo: cfg.Demo, Log: deps.Log,
+		UserAgent: "Tutti/" + version(cfg.Version), House: deps.House.NowMicros}}
 	if cfg.MusicDir != "" {
 		s.lib.Index = index.New(index.Config{MusicDir: cfg.MusicDir, CacheDir: cfg.CacheDir, Clock: deps.Clock, Log: deps.Log})
 	}
@@ -125,6 +126,14 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.loud = loud.New(loud.Deps{Open: s.lib.Open, Version: s.lib.Version, Log: deps.Log})
 	s.state.set(errors.New("stream: not started"))
 	return s, nil
+}
+
+// version is what other servers are told; a build without one says nothing of itself.
+func version(v string) string {
+	if v == "" {
+		return "0"
+	}
+	return v
 }
 
 // Ready returns nil when the service can answer requests. Safe for concurrent use.

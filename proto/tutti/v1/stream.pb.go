@@ -1827,8 +1827,11 @@ func (x *Announce) GetPriority() int32 {
 
 // Play starts uri, or resumes when uri is empty.
 type Play struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Uri           string                 `protobuf:"bytes,1,opt,name=uri,proto3" json:"uri,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Uri   string                 `protobuf:"bytes,1,opt,name=uri,proto3" json:"uri,omitempty"`
+	// What uri is, as the instance that took the command found out: the group does not wait
+	// for strangers' servers. Set by stream only.
+	Items         []*QueueItem `protobuf:"bytes,90,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1870,12 +1873,20 @@ func (x *Play) GetUri() string {
 	return ""
 }
 
+func (x *Play) GetItems() []*QueueItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
 // Enqueue appends, or inserts at a place.
 type Enqueue struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Uris          []string               `protobuf:"bytes,1,rep,name=uris,proto3" json:"uris,omitempty"`
 	At            string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`              // "end" (default), "next"
 	Index         *int32                 `protobuf:"varint,3,opt,name=index,proto3,oneof" json:"index,omitempty"` // instead of at
+	Items         []*QueueItem           `protobuf:"bytes,90,rep,name=items,proto3" json:"items,omitempty"`       // as in Play; without an id: not looked at yet
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1929,6 +1940,13 @@ func (x *Enqueue) GetIndex() int32 {
 		return *x.Index
 	}
 	return 0
+}
+
+func (x *Enqueue) GetItems() []*QueueItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
 }
 
 // Membership is the director's word to a group: its members are these.
@@ -3474,13 +3492,15 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\bpriority\x18\a \x01(\x05R\bpriorityB\t\n" +
 	"\a_volumeB\n" +
 	"\n" +
-	"\b_duck_db\"\x18\n" +
+	"\b_duck_db\"C\n" +
 	"\x04Play\x12\x10\n" +
-	"\x03uri\x18\x01 \x01(\tR\x03uri\"R\n" +
+	"\x03uri\x18\x01 \x01(\tR\x03uri\x12)\n" +
+	"\x05items\x18Z \x03(\v2\x13.tutti.v1.QueueItemR\x05items\"}\n" +
 	"\aEnqueue\x12\x12\n" +
 	"\x04uris\x18\x01 \x03(\tR\x04uris\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\tR\x02at\x12\x19\n" +
-	"\x05index\x18\x03 \x01(\x05H\x00R\x05index\x88\x01\x01B\b\n" +
+	"\x05index\x18\x03 \x01(\x05H\x00R\x05index\x88\x01\x01\x12)\n" +
+	"\x05items\x18Z \x03(\v2\x13.tutti.v1.QueueItemR\x05itemsB\b\n" +
 	"\x06_index\"\xac\x01\n" +
 	"\n" +
 	"Membership\x12\x18\n" +
@@ -3693,21 +3713,23 @@ var file_tutti_v1_stream_proto_depIdxs = []int32{
 	12, // 28: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
 	13, // 29: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
 	14, // 30: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
-	0,  // 31: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	21, // 32: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	25, // 33: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
-	26, // 34: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	30, // 35: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
-	40, // 36: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
-	29, // 37: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
-	31, // 38: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
-	28, // 39: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
-	38, // 40: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	4,  // 31: tutti.v1.Play.items:type_name -> tutti.v1.QueueItem
+	4,  // 32: tutti.v1.Enqueue.items:type_name -> tutti.v1.QueueItem
+	0,  // 33: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	21, // 34: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	25, // 35: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	26, // 36: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	30, // 37: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	40, // 38: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	29, // 39: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
+	31, // 40: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	28, // 41: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	38, // 42: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }

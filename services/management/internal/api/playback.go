@@ -16,7 +16,7 @@ import (
 type playGroup struct {
 	GroupPath
 	Body *struct {
-		URI *string `json:"uri,omitempty" doc:"A path below the music folder, or a file:, http:, https: or tone: address; without it what was paused or stopped resumes." example:"Albums/Blue/01.flac"`
+		URI *string `json:"uri,omitempty" doc:"A path below the music folder (a file, a folder or a playlist); an http: or https: address of a file, a playlist, a radio station or an HLS stream; file:; what another program hands over (pipe:/path, tcp://host:port, tcp-listen:address:port, each with ?format=s16le:44100:2); or a sound for setting up (tone:440, noise:pink, sweep:20-20000, channels:). Without it what was paused or stopped resumes." example:"Albums/Blue/01.flac"`
 	}
 }
 

@@ -5,8 +5,10 @@ package playuri
 import (
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -25,8 +27,10 @@ const (
 // operator. It cannot know whether the thing exists: that is the stream
 // service's answer.
 //
-// Allowed are a path below the music folder (a folder, too), file:, http:, https:,
-// tone:, synth: (the demo's pieces) and source: (what a device captures). A word before a colon that is none of the
+// Allowed are a path below the music folder (a folder, too), file:, http:, https:, what
+// other programs hand over (pipe:, tcp:, tcp-listen:), what a device captures (source:),
+// sounds for setting up (tone:, noise:, sweep:, channels:) and synth: (the demo's pieces).
+// A word before a colon that is none of the
 // known schemes belongs to a path, as in "Mozart: Requiem.flac".
 func Check(uri string) error {
 	switch {
@@ -52,10 +56,21 @@ func Check(uri string) error {
 		return checkTone(rest)
 	case "synth":
 		return checkSynth(rest)
+	case "pipe":
+		return checkPipe(rest)
+	case "tcp", "tcp-listen":
+		return checkTCP(scheme, rest)
+	case "noise":
+		if rest != "white" && rest != "pink" {
+			return fmt.Errorf("is noise of a kind %q: choose noise:white or noise:pink", rest)
+		}
+		return nil
+	case "sweep":
+		return checkSweep(rest)
+	case "channels":
+		return nil
 	case "source":
 		return checkSource(rest)
-	case "pipe":
-		return fmt.Errorf("%s: sources cannot be played yet; use a file, an http(s) address or tone:440", scheme)
 	}
 	if strings.HasPrefix(rest, "//") {
 		return fmt.Errorf("scheme %q is none of file, http, https, tone", scheme)
@@ -135,6 +150,54 @@ func checkTone(hz string) error {
 	f, err := strconv.ParseFloat(hz, 64)
 	if err != nil || !(f >= minTone && f <= maxTone) {
 		return fmt.Errorf("is a tone of %q Hz: give a number from %d to %d, such as tone:440", hz, minTone, maxTone)
+	}
+	return nil
+}
+
+// checkPipe wants an absolute path and, if any, a format.
+func checkPipe(rest string) error {
+	p, query, _ := strings.Cut(rest, "?")
+	if !strings.HasPrefix(p, "/") {
+		return fmt.Errorf("names no pipe: give its absolute path, such as pipe:/run/tutti/librespot.pcm")
+	}
+	return checkRaw(query)
+}
+
+func checkTCP(scheme, rest string) error {
+	addr, query, _ := strings.Cut(strings.TrimPrefix(rest, "//"), "?")
+	host, port, err := net.SplitHostPort(addr)
+	n, nerr := strconv.Atoi(port)
+	switch {
+	case scheme == "tcp" && !strings.HasPrefix(rest, "//"), err != nil, nerr != nil, n < 1, n > 65535, scheme == "tcp" && host == "", strings.ContainsAny(addr, "/@"):
+		return fmt.Errorf("is no address of the form tcp://host:port or tcp-listen:127.0.0.1:port")
+	}
+	return checkRaw(query)
+}
+
+// checkRaw checks the setting of what arrives as PCM.
+func checkRaw(query string) error {
+	v, err := url.ParseQuery(query)
+	if err != nil {
+		return fmt.Errorf("has a malformed setting: %w", err)
+	}
+	for name := range v {
+		if name != "format" {
+			return fmt.Errorf("has the setting %q: there is only format", name)
+		}
+	}
+	parts := strings.Split(v.Get("format"), ":")
+	if v.Get("format") != "" && (len(parts) != 3 || !slices.Contains([]string{"s16le", "s24le", "s32le", "f32le"}, parts[0])) {
+		return fmt.Errorf("has the format %q: write encoding:rate:channels, such as s16le:44100:2 (encodings: s16le, s24le, s32le, f32le)", v.Get("format"))
+	}
+	return nil
+}
+
+func checkSweep(s string) error {
+	from, to, _ := strings.Cut(s, "-")
+	lo, err1 := strconv.ParseFloat(from, 64)
+	hi, err2 := strconv.ParseFloat(to, 64)
+	if err1 != nil || err2 != nil || !(lo >= 1 && lo < hi && hi <= maxTone) {
+		return fmt.Errorf("is a sweep of %q Hz: give two numbers up to %d, the lower first, such as sweep:20-20000", s, maxTone)
 	}
 	return nil
 }

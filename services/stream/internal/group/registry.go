@@ -26,6 +26,8 @@ const releaseTimeout = 2 * time.Second
 type Resolver interface {
 	Play(ctx context.Context, uri string) ([]playback.Item, error)
 	Enqueue(ctx context.Context, uris []string) ([]playback.Item, error)
+	// Given takes over what another instance has found out (Play.items).
+	Given(ctx context.Context, items []*tuttiv1.QueueItem) ([]playback.Item, error)
 }
 
 // Registry runs the groups that this instance holds. Its methods are safe for concurrent
@@ -148,11 +150,18 @@ func (r *Registry) command(ctx context.Context, ref *actor.Ref[Message], c *tutt
 	var err error
 	switch k := c.GetCommand().(type) {
 	case *tuttiv1.GroupCommand_Play:
-		if k.Play.GetUri() != "" {
+		switch {
+		case len(k.Play.GetItems()) > 0:
+			items, err = r.resolver.Given(ctx, k.Play.GetItems())
+		case k.Play.GetUri() != "":
 			items, err = r.resolver.Play(ctx, k.Play.GetUri())
 		}
 	case *tuttiv1.GroupCommand_Enqueue:
-		items, err = r.resolver.Enqueue(ctx, k.Enqueue.GetUris())
+		if given := k.Enqueue.GetItems(); len(given) > 0 {
+			items, err = r.resolver.Given(ctx, given)
+		} else {
+			items, err = r.resolver.Enqueue(ctx, k.Enqueue.GetUris())
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -38,24 +38,12 @@ type Library struct {
 	HTTPClient *http.Client
 	Demo       bool         // list the synthesised pieces, too
 	Index      *index.Index // nil: the music folder is read for each question
+	UserAgent  string       // for http addresses
+	House      func() int64 // the house clock, µs; nil: the system's
 	Log        *slog.Logger
 	// Trusting takes http addresses as they are, without asking their servers: for
-	// callers that may not wait, of addresses that CheckRemote has seen.
+	// callers that may not wait, of addresses that Expand has seen.
 	Trusting bool
-}
-
-// CheckRemote asks the servers of the http addresses among uris whether they hold
-// something that can be played.
-func (l *Library) CheckRemote(ctx context.Context, uris ...string) error {
-	for _, uri := range uris {
-		if !isRemote(uri) {
-			continue
-		}
-		if _, err := l.probe(ctx, uri); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func isRemote(uri string) bool {
@@ -74,7 +62,7 @@ func (l *Library) Version(uri string) (version string, ok bool) {
 }
 
 func (l *Library) options() source.Options {
-	return source.Options{MusicDir: l.MusicDir, HTTPClient: l.HTTPClient, Log: l.Log}
+	return source.Options{MusicDir: l.MusicDir, HTTPClient: l.HTTPClient, UserAgent: l.UserAgent, House: l.House, Log: l.Log}
 }
 
 // Check reports why the music folder cannot be used; nil when there is none to use.

@@ -43,6 +43,10 @@ type (
 		err     error
 		partial bool
 	}
+	feedTitle struct {
+		id, title, artist string
+		backUS            int64 // so long before the end of the block before
+	}
 	feedEmpty struct{} // the item has been read; the feed waits for Hand
 )
 
@@ -170,6 +174,7 @@ type medium struct {
 	buf   []int32
 	n     int // frames in buf
 	err   error
+	read  int64 // frames before buf
 }
 
 // prepare opens an item, seeks, and reads its first block. A decoder that panics on a
@@ -246,6 +251,9 @@ func (f *feed) read(ctx context.Context, start Start, begun *bool) (err error) {
 			if err := f.desk.write(m.buf[:m.n*m.info.Channels]); err != nil {
 				return err
 			}
+			if err := f.titles(ctx, start.Item.ID, &m); err != nil {
+				return err
+			}
 		}
 		switch {
 		case errors.Is(m.err, io.EOF) && *begun:
@@ -258,6 +266,24 @@ func (f *feed) read(ctx context.Context, start Start, begun *bool) (err error) {
 			return ctx.Err()
 		}
 	}
+}
+
+// titles passes on what a source says of the block that has just gone. What goes on by
+// itself has no end that the desk would keep back.
+func (f *feed) titles(ctx context.Context, id string, m *medium) error {
+	t, ok := m.src.(source.Titler)
+	if !ok {
+		return nil
+	}
+	for next, ok := t.NextTitle(); ok; next, ok = t.NextTitle() {
+		back := int64(m.n) - min(max(next.Frame-m.read, 0), int64(m.n))
+		t := feedTitle{id: id, title: next.Title, artist: next.Artist, backUS: timeline.Scale(back, timeline.Micro, int64(m.info.SampleRate))}
+		if err := f.send(ctx, t); err != nil {
+			return err
+		}
+	}
+	m.read += int64(m.n)
+	return nil
 }
 
 // seek goes to where start says. A medium that cannot seek plays from its beginning.

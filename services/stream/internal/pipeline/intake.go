@@ -20,6 +20,9 @@ func (p *Pipeline) take(ctx context.Context, m any) {
 			}
 			p.early = append(p.early, m)
 			return
+		case feedTitle:
+			p.early = append(p.early, m)
+			return
 		case feedBlock:
 			p.early = append(p.early, m)
 			if p.earlyMS += blockMS; p.earlyMS < int64(p.cfg.BufferMS) {
@@ -50,6 +53,8 @@ func (p *Pipeline) work(ctx context.Context, m any) {
 		p.head += m.frames
 	case feedCaptured:
 		p.takeCaptured(m)
+	case feedTitle:
+		p.cfg.Events(ctx, Titled{ItemID: m.id, Title: m.title, Artist: m.artist, AtUS: p.epoch.SourceTime(p.epoch.Last(), p.head) - m.backUS})
 	case feedFailed:
 		if !m.partial {
 			p.opened++

@@ -118,6 +118,15 @@ func (x *Index) Lookup(path string, size, mod int64) (Track, bool) {
 	return *t, true
 }
 
+// Find gives what is known of a file, whether it has changed since or not.
+func (x *Index) Find(path string) (Track, bool) {
+	t := x.snap.Load().byPath[path]
+	if t == nil {
+		return Track{}, false
+	}
+	return *t, true
+}
+
 // Run keeps the index until ctx ends.
 func (x *Index) Run(ctx context.Context) {
 	x.load()

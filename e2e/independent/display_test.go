@@ -18,7 +18,6 @@ type pictures struct {
 	flight   *picture
 	last     [4]*picture // the newest announced one that was not cancelled
 	all      []*picture  // complete ones, in order
-	fresh    [4]bool     // nothing was announced since the stream began
 }
 
 // picture is one image.
@@ -56,9 +55,6 @@ func (r *referee) startPictures(a obj) {
 		}
 		if last := p.last[i]; p.open && p.channels[i] != nil && now[i] == nil && last != nil && (last.size > 0 || r.future(last)) {
 			r.fault("artwork channel %d becomes none without having been cleared", i)
-		}
-		if !p.open || changed {
-			p.fresh[i] = now[i] != nil
 		}
 	}
 	p.open, p.channels = true, now
@@ -132,10 +128,7 @@ func (r *referee) announce(at int64, channel int, plain []byte) {
 	if r.best != nil && n.ts > at+r.best.offset+r.best.maxErr+20_000_000 {
 		r.hints = append(r.hints, fmt.Sprintf("an image is announced %d µs ahead", n.ts-at-r.best.offset))
 	}
-	if p.fresh[channel] && r.future(n) {
-		r.hints = append(r.hints, fmt.Sprintf("the first image of channel %d is scheduled; the current one comes first", channel))
-	}
-	p.fresh[channel], p.last[channel] = false, n
+	p.last[channel] = n
 	if n.size == 0 {
 		p.all = append(p.all, n)
 		return

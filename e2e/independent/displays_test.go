@@ -115,7 +115,13 @@ func testDisplays(t *testing.T, s *harness.Server, music library) {
 	testBars(t, d)
 	late := ready(t, s, options{name: "late display", roles: displayRoles})
 	s.Must(t, "PUT", "/api/v1/groups/"+g+"/members/"+late.id, nil, nil)
-	fitted(t, late.awaitPicture(0, 1), 120, 120)
+	current := late.awaitPicture(0, 1)
+	fitted(t, current, 120, 120)
+	late.mu.Lock()
+	if late.ref.future(current) {
+		t.Error("the late display's first picture is scheduled; what is shown now comes first")
+	}
+	late.mu.Unlock()
 	late.awaitFlashes(16, 5)
 
 	// The next title, a seek and the end.

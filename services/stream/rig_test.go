@@ -239,7 +239,9 @@ type device struct {
 	meta     *tuttiv1.MetadataState // what it shows
 	coming   *tuttiv1.MetadataState // what it will show at its time
 	control  *tuttiv1.ControllerState
-	hang     chan struct{} // when set, commands are not answered until it is closed
+	ending   *tuttiv1.StreamStart // it was told when this one ends
+	deaf     bool                 // it says that it was sent nothing
+	hang     chan struct{}        // when set, commands are not answered until it is closed
 	stop     func()
 }
 
@@ -297,7 +299,7 @@ func (d *device) take(c *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error) 
 	refuse := func(why string) (*tuttiv1.SessionReply, error) {
 		return nil, fault.New(fault.Conflict, "%s", why)
 	}
-	if c.GetSessionId() != d.p.GetSessionId() {
+	if id := c.GetSessionId(); id != d.p.GetSessionId() && id != "" {
 		return refuse("another session")
 	}
 	switch k := c.GetCommand().(type) {
@@ -326,15 +328,34 @@ func (d *device) take(c *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error) 
 		}
 		d.stream = proto.CloneOf(d.stream)
 		d.stream.Epoch, d.stream.NotBeforeUs = k.StreamClear.GetEpoch(), k.StreamClear.GetNotBeforeUs()
+	case *tuttiv1.SessionCommand_StreamQuery:
+		return &tuttiv1.SessionReply{SessionId: d.p.GetSessionId(), Stream: d.status()}, nil
 	case *tuttiv1.SessionCommand_StreamEnd:
 		if d.stream == nil {
 			return refuse("no stream")
 		}
-		d.stream = nil
+		d.stream, d.ending = nil, d.stream
 	}
 	d.commands = append(d.commands, c)
 	d.at = append(d.at, houseclock.MonotonicMicros())
 	return &tuttiv1.SessionReply{SessionId: d.p.GetSessionId()}, nil
+}
+
+// status says that all of the tape was sent, as to a player with a large buffer. A
+// stream that was told when it ends is there until then.
+func (d *device) status() *tuttiv1.StreamStatus {
+	stream := d.stream
+	if stream == nil {
+		stream = d.ending
+	}
+	if stream == nil || d.deaf {
+		return nil
+	}
+	s := &tuttiv1.StreamStatus{GroupId: d.group.GetGroupId(), RenditionId: stream.GetRenditionId(), Epoch: stream.GetEpoch()}
+	for _, c := range d.r.tapes.of(s.GetGroupId(), s.GetRenditionId(), s.GetEpoch()) {
+		s.SentUntilUs, s.ChunksSent = c.TimestampUS+int64(c.DurationUS), s.GetChunksSent()+1
+	}
+	return s
 }
 
 // advance shows a scheduled update whose time has come.

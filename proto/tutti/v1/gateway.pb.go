@@ -1229,6 +1229,7 @@ type SessionCommand struct {
 	//	*SessionCommand_VisualStart
 	//	*SessionCommand_VisualEnd
 	//	*SessionCommand_Source
+	//	*SessionCommand_StreamQuery
 	Command       isSessionCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1427,6 +1428,15 @@ func (x *SessionCommand) GetSource() *SourceCommand {
 	return nil
 }
 
+func (x *SessionCommand) GetStreamQuery() *Empty {
+	if x != nil {
+		if x, ok := x.Command.(*SessionCommand_StreamQuery); ok {
+			return x.StreamQuery
+		}
+	}
+	return nil
+}
+
 type isSessionCommand_Command interface {
 	isSessionCommand_Command()
 }
@@ -1491,6 +1501,10 @@ type SessionCommand_Source struct {
 	Source *SourceCommand `protobuf:"bytes,24,opt,name=source,proto3,oneof"`
 }
 
+type SessionCommand_StreamQuery struct {
+	StreamQuery *Empty `protobuf:"bytes,100,opt,name=stream_query,json=streamQuery,proto3,oneof"` // answered with SessionReply.stream; changes nothing
+}
+
 func (*SessionCommand_Group) isSessionCommand_Command() {}
 
 func (*SessionCommand_State) isSessionCommand_Command() {}
@@ -1521,11 +1535,14 @@ func (*SessionCommand_VisualEnd) isSessionCommand_Command() {}
 
 func (*SessionCommand_Source) isSessionCommand_Command() {}
 
+func (*SessionCommand_StreamQuery) isSessionCommand_Command() {}
+
 // SessionReply confirms a SessionCommand.
 type SessionReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	Pairing       *PairingSession        `protobuf:"bytes,2,opt,name=pairing,proto3" json:"pairing,omitempty"` // the answer to the Pairing commands
+	Stream        *StreamStatus          `protobuf:"bytes,100,opt,name=stream,proto3" json:"stream,omitempty"` // the answer to stream_query; unset while no player stream is active
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1570,6 +1587,13 @@ func (x *SessionReply) GetSessionId() string {
 func (x *SessionReply) GetPairing() *PairingSession {
 	if x != nil {
 		return x.Pairing
+	}
+	return nil
+}
+
+func (x *SessionReply) GetStream() *StreamStatus {
+	if x != nil {
+		return x.Stream
 	}
 	return nil
 }
@@ -3694,7 +3718,7 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"chunksLate\x12\x1e\n" +
 	"\vmin_lead_ms\x18\t \x01(\x03R\tminLeadMs\x12\x19\n" +
 	"\blate_10s\x18( \x01(\x04R\alate10s\x12\"\n" +
-	"\rsent_until_us\x18d \x01(\x03R\vsentUntilUs\"\xab\a\n" +
+	"\rsent_until_us\x18d \x01(\x03R\vsentUntilUs\"\xe1\a\n" +
 	"\x0eSessionCommand\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x14\n" +
 	"\x05fence\x18\x02 \x01(\x04R\x05fence\x12\x1d\n" +
@@ -3720,12 +3744,14 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\fvisual_start\x18\x16 \x01(\v2\x15.tutti.v1.VisualStartH\x00R\vvisualStart\x124\n" +
 	"\n" +
 	"visual_end\x18\x17 \x01(\v2\x13.tutti.v1.VisualEndH\x00R\tvisualEnd\x121\n" +
-	"\x06source\x18\x18 \x01(\v2\x17.tutti.v1.SourceCommandH\x00R\x06sourceB\t\n" +
-	"\acommand\"a\n" +
+	"\x06source\x18\x18 \x01(\v2\x17.tutti.v1.SourceCommandH\x00R\x06source\x124\n" +
+	"\fstream_query\x18d \x01(\v2\x0f.tutti.v1.EmptyH\x00R\vstreamQueryB\t\n" +
+	"\acommand\"\x91\x01\n" +
 	"\fSessionReply\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x122\n" +
-	"\apairing\x18\x02 \x01(\v2\x18.tutti.v1.PairingSessionR\apairing\"\x0e\n" +
+	"\apairing\x18\x02 \x01(\v2\x18.tutti.v1.PairingSessionR\apairing\x12.\n" +
+	"\x06stream\x18d \x01(\v2\x16.tutti.v1.StreamStatusR\x06stream\"\x0e\n" +
 	"\fPairingQuery\"\x95\x02\n" +
 	"\x0ePairingSession\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12%\n" +
@@ -4008,25 +4034,27 @@ var file_tutti_v1_gateway_proto_depIdxs = []int32{
 	26, // 33: tutti.v1.SessionCommand.visual_start:type_name -> tutti.v1.VisualStart
 	27, // 34: tutti.v1.SessionCommand.visual_end:type_name -> tutti.v1.VisualEnd
 	28, // 35: tutti.v1.SessionCommand.source:type_name -> tutti.v1.SourceCommand
-	15, // 36: tutti.v1.SessionReply.pairing:type_name -> tutti.v1.PairingSession
-	42, // 37: tutti.v1.PairingSession.pair_methods:type_name -> tutti.v1.PairMethod
-	43, // 38: tutti.v1.PairingBegin.state:type_name -> tutti.v1.TrustState
-	43, // 39: tutti.v1.PairingEnd.state:type_name -> tutti.v1.TrustState
-	29, // 40: tutti.v1.StateUpdate.metadata:type_name -> tutti.v1.MetadataState
-	31, // 41: tutti.v1.StateUpdate.controller:type_name -> tutti.v1.ControllerState
-	21, // 42: tutti.v1.StateUpdate.color:type_name -> tutti.v1.ColorState
-	23, // 43: tutti.v1.ArtworkShow.album:type_name -> tutti.v1.Picture
-	23, // 44: tutti.v1.ArtworkShow.artist:type_name -> tutti.v1.Picture
-	6,  // 45: tutti.v1.VisualStart.spectrum:type_name -> tutti.v1.SpectrumConfig
-	30, // 46: tutti.v1.MetadataState.progress:type_name -> tutti.v1.Progress
-	45, // 47: tutti.v1.StreamStart.format:type_name -> tutti.v1.AudioFormat
-	38, // 48: tutti.v1.ClientCommand.controller:type_name -> tutti.v1.ControllerCommand
-	46, // 49: tutti.v1.ClientCommand.leave:type_name -> tutti.v1.Empty
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	46, // 36: tutti.v1.SessionCommand.stream_query:type_name -> tutti.v1.Empty
+	15, // 37: tutti.v1.SessionReply.pairing:type_name -> tutti.v1.PairingSession
+	11, // 38: tutti.v1.SessionReply.stream:type_name -> tutti.v1.StreamStatus
+	42, // 39: tutti.v1.PairingSession.pair_methods:type_name -> tutti.v1.PairMethod
+	43, // 40: tutti.v1.PairingBegin.state:type_name -> tutti.v1.TrustState
+	43, // 41: tutti.v1.PairingEnd.state:type_name -> tutti.v1.TrustState
+	29, // 42: tutti.v1.StateUpdate.metadata:type_name -> tutti.v1.MetadataState
+	31, // 43: tutti.v1.StateUpdate.controller:type_name -> tutti.v1.ControllerState
+	21, // 44: tutti.v1.StateUpdate.color:type_name -> tutti.v1.ColorState
+	23, // 45: tutti.v1.ArtworkShow.album:type_name -> tutti.v1.Picture
+	23, // 46: tutti.v1.ArtworkShow.artist:type_name -> tutti.v1.Picture
+	6,  // 47: tutti.v1.VisualStart.spectrum:type_name -> tutti.v1.SpectrumConfig
+	30, // 48: tutti.v1.MetadataState.progress:type_name -> tutti.v1.Progress
+	45, // 49: tutti.v1.StreamStart.format:type_name -> tutti.v1.AudioFormat
+	38, // 50: tutti.v1.ClientCommand.controller:type_name -> tutti.v1.ControllerCommand
+	46, // 51: tutti.v1.ClientCommand.leave:type_name -> tutti.v1.Empty
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_gateway_proto_init() }
@@ -4054,6 +4082,7 @@ func file_tutti_v1_gateway_proto_init() {
 		(*SessionCommand_VisualStart)(nil),
 		(*SessionCommand_VisualEnd)(nil),
 		(*SessionCommand_Source)(nil),
+		(*SessionCommand_StreamQuery)(nil),
 	}
 	file_tutti_v1_gateway_proto_msgTypes[21].OneofWrappers = []any{}
 	file_tutti_v1_gateway_proto_msgTypes[29].OneofWrappers = []any{}

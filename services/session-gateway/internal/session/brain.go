@@ -36,6 +36,7 @@ type (
 	// answer is what a command is answered with.
 	answer struct {
 		pairing *tuttiv1.PairingSession
+		stream  *tuttiv1.StreamStatus
 		err     error
 	}
 	trustChanged struct{ ev *tuttiv1.TrustChanged }
@@ -186,6 +187,10 @@ func (b *brain) handleTrust(in input, now int64) {
 func (b *brain) command(in command, now int64) {
 	if isPairing(in.cmd) {
 		b.pairing(in, now)
+		return
+	}
+	if in.cmd.GetStreamQuery() != nil {
+		in.reply <- answer{stream: b.s.record(b.m).GetStream()}
 		return
 	}
 	effects, err := b.m.Command(in.cmd, now)
@@ -423,7 +428,7 @@ func (s *Session) handle(ctx context.Context, cmd *tuttiv1.SessionCommand) (*tut
 	case a.err != nil:
 		return nil, a.err
 	}
-	return &tuttiv1.SessionReply{SessionId: s.ID, Pairing: a.pairing}, nil
+	return &tuttiv1.SessionReply{SessionId: s.ID, Pairing: a.pairing, Stream: a.stream}, nil
 }
 
 // TrustChanged tells the session that pairing changed its mind. It fails when ctx

@@ -143,6 +143,10 @@ func (g *Group) obey(c Command) error {
 		return g.apply(playback.Jump{ID: k.Jump})
 	case *tuttiv1.GroupCommand_ClearQueue:
 		return g.apply(playback.Clear{})
+	case *tuttiv1.GroupCommand_Announce:
+		return g.announce(k.Announce)
+	case *tuttiv1.GroupCommand_CancelAnnouncement:
+		return g.cancelAnnouncement(k.CancelAnnouncement)
 	case *tuttiv1.GroupCommand_Settings:
 		return g.set(k.Settings)
 	case *tuttiv1.GroupCommand_Get:

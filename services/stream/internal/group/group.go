@@ -47,11 +47,15 @@ type Deps struct {
 	Metrics *Metrics
 	Audio   *pipeline.Metrics
 	Loud    *loud.Meter
-	Open    func(ctx context.Context, uri string) (source.Source, error)
+	// Clip reads what is to be announced, as a whole.
+	Clip func(ctx context.Context, a *tuttiv1.Announce) (*pipeline.Clip, error)
+	Open func(ctx context.Context, uri string) (source.Source, error)
 	// OpenSource opens what a client captures, heard by this instance. name is its own.
 	OpenSource func(ctx context.Context, clientID, name string) (source.Source, error)
 	Look       Look // nil: titles have no pictures
 	Send       func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error
+	// Stream asks a session how its stream does; nil without an error: it has none.
+	Stream func(ctx context.Context, clientID string) (*tuttiv1.StreamStatus, error)
 	// Publish writes a chunk to a tape; LastChunk reads the newest one, fault.NotFound
 	// when there is none.
 	Publish   func(ctx context.Context, groupID, renditionID string, data []byte) error
@@ -116,6 +120,7 @@ type Group struct {
 	resuming bool
 
 	history history
+	ann     announcing
 
 	members map[string]*member
 	orders  uint64 // sequence of player commands
@@ -157,11 +162,18 @@ func (g *Group) Handle(ctx context.Context, m Message) error {
 			return nil
 		}
 	case fromPipeline:
-		if g.run != nil && g.run.epoch == m.epoch {
+		if r := g.run; r != nil && r.epoch == m.epoch {
 			g.report(m.event)
+			if _, ok := m.event.(pipeline.Started); ok {
+				g.clipStarts(r)
+			}
 		}
 	case artFound:
 		g.found(m)
+	case clipRead:
+		g.clipRead(m)
+	case spoken:
+		g.spoken(m)
 	case wake:
 		if m.gen != g.gen {
 			return nil
@@ -186,6 +198,7 @@ func (g *Group) settle() {
 	}
 	now := g.House.NowMicros()
 	g.hear(now)
+	g.hearClip(now)
 	g.lookLater(now)
 	g.followLead(now)
 	g.shareOut(now)
@@ -215,6 +228,7 @@ func (g *Group) apply(m playback.Message) error {
 			g.begin(e)
 		case playback.Halt:
 			g.halt()
+			g.clipAlone() // what is announced goes on
 		case playback.Hand:
 			handed = g.hand(e.Item)
 		}

@@ -30,6 +30,7 @@ func (g *Group) Start(ctx context.Context) error {
 	g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	g.rec, g.s, g.epoch = rec, fromRecord(rec), rec.GetEpoch()
 	g.history = history{items: rec.GetHistory(), fromUS: g.House.NowMicros(), handed: true}
+	g.adopt(rec)
 	g.keeper = &keeper{id: g.id, fence: g.fence, rev: rev, store: g.Store, clock: g.Clock, log: g.log, lost: g.self.Stop,
 		records: make(chan *tuttiv1.Group, 1), done: make(chan struct{})}
 	g.wg.Go(func() { g.keeper.run(g.ctx) })

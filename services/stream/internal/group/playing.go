@@ -21,6 +21,9 @@ type run struct {
 	p          *pipeline.Pipeline
 	cancel     context.CancelFunc
 	first      playback.Item
+	clip       *job   // what is announced over it, or alone; nil: nothing
+	alone      bool   // there is no music
+	clipFromUS int64  // how much of the clip had sounded before
 	beginMS    int64  // where first begins: the position until it is audible
 	t0         int64  // 0 until the pipeline has fixed it
 	marks      []mark // from the audible item on; all of them later than t0
@@ -72,8 +75,12 @@ func (g *Group) begin(b playback.Begin) {
 		lead, _ := g.leads()
 		g.stream = &stream{epoch: g.epoch, t0: g.House.NowMicros() + lead, leadUS: lead, short: it.Captured()}
 	}
-	g.launch(&run{epoch: g.epoch, first: it, beginMS: ms, capture: it.Captured()}, pipeline.Config{First: pipeline.Start{Item: it, MS: ms},
-		BufferMS: bufferMS << min(g.s.Stalls, 4)})
+	r := &run{epoch: g.epoch, first: it, beginMS: ms, capture: it.Captured()}
+	cfg := pipeline.Config{First: pipeline.Start{Item: it, MS: ms}, BufferMS: bufferMS << min(g.s.Stalls, 4), Overlay: g.overlay()}
+	if cfg.Overlay != nil {
+		r.clip, r.clipFromUS = g.ann.now, max(cfg.Overlay.FromUS-pipeline.RampUS, 0)
+	}
+	g.launch(r, cfg)
 	g.setPlaying(true)
 }
 
@@ -85,8 +92,10 @@ func (g *Group) launch(r *run, cfg pipeline.Config) {
 	cfg.EpochID, cfg.ChunkMS, cfg.AheadMS, cfg.Renditions = r.epoch, g.ChunkMS, g.AheadMS, specs
 	cfg.LeadUS, cfg.LiveLeadUS = g.leads()
 	cfg.Visual, cfg.LiveFloorUS = g.visualTapes(), g.liveFloor()
-	cfg.House, cfg.Clock, cfg.Metrics, cfg.Open = g.House, g.Clock, g.Audio, g.open
-	cfg.Processing = g.processing()
+	cfg.House, cfg.Clock, cfg.Metrics = g.House, g.Clock, g.Audio
+	if !r.alone {
+		cfg.Open, cfg.Processing = g.open, g.processing()
+	}
 	cfg.Log = g.log.With("epoch", r.epoch)
 	cfg.Publish = func(ctx context.Context, id string, data []byte) error { return g.Publish(ctx, g.id, id, data) }
 	self := g.self
@@ -123,6 +132,10 @@ func (g *Group) setPlaying(on bool) {
 // report takes what the pipeline says.
 func (g *Group) report(e pipeline.Event) {
 	g.touched = true
+	if g.run.alone {
+		g.reportAlone(e)
+		return
+	}
 	switch e := e.(type) {
 	case pipeline.Started:
 		g.started(e)
@@ -217,6 +230,8 @@ func (g *Group) hear(now int64) {
 			continue
 		case len(r.marks) > 1 && r.marks[1].startUS <= now:
 			r.marks = r.marks[1:]
+		case r.alone:
+			return // hearClip ends it
 		case r.drained && now >= r.endUS:
 			_ = g.apply(playback.Ended{})
 			continue
@@ -302,6 +317,7 @@ func (g *Group) arm(now int64) {
 	if g.leadAgainUS > now {
 		sooner(g.leadAgainUS)
 	}
+	g.clipTimes(now, sooner)
 	if g.hopeUS > now { // a player that did something else is shown as it is
 		sooner(g.hopeUS)
 	}

@@ -18,7 +18,7 @@ const saveEveryUS = 1_000_000
 // info is group/update.
 func (g *Group) info() *tuttiv1.GroupInfo {
 	state := stateStopped
-	if g.s.Mode == playback.Playing {
+	if g.s.Mode == playback.Playing || g.run != nil && g.run.alone {
 		state = statePlaying
 	}
 	return &tuttiv1.GroupInfo{GroupId: g.id, Name: g.rec.GetName(), PlaybackState: state}
@@ -149,6 +149,7 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 		UpdatedAt: timestamppb.New(g.Clock.Now())}
 	toRecord(r, g.s)
 	r.History = g.history.at(now)
+	g.recordAnnouncements(r, now)
 	r.CrossfadeMs, r.Normalization = g.rec.GetCrossfadeMs(), g.rec.GetNormalization()
 	if g.resuming {
 		r.PlaybackState, r.Paused = statePlaying, false

@@ -225,7 +225,7 @@ func (x *expansion) add(uri string, e playlist.Entry, t index.Track, live bool) 
 		it.DurationMS = e.DurationMS
 	}
 	it.Tidy()
-	x.items = append(x.items, &tuttiv1.QueueItem{Id: newID(), Uri: uri, Title: it.Title, Artist: it.Artist, Album: it.Album, AlbumArtist: it.AlbumArtist,
+	x.items = append(x.items, &tuttiv1.QueueItem{Id: NewID(), Uri: uri, Title: it.Title, Artist: it.Artist, Album: it.Album, AlbumArtist: it.AlbumArtist,
 		Year: int32(it.Year), Track: int32(it.Track), DurationMs: it.DurationMS, Live: live})
 }
 
@@ -249,7 +249,7 @@ func (l *Library) Given(ctx context.Context, items []*tuttiv1.QueueItem) ([]play
 			out = append(out, more...)
 			continue
 		}
-		i := playback.Item{ID: newID(), URI: it.GetUri(), Title: it.GetTitle(), Artist: it.GetArtist(), Album: it.GetAlbum(), AlbumArtist: it.GetAlbumArtist(),
+		i := playback.Item{ID: NewID(), URI: it.GetUri(), Title: it.GetTitle(), Artist: it.GetArtist(), Album: it.GetAlbum(), AlbumArtist: it.GetAlbumArtist(),
 			Year: int(it.GetYear()), Track: int(it.GetTrack()), DurationMS: it.GetDurationMs(), Live: it.GetLive()}
 		i.Tidy()
 		out = append(out, i)

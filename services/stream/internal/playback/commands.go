@@ -15,6 +15,8 @@ type (
 	// Resume plays from the current position, or, when the queue was emptied, what was
 	// heard last; nothing happens while playing.
 	Resume struct{}
+	// Restart begins a new epoch at the audible position; nothing happens while not playing.
+	Restart struct{}
 	// PlayItems replaces the queue and plays it from the beginning.
 	PlayItems struct{ Items []Item }
 	// Pause stops the audio and keeps the position.
@@ -48,6 +50,13 @@ func (Resume) handle(s State, e Env) (State, []Effect, error) {
 	}
 	s.LastError = ""
 	return s.begin(max(s.Index, 0), s.PositionMS)
+}
+
+func (Restart) handle(s State, e Env) (State, []Effect, error) {
+	if s.Mode != Playing || s.Index < 0 {
+		return s, nil, nil
+	}
+	return s.begin(s.Index, e.AudibleMS)
 }
 
 func (m PlayItems) handle(s State, e Env) (State, []Effect, error) {

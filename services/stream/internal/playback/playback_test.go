@@ -121,6 +121,7 @@ func TestHandle(t *testing.T) {
 			{Remove{"b"}, "stopped @-1+0 ahead="}, {Remove{"b"}, "not_found"}},
 		"remove the last on repeat": {play, {SetRepeat{"all"}, "playing abc@0+0 ahead="}, {Jump{"c"}, "playing abc@2+0 ahead= begin(c,0)"}, {Remove{"c"}, "playing ab@0+0 ahead= begin(a,0)"}},
 		"remove what is paused":     {play, {Next{}, "playing abc@1+0 ahead= begin(b,0)"}, {Pause{}, "paused abc@1+42000 ahead= halt"}, {Remove{"a"}, "paused bc@0+42000 ahead="}, {Remove{"b"}, "stopped c@0+0 ahead="}},
+		"restart":                   {play, need, {Restart{}, "playing abc@0+42000 ahead= begin(a,42000)"}, {Stop{}, "stopped abc@0+0 ahead= halt"}, {Restart{}, "stopped abc@0+0 ahead="}},
 		"jump":                      {play, need, {Jump{"c"}, "playing abc@2+0 ahead= begin(c,0)"}, {Stop{}, "stopped abc@2+0 ahead= halt"}, {Jump{"b"}, "playing abc@1+0 ahead= begin(b,0)"}, {Jump{"x"}, "not_found"}},
 		"play after a clear": {play, {Audible{ID: "a", First: true}, "playing abc@0+0 ahead="}, {Stop{}, "stopped abc@0+0 ahead= halt"}, {Clear{}, "stopped @-1+0 ahead="},
 			{Resume{}, "playing a@0+0 ahead= begin(a,0)"}},
@@ -196,7 +197,7 @@ func random(rng *rand.Rand, s State, n *int) Message {
 	}
 	all := []Message{Resume{}, PlayItems{fresh()}, Pause{}, Stop{}, Next{}, Previous{}, Seek{rng.Int64N(110_000)}, SeekRelative{rng.Int64N(200_000) - 100_000},
 		SetRepeat{[]string{"off", "one", "all"}[rng.IntN(3)]}, SetShuffle{rng.IntN(2) == 0}, Enqueue{Items: fresh()}, Clear{}, NeedNext{}, NeedNext{}, NeedNext{}, Ended{},
-		Enqueue{Items: fresh(), At: AtNext}, Move{some, rng.IntN(len(s.Queue) + 1)}, Remove{some}, Jump{some}, Turn{}, Turn{5, true},
+		Enqueue{Items: fresh(), At: AtNext}, Move{some, rng.IntN(len(s.Queue) + 1)}, Remove{some}, Jump{some}, Turn{}, Turn{5, true}, Restart{},
 		Begun{some}, Failed{some, "x", rng.IntN(2) == 0}, Stalled{some, rng.Int64N(100_000)}}
 	if len(s.Ahead) > 0 {
 		all = append(all, Audible{ID: s.Ahead[0]}, Audible{ID: s.Ahead[0]}, Audible{ID: s.Ahead[0]})

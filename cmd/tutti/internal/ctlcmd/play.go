@@ -17,7 +17,7 @@ const stopAtOnce = 32
 
 func playCommand() *cobra.Command {
 	return command("play <group> [uri]", "Play something, or go on with what was paused or stopped",
-		"A uri is a path below the server's music folder, an http(s) address of a FLAC, MP3 or WAV file, file:///path on the server, or tone:440. The name of a device means the group it plays in.",
+		"A uri is a path below the server's music folder (a file, a folder or a playlist); an http(s) address of a file, a playlist, a radio station or an HLS stream; file:///path on the server; pipe:/path, tcp://host:port or tcp-listen:address:port of another program (?format=s16le:44100:2); or tone:440, noise:pink, sweep:20-20000, channels: for setting up. The name of a device means the group it plays in.",
 		`  tutti play Downstairs jazz/take-five.flac
   tutti play Downstairs
   tutti play kitchen tone:440`,

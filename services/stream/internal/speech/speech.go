@@ -84,7 +84,8 @@ func Say(ctx context.Context, text, language string) (source.Source, error) {
 // say runs the child once.
 func say(ctx context.Context, path, text, voice string) ([]byte, error) {
 	c := exec.CommandContext(ctx, path, "--stdin", "--stdout", "-b", "1", "-v", voice)
-	c.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}
+	// Its sound library would make a home for itself where there is none.
+	c.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH"), "HOME=/dev/null"}
 	c.Dir, c.WaitDelay = "/", time.Second
 	c.Stdin = strings.NewReader(printable(text))
 	out, words := &bounded{max: maxOutput}, &bounded{max: maxWords, drop: true}

@@ -576,3 +576,69 @@ func TestHealth(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 }
+
+func TestAnnounceAndGroupSettings(t *testing.T) {
+	w := newWorld(t)
+	one := decode[model.Group](w.post("/api/v1/groups", `{"name":"One"}`).want(http.StatusCreated)).GroupID
+	two := decode[model.Group](w.post("/api/v1/groups", `{"name":"Two"}`).want(http.StatusCreated)).GroupID
+	base := "/api/v1/groups/" + one
+	if g := decode[model.Group](w.get(base)); g.CrossfadeMS != 0 || g.Normalization != "off" || g.Announcement != nil {
+		t.Errorf("a new group: %+v", g)
+	}
+	if g := decode[model.Group](w.patch(base, `{"crossfade_ms":4000,"normalization":"album"}`).want(http.StatusOK)); g.CrossfadeMS != 4000 || g.Normalization != "album" || g.Name != "One" {
+		t.Errorf("settings: %+v", g)
+	}
+	for _, bad := range []string{`{"crossfade_ms":15001}`, `{"normalization":"loud"}`} {
+		w.patch(base, bad).problem(http.StatusUnprocessableEntity)
+	}
+	w.patch("/api/v1/server", `{"languages":["de-CH","en"]}`).want(http.StatusOK)
+	eventually(t, func() error { // the read model hears of the languages
+		id := decode[model.Announcing](w.post("/api/v1/groups/"+two+"/announce", `{"text":"x"}`).want(http.StatusAccepted)).AnnouncementID
+		if x := decode[model.Announcement](w.get("/api/v1/groups/" + two + "/announcements/" + id)); x.Text != "xde-CH" {
+			return fmt.Errorf("spoken in %q", x.Text)
+		}
+		return nil
+	})
+	r := w.post(base+"/announce", fmt.Sprintf(`{"text":"Das Essen ist fertig","volume":60,"duck_db":12,"priority":2,"groups":[%q,%q]}`, two, one)).want(http.StatusAccepted)
+	a := decode[model.Announcing](r)
+	if !slices.Equal(a.Groups, []string{one, two}) || a.AnnouncementID == "" {
+		t.Fatalf("announced: %+v", a)
+	}
+	for _, id := range a.Groups {
+		x := decode[model.Announcement](w.get("/api/v1/groups/" + id + "/announcements/" + a.AnnouncementID).want(http.StatusOK))
+		if x.State != "playing" || x.Text != "Das Essen ist fertigde-CH" || len(x.Players) != 1 || x.Players[0].SentMS != 700 || x.Players[0].Reason == "" {
+			t.Errorf("announcement: %+v", x)
+		}
+		if g := decode[model.Group](w.get("/api/v1/groups/" + id)); g.Announcement == nil || g.Announcement.AnnouncementID != a.AnnouncementID {
+			t.Errorf("group: %+v", g.Announcement)
+		}
+	}
+	w.delete(base + "/announcements/" + a.AnnouncementID).want(http.StatusNoContent)
+	eventually(t, func() error {
+		if x := decode[model.Announcement](w.get(base + "/announcements/" + a.AnnouncementID)); x.State != "cancelled" {
+			return fmt.Errorf("after DELETE: %+v", x)
+		}
+		return nil
+	})
+	w.delete(base + "/announcements/none").problem(http.StatusNotFound)
+	w.get(base + "/announcements/none").problem(http.StatusNotFound)
+	// Where one group refuses, none of them plays it.
+	three := decode[model.Group](w.post("/api/v1/groups", `{"name":"Three"}`).want(http.StatusCreated)).GroupID
+	w.post("/api/v1/groups/"+three+"/announce", fmt.Sprintf(`{"uri":"full.flac","groups":[%q]}`, two)).problem(http.StatusConflict)
+	eventually(t, func() error {
+		if g := decode[model.Group](w.get("/api/v1/groups/" + three)); g.Announcement == nil || g.Announcement.State != "cancelled" {
+			return fmt.Errorf("the first group: %+v", g.Announcement)
+		}
+		return nil
+	})
+	for body, field := range map[string]string{
+		`{}`: "body.uri", `{"uri":"a","text":"b"}`: "body.uri", `{"text":"  "}`: "body.text", `{"uri":"gopher://x"}`: "body.uri",
+		`{"uri":"a","volume":101}`: "body.volume", `{"uri":"a","duck_db":61}`: "body.duck_db", `{"uri":"a","groups":["none"]}`: "body.groups[0]",
+	} {
+		p := w.post(base+"/announce", body).problem(http.StatusUnprocessableEntity)
+		if len(p.Errors) == 0 || p.Errors[0].Location != field {
+			t.Errorf("%s: %+v", body, p)
+		}
+	}
+	w.post("/api/v1/groups/none/announce", `{"uri":"a"}`).problem(http.StatusNotFound)
+}

@@ -428,6 +428,29 @@ func (f *fakes) command(ctx context.Context, r *pb.GroupCommand) (*pb.GroupReply
 				f.nextItem++
 				g.Queue = slices.Insert(g.Queue, at+i, &pb.QueueItem{Id: fmt.Sprint("q", f.nextItem+100), Uri: u})
 			}
+		case *pb.GroupCommand_Settings:
+			if c.Settings.CrossfadeMs != nil {
+				g.CrossfadeMs = c.Settings.GetCrossfadeMs()
+			}
+			if c.Settings.Normalization != nil {
+				g.Normalization = c.Settings.GetNormalization()
+			}
+		case *pb.GroupCommand_Announce:
+			if c.Announce.GetUri() == "full.flac" && len(g.GetAnnouncements()) > 0 {
+				return fault.New(fault.Conflict, "16 announcements wait in this group already")
+			}
+			x := &pb.Announcement{AnnouncementId: c.Announce.GetAnnouncementId(), State: "playing", Uri: c.Announce.GetUri(), Text: c.Announce.GetText() + c.Announce.GetLanguage(),
+				Players: []*pb.AnnouncementPlayer{{ClientId: "p", State: "partly", SentMs: 700, Reason: "it joined late"}}}
+			g.Announcement, g.Announcements = x, append([]*pb.Announcement{x}, g.Announcements...)
+		case *pb.GroupCommand_CancelAnnouncement:
+			for _, x := range g.Announcements {
+				if x.GetAnnouncementId() == c.CancelAnnouncement {
+					x.State = "cancelled"
+					g.Announcement = x
+					return nil
+				}
+			}
+			return fault.New(fault.NotFound, "there is no announcement %q", c.CancelAnnouncement)
 		case *pb.GroupCommand_RemoveItem:
 			i, err := item(g, c.RemoveItem)
 			if err != nil {

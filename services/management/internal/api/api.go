@@ -111,6 +111,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	a.groupRoutes()
 	a.playbackRoutes()
 	a.queueRoutes()
+	a.announceRoutes()
 	a.libraryRoutes()
 	a.artworkRoutes()
 	a.auditRoutes()

@@ -40,7 +40,9 @@ type created struct {
 type patchGroup struct {
 	GroupPath
 	Body struct {
-		Name *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
+		Name          *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
+		CrossfadeMS   *int64  `json:"crossfade_ms,omitempty" minimum:"0" maximum:"15000" doc:"How long a title and its successor sound together; 0: gapless. Consecutive tracks of an album are always gapless. Counts from the next title on."`
+		Normalization *string `json:"normalization,omitempty" enum:"off,track,album" doc:"Titles are brought to -18 LUFS by their tags (ReplayGain, R128), or by measuring. Counts from the next title on."`
 	}
 }
 
@@ -67,7 +69,7 @@ func (a *API) groupRoutes() {
 	changes := []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}
 	register(a, route{
 		id: "patch-group", method: http.MethodPatch, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleOperator,
-		summary: "Rename a group", errors: append([]int{http.StatusBadRequest}, changes...),
+		summary: "Rename a group, change its crossfade and loudness", errors: append([]int{http.StatusBadRequest}, changes...),
 	}, a.patchGroup)
 	register(a, route{
 		id: "delete-group", method: http.MethodDelete, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleOperator, status: http.StatusNoContent,
@@ -136,6 +138,18 @@ func (a *API) patchGroup(ctx context.Context, in *patchGroup) (*body[model.Group
 	g, err := a.group(in.ID)
 	if err != nil {
 		return nil, err
+	}
+	if in.Body.CrossfadeMS != nil || in.Body.Normalization != nil {
+		set := &pb.GroupSettings{CrossfadeMs: in.Body.CrossfadeMS, Normalization: in.Body.Normalization}
+		if g, err = a.command(ctx, in.ID, &pb.GroupCommand{Command: &pb.GroupCommand_Settings{Settings: set}}); err != nil {
+			return nil, err
+		}
+		a.logAct(ctx, "group.settings", "", fmt.Sprintf("group %q (%s): crossfade %d ms, normalization %q", clip(g.GetName()), in.ID, g.GetCrossfadeMs(), g.GetNormalization()))
+		want := g
+		a.await(ctx, func(s *readmodel.Snapshot) bool {
+			x := s.Group(in.ID)
+			return x == nil || x.GetCrossfadeMs() == want.GetCrossfadeMs() && x.GetNormalization() == want.GetNormalization()
+		})
 	}
 	if in.Body.Name == nil {
 		return answer(a.render(g)), nil

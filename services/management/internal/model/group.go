@@ -19,6 +19,10 @@ type Group struct {
 	QueueLength   int           `json:"queue_length"`
 	Source        string        `json:"source,omitempty" doc:"The uri that plays."`
 	Formats       []GroupFormat `json:"formats" nullable:"false" doc:"Formats the group's audio is encoded in now."`
+	CrossfadeMS   int64         `json:"crossfade_ms" doc:"0: gapless."`
+	Normalization string        `json:"normalization" enum:"off,track,album"`
+	Live          bool          `json:"live" doc:"What plays is a live source."`
+	Announcement  *Announcement `json:"announcement,omitempty" doc:"What is announced now, or was last."`
 	LastError     string        `json:"last_error,omitempty" doc:"Why playback stopped by itself."`
 
 	LeadClient   string         `json:"lead_client,omitempty" doc:"The member whose lead is the longest: all wait for it at a start. Absent while nothing is streamed."`

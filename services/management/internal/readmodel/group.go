@@ -30,8 +30,10 @@ func BuildGroup(g *pb.Group, now Now, client func(id string) *model.Client) mode
 		QueueLength: len(g.GetQueue()),
 		Source:      g.GetSource(),
 		Formats:     make([]model.GroupFormat, 0, len(g.GetRenditions())),
-		LastError:   g.GetLastError(),
-		UpdatedAt:   at(g.GetUpdatedAt()),
+		CrossfadeMS: g.GetCrossfadeMs(), Normalization: firstOf(g.GetNormalization(), "off"), Live: g.GetLive(),
+		Announcement: BuildAnnouncement(g.GetAnnouncement()),
+		LastError:    g.GetLastError(),
+		UpdatedAt:    at(g.GetUpdatedAt()),
 
 		VolumeRange: model.VolumeRange{Min: g.GetVolumeMin(), Max: g.GetVolumeMax()},
 		LeadClient:  g.GetLeadClient(), SendAheadMS: g.GetSendAheadMs(),

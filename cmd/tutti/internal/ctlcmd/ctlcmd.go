@@ -26,7 +26,7 @@ func Commands() []*cobra.Command {
 		personasCommand(), swapCommand(), serverCommand(),
 		groupsCommand(), groupCommand(),
 		playCommand(), stopCommand(), pauseCommand(), nextCommand(), previousCommand(), seekCommand(),
-		repeatCommand(), shuffleCommand(), volumeCommand(), muteCommand(), tuneCommand(), queueCommand(), historyCommand(), libraryCommand(),
+		announceCommand(), repeatCommand(), shuffleCommand(), volumeCommand(), muteCommand(), tuneCommand(), queueCommand(), historyCommand(), libraryCommand(),
 		auditCommand(), eventsCommand(), tokensCommand(), backupCommand(),
 	}
 }

@@ -39,39 +39,43 @@ func TestCommandsSendWhatTheySay(t *testing.T) {
 		"tune lobby --eq none --limiter none": `PATCH /api/v1/clients/` + lobbyID + ` {"equalizer":null}`,
 		"tune lobby --eq peak:1000:-3:1 --eq low_pass:9000 --limiter -1": `PATCH /api/v1/clients/` + lobbyID +
 			` {"equalizer":{"preamp_db":0,"bands":[{"kind":"peak","frequency":1000,"gain_db":-3,"q":1},{"kind":"low_pass","frequency":9000,"gain_db":0,"q":0.7071}],"limiter":true,"limiter_db":-1}}`,
-		"mute Downstairs":                                              `POST ` + g + `/mute {"muted":true}`,
-		"mute kitchenA off":                                            `PATCH /api/v1/clients/` + kitchenID + ` {"muted":false}`,
-		"queue add Downstairs x.flac y.flac":                           `POST ` + g + `/queue {"uris":["x.flac","y.flac"]}`,
-		"queue clear Downstairs":                                       `DELETE ` + g + `/queue`,
-		"queue add Downstairs x.flac --next":                           `POST ` + g + `/queue {"at":"next","uris":["x.flac"]}`,
-		"queue add Downstairs x.flac --at 2":                           `POST ` + g + `/queue {"index":1,"uris":["x.flac"]}`,
-		"queue move Downstairs 2 1":                                    `POST ` + g + `/queue/qb/move {"index":0}`,
-		"queue remove Downstairs 1":                                    `DELETE ` + g + `/queue/qa`,
-		"queue play Downstairs 2":                                      `POST ` + g + `/queue/qb/play`,
-		"repeat Downstairs one":                                        `POST ` + g + `/repeat {"mode":"one"}`,
-		"shuffle Downstairs":                                           `POST ` + g + `/shuffle {"enabled":true}`,
-		"shuffle Downstairs off":                                       `POST ` + g + `/shuffle {"enabled":false}`,
-		"groups create Up kitchen":                                     `POST /api/v1/groups {"members":["` + kitchenID + `"],"name":"Up"}`,
-		"groups create Empty":                                          `POST /api/v1/groups {"members":[],"name":"Empty"}`,
-		"group add Downstairs away":                                    `PUT ` + g + `/members/` + awayID,
-		"group remove Downstairs sp-8271":                              `DELETE ` + g + `/members/` + lobbyID,
-		"group rename Downstairs Below":                                `PATCH ` + g + ` {"name":"Below"}`,
-		"group delete Downstairs":                                      `DELETE ` + g,
-		"approve wolf":                                                 `POST /api/v1/clients/` + newID + `/approve {}`,
-		"approve WolfTwo --label Bar --source":                         `POST /api/v1/clients/` + newID + `/approve {"label":"Bar","source":true}`,
-		"approve crow-six-fir --accept-warning name_reused_by_new_key": `POST /api/v1/clients/` + poserID + `/approve {"accept_warning":"name_reused_by_new_key"}`,
-		"approve wolf --controller --for 12h":                          `POST /api/v1/clients/` + newID + `/approve {"controller":true,"ends_in_ms":43200000}`,
-		"approve wolf --until-disconnect":                              `POST /api/v1/clients/` + newID + `/approve {"until_disconnect":true}`,
-		"approve wolf --until 2999-12-24T18:00:00Z":                    `POST /api/v1/clients/` + newID + `/approve {"ends_at":"2999-12-24T18:00:00Z"}`,
-		"block wolf":                                                   `POST /api/v1/clients/` + newID + `/block`,
-		"unpair kitchenA":                                              `POST /api/v1/clients/` + kitchenID + `/unpair`,
-		"pair --remove wolf":                                           `DELETE /api/v1/pairing/tokens/` + newID,
-		"deny newDD":                                                   `POST /api/v1/clients/` + newID + `/deny`,
-		"approve kitchenAA":                                            `POST /api/v1/clients/` + kitchenID + `/approve {}`, // one that does not wait (any more)
-		"forget away":                                                  `DELETE /api/v1/clients/` + awayID,
-		"add 192.0.2.7":                                                `POST /api/v1/clients {"url":"ws://192.0.2.7"}`,
-		"tokens create porter --role viewer":                           `POST /api/v1/tokens {"name":"porter","role":"viewer"}`,
-		"tokens delete night":                                          `DELETE /api/v1/tokens/t1`,
+		"mute Downstairs":                                                                `POST ` + g + `/mute {"muted":true}`,
+		"mute kitchenA off":                                                              `PATCH /api/v1/clients/` + kitchenID + ` {"muted":false}`,
+		"queue add Downstairs x.flac y.flac":                                             `POST ` + g + `/queue {"uris":["x.flac","y.flac"]}`,
+		"group set Downstairs --crossfade 4s":                                            `PATCH ` + g + ` {"crossfade_ms":4000}`,
+		"group set Downstairs --normalization album --crossfade 0s":                      `PATCH ` + g + ` {"crossfade_ms":0,"normalization":"album"}`,
+		"announce Downstairs bell.flac --detach --priority 3 --also Bar":                 `POST ` + g + `/announce {"groups":["g2"],"priority":3,"uri":"bell.flac"}`,
+		"announce Downstairs --text Dinner --language de --volume 60 --duck 12 --detach": `POST ` + g + `/announce {"duck_db":12,"language":"de","text":"Dinner","volume":60}`,
+		"queue clear Downstairs":                                                         `DELETE ` + g + `/queue`,
+		"queue add Downstairs x.flac --next":                                             `POST ` + g + `/queue {"at":"next","uris":["x.flac"]}`,
+		"queue add Downstairs x.flac --at 2":                                             `POST ` + g + `/queue {"index":1,"uris":["x.flac"]}`,
+		"queue move Downstairs 2 1":                                                      `POST ` + g + `/queue/qb/move {"index":0}`,
+		"queue remove Downstairs 1":                                                      `DELETE ` + g + `/queue/qa`,
+		"queue play Downstairs 2":                                                        `POST ` + g + `/queue/qb/play`,
+		"repeat Downstairs one":                                                          `POST ` + g + `/repeat {"mode":"one"}`,
+		"shuffle Downstairs":                                                             `POST ` + g + `/shuffle {"enabled":true}`,
+		"shuffle Downstairs off":                                                         `POST ` + g + `/shuffle {"enabled":false}`,
+		"groups create Up kitchen":                                                       `POST /api/v1/groups {"members":["` + kitchenID + `"],"name":"Up"}`,
+		"groups create Empty":                                                            `POST /api/v1/groups {"members":[],"name":"Empty"}`,
+		"group add Downstairs away":                                                      `PUT ` + g + `/members/` + awayID,
+		"group remove Downstairs sp-8271":                                                `DELETE ` + g + `/members/` + lobbyID,
+		"group rename Downstairs Below":                                                  `PATCH ` + g + ` {"name":"Below"}`,
+		"group delete Downstairs":                                                        `DELETE ` + g,
+		"approve wolf":                                                                   `POST /api/v1/clients/` + newID + `/approve {}`,
+		"approve WolfTwo --label Bar --source":                                           `POST /api/v1/clients/` + newID + `/approve {"label":"Bar","source":true}`,
+		"approve crow-six-fir --accept-warning name_reused_by_new_key":                   `POST /api/v1/clients/` + poserID + `/approve {"accept_warning":"name_reused_by_new_key"}`,
+		"approve wolf --controller --for 12h":                                            `POST /api/v1/clients/` + newID + `/approve {"controller":true,"ends_in_ms":43200000}`,
+		"approve wolf --until-disconnect":                                                `POST /api/v1/clients/` + newID + `/approve {"until_disconnect":true}`,
+		"approve wolf --until 2999-12-24T18:00:00Z":                                      `POST /api/v1/clients/` + newID + `/approve {"ends_at":"2999-12-24T18:00:00Z"}`,
+		"block wolf":                         `POST /api/v1/clients/` + newID + `/block`,
+		"unpair kitchenA":                    `POST /api/v1/clients/` + kitchenID + `/unpair`,
+		"pair --remove wolf":                 `DELETE /api/v1/pairing/tokens/` + newID,
+		"deny newDD":                         `POST /api/v1/clients/` + newID + `/deny`,
+		"approve kitchenAA":                  `POST /api/v1/clients/` + kitchenID + `/approve {}`, // one that does not wait (any more)
+		"forget away":                        `DELETE /api/v1/clients/` + awayID,
+		"add 192.0.2.7":                      `POST /api/v1/clients {"url":"ws://192.0.2.7"}`,
+		"tokens create porter --role viewer": `POST /api/v1/tokens {"name":"porter","role":"viewer"}`,
+		"tokens delete night":                `DELETE /api/v1/tokens/t1`,
 	} {
 		t.Run(line, func(t *testing.T) {
 			f := newFakeAPI(t)
@@ -136,6 +140,12 @@ func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
 		"queue play Downstairs 3":                   {2, "has 2"},
 		"queue remove Downstairs 0":                 {2, "from 1"},
 		"queue add Downstairs x --next --at 1":      {2, "not both"},
+		"group set Downstairs":                      {2, "--crossfade or"},
+		"group set Downstairs --crossfade 16s":      {2, "up to 15s"},
+		"announce Downstairs":                       {2, "not both"},
+		"announce Downstairs a --text b":            {2, "not both"},
+		"announce Downstairs a --volume 101":        {2, "0 to 100"},
+		"announce Downstairs a --duck 61":           {2, "60 dB"},
 		"repeat Downstairs twice":                   {2, "off, one, all"},
 		"audit --limit 0":                           {2, "1 to 1000"},
 		"library none":                              {1, "there is nothing at"},
@@ -427,5 +437,51 @@ func TestAddresses(t *testing.T) {
 	}
 	if _, err = f.run(t, "addresses", "remove", "ws://192.0.2.9"); err == nil || !strings.Contains(err.Error(), "'tutti addresses' lists them") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestAnnounceShowsWhatEachSpeakerReceived follows an announcement to its end.
+func TestAnnounceShowsWhatEachSpeakerReceived(t *testing.T) {
+	f := newFakeAPI(t)
+	const path = "/api/v1/groups/g1/announcements/a-1"
+	f.answers["POST /api/v1/groups/g1/announce"] = `{"announcement_id":"a-1","groups":["g1"]}`
+	f.get[path] = fmt.Sprintf(`{"announcement_id":"a-1","state":"done","duration_ms":2000,"players":[
+	 {"client_id":%q,"state":"played","sent_ms":2000},
+	 {"client_id":%q,"state":"missed","sent_ms":0,"reason":"it is not connected"}]}`, kitchenID, lobbyID)
+	out, err := f.run(t, "announce", "Downstairs", "bell.flac")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Downstairs  done", "✓ played  Kitchen", "✗ missed  Lobby  it is not connected"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output lacks %q:\n%s", want, out)
+		}
+	}
+	if out, err = f.run(t, "announce", "Downstairs", "bell.flac", "--json"); err != nil || !json.Valid([]byte(out)) {
+		t.Errorf("--json: %v\n%s", err, out)
+	}
+	f.get[path] = `{"announcement_id":"a-1","state":"failed","error":"there is no bell.flac","players":[]}`
+	if _, err = f.run(t, "announce", "Downstairs", "bell.flac"); err == nil || !strings.Contains(err.Error(), "there is no bell.flac") {
+		t.Errorf("a failed one: %v", err)
+	}
+}
+
+func TestAnnounceScreenIsOneLineAGroup(t *testing.T) {
+	s := &announceScreen{names: func(id string) string { return id }}
+	g := apiGroup{Name: "Hall\x1b[2J"}
+	for _, c := range []struct {
+		a    apiAnnouncement
+		want string
+	}{
+		{apiAnnouncement{State: "queued"}, "Hall·[2J  queued"},
+		{apiAnnouncement{State: "playing", DurationMS: 4000, PositionMS: 1000}, "█████░░░░░░░░░░░░░░░ 0:01 / 0:04"},
+		{apiAnnouncement{State: "cancelled", Error: "a more urgent one"}, "cancelled: a more urgent one"},
+	} {
+		if got := s.line(g, c.a); !strings.Contains(got, c.want) {
+			t.Errorf("%q lacks %q", got, c.want)
+		}
+	}
+	if got := s.speaker(apiAnnouncement{DurationMS: 4000}, apiSpeaker{ClientID: "x", State: "partly", SentMS: 700, Reason: "it joined late"}); got != "! partly  x  0.7 of 4.0 s  it joined late" {
+		t.Error(got)
 	}
 }

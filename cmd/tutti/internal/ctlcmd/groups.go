@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -148,6 +149,7 @@ func groupCommand() *cobra.Command {
 				}
 				return r.done(raw, "%s is now %s", clean(g.display()), clean(v.display()))
 			}),
+		groupSet(),
 		command("delete <group>", "Delete a group", "Its members play alone from then on.", "  tutti group delete Downstairs",
 			cobra.ExactArgs(1), func(r *run, args []string) error {
 				g, err := r.group(args[0])
@@ -164,7 +166,42 @@ func groupCommand() *cobra.Command {
 	c.Example = `  tutti group add Downstairs kitchen lobby
   tutti group remove Downstairs lobby
   tutti group rename Downstairs 'Ground floor'
+  tutti group set Downstairs --crossfade 4s --normalization track
   tutti group delete Downstairs`
+	return c
+}
+
+// groupSet changes how titles follow each other, and how loud they are.
+func groupSet() *cobra.Command {
+	var fade, normalization string
+	c := command("set <group>", "Set crossfade and loudness normalization", "They count from the next title on. Consecutive tracks of an album always follow each other without a gap.",
+		"  tutti group set Downstairs --crossfade 4s --normalization track", cobra.ExactArgs(1), func(r *run, args []string) error {
+			body := map[string]any{}
+			if fade != "" {
+				d, err := time.ParseDuration(fade)
+				if err != nil || d < 0 || d > 15*time.Second {
+					return usagef("%q is no crossfade: write 4s or 1500ms, up to 15s, or 0s for gapless", fade)
+				}
+				body["crossfade_ms"] = d.Milliseconds()
+			}
+			if normalization != "" {
+				body["normalization"] = normalization
+			}
+			if len(body) == 0 {
+				return usagef("say what to set: --crossfade or --normalization")
+			}
+			g, err := r.group(args[0])
+			if err != nil {
+				return err
+			}
+			v, raw, err := call[apiGroup](r, http.MethodPatch, groupPath(g), body)
+			if err != nil {
+				return err
+			}
+			return r.done(raw, "%s: crossfade %v, normalization %s", clean(g.display()), time.Duration(v.CrossfadeMS)*time.Millisecond, clean(dash(v.Normalization)))
+		})
+	c.Flags().StringVar(&fade, "crossfade", "", "how long a title and the next sound together, such as 4s; 0s is gapless")
+	c.Flags().StringVar(&normalization, "normalization", "", "off, track or album: titles alike loud by their tags, or measured")
 	return c
 }
 

@@ -116,6 +116,8 @@ type apiGroup struct {
 	QueueLength   int            `json:"queue_length"`
 	Source        string         `json:"source"`
 	LastError     string         `json:"last_error"`
+	CrossfadeMS   int64          `json:"crossfade_ms"`
+	Normalization string         `json:"normalization"`
 	VolumeRange   struct {
 		Min int `json:"min"`
 		Max int `json:"max"`

@@ -106,28 +106,34 @@ const (
 
 // capture plays the click track until it is stopped.
 func (s *Source) capture(ctx context.Context) {
-	x, err := s.Client.OpenCapture(wire.AudioFormat{Codec: wire.CodecPCM, SampleRate: 44100, Channels: 2, BitDepth: 16}, nil)
+	Capture(ctx, s.Client, clickChunk, func(start int64) {
+		began, _ := s.Client.ServerTime(start)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.began = began
+	})
+}
+
+// Capture sends what chunk returns, 20 ms of 44.1 kHz, 16 bits, stereo at a time, as if it
+// was captured now, until ctx ends or the server has had enough. begun is told the start
+// on the client's clock.
+func Capture(ctx context.Context, c *client.Client, chunk func(k int64) []byte, begun func(start int64)) {
+	x, err := c.OpenCapture(wire.AudioFormat{Codec: wire.CodecPCM, SampleRate: 44100, Channels: 2, BitDepth: 16}, nil)
 	if err != nil {
 		return // taken back already
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	start := s.Client.Now()
+	start := c.Now()
+	begun(start)
 	for k := int64(0); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		for ; s.Client.Now() >= start+(k+1)*chunkUS; k++ {
-			if k == 0 {
-				began, _ := s.Client.ServerTime(start)
-				s.mu.Lock()
-				s.began = began
-				s.mu.Unlock()
-			}
-			err := x.Write(start+k*chunkUS, clickChunk(k))
-			if errors.Is(err, client.ErrNotRequested) {
+		for ; c.Now() >= start+(k+1)*chunkUS; k++ {
+			if err := x.Write(start+k*chunkUS, chunk(k)); errors.Is(err, client.ErrNotRequested) {
 				return
 			}
 		}

@@ -23,7 +23,6 @@ type device struct {
 	kind   kind
 	proxy  *harness.Proxy
 	ref    *reference
-	stop   func()
 
 	mu         sync.Mutex
 	violations []string
@@ -33,7 +32,8 @@ type device struct {
 	commands   []string // what the controller state lists
 	last       map[string]int
 	ear        ear
-	capture    chan bool
+	cancel     context.CancelFunc // of the capturing goroutine
+	work       sync.WaitGroup
 }
 
 // count notes that something of a kind arrived.
@@ -54,8 +54,14 @@ func (d *device) connect(t testing.TB) {
 		defer close(done)
 		_ = d.client.Dial(ctx, d.proxy.URL)
 	}()
-	d.stop = sync.OnceFunc(func() { cancel(); <-done })
-	t.Cleanup(d.stop)
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		d.mu.Lock()
+		d.endCapture()
+		d.mu.Unlock()
+		d.work.Wait()
+	})
 }
 
 // event is told what happens. The client calls it and chunk one after the other.
@@ -95,16 +101,22 @@ func (d *device) event(e client.Event) {
 	case client.ArtworkChanged:
 		d.count("artwork")
 	case client.CaptureRequested:
-		d.signal(true)
+		d.count("capture")
+		ctx, cancel := context.WithCancel(context.Background())
+		d.cancel = cancel
+		d.work.Go(func() { harness.Capture(ctx, d.client, nothing, func(int64) {}) })
 	case client.CaptureStopped:
-		d.signal(false)
+		d.endCapture()
 	}
 }
 
-func (d *device) signal(on bool) {
-	select {
-	case d.capture <- on:
-	default:
+// nothing is a chunk of silence: what a line-in hears whose turntable does not turn.
+func nothing(int64) []byte { return make([]byte, 882*4) }
+
+func (d *device) endCapture() {
+	if d.cancel != nil {
+		d.cancel()
+		d.cancel = nil
 	}
 }
 

@@ -54,20 +54,11 @@ func kinds() []kind {
 	}
 }
 
-// served are the roles that the server has; those that it has not are left out of the fleet.
-var served = []string{
-	wire.RolePlayerV1, wire.RoleControllerV1, wire.RoleMetadataV1, wire.RoleArtworkV1, wire.RoleColorV1, wire.RoleVisualizerV1,
-}
-
 // fleet makes and connects all devices.
 func fleet(t *testing.T, s *harness.Server, ref *reference) []*device {
 	t.Helper()
 	var all []*device
 	for _, k := range kinds() {
-		k.roles = slices.DeleteFunc(k.roles, func(r string) bool { return !slices.Contains(served, r) })
-		if len(k.roles) == 0 {
-			continue
-		}
 		for i := range k.count {
 			d := newDevice(t, k, fmt.Sprintf("%s %d", k.name, i+1), ref)
 			d.proxy = harness.NewProxy(t, s.Sendspin)
@@ -80,7 +71,7 @@ func fleet(t *testing.T, s *harness.Server, ref *reference) []*device {
 
 func newDevice(t *testing.T, k kind, name string, ref *reference) *device {
 	t.Helper()
-	d := &device{name: name, kind: k, ref: ref, last: map[string]int{}, capture: make(chan bool, 8)}
+	d := &device{name: name, kind: k, ref: ref, last: map[string]int{}}
 	volume, suite := 30, noise.ChaChaPoly
 	if len(name)%2 == 0 {
 		suite = noise.AESGCM

@@ -31,7 +31,7 @@ func TestSoak(t *testing.T) {
 	s := harness.StartServer(t, "embedded", harness.Options{Music: music, Args: []string{"--log-level", "warn"}})
 	w := &walk{t: t, s: s, rnd: rand.New(rand.NewPCG(20, 26)), ref: ref, done: map[string]int{}}
 	w.devices = fleet(t, s, ref)
-	if len(w.devices) < 20 {
+	if len(w.devices) < 40 {
 		t.Fatalf("%d devices", len(w.devices))
 	}
 	approveAll(t, s, w.devices)

@@ -40,6 +40,9 @@ func acts() []act {
 	return []act{
 		{"play", 6, func(w *walk) error { return w.group("play", nil) }},
 		{"play a title", 3, func(w *walk) error { return w.group("play", map[string]any{"uri": w.title()}) }},
+		{"play a line-in", 3, func(w *walk) error {
+			return w.group("play", map[string]any{"uri": "source:" + w.of(wire.RoleSourceV1).client.ID()})
+		}},
 		{"pause", 2, func(w *walk) error { return w.group("pause", nil) }},
 		{"stop", 1, func(w *walk) error { return w.group("stop", nil) }},
 		{"seek", 5, func(w *walk) error { return w.group("seek", map[string]any{"position_ms": w.rnd.IntN(28_000)}) }},
@@ -117,12 +120,11 @@ func (w *walk) player() *device { return w.of(wire.RolePlayerV1) }
 
 // of is a random device with a role.
 func (w *walk) of(role string) *device {
-	for range 10000 {
+	for {
 		if d := w.any(); d.kind.has(role) {
 			return d
 		}
 	}
-	return w.any()
 }
 
 // group commands a random zone.

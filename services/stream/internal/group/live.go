@@ -6,6 +6,7 @@ import (
 
 	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/audio/source"
+	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
 	"github.com/tutti-audio/tutti/services/stream/internal/playback"
 	"github.com/tutti-audio/tutti/services/stream/internal/presence"
 	"github.com/tutti-audio/tutti/services/stream/internal/rendition"
@@ -29,6 +30,17 @@ func (g *Group) open(ctx context.Context, uri string) (source.Source, error) {
 		name = uri
 	}
 	return g.OpenSource(ctx, id, name)
+}
+
+// failure says why an item was given up, for the operator.
+func failure(e pipeline.Failed) string {
+	switch {
+	case e.Item.Captured():
+		return fmt.Sprintf("%s is not heard any more: %v", titleOf(e.Item), e.Err)
+	case e.Partial:
+		return fmt.Sprintf("%s breaks off: %v. It was skipped; check the file or address, or remove it from the queue", e.Item.Label(), e.Err)
+	}
+	return fmt.Sprintf("%s cannot be played: %v. It was skipped; check the file or address, or remove it from the queue", e.Item.Label(), e.Err)
 }
 
 // short is spec in the chunks of live audio. An Opus packet is short anyway.

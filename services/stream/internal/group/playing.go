@@ -2,7 +2,6 @@ package group
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -151,11 +150,7 @@ func (g *Group) report(e pipeline.Event) {
 	case pipeline.Titled:
 		g.retitle(e)
 	case pipeline.Failed:
-		reason := fmt.Sprintf("%s cannot be played: %v", e.Item.Label(), e.Err)
-		if e.Partial {
-			reason = fmt.Sprintf("%s breaks off: %v", e.Item.Label(), e.Err)
-		}
-		reason += ". It was skipped; check the file or address, or remove it from the queue"
+		reason := failure(e)
 		g.log.Warn("title skipped", "item", e.Item.Label(), "partial", e.Partial, obs.KeyErr, e.Err)
 		_ = g.apply(playback.Failed{ID: e.Item.ID, Reason: reason, Partial: e.Partial})
 	case pipeline.NeedNext:

@@ -12,6 +12,7 @@ package linein
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -51,6 +52,7 @@ type Hub struct {
 	mu      sync.Mutex
 	intakes map[string]*intake
 	ended   bool
+	made    int // intakes so far
 }
 
 // NewHub returns a hub whose intakes end with ctx, or with Stop.
@@ -88,7 +90,7 @@ func (h *Hub) Open(ctx context.Context, clientID, name string) (*Feed, error) {
 		return f, nil
 	case err = <-f.failed:
 	case <-ctx.Done():
-		err = fault.New(fault.Unavailable, "source %s sends no audio: %s", name, in.reason())
+		err = fault.New(fault.Unavailable, "it sends no audio: %s", in.reason())
 	}
 	_ = f.Close()
 	return nil, err
@@ -103,7 +105,8 @@ func (h *Hub) join(clientID string, f *Feed) (*intake, error) {
 	}
 	in := h.intakes[clientID]
 	if in == nil {
-		in = newIntake(h.d, clientID)
+		h.made++
+		in = newIntake(h.d, clientID, fmt.Sprintf("stream/%s/%d", h.d.InstanceID, h.made))
 		stop, err := h.d.Subscribe(clientID, in.hear)
 		if err != nil {
 			return nil, err

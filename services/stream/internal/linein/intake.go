@@ -38,6 +38,7 @@ type message struct {
 type intake struct {
 	d           Deps
 	clientID    string
+	user        string        // in the session's eyes; one that ends must not end the next one's wish
 	unsubscribe func()        // of the hub, then of run
 	users       int           // of the hub
 	over        chan struct{} // closed by the hub when the last user has gone
@@ -51,8 +52,8 @@ type intake struct {
 	heard stream
 }
 
-func newIntake(d Deps, clientID string) *intake {
-	in := &intake{d: d, clientID: clientID, over: make(chan struct{}), done: make(chan struct{}), in: make(chan message, inDepth),
+func newIntake(d Deps, clientID, user string) *intake {
+	in := &intake{d: d, clientID: clientID, user: user, over: make(chan struct{}), done: make(chan struct{}), in: make(chan message, inDepth),
 		calls: make(chan func(), 16)}
 	in.why.Store("it has not answered yet")
 	return in
@@ -125,7 +126,7 @@ func (in *intake) ask(ctx context.Context, start bool) error {
 	ctx, cancel := context.WithTimeout(ctx, wishTimeout)
 	defer cancel()
 	err := in.d.Send(ctx, in.clientID, &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Source{
-		Source: &tuttiv1.SourceCommand{User: "stream/" + in.d.InstanceID, Start: start, TtlMs: wishTTL.Milliseconds()}}})
+		Source: &tuttiv1.SourceCommand{User: in.user, Start: start, TtlMs: wishTTL.Milliseconds()}}})
 	var f *fault.Error
 	switch {
 	case err == nil:
@@ -193,6 +194,9 @@ func (in *intake) message(m message) {
 		return
 	}
 	in.last = m.at
+	if h := &in.heard; h.hole != 0 || h.step != 0 {
+		in.d.Log.Debug("source's audio is not continuous", obs.KeyClient, in.clientID, "hole_us", h.hole, "clock_step_us", h.step, "jitter_us", int64(h.align.Jitter()))
+	}
 	if !in.heard.ready() {
 		return
 	}

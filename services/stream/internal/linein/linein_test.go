@@ -62,7 +62,7 @@ func newRig(t *testing.T) *rig {
 		Send: func(_ context.Context, clientID string, c *tuttiv1.SessionCommand) error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			if clientID != "c" || c.GetSource().GetUser() != "stream/one" {
+			if clientID != "c" || !strings.HasPrefix(c.GetSource().GetUser(), "stream/one/") {
 				t.Errorf("%s is sent %v", clientID, c)
 			}
 			r.asked = append(r.asked, c.GetSource().GetStart())
@@ -277,6 +277,27 @@ func TestTwoGroupsHearTheSameFrames(t *testing.T) {
 	r.next(b, 5000)
 	_ = b.Close()
 	_ = b.Close()
+}
+
+// The source comes back on another session: the numbers go on, with the time between.
+func TestSourceComesBack(t *testing.T) {
+	for _, away := range []int64{600_123, 3_000_000} {
+		r := newRig(t)
+		f := r.open()
+		r.chunk(2000)
+		frame, captured := r.next(f, 2000)
+		r.house.set(r.house.NowMicros() + away)
+		r.session, r.seq = 9, 0
+		r.start()
+		for range 20 {
+			r.chunk(6000)
+		}
+		after, at := r.next(f, 6000)
+		if d := (at - captured) - (after-frame)*1_000_000/48000; d > 2000 || d < -2000 || at-captured < away {
+			t.Errorf("away %d µs: %d frames and %d µs later", away, after-frame, at-captured)
+		}
+		_ = f.Close()
+	}
 }
 
 // The source comes back on another session, in another format: the numbers go on, with

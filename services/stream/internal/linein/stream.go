@@ -37,6 +37,8 @@ type stream struct {
 	chunks  int // heard so far
 	bad     int // chunks that could not be decoded, in a row
 
+	hole, step int64 // of the last chunk, µs: for the log
+
 	raw, mapped []int32 // scratch
 }
 
@@ -137,6 +139,7 @@ func (s *stream) audio(msg capture.Message, at int64) (*block, error) {
 	}
 	r := s.align.Push(nil, stamp, at, raw)
 	s.chunks++
+	s.hole, s.step = r.HoleUS, r.StepUS
 	s.late.add(at-r.CaptureUS, at, r.HoleUS != 0)
 	return &block{pipeline.Captured{Frame: r.Frame, CaptureUS: r.CaptureUS, LateUS: min(max(s.late.us(), 0), lateMost), Samples: r.Samples}}, nil
 }

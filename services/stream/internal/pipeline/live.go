@@ -55,6 +55,8 @@ const (
 	lateRoom   = 15_000
 	lateStep   = 30_000
 	lateMost   = 300_000
+	// lostUS is how long all audio may come too late before the epoch begins anew.
+	lostUS = 2 * timeline.Micro
 )
 
 // capturing is what the pipeline knows of the capture that plays; zero when none does.
@@ -68,6 +70,7 @@ type capturing struct {
 	late    []int64 // house times of the holes of late
 	delayed int64   // µs that were added for them
 	filled  int64   // frames of silence since the last audio
+	lostAt  int64   // since when all audio has come too late; 0: it does not
 }
 
 // capture passes a capture on until it ends.
@@ -139,9 +142,14 @@ func (p *Pipeline) takeCaptured(m feedCaptured) {
 		m.frames -= cut
 		p.cameLate(over, f)
 		if m.frames == 0 {
+			if c.lostAt == 0 {
+				c.lostAt = p.cfg.House.NowMicros()
+				p.cfg.Log.Warn("source is too late to be heard", "late_ms", over*1000/int64(f.SampleRate))
+			}
 			return
 		}
 	}
+	c.lostAt = 0
 	c.filled = 0
 	p.fadeIn(m.data, m.frames)
 	p.append(m.data, m.frames)
@@ -176,6 +184,10 @@ func (p *Pipeline) cameLate(frames int64, f timeline.Format) {
 	p.delay(us)
 	p.cfg.Log.Info("source is delayed: its audio takes longer than it did at first", "delay_ms", c.delayed/1000)
 }
+
+// lost reports whether all of a capture's audio has come too late for so long that it must
+// be placed anew.
+func (c *capturing) lost(now int64) bool { return c.on && c.lostAt != 0 && now-c.lostAt > lostUS }
 
 // bridge puts silence where a capture's audio is not there in time, so that the players
 // never run dry. It returns when to look again, house time; 0: nothing to watch.

@@ -16,6 +16,7 @@ import (
 type lineIn struct {
 	blocks chan Captured
 	end    chan error
+	closed chan struct{}
 }
 
 func (l *lineIn) Info() source.Info {
@@ -23,7 +24,7 @@ func (l *lineIn) Info() source.Info {
 }
 func (l *lineIn) Read([]int32) (int, error) { return 0, io.ErrUnexpectedEOF }
 func (l *lineIn) SeekFrame(int64) error     { return io.ErrUnexpectedEOF }
-func (l *lineIn) Close() error              { return nil }
+func (l *lineIn) Close() error              { close(l.closed); return nil }
 
 func (l *lineIn) Next(ctx context.Context) (Captured, error) {
 	select {
@@ -46,15 +47,17 @@ const (
 type live struct {
 	*bench
 	in      *lineIn
-	frame   int64 // next to be captured
-	sent    int64 // up to which it was
-	capture int64 // house time of frame 0
+	over    <-chan struct{} // the feed is gone
+	frame   int64           // next to be captured
+	sent    int64           // up to which it was
+	capture int64           // house time of frame 0
 	id      string
 }
 
 func startLive(t *testing.T) *live {
 	t.Helper()
-	l := &live{in: &lineIn{blocks: make(chan Captured), end: make(chan error, 1)}, id: "pcm-48000-1-24"}
+	l := &live{in: &lineIn{blocks: make(chan Captured), end: make(chan error, 1), closed: make(chan struct{})}, id: "pcm-48000-1-24"}
+	l.over = l.in.closed
 	open := func(context.Context, string) (source.Source, error) { return l.in, nil }
 	l.bench = startWith(t, open, Config{
 		ChunkMS: 20, LiveLeadUS: mustUS + marginUS, LiveFloorUS: 50_000, Renditions: formats("pcm:48000:24:1"),
@@ -76,7 +79,10 @@ func (l *live) step(late int64, lost bool) {
 	for i := range samples {
 		samples[i] = int32(first) + int32(i) + 1
 	}
-	l.in.blocks <- Captured{Frame: first, CaptureUS: l.capture + first*1_000_000/48000, LateUS: 24_000, Samples: samples}
+	select {
+	case l.in.blocks <- Captured{Frame: first, CaptureUS: l.capture + first*1_000_000/48000, LateUS: 24_000, Samples: samples}:
+	case <-l.over:
+	}
 	if late <= 2000 && l.sent > 0 {
 		l.holds(l.sent - 1) // the house clock must not run away from the test
 	}
@@ -224,6 +230,23 @@ func TestLiveSourceThatGetsLater(t *testing.T) {
 	if most-least > 50 || most <= mustUS+marginUS+24_000 || most > mustUS+marginUS+24_000+lateMost+1000 {
 		t.Errorf("latency is %d to %d µs in the end", least, most)
 	}
+}
+
+// A source that is later than can be made up for begins anew instead of being silent.
+func TestLiveSourceThatIsFarTooLate(t *testing.T) {
+	l := startLive(t)
+	for range 20 {
+		l.step(2000, false)
+	}
+	l.holds(18*blockFrames - 1)
+	for range 200 {
+		l.step(2_000_000, false)
+		if _, events := l.snapshot(); len(find[Stalled](events)) > 0 {
+			return
+		}
+		l.ahead()
+	}
+	t.Error("it is silent for four seconds")
 }
 
 // The players' longer lead is given to them by silence, and nothing is lost.

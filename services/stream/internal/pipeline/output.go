@@ -168,11 +168,11 @@ func (p *Pipeline) over(now int64) bool {
 func (p *Pipeline) stalled(ctx context.Context, now int64) bool {
 	given := 1 + p.handed.Load()
 	reading := p.opened == given && p.read < given
-	if p.epoch == nil || p.ended || !reading || p.capture.on {
+	if p.epoch == nil || p.ended || !reading || p.capture.on && !p.capture.lost(now) {
 		return false
 	}
 	p.feed.hurry.Store(p.headUS() <= now+hurryUS)
-	if p.headUS() > now+stallUS {
+	if p.headUS() > now+stallUS && !p.capture.on {
 		return false
 	}
 	p.cfg.Metrics.underrun()

@@ -30,6 +30,7 @@ func TestConformance(t *testing.T) {
 		{"support object", testSupportObject},
 		{"half open", testHalfOpen},
 		{"bad displays", testBadDisplays},
+		{"unapproved source", testUnapprovedSource},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
 	}
@@ -52,6 +53,7 @@ func TestConformance(t *testing.T) {
 		{"dialled", testDialled},
 		{"odd tags", testOddTags},
 		{"displays", testDisplays},
+		{"source", testSource},
 		{"impostors", testImpostors},
 		{"man in the middle", testMiddle},
 		{"many at once", testManyAtOnce},

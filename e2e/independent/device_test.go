@@ -230,7 +230,11 @@ func ready(t testing.TB, s *harness.Server, o options) *device {
 func (d *device) approve(s *harness.Server) {
 	d.t.Helper()
 	harness.Eventually(d.t, patience, "approve "+d.o.name, func() string {
-		if err := s.Do("POST", "/api/v1/clients/"+d.id+"/approve", obj{}, nil); err != nil {
+		what := obj{}
+		if slices.Contains(d.o.roles, "source@v1") {
+			what["source"] = true
+		}
+		if err := s.Do("POST", "/api/v1/clients/"+d.id+"/approve", what, nil); err != nil {
 			return err.Error()
 		}
 		return ""

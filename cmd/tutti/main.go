@@ -68,7 +68,7 @@ one clock.`,
 	add("server", app.ServeCommand(version), app.RunCommand(version), app.VersionCommand(version))
 	add("server", vaultcmd.Commands()...)
 	add("operate", ctlcmd.Commands()...)
-	add("device", playercmd.New(), doctorcmd.New(doctorcmd.Deps{CheckDatabase: checkDatabase}), app.HealthcheckCommand())
+	add("device", playercmd.New(), playercmd.NewSource(), doctorcmd.New(doctorcmd.Deps{CheckDatabase: checkDatabase}), app.HealthcheckCommand())
 	return c
 }
 

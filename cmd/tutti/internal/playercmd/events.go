@@ -12,6 +12,9 @@ func (l *loop) event(e client.Event) error {
 	if ok, err := l.pairing(e); ok {
 		return err
 	}
+	if ok, err := l.captureEvent(e); ok {
+		return err
+	}
 	switch e := e.(type) {
 	case client.Connected:
 		return l.rep.event("connected", fields{"server_id": e.ServerID, "paired": e.Paired, "category": string(e.Category)})

@@ -45,7 +45,8 @@ type loop struct {
 	deck   *deck.Deck
 	rep    reporter
 	client func() *client.Client
-	quit   func() // ends the player
+	quit   func()    // ends the player
+	source *recorder // of `tutti source`; nil in a player
 
 	in   chan any // client.Event, chunk, told, pressed or logLine
 	done chan struct{}
@@ -187,6 +188,9 @@ func format(f wire.AudioFormat) pcm.Format {
 
 // stats reports the last second of a stream.
 func (l *loop) stats() error {
+	if l.source != nil {
+		return l.captureStats()
+	}
 	s := l.deck.TakeStats()
 	l.status.stats = s
 	l.bad = 0

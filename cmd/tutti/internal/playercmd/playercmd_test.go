@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"go.uber.org/goleak"
 
 	"github.com/tutti-audio/tutti/audio/encode"
@@ -48,10 +49,14 @@ func start(t *testing.T, args ...string) *command {
 // startWith runs it with something on stdin.
 func startWith(t *testing.T, stdin io.Reader, args ...string) *command {
 	t.Helper()
+	return startCommand(t, New(), stdin, args...)
+}
+
+func startCommand(t *testing.T, c *cobra.Command, stdin io.Reader, args ...string) *command {
+	t.Helper()
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &command{t: t, events: make(chan map[string]any, 1000), stop: cancel, done: make(chan error, 1)}
-	c := New()
 	c.SetArgs(append([]string{"--json", "--identity", filepath.Join(t.TempDir(), "id.json"), "--name", "Test room"}, args...))
 	c.SetIn(stdin)
 	c.SetOut(w)

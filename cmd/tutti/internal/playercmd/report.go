@@ -20,6 +20,8 @@ type fields map[string]any
 // status is what the live line shows.
 type status struct {
 	server, title, format string
+	source                bool   // of `tutti source`
+	level                 string // of what it captures
 	volume                int
 	muted                 bool
 	stddev                float64 // of the clock, µs
@@ -92,6 +94,9 @@ func statusLine(s status, width int) string {
 		return "waiting for a server"
 	}
 	parts := []string{s.server}
+	if s.source {
+		return sourceLine(s, width)
+	}
 	if s.format != "" {
 		parts = append(parts, s.format, fmt.Sprintf("buffer %.1f s", float64(s.stats.BufferedMS)/1000), fmt.Sprintf("sync %.1f ms", float64(s.stats.SyncErrorUS)/1000))
 		if !math.IsInf(s.stddev, 0) {
@@ -109,6 +114,16 @@ func statusLine(s status, width int) string {
 		parts = append(parts, "♪ "+s.title)
 	}
 	line := []rune(strings.Map(printable, strings.Join(parts, " · ")))
+	return string(line[:min(len(line), width)])
+}
+
+// sourceLine is statusLine of a source.
+func sourceLine(s status, width int) string {
+	what := "idle: no room plays it"
+	if s.format != "" {
+		what = "sending " + s.format + " · " + s.level
+	}
+	line := []rune(strings.Map(printable, s.server+" · "+what))
 	return string(line[:min(len(line), width)])
 }
 
@@ -167,6 +182,9 @@ func sentence(name string, f fields) string {
 	}
 	if s == "" {
 		s = pairingSentence(name, f)
+	}
+	if s == "" {
+		s = captureSentence(name, f)
 	}
 	return strings.TrimSpace(strings.Map(printable, s))
 }

@@ -1,6 +1,12 @@
 package harness
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 // A click track tells by itself when each of its parts was made: every half second there
 // are two soft pulses, and the distance between them is a number. The numbers go around
@@ -21,6 +27,28 @@ func ClickTrack(us float64) int32 {
 	first := n*ClickEveryUS + ClickEveryUS/2
 	apart := float64(leastApartUS + apartUS*(int(n)%Numbers))
 	return int32(math.Round(loud * (pulse(us-first) + pulse(us-first-apart))))
+}
+
+// ClickFile writes seconds of the click track as dir/name: a WAV file, 44.1 kHz, 16 bits,
+// stereo.
+func ClickFile(t testing.TB, dir, name string, seconds int) {
+	t.Helper()
+	n := seconds * 44100
+	b := make([]byte, 0, 44+4*n)
+	b = append(b, "RIFF"...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(36+4*n))
+	b = append(b, "WAVEfmt \x10\x00\x00\x00\x01\x00\x02\x00"...)
+	b = binary.LittleEndian.AppendUint32(b, 44100)
+	b = binary.LittleEndian.AppendUint32(b, 4*44100)
+	b = append(b, "\x04\x00\x10\x00data"...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(4*n))
+	for i := range n {
+		v := uint16(ClickTrack(float64(i) * 1e6 / 44100))
+		b = binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(b, v), v)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // pulse is a raised cosine around 0.

@@ -36,6 +36,7 @@ type Device struct {
 	violations []string
 	dec        decode.Decoder
 	decStream  wire.AudioFormat
+	visuals    []client.Visual
 	err        error
 	started    int
 	ended      int
@@ -51,6 +52,9 @@ type DeviceOptions struct {
 	Store    *client.Store
 	Roles    []string
 	Unpaired *bool // unpaired_access; default true
+	// Visualizer is what a device with that role asks for; Artwork is for that role.
+	Visualizer *wire.VisualizerState
+	Artwork    []wire.ArtworkChannel
 }
 
 // PCM and FLAC at CD quality, and what a studio monitor wants.
@@ -75,7 +79,8 @@ func NewDevice(t testing.TB, name string, format wire.AudioFormat, o DeviceOptio
 		Name: name, Suite: o.Suite, Store: o.Store, Roles: o.Roles, UnpairedAccess: o.Unpaired == nil || *o.Unpaired, Strict: true,
 		Formats: o.Formats, BufferCapacity: o.Buffer, RequiredLeadMS: o.LeadMS, MinBufferMS: o.BufferMS, Volume: &volume,
 		SyncInterval: time.Second, BackoffMin: 200 * time.Millisecond, BackoffMax: time.Second,
-		OnEvent: d.event, OnChunk: d.chunk,
+		Artwork: o.Artwork, VisualCapacity: 1 << 16, Visualizer: o.Visualizer,
+		OnEvent: d.event, OnChunk: d.chunk, OnVisual: d.visual,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -150,6 +155,19 @@ func (d *Device) chunk(c client.Chunk) {
 	d.spans = append(d.spans, Span{TimestampUS: c.Timestamp, Frames: len(samples) / d.decStream.Channels, Samples: samples, Stream: c.Stream})
 }
 
+func (d *Device) visual(v client.Visual) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.visuals = append(d.visuals, v)
+}
+
+// Visuals are the visualizer's frames so far.
+func (d *Device) Visuals() []client.Visual {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.visuals)
+}
+
 // Spans is everything received so far, in order of arrival.
 func (d *Device) Spans() []Span {
 	d.mu.Lock()
@@ -161,7 +179,7 @@ func (d *Device) Spans() []Span {
 func (d *Device) Forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.spans, d.started, d.ended = nil, 0, 0
+	d.spans, d.visuals, d.started, d.ended = nil, nil, 0, 0
 }
 
 // Frames counts decoded frames received since the last Forget.

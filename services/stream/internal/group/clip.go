@@ -48,11 +48,12 @@ func (g *Group) overlay() *pipeline.Overlay {
 	return o
 }
 
-// clipAlone plays what is left of the clip without music.
-func (g *Group) clipAlone() {
+// clipAlone plays what is left of the clip without music; it is false when nothing is.
+// What sessions have of an epoch before sounds until the clip's own is there.
+func (g *Group) clipAlone() bool {
 	us, ok := g.elapsedUS(g.House.NowMicros())
 	if !ok {
-		return
+		return false
 	}
 	j := g.ann.now
 	g.stop()
@@ -61,6 +62,7 @@ func (g *Group) clipAlone() {
 	it := playback.Item{ID: clipItem, URI: clipItem}
 	g.launch(&run{epoch: g.epoch, first: it, clip: j, alone: true, clipFromUS: us},
 		pipeline.Config{First: pipeline.Start{Item: it, MS: us / 1000}, Open: func(context.Context, string) (source.Source, error) { return j.clip.Source(), nil }})
+	return true
 }
 
 // clipStarts notes when the clip of a run whose T0 is fixed sounds.

@@ -227,8 +227,9 @@ func (g *Group) apply(m playback.Message) error {
 		case playback.Begin:
 			g.begin(e)
 		case playback.Halt:
-			g.halt()
-			g.clipAlone() // what is announced goes on
+			if !g.clipAlone() { // what is announced goes on, in the same stream
+				g.halt()
+			}
 		case playback.Hand:
 			handed = g.hand(e.Item)
 		}

@@ -68,6 +68,7 @@ type settings struct {
 	Rekey        time.Duration `config:"rekey-interval"`
 	AdminToken   string        `config:"admin-token" secret:"true"`
 	InternalHTTP string        `config:"internal-http"`
+	LibraryCache string        `config:"library-cache"`
 	Resume       bool          `config:"resume"`
 	Demo         bool          `config:"demo"`
 	LogLevel     string        `config:"log-level"`
@@ -77,7 +78,7 @@ type settings struct {
 // notLookedAt are flags that the doctor takes and does not show.
 func notLookedAt() []string {
 	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval", "admin-token", "admin-token-file",
-		"internal-http", "resume", "demo", "log-level", "log-format"}
+		"internal-http", "library-cache", "resume", "demo", "log-level", "log-format"}
 }
 
 // checkTimeout bounds one check; they run side by side.
@@ -126,7 +127,7 @@ func checks(d Deps) []check {
 	return []check{
 		checkMulticast, checkPorts, checkClock, checkBus,
 		func(ctx context.Context, s settings) []Result { return checkDatabase(ctx, s, d.CheckDatabase) },
-		checkDataDir, checkMusic,
+		checkDataDir, checkMusic, checkPrograms,
 	}
 }
 

@@ -163,8 +163,8 @@ func TestMusic(t *testing.T) {
 	dir := t.TempDir()
 	only(t, checkMusic(t.Context(), settings{}), "music").want(t, Warn, "--music")
 	only(t, checkMusic(t.Context(), settings{Music: filepath.Join(dir, "none")}), "music").want(t, Fail, "no such file")
-	only(t, checkMusic(t.Context(), settings{Music: dir}), "music").want(t, Warn, "no FLAC")
-	for _, f := range []string{"a.flac", "b.MP3", "sub/c.wav", "notes.txt"} {
+	only(t, checkMusic(t.Context(), settings{Music: dir}), "music").want(t, Warn, "no file that can be played")
+	for _, f := range []string{"a.flac", "b.MP3", "sub/c.opus", "notes.txt"} {
 		path := filepath.Join(dir, f)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
 			t.Fatal(err)
@@ -176,6 +176,22 @@ func TestMusic(t *testing.T) {
 	}
 	only(t, checkMusic(t.Context(), settings{Music: dir}), "music").want(t, Warn, "broken.flac")
 	only(t, checkMusic(t.Context(), settings{Music: filepath.Join(dir, "a.flac")}), "music").want(t, Fail, "not a folder")
+}
+
+func TestPrograms(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	for _, r := range checkPrograms(t.Context(), settings{}) {
+		only(t, []Result{r}, r.Check).want(t, Warn, "install Debian's package "+r.Check)
+	}
+	for _, f := range []string{"ffmpeg", "ffprobe", "espeak-ng"} {
+		if err := os.WriteFile(filepath.Join(dir, f), []byte("#!/bin/sh\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range checkPrograms(t.Context(), settings{}) {
+		only(t, []Result{r}, r.Check).want(t, OK, filepath.Join(dir, r.Check))
+	}
 }
 
 func TestClock(t *testing.T) {
@@ -252,7 +268,7 @@ func TestTheCommand(t *testing.T) {
 	}
 	t.Setenv("TUTTI_MUSIC", dir)
 	t.Setenv("TUTTI_ADMIN_TOKEN", "not looked at")
-	if out, err = run(); err != nil || !strings.Contains(out, "no FLAC") {
+	if out, err = run(); err != nil || !strings.Contains(out, "no file that can be played") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -7,8 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+
+	"github.com/tutti-audio/tutti/audio/source"
 )
 
 const (
@@ -17,10 +18,6 @@ const (
 	// maxWalk bounds the look at the music folder.
 	maxWalk = 200_000
 )
-
-// playable are the endings of the files that Tutti decodes. The server looks at
-// the content; a count by name is good enough here.
-func playable() []string { return []string{".flac", ".mp3", ".wav"} }
 
 // checkDataDir looks whether the server can keep its state, and whether others
 // could read its secrets.
@@ -116,7 +113,7 @@ func checkMusic(ctx context.Context, s settings) []Result {
 	case c.files == 0 && err != nil:
 		return []Result{{name, Fail, s.Music + " cannot be read: " + plainPath(err), "let the server's user read it: chmod -R go+rX " + s.Music}}
 	case c.files == 0:
-		return []Result{{name, Warn, "no FLAC, MP3 or WAV file is below " + s.Music, "put some there, or name another folder with --music"}}
+		return []Result{{name, Warn, "no file that can be played is below " + s.Music, "put some there, or name another folder with --music"}}
 	case len(c.unreadable) > 0:
 		return []Result{{name, Warn, fmt.Sprintf("%s, but %d cannot be read, such as %s", c, c.unreadableCount, c.unreadable[0]),
 			"let the server's user read them: chmod -R go+rX " + s.Music}}
@@ -151,7 +148,7 @@ func countMusic(ctx context.Context, root string) (c count, first error) {
 				first = err
 			}
 			c.skip(path)
-		case d.IsDir() || !slices.Contains(playable(), strings.ToLower(filepath.Ext(path))):
+		case d.IsDir() || !source.Playable(d.Name()): // by name; the server looks at the content
 		case !readable(path):
 			c.skip(path)
 		default:

@@ -1,7 +1,9 @@
 package playercmd
 
 import (
+	"errors"
 	"fmt"
+	"net"
 
 	"github.com/tutti-audio/tutti/sendspin/client"
 	"github.com/tutti-audio/tutti/sendspin/wire"
@@ -48,9 +50,18 @@ func (l *loop) event(e client.Event) error {
 	case client.Disconnected:
 		return l.disconnected(e)
 	case client.Retrying:
-		return l.rep.event("retrying", fields{"url": e.URL, "in_ms": e.In.Milliseconds(), "error": fmt.Sprint(e.Err)})
+		return l.rep.event("retrying", fields{"url": e.URL, "in_ms": e.In.Milliseconds(), "error": fmt.Sprint(reason(e.Err))})
 	}
 	return nil
+}
+
+// reason is what went wrong with a connection, without the layers that it came through
+// when the network says it by itself.
+func reason(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op
+	}
+	return err
 }
 
 // holder shows the server that has the player.

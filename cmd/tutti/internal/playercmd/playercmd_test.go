@@ -382,6 +382,24 @@ func TestServerAddresses(t *testing.T) {
 	}
 }
 
+// A seek, or an announcement, says the title again: a person reads it once.
+func TestTextTellsATitleOnce(t *testing.T) {
+	var b bytes.Buffer
+	r := &textReporter{w: &b, width: 100}
+	song, end := fields{"title": "Song"}, fields(nil)
+	for _, e := range []struct {
+		name string
+		f    fields
+	}{{"metadata", song}, {"metadata", song}, {"metadata", fields{"title": "Next"}}, {"metadata", song}, {"stream_end", end}, {"metadata", song}} {
+		if err := r.event(e.name, e.f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "title: Song\ntitle: Next\ntitle: Song\nthe stream ended\ntitle: Song\n"; b.String() != want {
+		t.Errorf("got  %q\nwant %q", b.String(), want)
+	}
+}
+
 func TestTextIsForPeopleAndCannotSteerTheTerminal(t *testing.T) {
 	var b bytes.Buffer
 	r := &textReporter{w: &b, live: true, width: 100}

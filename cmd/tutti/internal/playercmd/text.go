@@ -18,6 +18,7 @@ type textReporter struct {
 	line  string   // the state
 	drawn int      // rows of the live area that are on the terminal now
 	vain  string   // why the last attempt to connect failed: told once, not with each
+	title string   // what was told last: a seek or an announcement says it again
 }
 
 func newTextReporter(w io.Writer) *textReporter {
@@ -37,18 +38,33 @@ const (
 
 func (r *textReporter) event(name string, f fields) error {
 	text := sentence(name, f)
-	if name == "retrying" {
-		if text == r.vain {
-			return nil
-		}
-		r.vain = text
-	} else if name == "connected" {
-		r.vain = ""
-	}
-	if text == "" {
+	if r.again(name, text) || text == "" {
 		return nil
 	}
 	return r.logged(text)
+}
+
+// again reports whether text was told by the event before of its kind, and remembers it.
+func (r *textReporter) again(name, text string) bool {
+	last := &r.vain
+	switch name {
+	case "connected":
+		r.vain, r.title = "", ""
+		return false
+	case "stream_end":
+		r.title = ""
+		return false
+	case "metadata":
+		last = &r.title
+	case "retrying":
+	default:
+		return false
+	}
+	if text == *last {
+		return true
+	}
+	*last = text
+	return false
 }
 
 // logged prints a line above the live area.

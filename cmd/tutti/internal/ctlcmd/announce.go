@@ -24,6 +24,8 @@ type apiAnnouncing struct {
 }
 
 type apiAnnouncement struct {
+	URI        string       `json:"uri"`
+	Text       string       `json:"text"`
 	State      string       `json:"state"`
 	DurationMS int64        `json:"duration_ms"`
 	PositionMS int64        `json:"position_ms"`
@@ -53,7 +55,9 @@ type announceFlags struct {
 func announceCommand() *cobra.Command {
 	f := announceFlags{volume: -1, duck: -1}
 	c := command("announce <group> [file|url]", "Play a clip over the music of a group, or say something",
-		"The music is quieter meanwhile and goes on afterwards; where nothing plays, the clip plays alone. Text is spoken where the server has espeak-ng. It waits for the end and shows what each speaker received.",
+		`The music goes on quietly meanwhile, and as before afterwards; where nothing plays, the
+clip plays alone. Text is spoken where the server has espeak-ng. It waits for the end
+and shows what each speaker received.`,
 		`  tutti announce Downstairs bell.flac
   tutti announce Downstairs --text "Dinner is ready" --volume 60 --also Garden
   tutti announce Downstairs https://example.org/bell.mp3 --duck 30 --priority 10`,
@@ -201,6 +205,7 @@ type announceScreen struct {
 	names  func(id string) string
 	groups []apiGroup
 	drawn  int
+	since  time.Time // when it was first seen to sound: the record's position stands still
 }
 
 func (s *announceScreen) draw(all []apiAnnouncement) {
@@ -223,7 +228,11 @@ func (s *announceScreen) line(g apiGroup, a apiAnnouncement) string {
 	name := clean(g.display())
 	switch {
 	case a.State == "playing" && a.DurationMS > 0:
-		return fmt.Sprintf("%s  %s %s / %s", name, bar(a.PositionMS, a.DurationMS, 20, "█", "░"), clock(a.PositionMS), clock(a.DurationMS))
+		if s.since.IsZero() {
+			s.since = time.Now()
+		}
+		at := min(a.PositionMS+time.Since(s.since).Milliseconds(), a.DurationMS)
+		return fmt.Sprintf("%s  %s %s / %s", name, bar(at, a.DurationMS, 20, "█", "░"), clock(at), clock(a.DurationMS))
 	case a.Error != "":
 		return fmt.Sprintf("%s  %s: %s", name, a.State, clean(a.Error))
 	}

@@ -19,24 +19,27 @@ import (
 func TestCommandsSendWhatTheySay(t *testing.T) {
 	const g = "/api/v1/groups/g1"
 	for line, want := range map[string]string{
-		"play Downstairs a.flac":              `POST ` + g + `/play {"uri":"a.flac"}`,
-		"play down":                           `POST ` + g + `/play`,
-		"play kitchen tone:440":               `POST ` + g + `/play {"uri":"tone:440"}`, // a device: the group it plays in
-		"play g1":                             `POST ` + g + `/play`,
-		"pause DOWNSTAIRS":                    `POST ` + g + `/pause`,
-		"next Downstairs":                     `POST ` + g + `/next`,
-		"previous Downstairs":                 `POST ` + g + `/previous`,
-		"stop Downstairs":                     `POST ` + g + `/stop`,
-		"seek Downstairs 1:30":                `POST ` + g + `/seek {"position_ms":90000}`,
-		"seek Downstairs +30":                 `POST ` + g + `/seek {"position_ms":163000}`,
-		"seek Downstairs 1:02:03":             `POST ` + g + `/seek {"position_ms":3723000}`,
-		"volume Downstairs 30":                `POST ` + g + `/volume {"volume":30}`,
-		"volume lobby 30":                     `PATCH /api/v1/clients/` + lobbyID + ` {"volume":30}`,
-		"volume client:lobbyB 30":             `PATCH /api/v1/clients/` + lobbyID + ` {"volume":30}`,
-		"tune lobby --max 60":                 `PATCH /api/v1/clients/` + lobbyID + ` {"volume_max":60}`,
-		"tune lobby --min 5 --startup none":   `PATCH /api/v1/clients/` + lobbyID + ` {"volume_min":5,"volume_startup":null}`,
-		"tune lobby --channels left":          `PATCH /api/v1/clients/` + lobbyID + ` {"channels":"left"}`,
-		"tune lobby --eq none --limiter none": `PATCH /api/v1/clients/` + lobbyID + ` {"equalizer":null}`,
+		"play Downstairs a.flac":               `POST ` + g + `/play {"uri":"a.flac"}`,
+		"play down":                            `POST ` + g + `/play`,
+		"play kitchen tone:440":                `POST ` + g + `/play {"uri":"tone:440"}`,               // a device: the group it plays in
+		"play Downstairs source:lobby":         `POST ` + g + `/play {"uri":"source:` + lobbyID + `"}`, // a person writes names
+		"queue add Downstairs source:lobby":    `POST ` + g + `/queue {"uris":["source:` + lobbyID + `"]}`,
+		"group set Downstairs --crossfade 2.5": `PATCH ` + g + ` {"crossfade_ms":2500}`,
+		"play g1":                              `POST ` + g + `/play`,
+		"pause DOWNSTAIRS":                     `POST ` + g + `/pause`,
+		"next Downstairs":                      `POST ` + g + `/next`,
+		"previous Downstairs":                  `POST ` + g + `/previous`,
+		"stop Downstairs":                      `POST ` + g + `/stop`,
+		"seek Downstairs 1:30":                 `POST ` + g + `/seek {"position_ms":90000}`,
+		"seek Downstairs +30":                  `POST ` + g + `/seek {"position_ms":163000}`,
+		"seek Downstairs 1:02:03":              `POST ` + g + `/seek {"position_ms":3723000}`,
+		"volume Downstairs 30":                 `POST ` + g + `/volume {"volume":30}`,
+		"volume lobby 30":                      `PATCH /api/v1/clients/` + lobbyID + ` {"volume":30}`,
+		"volume client:lobbyB 30":              `PATCH /api/v1/clients/` + lobbyID + ` {"volume":30}`,
+		"tune lobby --max 60":                  `PATCH /api/v1/clients/` + lobbyID + ` {"volume_max":60}`,
+		"tune lobby --min 5 --startup none":    `PATCH /api/v1/clients/` + lobbyID + ` {"volume_min":5,"volume_startup":null}`,
+		"tune lobby --channels left":           `PATCH /api/v1/clients/` + lobbyID + ` {"channels":"left"}`,
+		"tune lobby --eq none --limiter none":  `PATCH /api/v1/clients/` + lobbyID + ` {"equalizer":null}`,
 		"tune lobby --eq peak:1000:-3:1 --eq low_pass:9000 --limiter -1": `PATCH /api/v1/clients/` + lobbyID +
 			` {"equalizer":{"preamp_db":0,"bands":[{"kind":"peak","frequency":1000,"gain_db":-3,"q":1},{"kind":"low_pass","frequency":9000,"gain_db":0,"q":0.7071}],"limiter":true,"limiter_db":-1}}`,
 		"mute Downstairs":                                                                `POST ` + g + `/mute {"muted":true}`,
@@ -99,14 +102,15 @@ func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
 		code int
 		want string
 	}{
-		"play nowhere":            {1, "'tutti groups' lists them"},
-		"play":                    {2, "usage is 'tutti play <group> [uri]'"},
-		"group add Downstairs Ki": {2, "Kitchen (kitchenA), Kitchen radio (awayCCCC)"},
-		"approve nobody":          {1, "'tutti clients' lists them"},
-		"approve Lobby":           {1, "compare the fingerprint crow-six-fir"},
-		"approve l":               {1, "compare the fingerprint crow-six-fir"},
-		"approve crow":            {1, "compare the fingerprint crow-six-fir"}, // too little of it
-		"approve crow-six-fir":    {1, "add --accept-warning name_reused_by_new_key"},
+		"play Downstairs source:nobody": {1, "no device is named"},
+		"play nowhere":                  {1, "'tutti groups' lists them"},
+		"play":                          {2, "usage is 'tutti play <group> [uri]'"},
+		"group add Downstairs Ki":       {2, "Kitchen (kitchenA), Kitchen radio (awayCCCC)"},
+		"approve nobody":                {1, "'tutti clients' lists them"},
+		"approve Lobby":                 {1, "compare the fingerprint crow-six-fir"},
+		"approve l":                     {1, "compare the fingerprint crow-six-fir"},
+		"approve crow":                  {1, "compare the fingerprint crow-six-fir"}, // too little of it
+		"approve crow-six-fir":          {1, "add --accept-warning name_reused_by_new_key"},
 		"approve crow-six-fir --accept-warning identity_changed": {1, "add --accept-warning name_reused_by_new_key"},
 		"approve wolf --for soon":                                {2, "90m, 12h or 3d"},
 		"approve wolf --until 2001-01-01":                        {2, "over already"},
@@ -124,7 +128,7 @@ func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
 		"pair away":                                 {1, "not connected"},
 		"pair lobbyB":                               {1, "offers no pairing"},
 		"pair --list wolf":                          {2, "leave \"wolf\" out"},
-		"pair --token-file /nonexistent":            {1, "no such file"},
+		"pair --token-file /proc/none/tokens":       {1, "no such file"},
 		"pair --remove nobody":                      {1, "'tutti pair --list'"},
 		"volume Downstairs 101":                     {2, "0 to 100"},
 		"volume Downstairs loud":                    {2, "0 to 100"},

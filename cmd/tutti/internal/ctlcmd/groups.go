@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -178,7 +179,7 @@ func groupSet() *cobra.Command {
 		"  tutti group set Downstairs --crossfade 4s --normalization track", cobra.ExactArgs(1), func(r *run, args []string) error {
 			body := map[string]any{}
 			if fade != "" {
-				d, err := time.ParseDuration(fade)
+				d, err := parseFade(fade)
 				if err != nil || d < 0 || d > 15*time.Second {
 					return usagef("%q is no crossfade: write 4s or 1500ms, up to 15s, or 0s for gapless", fade)
 				}
@@ -203,6 +204,14 @@ func groupSet() *cobra.Command {
 	c.Flags().StringVar(&fade, "crossfade", "", "how long a title and the next sound together, such as 4s; 0s is gapless")
 	c.Flags().StringVar(&normalization, "normalization", "", "off, track or album: titles alike loud by their tags, or measured")
 	return c
+}
+
+// parseFade reads a crossfade: a duration, or bare seconds.
+func parseFade(s string) (time.Duration, error) {
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		s += "s"
+	}
+	return time.ParseDuration(s)
 }
 
 // members puts clients into a group or takes them out, one after the other.

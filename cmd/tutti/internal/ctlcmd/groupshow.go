@@ -42,7 +42,7 @@ func groupShowCommand() *cobra.Command {
 // one is left out.
 func groupRows(g apiGroup, name func(string) string) [][2]string {
 	rows := [][2]string{
-		{"name", g.display()}, {"id", g.GroupID}, {"state", playState(g)}, {"plays", title(g)},
+		{"name", g.display()}, {"id", g.GroupID}, {"state", playState(g)}, {"plays", title(g)}, {"place", place(g)}, {"", announces(g)},
 		{"volume", groupVolume(g) + rangeWords(g)}, {"stopped by itself", clip(g.LastError)},
 	}
 	if g.LeadClient != "" {

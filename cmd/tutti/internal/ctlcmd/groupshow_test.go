@@ -36,6 +36,28 @@ func TestGroupShow(t *testing.T) {
 	}
 }
 
+// A live source has no end, a stopped group no place, and what is announced is seen; what
+// was announced last is not.
+func TestStatusShowsLiveSourcesAndAnnouncements(t *testing.T) {
+	const live = `{"group_id":"g1","name":"Bar","members":[],"playback_state":"playing","live":true,"now_playing":{"title":"Turntable","position_ms":63000},
+		"announcement":{"announcement_id":"a","state":%q,"text":"Dinner\u001b[2J","duration_ms":2000,"players":[]}}`
+	const stopped = `{"group_id":"g2","name":"Attic","members":[],"playback_state":"stopped","now_playing":{"duration_ms":30000}}`
+	for state, want := range map[string]bool{"playing": true, "done": false} {
+		f := newFakeAPI(t)
+		f.get["/api/v1/groups"] = `{"groups":[` + fmt.Sprintf(live, state) + `,` + stopped + `]}`
+		out, err := f.run(t, "status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(out, `announces "Dinner`); got != want || strings.Contains(out, "\x1b") {
+			t.Errorf("an announcement that is %s: shown %v\n%s", state, got, out)
+		}
+		if !strings.Contains(out, "live, since 1:03") || strings.Contains(out, "0:30") {
+			t.Errorf("places are shown wrong:\n%s", out)
+		}
+	}
+}
+
 func TestTuneShowsWhatIsSet(t *testing.T) {
 	f := newFakeAPI(t)
 	f.get["/api/v1/clients/"+lobbyID] = fmt.Sprintf(`{"client_id":%q,"name":"sp-8271","label":"Lobby","connected":true,"trust":"paired",

@@ -150,7 +150,7 @@ func (r *run) showStatus(s apiLibraryStatus, raw json.RawMessage) error {
 			fmt.Fprintf(&b, "ready, scanned %s\n", ago(s.ScannedAt, time.Now()))
 		}
 		if s.State != "off" {
-			fmt.Fprintf(&b, "%d tracks, %d playlists", s.Tracks, s.Playlists)
+			fmt.Fprintf(&b, "%s, %s", plural(int(s.Tracks), "track"), plural(int(s.Playlists), "playlist"))
 			if s.Unreadable > 0 {
 				fmt.Fprintf(&b, ", %d that cannot be read", s.Unreadable)
 			}

@@ -15,16 +15,51 @@ import (
 // stopAtOnce is how many groups "stop --all" silences at the same time.
 const stopAtOnce = 32
 
+const playHelp = `The name of a device means the group that it plays in. What can be played:
+
+  jazz/take-five.flac       a file, folder or playlist below the server's music folder
+  file:///srv/music/a.flac  the same by its path on the server
+  https://example.org/...   a file, a playlist, a radio station or an HLS stream
+  source:NAME               what a device captures: a line-in, a microphone
+  pipe:/run/spot            a named pipe that another program writes to
+  tcp://HOST:PORT           what another program serves; tcp-listen:ADDRESS:PORT lets it come
+  tone:440                  for setting up, as are noise:pink, sweep:20-20000 and channels:
+
+pipe, tcp and tcp-listen take the format of the samples: pipe:/run/spot?format=s16le:44100:2.`
+
+// sourcePrefix is the scheme of what a device captures.
+const sourcePrefix = "source:"
+
+// playable replaces the name of a device in source:NAME by its id, which is what the API
+// takes.
+func (r *run) playable(uri string) (string, error) {
+	word, found := strings.CutPrefix(uri, sourcePrefix)
+	if !found {
+		return uri, nil
+	}
+	c, err := r.client(word)
+	if err != nil {
+		return "", err
+	}
+	return sourcePrefix + c.ClientID, nil
+}
+
 func playCommand() *cobra.Command {
 	return command("play <group> [uri]", "Play something, or go on with what was paused or stopped",
-		"A uri is a path below the server's music folder (a file, a folder or a playlist); an http(s) address of a file, a playlist, a radio station or an HLS stream; file:///path on the server; pipe:/path, tcp://host:port or tcp-listen:address:port of another program (?format=s16le:44100:2); or tone:440, noise:pink, sweep:20-20000, channels: for setting up. The name of a device means the group it plays in.",
+		playHelp,
 		`  tutti play Downstairs jazz/take-five.flac
-  tutti play Downstairs
+  tutti play Downstairs                       # goes on
+  tutti play Downstairs https://example.org/radio.m3u
+  tutti play Downstairs source:Turntable
   tutti play kitchen tone:440`,
 		cobra.RangeArgs(1, 2), func(r *run, args []string) error {
 			var body any
 			if len(args) == 2 {
-				body = map[string]string{"uri": args[1]}
+				uri, err := r.playable(args[1])
+				if err != nil {
+					return err
+				}
+				body = map[string]string{"uri": uri}
 			}
 			return r.control(args[0], "play", body, func(g apiGroup) string {
 				if t := title(g); t != "" {

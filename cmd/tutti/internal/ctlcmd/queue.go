@@ -48,7 +48,7 @@ func queueAdd() *cobra.Command {
 		`  tutti queue add Downstairs jazz/so-what.flac
   tutti queue add Downstairs jazz/so-what.flac --next`,
 		cobra.MinimumNArgs(2), func(r *run, args []string) error {
-			body := map[string]any{"uris": args[1:]}
+			body := map[string]any{}
 			switch {
 			case next && at != 0:
 				return usagef("say --next or --at, not both")
@@ -59,6 +59,15 @@ func queueAdd() *cobra.Command {
 			case at > 0:
 				body["index"] = at - 1
 			}
+			uris := make([]string, 0, len(args)-1)
+			for _, word := range args[1:] {
+				uri, err := r.playable(word)
+				if err != nil {
+					return err
+				}
+				uris = append(uris, uri)
+			}
+			body["uris"] = uris
 			g, err := r.group(args[0])
 			if err != nil {
 				return err
@@ -67,7 +76,7 @@ func queueAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return r.done(raw, "the queue of %s has %d titles", clean(g.display()), len(q.Items))
+			return r.done(raw, "the queue of %s has %s", clean(g.display()), plural(len(q.Items), "title"))
 		})
 	c.Flags().BoolVar(&next, "next", false, "behind what plays now")
 	c.Flags().IntVar(&at, "at", 0, "the number that the first of them gets")

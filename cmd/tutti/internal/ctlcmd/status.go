@@ -11,7 +11,7 @@ import (
 
 func statusCommand() *cobra.Command {
 	return command("status", "What plays where, at a glance",
-		"Shows each group with its title, place and volume, and each member with its buffer.",
+		"Shows each group with its title, place and volume, what is announced, and each member with its\nbuffer and what is wrong with it.",
 		"  tutti status", cobra.NoArgs, func(r *run, _ []string) error {
 			s, sraw, err := get[apiServer](r, "/api/v1/server")
 			if err != nil {
@@ -81,6 +81,33 @@ func picture(s apiServer, clients []apiClient, groups []apiGroup, waiting []apiW
 	return b.String()
 }
 
+// place is how far the title is; "" where nothing plays.
+func place(g apiGroup) string {
+	n := g.NowPlaying
+	switch {
+	case n == nil || playState(g) == "stopped":
+		return ""
+	case g.Live:
+		return "live, since " + clock(n.PositionMS)
+	case n.DurationMS > 0:
+		return fmt.Sprintf("%s %s / %s", bar(n.PositionMS, n.DurationMS, 30, "━", "─"), clock(n.PositionMS), clock(n.DurationMS))
+	}
+	return clock(n.PositionMS)
+}
+
+// announces is what is announced now; "" when nothing is.
+func announces(g apiGroup) string {
+	a := g.Announcement
+	if a == nil || a.State != "playing" {
+		return ""
+	}
+	what := a.URI
+	if a.Text != "" {
+		what = fmt.Sprintf("%q", a.Text)
+	}
+	return fmt.Sprintf("announces %s (%s)", clean(clip(what)), clock(a.DurationMS))
+}
+
 func pictureGroup(g apiGroup, byID map[string]apiClient) string {
 	var b strings.Builder
 	sign := map[string]string{"playing": "▶", "paused": "⏸", "stopped": "■"}[playState(g)]
@@ -89,13 +116,11 @@ func pictureGroup(g apiGroup, byID map[string]apiClient) string {
 		fmt.Fprintf(&b, "  %s", clean(t))
 	}
 	b.WriteString("\n")
-	if n := g.NowPlaying; n != nil {
-		if n.DurationMS > 0 {
-			fmt.Fprintf(&b, "  %s %s / %s", bar(n.PositionMS, n.DurationMS, 30, "━", "─"), clock(n.PositionMS), clock(n.DurationMS))
-		} else {
-			fmt.Fprintf(&b, "  %s", clock(n.PositionMS))
-		}
-		b.WriteString("\n")
+	if line := place(g); line != "" {
+		b.WriteString("  " + line + "\n")
+	}
+	if line := announces(g); line != "" {
+		b.WriteString("  " + line + "\n")
 	}
 	fmt.Fprintf(&b, "  volume %s %s\n", bar(int64(g.Volume), 100, 10, "▮", "▯"), groupVolume(g))
 	if g.LastError != "" {

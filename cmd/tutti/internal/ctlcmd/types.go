@@ -116,15 +116,18 @@ type apiGroup struct {
 	QueueLength   int            `json:"queue_length"`
 	Source        string         `json:"source"`
 	LastError     string         `json:"last_error"`
+	Live          bool           `json:"live"`
 	CrossfadeMS   int64          `json:"crossfade_ms"`
 	Normalization string         `json:"normalization"`
 	VolumeRange   struct {
 		Min int `json:"min"`
 		Max int `json:"max"`
 	} `json:"volume_range"`
-	LeadClient  string      `json:"lead_client"`
-	SendAheadMS int64       `json:"send_ahead_ms"`
-	Status      []apiMember `json:"member_status"`
+	LeadClient  string `json:"lead_client"`
+	SendAheadMS int64  `json:"send_ahead_ms"`
+	// Announcement is what is announced now, or was last.
+	Announcement *apiAnnouncement `json:"announcement"`
+	Status       []apiMember      `json:"member_status"`
 }
 
 type apiMember struct {

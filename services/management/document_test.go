@@ -168,6 +168,9 @@ func TestDocsPageNeedsNothingFromElsewhere(t *testing.T) {
 			t.Errorf("the page holds %q", bad)
 		}
 	}
+	if !strings.Contains(page, "such as &#34;Dinner is ready&#34;") {
+		t.Error("examples are not shown")
+	}
 	for _, o := range operations(t, w.getRaw("/openapi.json")) {
 		if !strings.Contains(page, fmt.Sprintf("id=%q", o.op.OperationId)) {
 			t.Errorf("the page lacks %s %s", o.method, o.path)

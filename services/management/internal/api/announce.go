@@ -21,12 +21,12 @@ type announce struct {
 	GroupPath
 	Body struct {
 		URI      *string   `json:"uri,omitempty" doc:"A file below the music folder or an http(s) address of one, at most 10 minutes long." example:"bell.flac"`
-		Text     *string   `json:"text,omitempty" minLength:"1" maxLength:"2000" doc:"Spoken, where espeak-ng is installed. One of uri and text."`
-		Language *string   `json:"language,omitempty" maxLength:"35" doc:"Of the text, BCP 47; the server's first one when left out."`
-		Volume   *int32    `json:"volume,omitempty" minimum:"0" maximum:"100" doc:"The players' volume meanwhile, inside their limits. Who is muted stays muted."`
-		DuckDB   *int32    `json:"duck_db,omitempty" minimum:"0" maximum:"60" doc:"How much quieter the music is meanwhile; 18 when left out."`
-		Priority *int32    `json:"priority,omitempty" doc:"A higher one interrupts; the same or a lower one waits."`
-		Groups   *[]string `json:"groups,omitempty" nullable:"false" maxItems:"100" doc:"More groups that play it."`
+		Text     *string   `json:"text,omitempty" minLength:"1" maxLength:"2000" doc:"Spoken, where espeak-ng is installed. One of uri and text." example:"Dinner is ready"`
+		Language *string   `json:"language,omitempty" maxLength:"35" doc:"Of the text, BCP 47; the server's first one when left out." example:"en"`
+		Volume   *int32    `json:"volume,omitempty" minimum:"0" maximum:"100" doc:"The players' volume meanwhile, inside their limits. Who is muted stays muted." example:"60"`
+		DuckDB   *int32    `json:"duck_db,omitempty" minimum:"0" maximum:"60" doc:"How much quieter the music is meanwhile; 18 when left out." example:"18"`
+		Priority *int32    `json:"priority,omitempty" doc:"A higher one interrupts; the same or a lower one waits." example:"10"`
+		Groups   *[]string `json:"groups,omitempty" nullable:"false" maxItems:"100" doc:"More groups that play it, by their ids." example:"[\"g-3f2a\"]"`
 	}
 }
 

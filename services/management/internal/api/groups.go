@@ -40,9 +40,9 @@ type created struct {
 type patchGroup struct {
 	GroupPath
 	Body struct {
-		Name          *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
-		CrossfadeMS   *int64  `json:"crossfade_ms,omitempty" minimum:"0" maximum:"15000" doc:"How long a title and its successor sound together; 0: gapless. Consecutive tracks of an album are always gapless. Counts from the next title on."`
-		Normalization *string `json:"normalization,omitempty" enum:"off,track,album" doc:"Titles are brought to -18 LUFS by their tags (ReplayGain, R128), or by measuring. Counts from the next title on."`
+		Name          *string `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"Of a named group; a group of one device has the device's." example:"Ground floor"`
+		CrossfadeMS   *int64  `json:"crossfade_ms,omitempty" minimum:"0" maximum:"15000" doc:"How long a title and its successor sound together; 0: gapless. Consecutive tracks of an album are always gapless. Counts from the next title on." example:"4000"`
+		Normalization *string `json:"normalization,omitempty" enum:"off,track,album" doc:"Titles are brought to -18 LUFS by their tags (ReplayGain, R128), or by measuring. Counts from the next title on." example:"track"`
 	}
 }
 
@@ -69,7 +69,7 @@ func (a *API) groupRoutes() {
 	changes := []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}
 	register(a, route{
 		id: "patch-group", method: http.MethodPatch, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleOperator,
-		summary: "Rename a group, change its crossfade and loudness", errors: append([]int{http.StatusBadRequest}, changes...),
+		summary: "Rename a group, change its crossfade and loudness", doc: "What is left out stays.", errors: append([]int{http.StatusBadRequest}, changes...),
 	}, a.patchGroup)
 	register(a, route{
 		id: "delete-group", method: http.MethodDelete, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleOperator, status: http.StatusNoContent,

@@ -14,7 +14,7 @@ import (
 
 type (
 	libraryQuery struct {
-		Path string `query:"path" maxLength:"4096" doc:"Below the music folder; its root when left out."`
+		Path string `query:"path" maxLength:"4096" doc:"Below the music folder; its root when left out." example:"Albums/Blue"`
 	}
 	searchQuery struct {
 		Query string `query:"q" required:"true" minLength:"1" maxLength:"200" doc:"Words of a title, an artist, an album or a path; each matches the beginning of a word, whatever its case and accents." example:"bjork hunt"`
@@ -26,7 +26,7 @@ func (a *API) libraryRoutes() {
 	errors := []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}
 	register(a, route{
 		id: "browse-library", method: http.MethodGet, path: "/api/v1/library", tag: tagLibrary, role: auth.RoleViewer,
-		summary: "Browse the music folder", errors: errors,
+		summary: "Browse the music folder", doc: "One folder as it is on the disk, with the tags of its files.", errors: errors,
 	}, a.library)
 	register(a, route{
 		id: "search-library", method: http.MethodGet, path: "/api/v1/library/search", tag: tagLibrary, role: auth.RoleViewer,
@@ -35,7 +35,7 @@ func (a *API) libraryRoutes() {
 	}, a.search)
 	register(a, route{
 		id: "library-status", method: http.MethodGet, path: "/api/v1/library/status", tag: tagLibrary, role: auth.RoleViewer,
-		summary: "How far the index of the music folder is, and what can be played",
+		summary: "How far the index of the music folder is, and what can be played", doc: "decoders and encoders name the codecs; those that need ffmpeg or a build tag say so.",
 	}, func(ctx context.Context, _ *struct{}) (*body[model.LibraryStatus], error) {
 		return a.libraryStatus(ctx, false)
 	})

@@ -16,14 +16,14 @@ import (
 type playGroup struct {
 	GroupPath
 	Body *struct {
-		URI *string `json:"uri,omitempty" doc:"A path below the music folder (a file, a folder or a playlist); an http: or https: address of a file, a playlist, a radio station or an HLS stream; file:; what another program hands over (pipe:/path, tcp://host:port, tcp-listen:address:port, each with ?format=s16le:44100:2); or a sound for setting up (tone:440, noise:pink, sweep:20-20000, channels:). Without it what was paused or stopped resumes." example:"Albums/Blue/01.flac"`
+		URI *string `json:"uri,omitempty" doc:"A path below the music folder (a file, a folder or a playlist); an http: or https: address of a file, a playlist, a radio station or an HLS stream; file:; what another program hands over (pipe:/path, tcp://host:port, tcp-listen:address:port, each with ?format=s16le:44100:2); what a device captures (source: and its client_id); or a sound for setting up (tone:440, noise:pink, sweep:20-20000, channels:). Without it what was paused or stopped resumes." example:"Albums/Blue/01.flac"`
 	}
 }
 
 type seekGroup struct {
 	GroupPath
 	Body struct {
-		PositionMS int64 `json:"position_ms" minimum:"0" maximum:"9007199254740991" doc:"From the start of the title."`
+		PositionMS int64 `json:"position_ms" minimum:"0" maximum:"9007199254740991" doc:"From the start of the title." example:"90000"`
 	}
 }
 
@@ -83,16 +83,16 @@ func (a *API) playbackRoutes() {
 		func(ctx context.Context, in *seekGroup) (*body[model.Group], error) {
 			return a.control(ctx, in.ID, "seek", fmt.Sprintf("%d ms", in.Body.PositionMS), &pb.GroupCommand{Command: &pb.GroupCommand_SeekMs{SeekMs: in.Body.PositionMS}})
 		})
-	register(a, a.playback("volume", "Set the volume", "", true),
+	register(a, a.playback("volume", "Set the volume", "By the specification's algorithm, inside the limits of each member; what was set is read back.", true),
 		func(ctx context.Context, in *volumeGroup) (*body[model.Group], error) {
 			return a.control(ctx, in.ID, "volume", fmt.Sprint(in.Body.Volume), &pb.GroupCommand{Command: &pb.GroupCommand_Volume{Volume: in.Body.Volume}})
 		})
-	register(a, a.playback("mute", "Mute or unmute", "", true), a.mute)
-	register(a, a.playback("repeat", "Set the repeat mode", "", true),
+	register(a, a.playback("mute", "Mute or unmute", "All members that can be muted.", true), a.mute)
+	register(a, a.playback("repeat", "Set the repeat mode", "Of the title, the queue, or nothing; kept over restarts.", true),
 		func(ctx context.Context, in *repeatGroup) (*body[model.Group], error) {
 			return a.control(ctx, in.ID, "repeat", in.Body.Mode, &pb.GroupCommand{Command: &pb.GroupCommand_Repeat{Repeat: in.Body.Mode}})
 		})
-	register(a, a.playback("shuffle", "Set shuffle", "", true),
+	register(a, a.playback("shuffle", "Set shuffle", "What plays goes on; off restores the order that the queue had.", true),
 		func(ctx context.Context, in *shuffleGroup) (*body[model.Group], error) {
 			return a.control(ctx, in.ID, "shuffle", fmt.Sprint(in.Body.Enabled), &pb.GroupCommand{Command: &pb.GroupCommand_Shuffle{Shuffle: in.Body.Enabled}})
 		})

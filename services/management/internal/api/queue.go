@@ -15,8 +15,8 @@ import (
 type enqueue struct {
 	GroupPath
 	Body struct {
-		URIs  []string `json:"uris" nullable:"false" minItems:"1" maxItems:"1000" doc:"As for play."`
-		At    *string  `json:"at,omitempty" enum:"end,next" doc:"Behind the last title (default) or behind the one that plays."`
+		URIs  []string `json:"uris" nullable:"false" minItems:"1" maxItems:"1000" doc:"As for play; each may be a folder or a playlist." example:"[\"Albums/Blue/01.flac\",\"source:JrfByJgEuQSS45-9kuHCmR7eLzFn6qxtSCAEqtiKJ38\"]"`
+		At    *string  `json:"at,omitempty" enum:"end,next" doc:"Behind the last title (default) or behind the one that plays." example:"next"`
 		Index *int32   `json:"index,omitempty" minimum:"0" doc:"Before the title that has this index now; instead of at."`
 	}
 }
@@ -38,7 +38,7 @@ func (a *API) queueRoutes() {
 	errors := []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}
 	register(a, route{
 		id: "get-queue", method: http.MethodGet, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleViewer,
-		summary: "The queue of a group", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
+		summary: "The queue of a group", doc: "In the order in which it plays; index is the title that plays, or would.", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, func(_ context.Context, in *GroupPath) (*body[model.Queue], error) {
 		g, err := a.group(in.ID)
 		if err != nil {
@@ -53,7 +53,7 @@ func (a *API) queueRoutes() {
 	}, a.enqueue)
 	register(a, route{
 		id: "clear-queue", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleOperator,
-		summary: "Empty the queue", errors: errors,
+		summary: "Empty the queue", doc: "What plays goes on to its end. Then play without a uri plays the last title again.", errors: errors,
 	}, a.clearQueue)
 	a.itemRoutes(errors)
 	register(a, route{
@@ -87,7 +87,7 @@ func (a *API) itemRoutes(errors []int) {
 	})
 	register(a, route{
 		id: "play-item", method: http.MethodPost, path: "/api/v1/groups/{group_id}/queue/{item_id}/play", tag: tagQueue, role: auth.RoleOperator,
-		summary: "Play a title of the queue now", errors: errors, idempotent: true,
+		summary: "Play a title of the queue now", doc: "The queue stays as it is.", errors: errors, idempotent: true,
 	}, func(ctx context.Context, in *ItemPath) (*body[model.Group], error) {
 		return a.control(ctx, in.ID, "play", "title "+in.ItemID, &pb.GroupCommand{Command: &pb.GroupCommand_Jump{Jump: in.ItemID}})
 	})
@@ -103,8 +103,16 @@ func (a *API) enqueue(ctx context.Context, in *enqueue) (*body[model.Queue], err
 	if in.Body.At != nil {
 		e.At = *in.Body.At
 	}
-	out, err := a.edit(ctx, in.ID, "enqueue", fmt.Sprintf("%d titles", len(in.Body.URIs)), &pb.GroupCommand{Command: &pb.GroupCommand_Enqueue{Enqueue: e}})
+	out, err := a.edit(ctx, in.ID, "enqueue", enqueued(in.Body.URIs), &pb.GroupCommand{Command: &pb.GroupCommand_Enqueue{Enqueue: e}})
 	return out, blame(err, "body.uris")
+}
+
+// enqueued says for the log what was added: its name, or how many there are.
+func enqueued(uris []string) string {
+	if len(uris) == 1 {
+		return uris[0]
+	}
+	return fmt.Sprintf("%d titles", len(uris))
 }
 
 func (a *API) clearQueue(ctx context.Context, in *GroupPath) (*body[model.Queue], error) {

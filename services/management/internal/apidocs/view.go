@@ -1,6 +1,7 @@
 package apidocs
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -180,6 +181,11 @@ func limits(s *huma.Schema) string {
 	}
 	if s.Default != nil {
 		out = append(out, fmt.Sprintf("default %v", s.Default))
+	}
+	if len(s.Examples) > 0 && len(s.Enum) == 0 {
+		if b, err := json.Marshal(s.Examples[0]); err == nil {
+			out = append(out, "such as "+string(b))
+		}
 	}
 	return strings.Join(out, "; ")
 }

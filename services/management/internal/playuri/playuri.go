@@ -73,7 +73,7 @@ func Check(uri string) error {
 		return checkSource(rest)
 	}
 	if strings.HasPrefix(rest, "//") {
-		return fmt.Errorf("scheme %q is none of file, http, https, tone", scheme)
+		return fmt.Errorf("scheme %q is none of file, http, https, source, pipe, tcp, tcp-listen, tone, noise, sweep, channels", scheme)
 	}
 	return checkPath(uri)
 }
@@ -214,7 +214,7 @@ func checkSynth(name string) error {
 // checkSource wants the id of a device: 32 bytes in base64url.
 func checkSource(id string) error {
 	if b, err := base64.RawURLEncoding.DecodeString(id); err != nil || len(b) != 32 {
-		return fmt.Errorf("names no device: write source: and the 43 characters of its client_id, as 'tutti clients' shows it")
+		return fmt.Errorf("names no device: write source: and the 43 characters of its client_id")
 	}
 	return nil
 }

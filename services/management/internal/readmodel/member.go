@@ -43,7 +43,7 @@ func memberState(g *pb.Group, id string, c *model.Client) (state, detail string)
 	case c.Player.StreamFormat == nil:
 		return model.MemberNotStreaming, "its stream has not begun yet"
 	case c.Player.ChunksLateNow > 0:
-		late := fmt.Sprintf("%d chunks came too late in the last seconds: its network or this server is too slow", c.Player.ChunksLateNow)
+		late := fmt.Sprintf("%s came too late in the last seconds: its network or this server is too slow", chunks(c.Player.ChunksLateNow))
 		if also := g.GetRemarks()[id]; also != "" {
 			late += "; " + also
 		}
@@ -55,4 +55,11 @@ func memberState(g *pb.Group, id string, c *model.Client) (state, detail string)
 // playsAudio reports whether the player role is active.
 func playsAudio(c *model.Client) bool {
 	return c.Player != nil && slices.ContainsFunc(c.ActiveRoles, func(r string) bool { return strings.HasPrefix(r, "player@") })
+}
+
+func chunks(n uint64) string {
+	if n == 1 {
+		return "1 chunk"
+	}
+	return fmt.Sprintf("%d chunks", n)
 }

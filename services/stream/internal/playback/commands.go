@@ -1,6 +1,7 @@
 package playback
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/tutti-audio/tutti/platform/fault"
@@ -139,8 +140,8 @@ func (m Seek) handle(s State, _ Env) (State, []Effect, error) {
 		return s, nil, it.errLive()
 	}
 	if m.MS < 0 || it.DurationMS > 0 && m.MS > it.DurationMS {
-		return s, nil, fault.New(fault.OutOfRange, "position %d ms is outside the title, which has %d ms", m.MS, it.DurationMS).
-			WithField("body.position_ms", "outside the title")
+		says := fmt.Sprintf("%.1f s is outside the title, which is %.1f s long", float64(m.MS)/1000, float64(it.DurationMS)/1000)
+		return s, nil, fault.New(fault.OutOfRange, "%s", says).WithField("body.position_ms", says)
 	}
 	return s.seek(m.MS)
 }

@@ -65,7 +65,7 @@ Who may listen: a line-in or a microphone is nobody else's business, so a server
 paired with the source. With --unpaired-access=true a server may also be let in by its
 operator ('tutti approve NAME --source'); anybody in the network could then run one.
 
-On the server: 'tutti pair NAME', then 'tutti play GROUP source:CLIENT_ID'. The id is
+On the server: 'tutti pair NAME', then 'tutti play GROUP source:NAME'. The id is
 printed here at the start, and by 'tutti clients'. With --line-sense the server is told
 when there is a signal, so that a group can start by itself when the needle comes down.
 

@@ -182,11 +182,10 @@ type frames struct {
 
 // seen is one frame.
 type seen struct {
-	typ      byte
-	at, ts   int64
-	size     int
-	value    []byte
-	expected int64 // the server's clock at arrival, 0 when unknown
+	typ    byte
+	at, ts int64
+	size   int
+	value  []byte
 }
 
 // forget is what a clear and an end do.

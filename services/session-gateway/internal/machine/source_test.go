@@ -223,14 +223,14 @@ func TestRenewalReopensWhatTheClientEnded(t *testing.T) {
 // sourceClient is a client that keeps to the specification. Messages take their time in
 // both directions.
 type sourceClient struct {
-	t                       *rapid.T
-	m                       *Machine
-	pending, open, avail    bool
-	role, reported          bool
-	toClient                []Effect
-	toServer                []wire.Message
-	heardRole, heardAvail   bool // as the server knows
-	heardState, serverAlive bool
+	t                     *rapid.T
+	m                     *Machine
+	pending, open, avail  bool
+	role                  bool
+	toClient              []Effect
+	toServer              []wire.Message
+	heardRole, heardAvail bool // as the server knows
+	heardState            bool
 }
 
 func (c *sourceClient) take(effects []Effect) {

@@ -44,7 +44,6 @@ type rig struct {
 	session, seq uint64
 	format       capture.Format
 	enc          encode.Encoder
-	frame        int64
 }
 
 func newRig(t *testing.T) *rig {

@@ -76,12 +76,14 @@ func TestLiveLeadGrowsBySilence(t *testing.T) {
 	}
 	l := &line{samples: slices.Clone(x), tokens: make(chan struct{}, 200)}
 	b := l.start(t)
-	l.play(b, 25, 5) // half a second
-	b.p.SetLead(2_500_000, 450_000)
-	b.p.SetLead(2_500_000, 500_000) // the newest counts
-	l.play(b, 1, 7)                 // the silence fills two more chunks
+	l.play(b, 24, 4)
+	b.whilePublishing(func() { // the pipeline cannot look in between
+		b.p.SetLead(2_500_000, 450_000)
+		b.p.SetLead(2_500_000, 500_000) // the newest counts
+	})
+	l.play(b, 1, 7)                 // half a second is through, and the silence fills two more chunks
 	b.p.SetLead(2_000_000, 200_000) // a shorter lead changes nothing that runs
-	chunks := l.play(b, 30, 12)
+	chunks := l.play(b, 31, 12)
 	_, events := b.snapshot()
 	got := audio(t, chunks, 44100, find[Started](events)[0].T0)
 	const at, gap, fade = 25 * 882, 44100/5 + 1, 220

@@ -158,6 +158,9 @@ func (p *Pipeline) over(now int64) bool {
 		}
 		return false
 	}
+	if len(p.feed.out) > 0 {
+		return false // what was let go is still to be taken
+	}
 	if none {
 		return left <= p.cfg.LeadUS+finishUS
 	}

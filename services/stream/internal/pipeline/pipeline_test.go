@@ -104,6 +104,14 @@ type bench struct {
 	tapes  map[string][]tape.Chunk
 	events []Event
 	next   []playback.Item // successors, handed on NeedNext
+	once   func()          // called while the next chunk is published
+}
+
+// whilePublishing calls f from the pipeline's own goroutine, with the next chunk.
+func (b *bench) whilePublishing(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.once = f
 }
 
 func (b *bench) snapshot() (map[string][]tape.Chunk, []Event) {
@@ -154,6 +162,10 @@ func startWith(t *testing.T, open func(context.Context, string) (source.Source, 
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.tapes[id] = append(b.tapes[id], c)
+		if b.once != nil {
+			b.once()
+			b.once = nil
+		}
 		return nil
 	}
 	cfg.Events = func(_ context.Context, e Event) {
@@ -186,7 +198,7 @@ func startWith(t *testing.T, open func(context.Context, string) (source.Source, 
 // until polls for a fact, with the reason why it does not hold yet.
 func (b *bench) until(what func(tapes map[string][]tape.Chunk, events []Event) string) {
 	b.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		reason := what(b.snapshot())
 		if reason == "" {

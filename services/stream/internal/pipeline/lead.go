@@ -38,7 +38,9 @@ func (p *Pipeline) followLead() {
 	p.cfg.LeadUS = l.buffered
 	running := p.epoch != nil && p.isLive && !p.ended
 	if running && l.live > p.cfg.LiveLeadUS {
-		p.delay(l.live - p.cfg.LiveLeadUS)
+		us := l.live - p.cfg.LiveLeadUS
+		p.delay(us)
+		p.cfg.Log.Info("live stream is delayed: its players ask for more lead", "delay_ms", us/1000)
 	}
 	if !running || l.live > p.cfg.LiveLeadUS {
 		p.cfg.LiveLeadUS = l.live
@@ -62,7 +64,6 @@ func (p *Pipeline) delay(us int64) {
 	p.capture.at += frames
 	p.epoch.Begin(m.ItemID, f, media, p.head) // the silence is not of the medium
 	p.fade = int64(f.SampleRate) * fadeUS / timeline.Micro
-	p.cfg.Log.Info("live stream is delayed: its players ask for more lead", "delay_ms", us/1000)
 }
 
 // tail is silence that begins with the last frame, dying away.

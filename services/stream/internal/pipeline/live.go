@@ -57,6 +57,8 @@ const (
 	lateMost   = 300_000
 	// lostUS is how long all audio may come too late before the epoch begins anew.
 	lostUS = 2 * timeline.Micro
+	// toldApart is how far warnings of one kind are apart in the log.
+	toldApart = 10 * timeline.Micro
 )
 
 // capturing is what the pipeline knows of the capture that plays; zero when none does.
@@ -71,6 +73,21 @@ type capturing struct {
 	delayed int64   // µs that were added for them
 	filled  int64   // frames of silence since the last audio
 	lostAt  int64   // since when all audio has come too late; 0: it does not
+
+	toldLate, toldLost spoken
+}
+
+// spoken is when a warning was last logged, house time: a link that fails many times a
+// second fills no log.
+type spoken int64
+
+// now reports whether it may be logged again.
+func (s *spoken) now(at int64) bool {
+	if *s != 0 && at-int64(*s) < toldApart {
+		return false
+	}
+	*s = spoken(at)
+	return true
 }
 
 // capture passes a capture on until it ends.
@@ -144,7 +161,9 @@ func (p *Pipeline) takeCaptured(m feedCaptured) {
 		if m.frames == 0 {
 			if c.lostAt == 0 {
 				c.lostAt = p.cfg.House.NowMicros()
-				p.cfg.Log.Warn("source is too late to be heard", "late_ms", over*1000/int64(f.SampleRate))
+				if c.toldLost.now(c.lostAt) {
+					p.cfg.Log.Warn("source is too late to be heard", "late_ms", over*1000/int64(f.SampleRate))
+				}
 			}
 			return
 		}
@@ -203,7 +222,7 @@ func (p *Pipeline) bridge(now int64) int64 {
 	f := p.epoch.Segment(p.epoch.Last()).Format
 	frames := timeline.Scale(now-due+fillUS, int64(f.SampleRate), timeline.Micro)
 	p.cfg.Metrics.underrun()
-	if c.filled == 0 {
+	if c.filled == 0 && c.toldLate.now(now) {
 		p.cfg.Log.Warn("source is late: silence in its place")
 	}
 	p.silence(frames, f)

@@ -89,12 +89,15 @@ func (l *live) step(late int64, lost bool) {
 	l.sent = l.frame
 }
 
-// ahead waits until the players have what they need now.
+// ahead waits until the players have what they need now, or the epoch was given up.
 func (l *live) ahead() {
 	l.t.Helper()
 	now := l.house.NowMicros()
-	l.until(func(tapes map[string][]tape.Chunk, _ []Event) string {
+	l.until(func(tapes map[string][]tape.Chunk, events []Event) string {
 		c := tapes[l.id]
+		if len(find[Stalled](events)) > 0 { // it ends here: the next epoch goes on
+			return ""
+		}
 		if end := c[len(c)-1].TimestampUS; end < now+20_000 {
 			return fmt.Sprintf("the tape ends at %d, it is %d: the players run dry", end, now)
 		}
@@ -278,5 +281,19 @@ func TestLiveSourceEnds(t *testing.T) {
 	_, events := l.snapshot()
 	if f := find[Failed](events); len(f) != 1 || !f[0].Partial {
 		t.Errorf("failed: %+v", f)
+	}
+}
+
+// A link that fails many times a second is told of now and then.
+func TestWarningsOfALiveSourceFillNoLog(t *testing.T) {
+	var s spoken
+	told := 0
+	for at := int64(1); at < 60_000_000; at += 50_000 {
+		if s.now(at) {
+			told++
+		}
+	}
+	if told != 6 {
+		t.Errorf("a minute of trouble was told %d times, not 6", told)
 	}
 }

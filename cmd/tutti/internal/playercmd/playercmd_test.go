@@ -417,7 +417,7 @@ func TestTextIsForPeopleAndCannotSteerTheTerminal(t *testing.T) {
 	}
 	r.status(status{server: "Casa", format: "flac", volume: 40, muted: true, title: "Song\r", stats: deck.Stats{BufferedMS: 4900, SyncErrorUS: 300}, stddev: 120})
 	r.close()
-	want := "connected to Casa [2J Verde\nthe server has not approved this player yet: approve it there (tutti inbox), or pair it (tutti pair)\nplaying flac 48000 Hz, 24 bits, 2 channels\ntitle: Song\nconnection over: gone\nviolation: R D\n" +
+	want := "connected to Casa [2J Verde\nthe server has not approved this device yet: approve it there (tutti inbox), or pair it (tutti pair)\nplaying flac 48000 Hz, 24 bits, 2 channels\ntitle: Song\nconnection over: gone\nviolation: R D\n" +
 		clearLine + "Casa · flac · buffer 4.9 s · sync 0.3 ms · clock ±0.12 ms · volume 40 (muted) · ♪ Song \n"
 	if b.String() != want {
 		t.Errorf("got  %q\nwant %q", b.String(), want)

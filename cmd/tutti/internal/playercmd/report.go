@@ -154,7 +154,7 @@ func sentence(name string, f fields) string {
 			if activities, _ := f["activities"].([]string); slices.Contains(activities, wire.ActivityPairing) {
 				return "" // the pairing tells more
 			}
-			s = "the server has not approved this player yet: approve it there (tutti inbox), or pair it (tutti pair)"
+			s = "the server has not approved this device yet: approve it there (tutti inbox), or pair it (tutti pair)"
 		} else {
 			s = "ready: " + strings.Join(roles, ", ")
 		}

@@ -32,11 +32,11 @@ func TestSendAheadFollowsItsPlayers(t *testing.T) {
 			return ""
 		})
 	}
-	ahead(700) // min_buffer_ms and our own margin
+	ahead(100 + margin) // min_buffer_ms and our own margin
 	a.change(func(p *tuttiv1.ClientPresence) { p.Player.MinBufferMs, p.Player.OutputDelayMs = 3000, 500 })
-	ahead(4100)
+	ahead(3500 + margin)
 	ask[tuttiv1.GroupReply](r, subject.StreamAddMember, &tuttiv1.GroupMemberRequest{GroupId: g, ClientId: b.id})
-	ahead(6600)
+	ahead(6000 + margin)
 	if now, _, _, _ := a.now(); now.GetEpoch() != s.GetEpoch() || slices.Contains(a.kinds(), "clear") || slices.Contains(a.kinds(), "end") {
 		t.Errorf("the member was told %v", a.kinds())
 	}

@@ -39,6 +39,10 @@ type monotonic struct{}
 func (monotonic) NowMicros() int64      { return houseclock.MonotonicMicros() }
 func (monotonic) Info() houseclock.Info { return houseclock.Info{Leader: "test", Role: "test"} }
 
+// margin is our own part of the lead, ms: a machine that stalls for less than that leaves
+// no hole on a tape. What a test says of the lead it says in terms of it.
+const margin = 2500
+
 // rig is a bus with a music folder, and what stands in for gateways.
 type rig struct {
 	t        *testing.T
@@ -90,7 +94,7 @@ func (r *rig) service(c *bus.Conn, id string, change ...func(*Config)) (stop fun
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	cfg := Config{InstanceID: id, MusicDir: r.music, ResumePlayback: true, MarginMS: 600}
+	cfg := Config{InstanceID: id, MusicDir: r.music, ResumePlayback: true, MarginMS: margin}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -190,11 +194,12 @@ func (r *rig) samples(name string) (out []int32) {
 type tapes struct {
 	mu     sync.Mutex
 	chunks map[string][]tape.Chunk // by subject, in order
+	came   map[string]int64        // house time at which the first chunk of a subject came
 }
 
 func record(t *testing.T, c *bus.Conn) *tapes {
 	t.Helper()
-	x := &tapes{chunks: map[string][]tape.Chunk{}}
+	x := &tapes{chunks: map[string][]tape.Chunk{}, came: map[string]int64{}}
 	stop, err := c.Consume(context.Background(), subject.StreamTape, bus.ConsumeOptions{Subject: subject.TapeAll, FromAll: true}, func(m bus.RawMsg) {
 		k, err := tape.Parse(m.Data)
 		if err != nil {
@@ -203,6 +208,9 @@ func record(t *testing.T, c *bus.Conn) *tapes {
 		k.Data = slices.Clone(k.Data)
 		x.mu.Lock()
 		defer x.mu.Unlock()
+		if x.came[m.Subject] == 0 {
+			x.came[m.Subject] = houseclock.MonotonicMicros()
+		}
 		x.chunks[m.Subject] = append(x.chunks[m.Subject], k)
 	})
 	if err != nil {
@@ -210,6 +218,13 @@ func record(t *testing.T, c *bus.Conn) *tapes {
 	}
 	t.Cleanup(stop)
 	return x
+}
+
+// begun is when the first chunk of a tape came, on the house clock.
+func (x *tapes) begun(group, rend string) int64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.came[subject.Tape(group, rend)]
 }
 
 // of returns one epoch of a tape.

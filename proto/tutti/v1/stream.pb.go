@@ -69,6 +69,7 @@ type Group struct {
 	Remarks          map[string]string `protobuf:"bytes,50,rep,name=remarks,proto3" json:"remarks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // what a person should know of a member's audio
 	Silent           map[string]string `protobuf:"bytes,41,rep,name=silent,proto3" json:"silent,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`   // present members that get no audio, and why
 	Announcements    []*Announcement   `protobuf:"bytes,100,rep,name=announcements,proto3" json:"announcements,omitempty"`                                                              // what was asked for lately, newest first, bounded
+	Aside            *Aside            `protobuf:"bytes,80,opt,name=aside,proto3" json:"aside,omitempty"`                                                                               // unset: nothing plays aside
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -358,6 +359,13 @@ func (x *Group) GetSilent() map[string]string {
 func (x *Group) GetAnnouncements() []*Announcement {
 	if x != nil {
 		return x.Announcements
+	}
+	return nil
+}
+
+func (x *Group) GetAside() *Aside {
+	if x != nil {
+		return x.Aside
 	}
 	return nil
 }
@@ -1236,6 +1244,8 @@ type GroupCommand struct {
 	//	*GroupCommand_Settings
 	//	*GroupCommand_Announce
 	//	*GroupCommand_CancelAnnouncement
+	//	*GroupCommand_PlayAside
+	//	*GroupCommand_EndAside
 	Command       isGroupCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1490,6 +1500,24 @@ func (x *GroupCommand) GetCancelAnnouncement() string {
 	return ""
 }
 
+func (x *GroupCommand) GetPlayAside() string {
+	if x != nil {
+		if x, ok := x.Command.(*GroupCommand_PlayAside); ok {
+			return x.PlayAside
+		}
+	}
+	return ""
+}
+
+func (x *GroupCommand) GetEndAside() string {
+	if x != nil {
+		if x, ok := x.Command.(*GroupCommand_EndAside); ok {
+			return x.EndAside
+		}
+	}
+	return ""
+}
+
 type isGroupCommand_Command interface {
 	isGroupCommand_Command()
 }
@@ -1582,6 +1610,14 @@ type GroupCommand_CancelAnnouncement struct {
 	CancelAnnouncement string `protobuf:"bytes,31,opt,name=cancel_announcement,json=cancelAnnouncement,proto3,oneof"` // announcement id
 }
 
+type GroupCommand_PlayAside struct {
+	PlayAside string `protobuf:"bytes,80,opt,name=play_aside,json=playAside,proto3,oneof"` // uri: play it now, and put what plays or would resume aside
+}
+
+type GroupCommand_EndAside struct {
+	EndAside string `protobuf:"bytes,81,opt,name=end_aside,json=endAside,proto3,oneof"` // uri: end that, when it is what play_aside began
+}
+
 func (*GroupCommand_Play) isGroupCommand_Command() {}
 
 func (*GroupCommand_Pause) isGroupCommand_Command() {}
@@ -1626,6 +1662,80 @@ func (*GroupCommand_Announce) isGroupCommand_Command() {}
 
 func (*GroupCommand_CancelAnnouncement) isGroupCommand_Command() {}
 
+func (*GroupCommand_PlayAside) isGroupCommand_Command() {}
+
+func (*GroupCommand_EndAside) isGroupCommand_Command() {}
+
+// Aside is what plays on behalf of a source that has a signal, and what was put aside for
+// it. It stays paused when the source has ended.
+type Aside struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ItemId        string                 `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	HeldItemId    string                 `protobuf:"bytes,2,opt,name=held_item_id,json=heldItemId,proto3" json:"held_item_id,omitempty"` // "": the queue was empty
+	HeldMs        int64                  `protobuf:"varint,3,opt,name=held_ms,json=heldMs,proto3" json:"held_ms,omitempty"`
+	HeldPaused    bool                   `protobuf:"varint,4,opt,name=held_paused,json=heldPaused,proto3" json:"held_paused,omitempty"` // it played or was paused: it can be resumed at held_ms
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Aside) Reset() {
+	*x = Aside{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Aside) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Aside) ProtoMessage() {}
+
+func (x *Aside) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Aside.ProtoReflect.Descriptor instead.
+func (*Aside) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Aside) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *Aside) GetHeldItemId() string {
+	if x != nil {
+		return x.HeldItemId
+	}
+	return ""
+}
+
+func (x *Aside) GetHeldMs() int64 {
+	if x != nil {
+		return x.HeldMs
+	}
+	return 0
+}
+
+func (x *Aside) GetHeldPaused() bool {
+	if x != nil {
+		return x.HeldPaused
+	}
+	return false
+}
+
 // MoveItem moves a queue item to an index.
 type MoveItem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1637,7 +1747,7 @@ type MoveItem struct {
 
 func (x *MoveItem) Reset() {
 	*x = MoveItem{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[12]
+	mi := &file_tutti_v1_stream_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1649,7 +1759,7 @@ func (x *MoveItem) String() string {
 func (*MoveItem) ProtoMessage() {}
 
 func (x *MoveItem) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[12]
+	mi := &file_tutti_v1_stream_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1662,7 +1772,7 @@ func (x *MoveItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveItem.ProtoReflect.Descriptor instead.
 func (*MoveItem) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{12}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MoveItem) GetItemId() string {
@@ -1690,7 +1800,7 @@ type GroupSettings struct {
 
 func (x *GroupSettings) Reset() {
 	*x = GroupSettings{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[13]
+	mi := &file_tutti_v1_stream_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1702,7 +1812,7 @@ func (x *GroupSettings) String() string {
 func (*GroupSettings) ProtoMessage() {}
 
 func (x *GroupSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[13]
+	mi := &file_tutti_v1_stream_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1715,7 +1825,7 @@ func (x *GroupSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSettings.ProtoReflect.Descriptor instead.
 func (*GroupSettings) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{13}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GroupSettings) GetCrossfadeMs() int64 {
@@ -1748,7 +1858,7 @@ type Announce struct {
 
 func (x *Announce) Reset() {
 	*x = Announce{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[14]
+	mi := &file_tutti_v1_stream_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1760,7 +1870,7 @@ func (x *Announce) String() string {
 func (*Announce) ProtoMessage() {}
 
 func (x *Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[14]
+	mi := &file_tutti_v1_stream_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1773,7 +1883,7 @@ func (x *Announce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announce.ProtoReflect.Descriptor instead.
 func (*Announce) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{14}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Announce) GetAnnouncementId() string {
@@ -1838,7 +1948,7 @@ type Play struct {
 
 func (x *Play) Reset() {
 	*x = Play{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[15]
+	mi := &file_tutti_v1_stream_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1850,7 +1960,7 @@ func (x *Play) String() string {
 func (*Play) ProtoMessage() {}
 
 func (x *Play) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[15]
+	mi := &file_tutti_v1_stream_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1863,7 +1973,7 @@ func (x *Play) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Play.ProtoReflect.Descriptor instead.
 func (*Play) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{15}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Play) GetUri() string {
@@ -1893,7 +2003,7 @@ type Enqueue struct {
 
 func (x *Enqueue) Reset() {
 	*x = Enqueue{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[16]
+	mi := &file_tutti_v1_stream_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +2015,7 @@ func (x *Enqueue) String() string {
 func (*Enqueue) ProtoMessage() {}
 
 func (x *Enqueue) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[16]
+	mi := &file_tutti_v1_stream_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +2028,7 @@ func (x *Enqueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enqueue.ProtoReflect.Descriptor instead.
 func (*Enqueue) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{16}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Enqueue) GetUris() []string {
@@ -1963,7 +2073,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[17]
+	mi := &file_tutti_v1_stream_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2085,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[17]
+	mi := &file_tutti_v1_stream_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2098,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{17}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Membership) GetMembers() []string {
@@ -2036,7 +2146,7 @@ type GroupReply struct {
 
 func (x *GroupReply) Reset() {
 	*x = GroupReply{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[18]
+	mi := &file_tutti_v1_stream_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2048,7 +2158,7 @@ func (x *GroupReply) String() string {
 func (*GroupReply) ProtoMessage() {}
 
 func (x *GroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[18]
+	mi := &file_tutti_v1_stream_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2061,7 +2171,7 @@ func (x *GroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupReply.ProtoReflect.Descriptor instead.
 func (*GroupReply) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{18}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GroupReply) GetGroup() *Group {
@@ -2081,7 +2191,7 @@ type LibraryRequest struct {
 
 func (x *LibraryRequest) Reset() {
 	*x = LibraryRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[19]
+	mi := &file_tutti_v1_stream_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2093,7 +2203,7 @@ func (x *LibraryRequest) String() string {
 func (*LibraryRequest) ProtoMessage() {}
 
 func (x *LibraryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[19]
+	mi := &file_tutti_v1_stream_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2106,7 +2216,7 @@ func (x *LibraryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryRequest.ProtoReflect.Descriptor instead.
 func (*LibraryRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{19}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LibraryRequest) GetPath() string {
@@ -2128,7 +2238,7 @@ type LibraryResponse struct {
 
 func (x *LibraryResponse) Reset() {
 	*x = LibraryResponse{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[20]
+	mi := &file_tutti_v1_stream_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +2250,7 @@ func (x *LibraryResponse) String() string {
 func (*LibraryResponse) ProtoMessage() {}
 
 func (x *LibraryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[20]
+	mi := &file_tutti_v1_stream_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +2263,7 @@ func (x *LibraryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryResponse.ProtoReflect.Descriptor instead.
 func (*LibraryResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{20}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LibraryResponse) GetPath() string {
@@ -2204,7 +2314,7 @@ type LibraryEntry struct {
 
 func (x *LibraryEntry) Reset() {
 	*x = LibraryEntry{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[21]
+	mi := &file_tutti_v1_stream_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2216,7 +2326,7 @@ func (x *LibraryEntry) String() string {
 func (*LibraryEntry) ProtoMessage() {}
 
 func (x *LibraryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[21]
+	mi := &file_tutti_v1_stream_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2229,7 +2339,7 @@ func (x *LibraryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryEntry.ProtoReflect.Descriptor instead.
 func (*LibraryEntry) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{21}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LibraryEntry) GetName() string {
@@ -2367,7 +2477,7 @@ type ClockRequest struct {
 
 func (x *ClockRequest) Reset() {
 	*x = ClockRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[22]
+	mi := &file_tutti_v1_stream_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2379,7 +2489,7 @@ func (x *ClockRequest) String() string {
 func (*ClockRequest) ProtoMessage() {}
 
 func (x *ClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[22]
+	mi := &file_tutti_v1_stream_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2392,7 +2502,7 @@ func (x *ClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
 func (*ClockRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{22}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{23}
 }
 
 // ClockResponse tells the house clock as this instance has it.
@@ -2407,7 +2517,7 @@ type ClockResponse struct {
 
 func (x *ClockResponse) Reset() {
 	*x = ClockResponse{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[23]
+	mi := &file_tutti_v1_stream_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2529,7 @@ func (x *ClockResponse) String() string {
 func (*ClockResponse) ProtoMessage() {}
 
 func (x *ClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[23]
+	mi := &file_tutti_v1_stream_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2542,7 @@ func (x *ClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockResponse.ProtoReflect.Descriptor instead.
 func (*ClockResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{23}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ClockResponse) GetNowUs() int64 {
@@ -2470,7 +2580,7 @@ type Timeline struct {
 
 func (x *Timeline) Reset() {
 	*x = Timeline{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[24]
+	mi := &file_tutti_v1_stream_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2592,7 @@ func (x *Timeline) String() string {
 func (*Timeline) ProtoMessage() {}
 
 func (x *Timeline) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[24]
+	mi := &file_tutti_v1_stream_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2605,7 @@ func (x *Timeline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeline.ProtoReflect.Descriptor instead.
 func (*Timeline) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{24}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Timeline) GetEpoch() uint64 {
@@ -2543,7 +2653,7 @@ type TimelineSegment struct {
 
 func (x *TimelineSegment) Reset() {
 	*x = TimelineSegment{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[25]
+	mi := &file_tutti_v1_stream_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2665,7 @@ func (x *TimelineSegment) String() string {
 func (*TimelineSegment) ProtoMessage() {}
 
 func (x *TimelineSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[25]
+	mi := &file_tutti_v1_stream_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2678,7 @@ func (x *TimelineSegment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineSegment.ProtoReflect.Descriptor instead.
 func (*TimelineSegment) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{25}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TimelineSegment) GetStartNum() int64 {
@@ -2625,7 +2735,7 @@ type TimelineMark struct {
 
 func (x *TimelineMark) Reset() {
 	*x = TimelineMark{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[26]
+	mi := &file_tutti_v1_stream_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2637,7 +2747,7 @@ func (x *TimelineMark) String() string {
 func (*TimelineMark) ProtoMessage() {}
 
 func (x *TimelineMark) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[26]
+	mi := &file_tutti_v1_stream_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2650,7 +2760,7 @@ func (x *TimelineMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineMark.ProtoReflect.Descriptor instead.
 func (*TimelineMark) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{26}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TimelineMark) GetSegmentFrame() int64 {
@@ -2686,7 +2796,7 @@ type Seat struct {
 
 func (x *Seat) Reset() {
 	*x = Seat{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[27]
+	mi := &file_tutti_v1_stream_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2698,7 +2808,7 @@ func (x *Seat) String() string {
 func (*Seat) ProtoMessage() {}
 
 func (x *Seat) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[27]
+	mi := &file_tutti_v1_stream_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2711,7 +2821,7 @@ func (x *Seat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seat.ProtoReflect.Descriptor instead.
 func (*Seat) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{27}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Seat) GetPersonaId() string {
@@ -2746,7 +2856,7 @@ type ClientTuning struct {
 
 func (x *ClientTuning) Reset() {
 	*x = ClientTuning{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[28]
+	mi := &file_tutti_v1_stream_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2758,7 +2868,7 @@ func (x *ClientTuning) String() string {
 func (*ClientTuning) ProtoMessage() {}
 
 func (x *ClientTuning) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[28]
+	mi := &file_tutti_v1_stream_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2771,7 +2881,7 @@ func (x *ClientTuning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientTuning.ProtoReflect.Descriptor instead.
 func (*ClientTuning) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{28}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ClientTuning) GetClientId() string {
@@ -2841,7 +2951,7 @@ type AutoStart struct {
 
 func (x *AutoStart) Reset() {
 	*x = AutoStart{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[29]
+	mi := &file_tutti_v1_stream_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2853,7 +2963,7 @@ func (x *AutoStart) String() string {
 func (*AutoStart) ProtoMessage() {}
 
 func (x *AutoStart) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[29]
+	mi := &file_tutti_v1_stream_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2866,7 +2976,7 @@ func (x *AutoStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AutoStart.ProtoReflect.Descriptor instead.
 func (*AutoStart) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{29}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AutoStart) GetGroupId() string {
@@ -2896,7 +3006,7 @@ type Equalizer struct {
 
 func (x *Equalizer) Reset() {
 	*x = Equalizer{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[30]
+	mi := &file_tutti_v1_stream_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2908,7 +3018,7 @@ func (x *Equalizer) String() string {
 func (*Equalizer) ProtoMessage() {}
 
 func (x *Equalizer) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[30]
+	mi := &file_tutti_v1_stream_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2921,7 +3031,7 @@ func (x *Equalizer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Equalizer.ProtoReflect.Descriptor instead.
 func (*Equalizer) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{30}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Equalizer) GetBands() []*EqualizerBand {
@@ -2965,7 +3075,7 @@ type EqualizerBand struct {
 
 func (x *EqualizerBand) Reset() {
 	*x = EqualizerBand{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[31]
+	mi := &file_tutti_v1_stream_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2977,7 +3087,7 @@ func (x *EqualizerBand) String() string {
 func (*EqualizerBand) ProtoMessage() {}
 
 func (x *EqualizerBand) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[31]
+	mi := &file_tutti_v1_stream_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2990,7 +3100,7 @@ func (x *EqualizerBand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EqualizerBand.ProtoReflect.Descriptor instead.
 func (*EqualizerBand) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{31}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EqualizerBand) GetKind() string {
@@ -3035,7 +3145,7 @@ type TuneRequest struct {
 
 func (x *TuneRequest) Reset() {
 	*x = TuneRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[32]
+	mi := &file_tutti_v1_stream_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3047,7 +3157,7 @@ func (x *TuneRequest) String() string {
 func (*TuneRequest) ProtoMessage() {}
 
 func (x *TuneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[32]
+	mi := &file_tutti_v1_stream_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3060,7 +3170,7 @@ func (x *TuneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TuneRequest.ProtoReflect.Descriptor instead.
 func (*TuneRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{32}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TuneRequest) GetTuning() *ClientTuning {
@@ -3095,7 +3205,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[33]
+	mi := &file_tutti_v1_stream_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3107,7 +3217,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[33]
+	mi := &file_tutti_v1_stream_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3120,7 +3230,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{33}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SearchRequest) GetQuery() string {
@@ -3147,7 +3257,7 @@ type LibraryStatusRequest struct {
 
 func (x *LibraryStatusRequest) Reset() {
 	*x = LibraryStatusRequest{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[34]
+	mi := &file_tutti_v1_stream_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3159,7 +3269,7 @@ func (x *LibraryStatusRequest) String() string {
 func (*LibraryStatusRequest) ProtoMessage() {}
 
 func (x *LibraryStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[34]
+	mi := &file_tutti_v1_stream_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3172,7 +3282,7 @@ func (x *LibraryStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryStatusRequest.ProtoReflect.Descriptor instead.
 func (*LibraryStatusRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{34}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LibraryStatusRequest) GetRescan() bool {
@@ -3201,7 +3311,7 @@ type LibraryStatus struct {
 
 func (x *LibraryStatus) Reset() {
 	*x = LibraryStatus{}
-	mi := &file_tutti_v1_stream_proto_msgTypes[35]
+	mi := &file_tutti_v1_stream_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3213,7 +3323,7 @@ func (x *LibraryStatus) String() string {
 func (*LibraryStatus) ProtoMessage() {}
 
 func (x *LibraryStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_stream_proto_msgTypes[35]
+	mi := &file_tutti_v1_stream_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3226,7 +3336,7 @@ func (x *LibraryStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryStatus.ProtoReflect.Descriptor instead.
 func (*LibraryStatus) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{35}
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *LibraryStatus) GetState() string {
@@ -3303,7 +3413,7 @@ var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\xb4\v\n" +
+	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\xdb\v\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3355,7 +3465,8 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x12previous_client_id\x18( \x01(\tR\x10previousClientId\x126\n" +
 	"\aremarks\x182 \x03(\v2\x1c.tutti.v1.Group.RemarksEntryR\aremarks\x123\n" +
 	"\x06silent\x18) \x03(\v2\x1b.tutti.v1.Group.SilentEntryR\x06silent\x12<\n" +
-	"\rannouncements\x18d \x03(\v2\x16.tutti.v1.AnnouncementR\rannouncements\x1a:\n" +
+	"\rannouncements\x18d \x03(\v2\x16.tutti.v1.AnnouncementR\rannouncements\x12%\n" +
+	"\x05aside\x18P \x01(\v2\x0f.tutti.v1.AsideR\x05aside\x1a:\n" +
 	"\fRemarksEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
@@ -3442,7 +3553,7 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\"H\n" +
 	"\x13ForgetClientRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
-	"\x05actor\x18\x02 \x01(\tR\x05actor\"\xa5\a\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\"\xe5\a\n" +
 	"\fGroupCommand\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12$\n" +
@@ -3472,8 +3583,18 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x04jump\x18\x1c \x01(\tH\x00R\x04jump\x125\n" +
 	"\bsettings\x18\x1d \x01(\v2\x17.tutti.v1.GroupSettingsH\x00R\bsettings\x120\n" +
 	"\bannounce\x18\x1e \x01(\v2\x12.tutti.v1.AnnounceH\x00R\bannounce\x121\n" +
-	"\x13cancel_announcement\x18\x1f \x01(\tH\x00R\x12cancelAnnouncementB\t\n" +
-	"\acommand\"9\n" +
+	"\x13cancel_announcement\x18\x1f \x01(\tH\x00R\x12cancelAnnouncement\x12\x1f\n" +
+	"\n" +
+	"play_aside\x18P \x01(\tH\x00R\tplayAside\x12\x1d\n" +
+	"\tend_aside\x18Q \x01(\tH\x00R\bendAsideB\t\n" +
+	"\acommand\"|\n" +
+	"\x05Aside\x12\x17\n" +
+	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12 \n" +
+	"\fheld_item_id\x18\x02 \x01(\tR\n" +
+	"heldItemId\x12\x17\n" +
+	"\aheld_ms\x18\x03 \x01(\x03R\x06heldMs\x12\x1f\n" +
+	"\vheld_paused\x18\x04 \x01(\bR\n" +
+	"heldPaused\"9\n" +
 	"\bMoveItem\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\"\x85\x01\n" +
@@ -3636,7 +3757,7 @@ func file_tutti_v1_stream_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_stream_proto_rawDescData
 }
 
-var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_tutti_v1_stream_proto_goTypes = []any{
 	(*Group)(nil),                 // 0: tutti.v1.Group
 	(*HistoryItem)(nil),           // 1: tutti.v1.HistoryItem
@@ -3650,86 +3771,88 @@ var file_tutti_v1_stream_proto_goTypes = []any{
 	(*GroupRequest)(nil),          // 9: tutti.v1.GroupRequest
 	(*ForgetClientRequest)(nil),   // 10: tutti.v1.ForgetClientRequest
 	(*GroupCommand)(nil),          // 11: tutti.v1.GroupCommand
-	(*MoveItem)(nil),              // 12: tutti.v1.MoveItem
-	(*GroupSettings)(nil),         // 13: tutti.v1.GroupSettings
-	(*Announce)(nil),              // 14: tutti.v1.Announce
-	(*Play)(nil),                  // 15: tutti.v1.Play
-	(*Enqueue)(nil),               // 16: tutti.v1.Enqueue
-	(*Membership)(nil),            // 17: tutti.v1.Membership
-	(*GroupReply)(nil),            // 18: tutti.v1.GroupReply
-	(*LibraryRequest)(nil),        // 19: tutti.v1.LibraryRequest
-	(*LibraryResponse)(nil),       // 20: tutti.v1.LibraryResponse
-	(*LibraryEntry)(nil),          // 21: tutti.v1.LibraryEntry
-	(*ClockRequest)(nil),          // 22: tutti.v1.ClockRequest
-	(*ClockResponse)(nil),         // 23: tutti.v1.ClockResponse
-	(*Timeline)(nil),              // 24: tutti.v1.Timeline
-	(*TimelineSegment)(nil),       // 25: tutti.v1.TimelineSegment
-	(*TimelineMark)(nil),          // 26: tutti.v1.TimelineMark
-	(*Seat)(nil),                  // 27: tutti.v1.Seat
-	(*ClientTuning)(nil),          // 28: tutti.v1.ClientTuning
-	(*AutoStart)(nil),             // 29: tutti.v1.AutoStart
-	(*Equalizer)(nil),             // 30: tutti.v1.Equalizer
-	(*EqualizerBand)(nil),         // 31: tutti.v1.EqualizerBand
-	(*TuneRequest)(nil),           // 32: tutti.v1.TuneRequest
-	(*SearchRequest)(nil),         // 33: tutti.v1.SearchRequest
-	(*LibraryStatusRequest)(nil),  // 34: tutti.v1.LibraryStatusRequest
-	(*LibraryStatus)(nil),         // 35: tutti.v1.LibraryStatus
-	nil,                           // 36: tutti.v1.Group.RemarksEntry
-	nil,                           // 37: tutti.v1.Group.SilentEntry
-	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
-	(*ColorState)(nil),            // 39: tutti.v1.ColorState
-	(*AudioFormat)(nil),           // 40: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 41: tutti.v1.Empty
+	(*Aside)(nil),                 // 12: tutti.v1.Aside
+	(*MoveItem)(nil),              // 13: tutti.v1.MoveItem
+	(*GroupSettings)(nil),         // 14: tutti.v1.GroupSettings
+	(*Announce)(nil),              // 15: tutti.v1.Announce
+	(*Play)(nil),                  // 16: tutti.v1.Play
+	(*Enqueue)(nil),               // 17: tutti.v1.Enqueue
+	(*Membership)(nil),            // 18: tutti.v1.Membership
+	(*GroupReply)(nil),            // 19: tutti.v1.GroupReply
+	(*LibraryRequest)(nil),        // 20: tutti.v1.LibraryRequest
+	(*LibraryResponse)(nil),       // 21: tutti.v1.LibraryResponse
+	(*LibraryEntry)(nil),          // 22: tutti.v1.LibraryEntry
+	(*ClockRequest)(nil),          // 23: tutti.v1.ClockRequest
+	(*ClockResponse)(nil),         // 24: tutti.v1.ClockResponse
+	(*Timeline)(nil),              // 25: tutti.v1.Timeline
+	(*TimelineSegment)(nil),       // 26: tutti.v1.TimelineSegment
+	(*TimelineMark)(nil),          // 27: tutti.v1.TimelineMark
+	(*Seat)(nil),                  // 28: tutti.v1.Seat
+	(*ClientTuning)(nil),          // 29: tutti.v1.ClientTuning
+	(*AutoStart)(nil),             // 30: tutti.v1.AutoStart
+	(*Equalizer)(nil),             // 31: tutti.v1.Equalizer
+	(*EqualizerBand)(nil),         // 32: tutti.v1.EqualizerBand
+	(*TuneRequest)(nil),           // 33: tutti.v1.TuneRequest
+	(*SearchRequest)(nil),         // 34: tutti.v1.SearchRequest
+	(*LibraryStatusRequest)(nil),  // 35: tutti.v1.LibraryStatusRequest
+	(*LibraryStatus)(nil),         // 36: tutti.v1.LibraryStatus
+	nil,                           // 37: tutti.v1.Group.RemarksEntry
+	nil,                           // 38: tutti.v1.Group.SilentEntry
+	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
+	(*ColorState)(nil),            // 40: tutti.v1.ColorState
+	(*AudioFormat)(nil),           // 41: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 42: tutti.v1.Empty
 }
 var file_tutti_v1_stream_proto_depIdxs = []int32{
 	4,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
 	5,  // 1: tutti.v1.Group.now_playing:type_name -> tutti.v1.NowPlaying
 	6,  // 2: tutti.v1.Group.renditions:type_name -> tutti.v1.Rendition
-	38, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
-	24, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
+	39, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
+	25, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
 	1,  // 5: tutti.v1.Group.history:type_name -> tutti.v1.HistoryItem
 	2,  // 6: tutti.v1.Group.announcement:type_name -> tutti.v1.Announcement
-	36, // 7: tutti.v1.Group.remarks:type_name -> tutti.v1.Group.RemarksEntry
-	37, // 8: tutti.v1.Group.silent:type_name -> tutti.v1.Group.SilentEntry
+	37, // 7: tutti.v1.Group.remarks:type_name -> tutti.v1.Group.RemarksEntry
+	38, // 8: tutti.v1.Group.silent:type_name -> tutti.v1.Group.SilentEntry
 	2,  // 9: tutti.v1.Group.announcements:type_name -> tutti.v1.Announcement
-	4,  // 10: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
-	38, // 11: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
-	38, // 12: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
-	38, // 13: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
-	3,  // 14: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
-	38, // 15: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	39, // 16: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
-	40, // 17: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	30, // 18: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
-	15, // 19: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	41, // 20: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	41, // 21: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	41, // 22: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	41, // 23: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
-	16, // 24: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	41, // 25: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
-	17, // 26: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	41, // 27: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
-	12, // 28: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
-	13, // 29: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
-	14, // 30: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
-	4,  // 31: tutti.v1.Play.items:type_name -> tutti.v1.QueueItem
-	4,  // 32: tutti.v1.Enqueue.items:type_name -> tutti.v1.QueueItem
-	0,  // 33: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	21, // 34: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	25, // 35: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
-	26, // 36: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	30, // 37: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
-	40, // 38: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
-	29, // 39: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
-	31, // 40: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
-	28, // 41: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
-	38, // 42: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	12, // 10: tutti.v1.Group.aside:type_name -> tutti.v1.Aside
+	4,  // 11: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
+	39, // 12: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
+	39, // 13: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
+	39, // 14: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
+	3,  // 15: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
+	39, // 16: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
+	40, // 17: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
+	41, // 18: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	31, // 19: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
+	16, // 20: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
+	42, // 21: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	42, // 22: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	42, // 23: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	42, // 24: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	17, // 25: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
+	42, // 26: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	18, // 27: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
+	42, // 28: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	13, // 29: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
+	14, // 30: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
+	15, // 31: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
+	4,  // 32: tutti.v1.Play.items:type_name -> tutti.v1.QueueItem
+	4,  // 33: tutti.v1.Enqueue.items:type_name -> tutti.v1.QueueItem
+	0,  // 34: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	22, // 35: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	26, // 36: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	27, // 37: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	31, // 38: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	41, // 39: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	30, // 40: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
+	32, // 41: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	29, // 42: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	39, // 43: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }
@@ -3763,19 +3886,21 @@ func file_tutti_v1_stream_proto_init() {
 		(*GroupCommand_Settings)(nil),
 		(*GroupCommand_Announce)(nil),
 		(*GroupCommand_CancelAnnouncement)(nil),
+		(*GroupCommand_PlayAside)(nil),
+		(*GroupCommand_EndAside)(nil),
 	}
-	file_tutti_v1_stream_proto_msgTypes[13].OneofWrappers = []any{}
 	file_tutti_v1_stream_proto_msgTypes[14].OneofWrappers = []any{}
-	file_tutti_v1_stream_proto_msgTypes[16].OneofWrappers = []any{}
-	file_tutti_v1_stream_proto_msgTypes[28].OneofWrappers = []any{}
-	file_tutti_v1_stream_proto_msgTypes[32].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[15].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[17].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[29].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[33].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_stream_proto_rawDesc), len(file_tutti_v1_stream_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -102,6 +102,7 @@ func (s *Service) direct(ctx context.Context, groups *groupBucket) {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { s.sweep(ctx, ref) })
+	wg.Go(func() { s.autoStart(ctx) })
 	<-ctx.Done()
 	wg.Wait()
 	ref.Stop()

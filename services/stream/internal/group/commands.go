@@ -112,6 +112,13 @@ func (g *Group) obey(c Command) error {
 	case *tuttiv1.GroupCommand_Stop:
 		g.resuming = false
 		return g.apply(playback.Stop{})
+	case *tuttiv1.GroupCommand_PlayAside:
+		if len(c.Items) != 1 {
+			return fault.New(fault.OutOfRange, "%q is no single medium", k.PlayAside)
+		}
+		return g.apply(playback.PlayAside{Item: c.Items[0]})
+	case *tuttiv1.GroupCommand_EndAside:
+		return g.apply(playback.EndAside{URI: k.EndAside})
 	case *tuttiv1.GroupCommand_Next:
 		return g.apply(playback.Next{})
 	case *tuttiv1.GroupCommand_Previous:

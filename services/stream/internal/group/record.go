@@ -37,6 +37,9 @@ func fromRecord(g *tuttiv1.Group) playback.State {
 	}
 	s.PositionMS = g.GetPositionMs()
 	s.LastError = g.GetLastError()
+	if a := g.GetAside(); a != nil {
+		s.Aside = playback.Aside{ID: a.GetItemId(), HeldID: a.GetHeldItemId(), HeldMS: a.GetHeldMs(), Paused: a.GetHeldPaused()}
+	}
 	if g.GetPaused() && len(s.Queue) > 0 {
 		s.Mode = playback.Paused
 	}
@@ -56,6 +59,9 @@ func toRecord(g *tuttiv1.Group, s playback.State) {
 		g.PlaybackState = statePlaying
 	}
 	g.PositionMs, g.LastError = s.PositionMS, s.LastError
+	if a := s.Aside; a.ID != "" {
+		g.Aside = &tuttiv1.Aside{ItemId: a.ID, HeldItemId: a.HeldID, HeldMs: a.HeldMS, HeldPaused: a.Paused}
+	}
 	g.Source = ""
 	if it, ok := s.Current(); ok && s.Mode != playback.Stopped {
 		g.Source = it.URI

@@ -156,6 +156,8 @@ func (r *Registry) command(ctx context.Context, ref *actor.Ref[Message], c *tutt
 		case k.Play.GetUri() != "":
 			items, err = r.resolver.Play(ctx, k.Play.GetUri())
 		}
+	case *tuttiv1.GroupCommand_PlayAside:
+		items, err = r.resolver.Play(ctx, k.PlayAside)
 	case *tuttiv1.GroupCommand_Enqueue:
 		if given := k.Enqueue.GetItems(); len(given) > 0 {
 			items, err = r.resolver.Given(ctx, given)

@@ -79,6 +79,7 @@ type State struct {
 	Stalls     int      // times in a row that the source was too slow
 	StallMS    int64    // where the last one was
 	LastError  string   // for the operator
+	Aside      Aside    // what plays on behalf of a source that has a signal
 }
 
 // New is the state of a new group.

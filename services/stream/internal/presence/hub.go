@@ -111,6 +111,19 @@ func (h *Hub) Tuning(id string) *tuttiv1.ClientTuning {
 	return h.tuning[id]
 }
 
+// AutoStarts are the sources that start by themselves, by client id.
+func (h *Hub) AutoStarts() map[string]*tuttiv1.AutoStart {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := map[string]*tuttiv1.AutoStart{}
+	for id, t := range h.tuning {
+		if a := t.GetAutoStart(); a != nil {
+			out[id] = a
+		}
+	}
+	return out
+}
+
 // changed makes a client anew and tells the listeners. It takes over the lock.
 func (h *Hub) changed(id string) {
 	p := chosen(h.said[id], h.tuning[id].GetFormat())

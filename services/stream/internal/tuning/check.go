@@ -30,6 +30,14 @@ func Check(t *tuttiv1.ClientTuning) error {
 	if c := t.GetChannels(); !slices.Contains([]string{"", "stereo", "mono", "left", "right"}, c) {
 		return bad("channels", "channels %q are none of stereo, mono, left, right", c)
 	}
+	if a := t.GetAutoStart(); a != nil {
+		if a.GetGroupId() == "" || len(a.GetGroupId()) > 64 {
+			return bad("auto_start.group_id", "auto_start names no group")
+		}
+		if ms := a.GetStopAfterMs(); ms != 0 && (ms < 1000 || ms > 3_600_000) {
+			return bad("auto_start.stop_after_ms", "stop_after_ms %d is not in 1000 to 3600000", ms)
+		}
+	}
 	return checkEqualizer(t.GetEqualizer())
 }
 

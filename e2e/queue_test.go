@@ -38,6 +38,7 @@ func TestAQueueIsEditedWhileItPlays(t *testing.T) {
 		s.Must(t, "POST", path+"/queue", map[string]any{"uris": []string{"one.flac", "two.flac"}}, nil)
 		s.Must(t, "POST", path+"/play", nil, nil)
 		waitFrames(t, d, 44100)
+		inHistory(t, s, "Test Music 1")
 
 		cli := func(args ...string) {
 			t.Helper()
@@ -65,13 +66,7 @@ func TestAQueueIsEditedWhileItPlays(t *testing.T) {
 		d.Forget()
 		cli("queue", "play", "Hall", "2")
 		wantAt(t, d, two, 0)
-		harness.Eventually(t, patience, "the first title is in the history", func() string {
-			out, err := s.CLI("history", "Hall")
-			if err != nil || !strings.Contains(out, "Test Music 1") {
-				return fmt.Sprintf("%v: %s", err, out)
-			}
-			return ""
-		})
+		inHistory(t, s, "Test Music 3")
 		cli("queue", "clear", "Hall")
 		harness.Eventually(t, patience, "the queue is empty but for what plays", func() string {
 			var q queue
@@ -80,6 +75,18 @@ func TestAQueueIsEditedWhileItPlays(t *testing.T) {
 			}
 			return ""
 		})
+	})
+}
+
+// inHistory waits until the group's history has a title: it has sounded.
+func inHistory(t *testing.T, s *harness.Server, title string) {
+	t.Helper()
+	harness.Eventually(t, patience, title+" is in the history", func() string {
+		out, err := s.CLI("history", "Hall")
+		if err != nil || !strings.Contains(out, title) {
+			return fmt.Sprintf("%v: %s", err, out)
+		}
+		return ""
 	})
 }
 

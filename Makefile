@@ -12,8 +12,9 @@ PKGS := $(addprefix ./,$(addsuffix /...,$(filter-out tools,$(MODULES))))
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 # -p 2: the suites start servers and browsers of their own; more at once only
-# makes each slower on a small machine.
-TESTFLAGS ?= -race -p 2 -timeout 14m
+# makes each slower on a small machine. The timeout is that of one package, and only
+# for what hangs: services/stream plays in real time, minutes of it.
+TESTFLAGS ?= -race -p 2 -timeout 30m
 T ?= .
 
 .PHONY: help

@@ -273,7 +273,7 @@ func TestMembership(t *testing.T) {
 }
 
 func TestMP3AndWAVPlay(t *testing.T) {
-	r := embedded(t, func(c *Config) { c.MarginMS = 5000 }) // MP3 decodes slowly under the race detector
+	r := embedded(t, func(c *Config) { c.MarginMS = 10_000 }) // MP3 decodes slowly under the race detector
 	data, err := os.ReadFile(filepath.Join("..", "..", "audio", "source", "testdata", "stereo-cbr.mp3"))
 	if err != nil {
 		t.Fatal(err)

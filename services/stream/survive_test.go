@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/bus/bustest"
+	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
@@ -22,18 +23,21 @@ func TestTakeOverFromTheTape(t *testing.T) {
 	srv := bustest.StartServer(t)
 	r := newRig(t, bustest.Connect(t, srv))
 	r.ttl = 3 * time.Second
-	want := r.file("music.flac", 20, 1)
+	want := r.file("music.flac", 40, 1)
 	doomed := bustest.Connect(t, srv)
-	stopOne := r.service(doomed, "one", func(c *Config) { c.AheadMS = 12_000 })
+	stopOne := r.service(doomed, "one", func(c *Config) { c.AheadMS = 20_000 })
 	a, b := r.device("a", "flac:44100:16:2"), r.device("b", "pcm:44100:24:2")
 	g := r.make("House", a, b)
 	r.command(play(g, "music.flac"))
 	sa, sb := a.playing(0), b.playing(0)
 	r.audible(g, "")
 	told := len(a.kinds())
-	until(t, func() string { // enough to bridge the lease
-		if n := len(r.tapes.of(g, sa.GetRenditionId(), sa.GetEpoch())); n < 100 {
-			return fmt.Sprintf("%d chunks", n)
+	until(t, func() string { // enough to bridge the lease, on both tapes, counted from now
+		for _, s := range []*tuttiv1.StreamStart{sa, sb} {
+			c := r.tapes.of(g, s.GetRenditionId(), s.GetEpoch())
+			if len(c) < 100 || c[len(c)-1].TimestampUS < houseclock.MonotonicMicros()+12_000_000 {
+				return fmt.Sprintf("%s: %d chunks", s.GetRenditionId(), len(c))
+			}
 		}
 		return ""
 	})
@@ -43,7 +47,7 @@ func TestTakeOverFromTheTape(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(r.tapes.of(g, sa.GetRenditionId(), sa.GetEpoch()))
-	r.service(r.bus, "two", func(c *Config) { c.AheadMS = 12_000 })
+	r.service(r.bus, "two", func(c *Config) { c.AheadMS = 20_000 })
 	until(t, func() string {
 		if n := len(r.tapes.of(g, sa.GetRenditionId(), sa.GetEpoch())); n < before+30 {
 			return fmt.Sprintf("%d chunks, %d at the death", n, before)

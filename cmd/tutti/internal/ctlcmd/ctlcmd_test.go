@@ -38,6 +38,8 @@ func TestCommandsSendWhatTheySay(t *testing.T) {
 		"volume client:lobbyB 30":              `PATCH /api/v1/clients/` + lobbyID + ` {"volume":30}`,
 		"tune lobby --max 60":                  `PATCH /api/v1/clients/` + lobbyID + ` {"volume_max":60}`,
 		"tune lobby --min 5 --startup none":    `PATCH /api/v1/clients/` + lobbyID + ` {"volume_min":5,"volume_startup":null}`,
+		"tune lobby --auto-start Downstairs":   `PATCH /api/v1/clients/` + lobbyID + ` {"auto_start":{"group_id":"g1"}}`,
+		"tune lobby --auto-start none":         `PATCH /api/v1/clients/` + lobbyID + ` {"auto_start":null}`,
 		"tune lobby --channels left":           `PATCH /api/v1/clients/` + lobbyID + ` {"channels":"left"}`,
 		"tune lobby --eq none --limiter none":  `PATCH /api/v1/clients/` + lobbyID + ` {"equalizer":null}`,
 		"tune lobby --eq peak:1000:-3:1 --eq low_pass:9000 --limiter -1": `PATCH /api/v1/clients/` + lobbyID +

@@ -17,6 +17,13 @@ type apiTuning struct {
 
 	Channels  string        `json:"channels"`
 	Equalizer *apiEqualizer `json:"equalizer"`
+	AutoStart *apiAutoStart `json:"auto_start"`
+}
+
+// apiAutoStart makes a group play a source when that has a signal.
+type apiAutoStart struct {
+	GroupID     string `json:"group_id"`
+	StopAfterMS int64  `json:"stop_after_ms"`
 }
 
 // apiLimits is what the volume is held to now.
@@ -32,6 +39,7 @@ const none = "none"
 // tuneFlags are the settings of 'tutti tune' as they were typed.
 type tuneFlags struct {
 	low, high, start string
+	auto             string
 	sound            soundFlags
 }
 
@@ -39,6 +47,7 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 	c.Flags().StringVar(&f.low, "min", "", "least volume that the server sets, 0 to 100, or none")
 	c.Flags().StringVar(&f.high, "max", "", "greatest volume that the server sets, 0 to 100, or none")
 	c.Flags().StringVar(&f.start, "startup", "", "volume that is set once when the device connects, 0 to 100, or none")
+	c.Flags().StringVar(&f.auto, "auto-start", "", "of a source: the group that plays it as soon as there is a signal, or none")
 	f.sound.bind(c)
 }
 
@@ -60,6 +69,23 @@ func (f *tuneFlags) body(was *apiTuning) (map[string]any, error) {
 	return body, f.sound.add(body, was)
 }
 
+// addAutoStart puts the group of --auto-start into the PATCH.
+func (f *tuneFlags) addAutoStart(r *run, body map[string]any) error {
+	switch f.auto {
+	case "":
+		return nil
+	case none:
+		body["auto_start"] = nil
+		return nil
+	}
+	g, err := r.group(f.auto)
+	if err != nil {
+		return err
+	}
+	body["auto_start"] = map[string]any{"group_id": g.GroupID}
+	return nil
+}
+
 func percentOrNone(s string) (any, error) {
 	if s == none {
 		return nil, nil
@@ -73,7 +99,7 @@ func percentOrNone(s string) (any, error) {
 
 func tuneCommand() *cobra.Command {
 	var f tuneFlags
-	c := command("tune <name|id|fingerprint>", "Set what a player is held to, and how it sounds",
+	c := command("tune <name|id|fingerprint>", "Set what a player is held to and how it sounds, or where a source starts",
 		"Without flags it shows what is set. The limits hold for every volume that the server sets, also through\n"+
 			"its group or its persona; the narrower limits count. Channels, equalizer and limiter are done in the\n"+
 			"server, so they work with every player; a player that sounds takes them on without a gap.",
@@ -81,7 +107,8 @@ func tuneCommand() *cobra.Command {
   tutti tune kitchen --min 5 --startup 30
   tutti tune kitchen --max none
   tutti tune kitchen --channels left --eq peak:1000:-3:1 --eq low_shelf:120:4:0.7 --preamp -4 --limiter -1
-  tutti tune kitchen --eq none --limiter none --channels stereo`,
+  tutti tune kitchen --eq none --limiter none --channels stereo
+  tutti tune turntable --auto-start Downstairs`,
 		cobra.ExactArgs(1), func(r *run, args []string) error {
 			if _, err := f.body(nil); err != nil {
 				return err // before anything is asked
@@ -92,6 +119,9 @@ func tuneCommand() *cobra.Command {
 			}
 			body, err := f.body(found.Tuning)
 			if err != nil {
+				return err
+			}
+			if err := f.addAutoStart(r, body); err != nil {
 				return err
 			}
 			method, ask := http.MethodPatch, any(body)
@@ -121,6 +151,9 @@ func tuningWords(c apiClient) string {
 			}
 		}
 		out = append(out, soundWords(t)...)
+		if a := t.AutoStart; a != nil {
+			out = append(out, fmt.Sprintf("starts in group %s with its signal, and stops it after %d s of silence", clean(a.GroupID), a.StopAfterMS/1000))
+		}
 	}
 	if len(out) == 0 {
 		out = append(out, "nothing is set")

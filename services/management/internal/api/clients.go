@@ -61,6 +61,7 @@ type patchClientBody struct {
 
 	Channels  channelsChoice  `json:"channels,omitempty" doc:"Which channels the player gives out: stereo (also null) as the source has them, mono the mix of both, left or right that one on every output."`
 	Equalizer equalizerChoice `json:"equalizer,omitempty"`
+	AutoStart autoStartChoice `json:"auto_start,omitempty"`
 }
 
 func (a *API) clientRoutes() {
@@ -164,6 +165,9 @@ func (a *API) patchClient(ctx context.Context, in *patchClient) (*body[*model.Cl
 	}
 	b := in.Body
 	if err := b.tuning().check(c); err != nil {
+		return nil, err
+	}
+	if err := b.AutoStart.check(c, a.group); err != nil {
 		return nil, err
 	}
 	if err := a.encodes(ctx, b.PreferredFormat); err != nil {

@@ -69,16 +69,17 @@ type tuningPatch struct {
 	Min, Max, Start percentChoice
 	Channels        channelsChoice
 	Equalizer       equalizerChoice
+	AutoStart       autoStartChoice
 }
 
 func (b patchClientBody) tuning() tuningPatch {
 	return tuningPatch{PreferredFormat: b.PreferredFormat, Min: b.VolumeMin, Max: b.VolumeMax, Start: b.VolumeStartup,
-		Channels: b.Channels, Equalizer: b.Equalizer}
+		Channels: b.Channels, Equalizer: b.Equalizer, AutoStart: b.AutoStart}
 }
 
 // any reports whether the patch changes a tuning.
 func (p tuningPatch) any() bool {
-	return p.PreferredFormat.set || p.Min.set || p.Max.set || p.Start.set || p.sound()
+	return p.PreferredFormat.set || p.Min.set || p.Max.set || p.Start.set || p.AutoStart.set || p.sound()
 }
 
 // sound reports whether the patch changes what the player is sent, apart from the format.
@@ -120,6 +121,10 @@ func (p tuningPatch) apply(t *pb.ClientTuning) string {
 		t.Equalizer = p.Equalizer.proto()
 		says = append(says, p.Equalizer.says())
 	}
+	if p.AutoStart.set {
+		t.AutoStart = p.AutoStart.proto()
+		says = append(says, p.AutoStart.says())
+	}
 	return strings.Join(says, ", ")
 }
 
@@ -129,7 +134,7 @@ func (p tuningPatch) shownBy(c *model.Client) bool {
 	if t == nil {
 		t = &model.Tuning{}
 	}
-	return p.PreferredFormat.shownBy(c) && p.Channels.shownBy(t.Channels) && p.Equalizer.shownBy(t.Equalizer) && p.Min.shownBy(t.VolumeMin) && p.Max.shownBy(t.VolumeMax) && p.Start.shownBy(t.VolumeStartup)
+	return p.PreferredFormat.shownBy(c) && p.AutoStart.shownBy(t.AutoStart) && p.Channels.shownBy(t.Channels) && p.Equalizer.shownBy(t.Equalizer) && p.Min.shownBy(t.VolumeMin) && p.Max.shownBy(t.VolumeMax) && p.Start.shownBy(t.VolumeStartup)
 }
 
 // tune has the stream service keep the change.

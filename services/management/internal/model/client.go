@@ -123,6 +123,9 @@ type Player struct {
 type Source struct {
 	Signal    *string `json:"signal,omitempty" doc:"present or absent, where the device senses its line."`
 	Streaming bool    `json:"streaming" doc:"Whether the device sends audio now."`
+
+	Format *AudioFormat `json:"format,omitempty" doc:"Of what it sends now."`
+	Error  string       `json:"error,omitempty" doc:"Why what it sends cannot be used."`
 }
 
 // Sync is how well the device's clock can be known.

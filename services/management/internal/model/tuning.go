@@ -1,6 +1,6 @@
 package model
 
-// Tuning is what the operator set for a player.
+// Tuning is what the operator set for a client.
 type Tuning struct {
 	VolumeMin       *int32       `json:"volume_min,omitempty" doc:"Least volume that the server sets."`
 	VolumeMax       *int32       `json:"volume_max,omitempty" doc:"Greatest volume that the server sets."`
@@ -8,6 +8,13 @@ type Tuning struct {
 	Channels        string       `json:"channels,omitempty" doc:"stereo (also when absent), mono, left or right."`
 	Equalizer       *Equalizer   `json:"equalizer,omitempty" doc:"Absent when it is off."`
 	PreferredFormat *AudioFormat `json:"preferred_format,omitempty" doc:"The operator's choice of a format."`
+	AutoStart       *AutoStart   `json:"auto_start,omitempty" doc:"Of a source: absent when it does not start by itself."`
+}
+
+// AutoStart makes a group play a source when that has a signal.
+type AutoStart struct {
+	GroupID     string `json:"group_id"`
+	StopAfterMS int64  `json:"stop_after_ms" doc:"Silence until the group stops."`
 }
 
 // Equalizer is a chain of parametric bands, with a limiter behind it.

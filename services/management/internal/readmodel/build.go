@@ -167,6 +167,7 @@ func buildSource(p *pb.ClientPresence) *model.Source {
 	s := &model.Source{}
 	if p != nil && p.GetConnected() {
 		s.Signal = p.SourceSignal
+		s.Streaming, s.Format, s.Error = p.GetSource().GetStreaming(), buildFormat(p.GetSource().GetFormat()), p.GetSource().GetError()
 	}
 	return s
 }

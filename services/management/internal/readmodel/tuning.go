@@ -11,8 +11,19 @@ func buildTuning(t *pb.ClientTuning) *model.Tuning {
 	}
 	return &model.Tuning{
 		VolumeMin: t.VolumeMin, VolumeMax: t.VolumeMax, VolumeStartup: t.VolumeStartup,
-		Channels: t.GetChannels(), Equalizer: buildEqualizer(t.GetEqualizer()), PreferredFormat: buildFormat(t.GetFormat()),
+		Channels: t.GetChannels(), Equalizer: buildEqualizer(t.GetEqualizer()), PreferredFormat: buildFormat(t.GetFormat()), AutoStart: buildAutoStart(t.GetAutoStart()),
 	}
+}
+
+func buildAutoStart(a *pb.AutoStart) *model.AutoStart {
+	if a == nil {
+		return nil
+	}
+	out := &model.AutoStart{GroupID: a.GetGroupId(), StopAfterMS: a.GetStopAfterMs()}
+	if out.StopAfterMS == 0 {
+		out.StopAfterMS = 30_000
+	}
+	return out
 }
 
 func buildEqualizer(e *pb.Equalizer) *model.Equalizer {

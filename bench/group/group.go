@@ -82,18 +82,15 @@ type Result struct {
 // with time to decode and encode them.
 const ahead = 30 * time.Second
 
-// Run measures one stage: the binary serves a folder with one piece of music and a cover,
-// the stage's devices are one group, and it plays. It waits until the tapes are full.
-func Run(ctx context.Context, binary string, st Stage, d time.Duration) (res Result, err error) {
+// Run measures one stage: the binary serves the folder that Music has filled, the stage's
+// devices are one group, and it plays. It waits until the tapes are full.
+func Run(ctx context.Context, binary, music string, st Stage, d time.Duration) (res Result, err error) {
 	dir, err := os.MkdirTemp("", "tutti-bench")
 	if err != nil {
 		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := music(dir); err != nil {
-		return Result{}, err
-	}
-	s, err := serve(ctx, binary, dir)
+	s, err := serve(ctx, binary, music, dir)
 	if err != nil {
 		return Result{}, err
 	}
@@ -103,7 +100,7 @@ func Run(ctx context.Context, binary string, st Stage, d time.Duration) (res Res
 		return Result{}, err
 	}
 	defer f.stop()
-	if err := f.play(s, "music.flac"); err != nil {
+	if err := f.play(s, title); err != nil {
 		return Result{}, err
 	}
 	if err := pause(ctx, ahead); err != nil {
@@ -136,13 +133,16 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// music writes five minutes of synthesised music and a cover beside it.
-func music(dir string) error {
-	f, err := os.Create(filepath.Join(dir, "music.flac"))
+// title is what is played, again and again.
+const title = "music.flac"
+
+// Music writes a minute of synthesised music and a cover beside it.
+func Music(dir string) error {
+	f, err := os.Create(filepath.Join(dir, title))
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(synth.GenerateFLAC(f, 300, 1), f.Close()); err != nil {
+	if err := errors.Join(synth.GenerateFLAC(f, 60, 1), f.Close()); err != nil {
 		return err
 	}
 	return cover(filepath.Join(dir, "cover.jpg"))

@@ -32,8 +32,9 @@ type server struct {
 	sendspin string // ws:// address of the devices
 }
 
-// serve starts the binary on a music folder and waits until it is ready.
-func serve(ctx context.Context, binary, dir string) (*server, error) {
+// serve starts the binary on a music folder, with its data in dir, and waits until it is
+// ready.
+func serve(ctx context.Context, binary, music, dir string) (*server, error) {
 	api, err := freeAddr()
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func serve(ctx context.Context, binary, dir string) (*server, error) {
 		return nil, err
 	}
 	s := &server{base: "http://" + api, sendspin: "ws://" + devices + "/sendspin"}
-	s.cmd = exec.Command(binary, "serve", "--data-dir", dir+"/data", "--music", dir, "--http", api, "--sendspin", devices,
+	s.cmd = exec.Command(binary, "serve", "--data-dir", dir, "--music", music, "--http", api, "--sendspin", devices,
 		"--mdns=false", "--log-level", "warn", "--controller-policy", "approved")
 	s.cmd.Env = append(os.Environ(), "TUTTI_ADMIN_TOKEN="+token)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out

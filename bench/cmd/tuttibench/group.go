@@ -25,9 +25,13 @@ func groups(ctx context.Context, o options) (err error) {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build the server: %w", err)
 	}
+	music := filepath.Join(dir, "music")
+	if err := errors.Join(os.Mkdir(music, 0o700), group.Music(music)); err != nil {
+		return err
+	}
 	fmt.Print("\n## One group on the real binary\n\n| who is in the group | cores | resident | late chunks, violations |\n| --- | --- | --- | --- |\n")
 	for _, st := range group.Stages() {
-		r, err := group.Run(ctx, binary, st, o.duration)
+		r, err := group.Run(ctx, binary, music, st, o.duration)
 		if err != nil {
 			return fmt.Errorf("%s: %w", st.Name, err)
 		}

@@ -9,16 +9,6 @@ import (
 	"github.com/tutti-audio/tutti/e2e/harness"
 )
 
-// announcement is what the tests read of one.
-type announcement struct {
-	State   string
-	Players []struct {
-		ClientID string `json:"client_id"`
-		State    string
-		SentMS   int64 `json:"sent_ms"`
-	}
-}
-
 // An announcement by the command line sounds over quieter music, which goes on afterwards
 // where it would have been; the command tells what the speaker received. On an idle group
 // the clip plays, sample by sample, and nothing else.

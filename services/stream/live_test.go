@@ -231,7 +231,7 @@ func TestSourcePlaysInTwoGroups(t *testing.T) {
 	deck.wanted(false)
 	r.command(play(two, "")) // goes on with what is captured now
 	deck.wanted(true)
-	sb = b.playing(sb.GetEpoch())
+	b.playing(sb.GetEpoch())
 	deck.heard(two, b, 9000)
 }
 

@@ -89,9 +89,11 @@ func (e *ear) expected(ref *reference, at int64) place {
 	return p
 }
 
-// calm reports whether the timeline was left alone around a time.
+// calm reports whether the timeline was left alone around a time: for as long as a busy
+// machine may need until the last player of a group heard of a change that the first one
+// has carried out.
 func (e *ear) calm(at int64) bool {
-	const around = 3_000_000
+	const around = 8_000_000
 	i := sort.Search(len(e.disturbed), func(i int) bool { return e.disturbed[i] > at-around })
 	return i == len(e.disturbed) || e.disturbed[i] >= at+around
 }

@@ -16,7 +16,7 @@ const (
 	// directions cross, and the server may hand the state to another process first.
 	crossing = int64(2_000_000)
 	// promptly is what "MUST promptly send" allows.
-	promptly = int64(5_000_000)
+	promptly = int64(10_000_000)
 	// clockSlack is added to the time filter's uncertainty where two clocks are
 	// compared.
 	clockSlack = int64(5_000)

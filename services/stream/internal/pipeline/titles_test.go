@@ -43,7 +43,7 @@ func (a *announcer) Close() error { return nil }
 // A title of a station is reported for the moment at which its audio sounds.
 func TestTitlesOfAStationAreTimedToTheirAudio(t *testing.T) {
 	src := &announcer{frames: 48000 * 5, titles: []source.Title{{Frame: 0, Title: "One"}, {Frame: 48000, Title: "Two", Artist: "X"}, {Frame: 100_001, Title: "Three"}}}
-	b := startWith(t, func(context.Context, string) (source.Source, error) { return src, nil }, Config{Renditions: formats("pcm:48000:16:2")}, "radio")
+	b := startWith(t, func(context.Context, string) (source.Source, error) { return src, nil }, Config{Renditions: formats("pcm:48000:16:2"), LiveLeadUS: 10_000_000}, "radio") // no stall of the machine is one of the station
 	var got []Titled
 	var t0 int64
 	b.until(func(_ tapes, events []Event) string {

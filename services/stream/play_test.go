@@ -57,7 +57,9 @@ func TestFileReachesAllFormatsBitExact(t *testing.T) {
 		}
 		return ""
 	})
+	a.mu.Lock()
 	last := a.commands[slices.IndexFunc(a.commands, func(c *tuttiv1.SessionCommand) bool { return c.GetStreamEnd() != nil })].GetStreamEnd()
+	a.mu.Unlock()
 	if end := sa.GetNotBeforeUs() + 2_500_000; last.GetAtUs() != end {
 		t.Errorf("stream/end is set for %d, the music ends at %d", last.GetAtUs(), end)
 	}

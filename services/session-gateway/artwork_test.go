@@ -252,8 +252,10 @@ func TestTooManyChannelsCloseTheSession(t *testing.T) {
 	d.join(r)
 	none := `{"source":"none"}`
 	body := `{"type":"client/state","payload":{"available":true,"artwork":{"channels":[` + strings.Repeat(none+",", 4) + none + `]}}}`
+	// The gateway may close before the write has returned, so its error shows nothing;
+	// that the message arrived is what the presence says.
 	if err := d.conn.WriteJSON(t.Context(), []byte(body)); err != nil {
-		t.Fatal(err)
+		t.Log(err)
 	}
 	r.waitPresence(d.id(), func(p *tuttiv1.ClientPresence) string {
 		if p.GetConnected() || !strings.Contains(p.GetLastError(), "protocol_error") {

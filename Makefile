@@ -40,7 +40,10 @@ dist: ## static binaries for linux amd64 and arm64: dist/
 	done
 
 .PHONY: test
-test: ## all tests of all modules with the race detector (starts PostgreSQL and NATS by itself)
+test: test-go test-console ## all tests: Go modules and the console (starts PostgreSQL, NATS and Chromium by itself)
+
+.PHONY: test-go
+test-go: ## all tests of all Go modules with the race detector
 	go run ./services/pairing/pgtest/cmd/pgtest -- \
 		go tool gotestsum --format pkgname-and-test-fails -- $(TESTFLAGS) -run '$(T)' $(PKGS)
 
@@ -48,6 +51,29 @@ test: ## all tests of all modules with the race detector (starts PostgreSQL and 
 test-short: ## the same without the race detector and the slow suites: for the edit loop
 	go run ./services/pairing/pgtest/cmd/pgtest -- \
 		go tool gotestsum --format pkgname-and-test-fails -- -short -p 2 -run '$(T)' $(PKGS)
+
+# npm ci is skipped when what is installed is what package-lock.json says.
+console/node_modules/.package-lock.json: console/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Debian's packages nodejs and npm (the console's tests need them; building Tutti does not)"; exit 1; }
+	cd console && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: test-console
+test-console: console/node_modules/.package-lock.json ## types, unit tests and browser tests of the console
+	cd console && npm run --silent check && npm run --silent unit && npm run --silent e2e
+
+.PHONY: console
+console: console/node_modules/.package-lock.json ## build the console into the folder that is embedded
+	cd console && npm run --silent build
+
+.PHONY: check-console
+check-console: console ## fail when the embedded console is not what its source gives
+	@git diff --exit-code --stat -- services/management/internal/console/dist && test -z "$$(git status --porcelain -- services/management/internal/console/dist)" \
+		|| { echo "the embedded console is stale: run 'make console' and commit"; exit 1; }
+
+.PHONY: screenshots
+screenshots: console/node_modules/.package-lock.json ## take the pictures of docs/screenshots anew
+	cd console && SCREENSHOTS=1 npm run --silent e2e
 
 .PHONY: test-opus
 test-opus: ## vet and tests of what the build tag opus changes (needs what build-opus needs)
@@ -92,4 +118,4 @@ soak: ## long end-to-end run: SOAK=20m make soak
 
 .PHONY: clean
 clean: ## remove what make built
-	rm -rf bin dist
+	rm -rf bin dist console/node_modules

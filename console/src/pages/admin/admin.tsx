@@ -4,11 +4,13 @@ import type { JSX } from 'preact';
 import { t } from '../../i18n';
 import { href, route } from '../../router';
 import { AuditTab } from './audit';
+import { PeopleTab } from './people';
 import { PolicyTab } from './policy';
 import { ServerTab } from './server';
 import { TokensTab } from './tokens';
 
 const tabs: Record<string, () => JSX.Element> = {
+  people: PeopleTab,
   tokens: TokensTab,
   policy: PolicyTab,
   audit: AuditTab,

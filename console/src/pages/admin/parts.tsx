@@ -73,6 +73,11 @@ export interface Choice<T extends string> {
 /** A choice of one whose options need a sentence each. */
 export function Choices<T extends string>(p: { legend: string; hint?: string; value: T; options: Choice<T>[]; onChange: (v: T) => void; disabled?: boolean }): JSX.Element {
   const id = useId();
+  // The owner may ask first: until it has decided, what was chosen before stays chosen.
+  const choose = (input: HTMLInputElement, value: T) => {
+    for (const r of input.closest('fieldset')!.querySelectorAll<HTMLInputElement>('input[type=radio]')) r.checked = r.value === p.value;
+    p.onChange(value);
+  };
   return (
     <fieldset class="choices" disabled={p.disabled} aria-describedby={p.hint ? `${id}-h` : undefined}>
       <legend>{p.legend}</legend>
@@ -80,7 +85,7 @@ export function Choices<T extends string>(p: { legend: string; hint?: string; va
       {p.options.map((o) => (
         <label key={o.value} class={`choice ${o.value === p.value ? 'chosen' : ''}`}>
           <input type="radio" name={id} value={o.value} checked={o.value === p.value} aria-describedby={`${id}-${o.value}`} aria-labelledby={`${id}-${o.value}-t`}
-            onChange={() => p.onChange(o.value)} onClick={(e) => { (e.target as HTMLInputElement).checked = o.value === p.value; }} />
+            onChange={(e) => choose(e.currentTarget, o.value)} />
           <span class="stack tight">
             <b id={`${id}-${o.value}-t`}>{o.title}</b>
             <span id={`${id}-${o.value}`} class="dim small">{o.text}</span>

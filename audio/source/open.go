@@ -64,6 +64,8 @@ func Open(ctx context.Context, uri string, o Options) (Source, error) {
 		return openTCP(ctx, uri, o)
 	case "tcp-listen":
 		return openTCPListen(ctx, rest, o)
+	case "clip":
+		return nil, fmt.Errorf("%s: a clip is for announcements alone: announce it, or put the file into the music folder", uri)
 	case "source", "ftp", "rtsp", "spotify":
 		return nil, fmt.Errorf("%s: addresses of the form %s: cannot be opened here: give a path, an http address, or tone:440", uri, scheme)
 	}
@@ -130,7 +132,7 @@ func openMedia(ctx context.Context, m media, name string, o Options, quick bool)
 		err = checkInfo(src.Info())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s%w%s", name, expectation(name, err), err, advice(err))
+		return nil, fmt.Errorf("%s: %s%w%s", name, expectation(name, err), err, advice(m, err))
 	}
 	return &named{Source: src, name: name}, nil
 }
@@ -154,9 +156,12 @@ func expectation(name string, err error) string {
 }
 
 // advice is the next step, where the error does not say it.
-func advice(err error) string {
+func advice(m media, err error) string {
 	if errors.Is(err, ffmpeg.ErrMissing) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return ""
+	}
+	if _, ok := m.(held); ok { // there is no file that one could remove
+		return ": send it as WAV, FLAC, MP3, Ogg, WebM or MP4"
 	}
 	return ": convert it or remove it"
 }

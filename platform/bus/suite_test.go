@@ -64,7 +64,7 @@ func TestSuite(t *testing.T) {
 	}{
 		{"requests", requests}, {"request errors", requestErrors}, {"late requests are skipped", lateRequests},
 		{"exclusive addresses", exclusive}, {"publish and subscribe", pubsub}, {"bytes", bytesOnTheBus}, {"events", events},
-		{"raw stream", rawStream}, {"bucket", bucketBasics}, {"bucket keys", bucketKeys},
+		{"raw stream", rawStream}, {"objects", objects}, {"bucket", bucketBasics}, {"bucket keys", bucketKeys},
 		{"watch", watch}, {"expiry is seen by watchers", expiry}, {"queue group", queueGroup},
 	}
 	for _, k := range kinds {

@@ -31,6 +31,14 @@ const (
 	BucketSeats     = "seats"     // stream: Seat by persona_id
 )
 
+// Clips are audio that was sent in to be announced: an object store (JetStream), whose one
+// writer is management. What is in it goes by itself.
+const (
+	StoreClips = "clips"
+	// ClipScheme begins the address of a clip; its name in the store follows.
+	ClipScheme = "clip:"
+)
+
 // KeptBuckets are the buckets that a backup holds, because no service could fill them
 // again: groups with their queues, which device had a persona's place, the operator's
 // tuning of clients, API tokens (hashed), and addresses that were added by hand. What

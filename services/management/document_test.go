@@ -34,6 +34,7 @@ var promised = []string{
 	"DELETE /api/v1/groups/{group_id}/queue/{item_id}", "POST /api/v1/groups/{group_id}/queue/{item_id}/move", "POST /api/v1/groups/{group_id}/queue/{item_id}/play",
 	"GET /api/v1/groups/{group_id}/history",
 	"POST /api/v1/groups/{group_id}/announce", "GET /api/v1/groups/{group_id}/announcements/{announcement_id}", "DELETE /api/v1/groups/{group_id}/announcements/{announcement_id}",
+	"POST /api/v1/clips",
 	"GET /api/v1/groups/{group_id}/artwork", "GET /api/v1/library/artwork",
 	"GET /api/v1/library", "GET /api/v1/library/search", "GET /api/v1/library/status", "POST /api/v1/library/rescan", "GET /api/v1/audit", "GET /api/v1/events",
 	"GET /api/v1/personas", "POST /api/v1/personas", "GET /api/v1/personas/{persona_id}", "PATCH /api/v1/personas/{persona_id}", "DELETE /api/v1/personas/{persona_id}",
@@ -122,7 +123,7 @@ func TestRolesOfEveryRoute(t *testing.T) {
 			return "admin"
 		case o.method == "GET":
 			return "viewer"
-		case strings.HasPrefix(o.path, "/api/v1/groups"), strings.HasPrefix(o.path, "/api/v1/library"), o.method == "PATCH" && strings.HasPrefix(o.path, "/api/v1/clients"):
+		case strings.HasPrefix(o.path, "/api/v1/groups"), o.path == "/api/v1/clips", strings.HasPrefix(o.path, "/api/v1/library"), o.method == "PATCH" && strings.HasPrefix(o.path, "/api/v1/clients"):
 			return "operator"
 		}
 		return "admin"

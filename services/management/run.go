@@ -123,6 +123,9 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 	if d.Tokens, err = auth.OpenStore(ctx, b, token, log); err != nil {
 		return d, err
 	}
+	if d.Clips, err = b.EnsureObjects(ctx, bus.ObjectsConfig{Name: subject.StoreClips, TTL: api.ClipTTL, MaxBytes: api.MaxClips}); err != nil {
+		return d, fmt.Errorf("management: open the store of clips: %w", err)
+	}
 	stop, err := d.Tokens.Watch(life, nil)
 	if err != nil {
 		return d, fmt.Errorf("management: watch tokens: %w", err)

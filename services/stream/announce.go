@@ -2,7 +2,11 @@ package stream
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
+	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
@@ -18,7 +22,30 @@ func (s *Service) clip(ctx context.Context, a *tuttiv1.Announce) (*pipeline.Clip
 		}
 		return pipeline.ReadClip(ctx, src)
 	}
+	if name, ok := strings.CutPrefix(a.GetUri(), subject.ClipScheme); ok {
+		return s.sentClip(ctx, name)
+	}
 	src, err := s.lib.Open(ctx, a.GetUri())
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.ReadClip(ctx, src)
+}
+
+// maxSentBytes is more than a clip has that an operator may send in.
+const maxSentBytes = 64 << 20
+
+// sentClip reads a clip that an operator has sent in.
+func (s *Service) sentClip(ctx context.Context, name string) (*pipeline.Clip, error) {
+	data, err := s.d.Bus.Objects(subject.StoreClips).Get(ctx, name, maxSentBytes)
+	switch fault.CodeOf(err) {
+	case "":
+	case fault.NotFound:
+		return nil, errors.New("the clip is not there any more, clips are kept for an hour: send it again")
+	default:
+		return nil, fmt.Errorf("the clip cannot be read now: %w; try again in a moment", err)
+	}
+	src, err := s.lib.OpenBytes(ctx, data, "the clip")
 	if err != nil {
 		return nil, err
 	}

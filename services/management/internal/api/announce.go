@@ -20,7 +20,7 @@ import (
 type announce struct {
 	GroupPath
 	Body struct {
-		URI      *string   `json:"uri,omitempty" doc:"A file below the music folder or an http(s) address of one, at most 10 minutes long." example:"bell.flac"`
+		URI      *string   `json:"uri,omitempty" doc:"A file below the music folder, an http(s) address of one, or a clip that was sent in (clip:); at most 10 minutes long." example:"bell.flac"`
 		Text     *string   `json:"text,omitempty" minLength:"1" maxLength:"2000" doc:"Spoken, where espeak-ng is installed. One of uri and text." example:"Dinner is ready"`
 		Language *string   `json:"language,omitempty" maxLength:"35" doc:"Of the text, BCP 47; the server's first one when left out." example:"en"`
 		Volume   *int32    `json:"volume,omitempty" minimum:"0" maximum:"100" doc:"The players' volume meanwhile, inside their limits. Who is muted stays muted." example:"60"`
@@ -84,6 +84,9 @@ func (a *API) announce(ctx context.Context, in *announce) (*announcing, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.knownClip(ctx, cmd.GetUri()); err != nil {
+		return nil, err
+	}
 	groups := []string{in.ID}
 	for i, id := range deref(in.Body.Groups) {
 		if _, err := a.group(id); err != nil {
@@ -123,7 +126,7 @@ func (a *API) announceCommand(in *announce) (*pb.Announce, error) {
 	case (b.URI == nil) == (b.Text == nil):
 		return nil, badField("body.uri", "say what to announce: one of uri and text")
 	case b.URI != nil:
-		if err := playuri.Check(*b.URI); err != nil {
+		if err := playuri.CheckAnnounce(*b.URI); err != nil {
 			return nil, badField("body.uri", err.Error())
 		}
 		cmd.Uri = *b.URI

@@ -36,7 +36,7 @@ import (
 )
 
 const (
-	// MaxBody is the largest request body in bytes; a larger one is 413.
+	// MaxBody is the largest body of JSON in bytes; a larger one is 413.
 	MaxBody = 1 << 20
 	// DefaultRequestTimeout bounds a request; the API promises an answer within 5 s
 	// whatever the services behind it do.
@@ -70,6 +70,8 @@ type Deps struct {
 	Tokens *auth.Store
 	Ledger *ledger.Ledger
 	Idem   *idem.Cache
+	// Clips keeps what is sent in to be announced.
+	Clips Clips
 	// Archive makes backups.
 	Archive *archive.Archive
 	House   houseclock.Clock
@@ -92,6 +94,9 @@ type API struct {
 	// digestKey keys the digests of bodies that are kept with an Idempotency-Key: a
 	// body may hold a pairing code, which a bare hash would give away.
 	digestKey [32]byte
+	// raw are the operations whose body is not JSON, "POST /path", with the largest body
+	// of each in bytes. It does not change after New.
+	raw map[string]int64
 }
 
 // New registers every route on mux and returns the API with its document.
@@ -99,7 +104,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	if d.RequestTimeout == 0 {
 		d.RequestTimeout = DefaultRequestTimeout
 	}
-	a := &API{d: d}
+	a := &API{d: d, raw: map[string]int64{}}
 	_, _ = rand.Read(a.digestKey[:]) // never fails (crypto/rand)
 	a.huma = humago.New(mux, a.config())
 	a.serverRoutes()
@@ -112,6 +117,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	a.playbackRoutes()
 	a.queueRoutes()
 	a.announceRoutes()
+	a.clipRoutes()
 	a.libraryRoutes()
 	a.artworkRoutes()
 	a.auditRoutes()

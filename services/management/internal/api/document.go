@@ -71,7 +71,7 @@ func (a *API) config() huma.Config {
 // ownProblem rewrites the errors that huma itself makes (a body that does not
 // parse, a field out of range) as our problems. It drops the offending value,
 // which huma would echo: it may be a secret.
-func ownProblem(_ huma.Context, _ string, v any) (any, error) {
+func ownProblem(c huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
@@ -86,10 +86,13 @@ func ownProblem(_ huma.Context, _ string, v any) (any, error) {
 		if len(p.Errors) == 0 {
 			p.Detail = "the request needs a JSON body"
 		}
+		if b := c.Operation().RequestBody; b != nil && b.Content["application/json"] == nil {
+			p.Detail = "the request needs a body: send the content itself"
+		}
 	case http.StatusUnprocessableEntity:
 		p.Detail = "the request has fields that cannot be accepted: " + sentence(p.Errors)
 	case http.StatusRequestEntityTooLarge:
-		p.Detail = "the body is larger than 1 MiB"
+		p.Detail = tooLarge(c.Operation().MaxBodyBytes - 1).Detail
 	}
 	return p, nil
 }

@@ -33,18 +33,30 @@ func (a *API) Handler(mux *http.ServeMux) http.Handler {
 		whole := r.Body
 		r.Body = keepOpen{whole}
 		defer drain(rec, r, whole)
-		if r.ContentLength > MaxBody {
-			WriteProblem(rec, model.NewProblem(http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB"))
+		limit, raw := a.raw[r.Method+" "+r.URL.Path]
+		if !raw {
+			limit = MaxBody
+		}
+		if r.ContentLength > limit {
+			WriteProblem(rec, tooLarge(limit))
 			return
 		}
-		// The API speaks JSON alone, whatever a tool labels its body with (curl -d
-		// says "form"). Cross-site forms are no danger: a token never travels by itself.
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		// But for what is raw, the API speaks JSON alone, whatever a tool labels its body
+		// with (curl -d says "form"). Cross-site forms are no danger: a token never travels
+		// by itself.
+		if !raw && r.Method != http.MethodGet && r.Method != http.MethodHead {
 			r.Header.Set("Content-Type", "application/json")
 		}
 		mux.ServeHTTP(rec, r)
 	})
 }
+
+// tooLarge is the answer to a body of more than limit bytes.
+func tooLarge(limit int64) *model.Problem {
+	return model.NewProblem(http.StatusRequestEntityTooLarge, "the body is larger than "+mebibytes(limit))
+}
+
+func mebibytes(n int64) string { return strconv.FormatInt(n>>20, 10) + " MiB" }
 
 // drainLimit is how much of a body that is too large is read and thrown away. A
 // connection that is closed while its peer still sends is reset, and the peer would

@@ -35,6 +35,10 @@ type route struct {
 	patience         time.Duration // a limit of its own; 0: that of every request
 	success          *huma.Response
 	unchanged        bool // may answer 304
+	// raw is the largest body in bytes of an operation that takes something else than
+	// JSON; 0: it takes JSON of MaxBody. Its path holds no parameters, and it needs
+	// patience: what is large takes its time.
+	raw int64
 }
 
 // register adds an operation. Its handler returns coded errors (platform/fault),
@@ -48,6 +52,10 @@ func register[I, O any](a *API, r route, h func(ctx context.Context, in *I) (*O,
 		Extensions:   map[string]any{RoleExtension: r.role.String()},
 		Responses:    a.errorResponses(r),
 		Middlewares:  huma.Middlewares{a.authorize(r.role)},
+	}
+	if r.raw > 0 {
+		a.raw[r.method+" "+r.path] = r.raw
+		op.MaxBodyBytes, op.BodyReadTimeout = r.raw+1, r.patience
 	}
 	if r.success != nil {
 		op.Responses["200"] = r.success
@@ -84,8 +92,15 @@ func (a *API) errorResponses(r route) map[string]*huma.Response {
 	}
 	out := map[string]*huma.Response{}
 	for _, code := range codes {
+		meaning := errorMeaning(code)
+		switch {
+		case r.raw > 0 && code == http.StatusRequestEntityTooLarge:
+			meaning = "The body is larger than " + mebibytes(r.raw) + "."
+		case r.raw > 0 && code == http.StatusBadRequest:
+			meaning = "There is no body."
+		}
 		out[strconv.Itoa(code)] = &huma.Response{
-			Description: errorMeaning(code),
+			Description: meaning,
 			Content:     map[string]*huma.MediaType{model.ProblemType: {Schema: schema}},
 		}
 	}

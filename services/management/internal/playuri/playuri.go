@@ -71,11 +71,25 @@ func Check(uri string) error {
 		return nil
 	case "source":
 		return checkSource(rest)
+	case "clip":
+		return fmt.Errorf("is a clip, which is for announcements alone: announce it, or put the file into the music folder")
 	}
 	if strings.HasPrefix(rest, "//") {
 		return fmt.Errorf("scheme %q is none of file, http, https, source, pipe, tcp, tcp-listen, tone, noise, sweep, channels", scheme)
 	}
 	return checkPath(uri)
+}
+
+// CheckAnnounce is Check for what is announced, which may be a clip, too (clip:).
+func CheckAnnounce(uri string) error {
+	scheme, id, found := cutScheme(uri)
+	if !found || scheme != "clip" {
+		return Check(uri)
+	}
+	if len(id) == 0 || len(id) > 64 || strings.ContainsFunc(id, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9') }) {
+		return fmt.Errorf("names no clip: write it as POST /api/v1/clips answered it")
+	}
+	return nil
 }
 
 // cutScheme splits off a scheme of RFC 3986. A colon after a slash belongs to a

@@ -56,6 +56,11 @@ func (l *Library) Open(ctx context.Context, uri string) (source.Source, error) {
 	return source.Open(ctx, uri, l.options())
 }
 
+// OpenBytes opens a medium that is in memory; name stands for it in errors.
+func (l *Library) OpenBytes(ctx context.Context, data []byte, name string) (source.Source, error) {
+	return source.OpenBytes(ctx, data, name, l.options())
+}
+
 // Version names the content of a file of the music folder; ok is false for other media.
 func (l *Library) Version(uri string) (version string, ok bool) {
 	return source.Version(uri, l.MusicDir)

@@ -1,6 +1,37 @@
+// Devices: who may play and who may not. The list, the inbox, pairing, tokens of many
+// devices, and the personas that outlive hardware.
 import type { JSX } from 'preact';
 import { t } from '../../i18n';
+import { href, route } from '../../router';
+import { inbox, may } from '../../state/store';
+import { Icon, type IconName } from '../../ui/icons';
+import { List } from './list';
+import { Inbox } from './inbox';
+import './devices.css';
+
+interface Tab { name: string; icon: IconName; admin?: boolean; count?: () => number }
+
+const tabs: Tab[] = [
+  { name: 'all', icon: 'devices' },
+  { name: 'inbox', icon: 'question', admin: true, count: () => inbox.value.length },
+];
 
 export function Devices(): JSX.Element {
-  return <div class="page-head"><h1>{t('common.page.devices')}</h1></div>;
+  const [, sub = 'all'] = route.value;
+  const seen = tabs.filter((x) => !x.admin || may('admin'));
+  const current = seen.find((x) => x.name === sub);
+  return (
+    <>
+      <div class="page-head"><h1>{t('common.page.devices')}</h1></div>
+      <nav class="tabs" aria-label={t('devices.tabs')}>
+        {seen.map((x) => (
+          <a key={x.name} href={x.name === 'all' ? href('devices') : href('devices', x.name)} aria-current={x === current ? 'page' : undefined}>
+            <Icon name={x.icon} size={18} /><span>{t(`devices.tab.${x.name}`)}</span>
+            {x.count && x.count() > 0 && <b class="pill">{x.count()}</b>}
+          </a>
+        ))}
+      </nav>
+      {current?.name === 'inbox' ? <Inbox /> : <List />}
+    </>
+  );
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/platform/vitals"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
@@ -27,6 +28,7 @@ type pulse struct {
 	b      *instances
 	self   *actor.Ref[beat]
 	value  *tuttiv1.Instance
+	meter  *vitals.Meter
 	cancel func()
 }
 
@@ -34,7 +36,7 @@ func (s *Service) startPulse(sup *actor.Supervisor, b *instances) error {
 	value := &tuttiv1.Instance{Service: serviceName, InstanceId: s.cfg.InstanceID, Version: s.cfg.Version,
 		StartedAt: timestamppb.New(s.d.Clock.Now()), Host: s.host, BootId: houseclock.BootID()}
 	_, err := actor.Spawn(sup, actor.Options{Key: "pulse"}, func(self *actor.Ref[beat]) actor.Handler[beat] {
-		return &pulse{s: s, b: b, self: self, value: value, cancel: func() {}}
+		return &pulse{s: s, b: b, self: self, value: value, meter: vitals.New(), cancel: func() {}}
 	})
 	return err
 }
@@ -47,6 +49,7 @@ func (p *pulse) Start(ctx context.Context) error { return p.Handle(ctx, beat{}) 
 // Handle implements actor.Handler.
 func (p *pulse) Handle(ctx context.Context, _ beat) error {
 	p.cancel = actor.After(p.self, p.s.d.Clock, pulseEvery, beat{})
+	p.value.Load = load(p.meter)
 	ctx, cancel := context.WithTimeout(ctx, pulseEvery/2)
 	defer cancel()
 	if _, err := p.b.Put(ctx, p.key(), p.value); err != nil && ctx.Err() == nil {
@@ -61,4 +64,10 @@ func (p *pulse) Close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_ = p.b.Delete(ctx, p.key()) // else it expires
+}
+
+// load is what the heartbeat says of this process.
+func load(m *vitals.Meter) *tuttiv1.InstanceLoad {
+	l := m.Read()
+	return &tuttiv1.InstanceLoad{Cpu: l.CPU, Cpus: uint32(l.CPUs), MemoryBytes: l.Memory, Goroutines: uint32(l.Goroutines), Pid: uint32(l.PID)}
 }

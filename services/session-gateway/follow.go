@@ -16,6 +16,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/platform/vitals"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 
@@ -216,10 +217,13 @@ func (s *Service) sweep(ctx context.Context, start bool) {
 // heartbeat keeps this instance's record until ctx ends, then takes it away.
 func (s *Service) heartbeat(ctx context.Context) {
 	key := subject.InstanceKey(serviceName, s.cfg.InstanceID)
+	meter := vitals.New()
 	tick := s.d.Clock.NewTicker(heartbeat)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if _, err := s.instances.Put(ctx, key, s.instance()); err != nil && ctx.Err() == nil {
+		me := s.instance()
+		me.Load = s.load(meter)
+		if _, err := s.instances.Put(ctx, key, me); err != nil && ctx.Err() == nil {
 			s.log.Warn("instance record is not written", obs.KeyErr, err)
 		}
 		s.sweep(ctx, false)
@@ -263,4 +267,10 @@ func hostAddresses() []string {
 		}
 	}
 	return out
+}
+
+// load is what the heartbeat says of this process.
+func (s *Service) load(m *vitals.Meter) *tuttiv1.InstanceLoad {
+	l, sessions := m.Read(), uint32(s.hub.Len())
+	return &tuttiv1.InstanceLoad{Cpu: l.CPU, Cpus: uint32(l.CPUs), MemoryBytes: l.Memory, Goroutines: uint32(l.Goroutines), Pid: uint32(l.PID), Sessions: &sessions}
 }

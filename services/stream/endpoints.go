@@ -12,6 +12,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/platform/vitals"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/stream/internal/library"
@@ -146,9 +147,11 @@ func (s *Service) pulse(ctx context.Context) {
 	if err != nil {
 		return
 	}
+	meter := vitals.New()
 	t := s.d.Clock.NewTicker(heartbeat)
 	defer t.Stop()
 	for {
+		me.Load = load(meter)
 		if _, err := b.Put(ctx, key, me); err != nil && ctx.Err() == nil {
 			s.d.Log.Warn("instance record not renewed", obs.KeyErr, err)
 		}
@@ -161,4 +164,10 @@ func (s *Service) pulse(ctx context.Context) {
 		case <-t.Chan():
 		}
 	}
+}
+
+// load is what the heartbeat says of this process.
+func load(m *vitals.Meter) *tuttiv1.InstanceLoad {
+	l := m.Read()
+	return &tuttiv1.InstanceLoad{Cpu: l.CPU, Cpus: uint32(l.CPUs), MemoryBytes: l.Memory, Goroutines: uint32(l.Goroutines), Pid: uint32(l.PID)}
 }

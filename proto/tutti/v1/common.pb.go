@@ -347,9 +347,11 @@ type Instance struct {
 	Host       string                 `protobuf:"bytes,5,opt,name=host,proto3" json:"host,omitempty"`
 	BootId     string                 `protobuf:"bytes,6,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	// Where the gateway listens for Sendspin clients; 0 for other services.
-	SendspinPort  uint32   `protobuf:"varint,7,opt,name=sendspin_port,json=sendspinPort,proto3" json:"sendspin_port,omitempty"`
-	SendspinPath  string   `protobuf:"bytes,8,opt,name=sendspin_path,json=sendspinPath,proto3" json:"sendspin_path,omitempty"`
-	Addresses     []string `protobuf:"bytes,9,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	SendspinPort uint32   `protobuf:"varint,7,opt,name=sendspin_port,json=sendspinPort,proto3" json:"sendspin_port,omitempty"`
+	SendspinPath string   `protobuf:"bytes,8,opt,name=sendspin_path,json=sendspinPath,proto3" json:"sendspin_path,omitempty"`
+	Addresses    []string `protobuf:"bytes,9,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// How busy the process was since the beat before.
+	Load          *InstanceLoad `protobuf:"bytes,110,opt,name=load,proto3" json:"load,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -447,6 +449,99 @@ func (x *Instance) GetAddresses() []string {
 	return nil
 }
 
+func (x *Instance) GetLoad() *InstanceLoad {
+	if x != nil {
+		return x.Load
+	}
+	return nil
+}
+
+// InstanceLoad is what a service's process uses. Services that share a process tell
+// the same of it.
+type InstanceLoad struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cpu           float64                `protobuf:"fixed64,1,opt,name=cpu,proto3" json:"cpu,omitempty"`                                   // cores that were busy, on average since the beat before
+	Cpus          uint32                 `protobuf:"varint,2,opt,name=cpus,proto3" json:"cpus,omitempty"`                                  // cores that the process may use
+	MemoryBytes   uint64                 `protobuf:"varint,3,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"` // resident; 0 where the system does not tell
+	Goroutines    uint32                 `protobuf:"varint,4,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
+	Pid           uint32                 `protobuf:"varint,5,opt,name=pid,proto3" json:"pid,omitempty"`                 // tells apart the processes of a host
+	Sessions      *uint32                `protobuf:"varint,6,opt,name=sessions,proto3,oneof" json:"sessions,omitempty"` // live sessions; the gateway's alone
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstanceLoad) Reset() {
+	*x = InstanceLoad{}
+	mi := &file_tutti_v1_common_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstanceLoad) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstanceLoad) ProtoMessage() {}
+
+func (x *InstanceLoad) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_common_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstanceLoad.ProtoReflect.Descriptor instead.
+func (*InstanceLoad) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_common_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *InstanceLoad) GetCpu() float64 {
+	if x != nil {
+		return x.Cpu
+	}
+	return 0
+}
+
+func (x *InstanceLoad) GetCpus() uint32 {
+	if x != nil {
+		return x.Cpus
+	}
+	return 0
+}
+
+func (x *InstanceLoad) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *InstanceLoad) GetGoroutines() uint32 {
+	if x != nil {
+		return x.Goroutines
+	}
+	return 0
+}
+
+func (x *InstanceLoad) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *InstanceLoad) GetSessions() uint32 {
+	if x != nil && x.Sessions != nil {
+		return *x.Sessions
+	}
+	return 0
+}
+
 // ServerSettings is what every service may know of the deployment (KV bucket
 // "settings", key "server"). Owner: pairing.
 type ServerSettings struct {
@@ -472,7 +567,7 @@ type ServerSettings struct {
 
 func (x *ServerSettings) Reset() {
 	*x = ServerSettings{}
-	mi := &file_tutti_v1_common_proto_msgTypes[5]
+	mi := &file_tutti_v1_common_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -484,7 +579,7 @@ func (x *ServerSettings) String() string {
 func (*ServerSettings) ProtoMessage() {}
 
 func (x *ServerSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_common_proto_msgTypes[5]
+	mi := &file_tutti_v1_common_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -497,7 +592,7 @@ func (x *ServerSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerSettings.ProtoReflect.Descriptor instead.
 func (*ServerSettings) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_common_proto_rawDescGZIP(), []int{5}
+	return file_tutti_v1_common_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ServerSettings) GetServerId() string {
@@ -585,7 +680,7 @@ type AuditEvent struct {
 
 func (x *AuditEvent) Reset() {
 	*x = AuditEvent{}
-	mi := &file_tutti_v1_common_proto_msgTypes[6]
+	mi := &file_tutti_v1_common_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +692,7 @@ func (x *AuditEvent) String() string {
 func (*AuditEvent) ProtoMessage() {}
 
 func (x *AuditEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_common_proto_msgTypes[6]
+	mi := &file_tutti_v1_common_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +705,7 @@ func (x *AuditEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEvent.ProtoReflect.Descriptor instead.
 func (*AuditEvent) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_common_proto_rawDescGZIP(), []int{6}
+	return file_tutti_v1_common_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AuditEvent) GetId() uint64 {
@@ -679,7 +774,7 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x18\n" +
 	"\aformats\x18\x02 \x03(\tR\aformats\x12!\n" +
 	"\fout_channels\x18\x03 \x03(\tR\voutChannels\x12\x1c\n" +
-	"\tlocations\x18\x04 \x03(\tR\tlocations\"\xaf\x02\n" +
+	"\tlocations\x18\x04 \x03(\tR\tlocations\"\xdb\x02\n" +
 	"\bInstance\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\tR\n" +
@@ -691,7 +786,18 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\aboot_id\x18\x06 \x01(\tR\x06bootId\x12#\n" +
 	"\rsendspin_port\x18\a \x01(\rR\fsendspinPort\x12#\n" +
 	"\rsendspin_path\x18\b \x01(\tR\fsendspinPath\x12\x1c\n" +
-	"\taddresses\x18\t \x03(\tR\taddresses\"\xce\x02\n" +
+	"\taddresses\x18\t \x03(\tR\taddresses\x12*\n" +
+	"\x04load\x18n \x01(\v2\x16.tutti.v1.InstanceLoadR\x04load\"\xb7\x01\n" +
+	"\fInstanceLoad\x12\x10\n" +
+	"\x03cpu\x18\x01 \x01(\x01R\x03cpu\x12\x12\n" +
+	"\x04cpus\x18\x02 \x01(\rR\x04cpus\x12!\n" +
+	"\fmemory_bytes\x18\x03 \x01(\x04R\vmemoryBytes\x12\x1e\n" +
+	"\n" +
+	"goroutines\x18\x04 \x01(\rR\n" +
+	"goroutines\x12\x10\n" +
+	"\x03pid\x18\x05 \x01(\rR\x03pid\x12\x1f\n" +
+	"\bsessions\x18\x06 \x01(\rH\x00R\bsessions\x88\x01\x01B\v\n" +
+	"\t_sessions\"\xce\x02\n" +
 	"\x0eServerSettings\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -735,7 +841,7 @@ func file_tutti_v1_common_proto_rawDescGZIP() []byte {
 }
 
 var file_tutti_v1_common_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tutti_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tutti_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tutti_v1_common_proto_goTypes = []any{
 	(TrustState)(0),               // 0: tutti.v1.TrustState
 	(*Empty)(nil),                 // 1: tutti.v1.Empty
@@ -743,18 +849,20 @@ var file_tutti_v1_common_proto_goTypes = []any{
 	(*DeviceInfo)(nil),            // 3: tutti.v1.DeviceInfo
 	(*PairMethod)(nil),            // 4: tutti.v1.PairMethod
 	(*Instance)(nil),              // 5: tutti.v1.Instance
-	(*ServerSettings)(nil),        // 6: tutti.v1.ServerSettings
-	(*AuditEvent)(nil),            // 7: tutti.v1.AuditEvent
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*InstanceLoad)(nil),          // 6: tutti.v1.InstanceLoad
+	(*ServerSettings)(nil),        // 7: tutti.v1.ServerSettings
+	(*AuditEvent)(nil),            // 8: tutti.v1.AuditEvent
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_tutti_v1_common_proto_depIdxs = []int32{
-	8, // 0: tutti.v1.Instance.started_at:type_name -> google.protobuf.Timestamp
-	8, // 1: tutti.v1.AuditEvent.at:type_name -> google.protobuf.Timestamp
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	9, // 0: tutti.v1.Instance.started_at:type_name -> google.protobuf.Timestamp
+	6, // 1: tutti.v1.Instance.load:type_name -> tutti.v1.InstanceLoad
+	9, // 2: tutti.v1.AuditEvent.at:type_name -> google.protobuf.Timestamp
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_common_proto_init() }
@@ -762,13 +870,14 @@ func file_tutti_v1_common_proto_init() {
 	if File_tutti_v1_common_proto != nil {
 		return
 	}
+	file_tutti_v1_common_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_common_proto_rawDesc), len(file_tutti_v1_common_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -150,6 +150,10 @@ func TestInstancesComeAndGo(t *testing.T) {
 	if s.dirty() {
 		t.Error("a heartbeat is a change")
 	}
+	s.putInstance("stream.1", &pb.Instance{Service: "stream", InstanceId: "1", Load: &pb.InstanceLoad{Cpu: 0.5}})
+	if snap, changes = s.flush(snap, time.Unix(0, 0)); len(changes) != 0 || snap.Alive[0].GetLoad().GetCpu() != 0.5 {
+		t.Errorf("a new load: changes %+v, alive %+v", changes, snap.Alive)
+	}
 	s.putInstance("stream.1", nil)
 	if snap, _ = s.flush(snap, time.Unix(0, 0)); len(snap.Instances) != 0 {
 		t.Errorf("%+v", snap.Instances)

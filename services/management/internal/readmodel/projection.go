@@ -30,6 +30,7 @@ const (
 	EventPersonaUpdated = "persona.updated"
 	EventServerUpdated  = "server.updated"
 	EventAuditAppended  = "audit.appended"
+	EventHealthUpdated  = "health.updated"
 )
 
 const (
@@ -104,6 +105,7 @@ type (
 	auditMsg     struct{ v *pb.AuditEvent }
 	loadedMsg    struct{} // one bucket was read to its present end
 	flushMsg     struct{}
+	publishMsg   struct{ event feed.Event }
 	telemetryMsg struct{}
 	awaitMsg     struct {
 		ctx  context.Context
@@ -124,6 +126,7 @@ func (settingsMsg) isMessage()  {}
 func (auditMsg) isMessage()     {}
 func (loadedMsg) isMessage()    {}
 func (flushMsg) isMessage()     {}
+func (publishMsg) isMessage()   {}
 func (telemetryMsg) isMessage() {}
 func (awaitMsg) isMessage()     {}
 
@@ -183,6 +186,12 @@ func (p *Projection) Await(ctx context.Context, cond func(*Snapshot) bool) bool 
 	}
 }
 
+// Publish puts an event into the live feed, whose one writer the projection is. v is
+// encoded when somebody first asks, so it must not change any more.
+func (p *Projection) Publish(ctx context.Context, kind string, v any) {
+	p.send(ctx, publishMsg{jsonEvent(kind, v)})
+}
+
 // send hands a bucket's entry to the actor; after its end entries are of no use.
 func (p *Projection) send(ctx context.Context, m message) {
 	if err := p.ref.Send(ctx, m); err != nil && !errors.Is(err, actor.ErrStopped) && ctx.Err() == nil {
@@ -230,6 +239,8 @@ func (h *projector) Handle(_ context.Context, m message) error {
 	case flushMsg:
 		h.armed = false
 		h.doFlush()
+	case publishMsg:
+		h.emit(m.event)
 	case telemetryMsg:
 		h.telArmed = false
 		h.doTelemetry()

@@ -8,6 +8,7 @@ package readmodel
 
 import (
 	"cmp"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -29,6 +30,8 @@ type Snapshot struct {
 	Settings  *pb.ServerSettings // nil until pairing has spoken
 	Instances []model.Instance
 	Sightings []model.Sighting
+	// Alive are the last heartbeats of Instances, with their load, in the same order.
+	Alive []*pb.Instance
 }
 
 // Client finds a client by id; nil when unknown.
@@ -114,6 +117,10 @@ func (s *state) flush(prev *Snapshot, now time.Time) (*Snapshot, []change) {
 		next.Settings, next.Instances = s.settings, s.buildInstances()
 		changes = append(changes, change{kind: EventServerUpdated})
 		s.dirtyServer = false
+	}
+	if s.dirtyAlive {
+		next.Alive = s.buildAlive()
+		s.dirtyAlive = false
 	}
 	if s.dirtySightings {
 		next.Sightings = s.buildSightings()
@@ -214,6 +221,14 @@ func (s *state) buildInstances() []model.Instance {
 	}
 	slices.SortFunc(out, func(a, b model.Instance) int {
 		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.InstanceID, b.InstanceID))
+	})
+	return out
+}
+
+func (s *state) buildAlive() []*pb.Instance {
+	out := slices.Collect(maps.Values(s.instances))
+	slices.SortFunc(out, func(a, b *pb.Instance) int {
+		return cmp.Or(strings.Compare(a.GetService(), b.GetService()), strings.Compare(a.GetInstanceId(), b.GetInstanceId()))
 	})
 	return out
 }

@@ -31,6 +31,7 @@ type state struct {
 	dirtyPairings  map[string]struct{}
 	dirtyPersonas  map[string]struct{}
 	dirtyServer    bool
+	dirtyAlive     bool
 	dirtyInbox     bool
 	dirtySightings bool
 }
@@ -58,7 +59,7 @@ func newState() *state {
 // dirty reports whether a flush would change anything.
 func (s *state) dirty() bool {
 	return len(s.dirtyClients) > 0 || len(s.dirtyGroups) > 0 || len(s.dirtyPairings) > 0 || len(s.dirtyPersonas) > 0 ||
-		s.dirtyServer || s.dirtyInbox || s.dirtySightings
+		s.dirtyServer || s.dirtyAlive || s.dirtyInbox || s.dirtySightings
 }
 
 func (s *state) putPresence(id string, p *pb.ClientPresence) {
@@ -118,13 +119,24 @@ func (s *state) putSettings(v *pb.ServerSettings) {
 	s.dirtyServer = true
 }
 
-// putInstance takes a heartbeat; the bucket's TTL tells of the last one. A
-// heartbeat that says nothing new changes nothing.
+// putInstance takes a heartbeat; the bucket's TTL tells of the last one. The load, which
+// every heartbeat tells anew, is no change of the server.
 func (s *state) putInstance(key string, v *pb.Instance) {
 	if !proto.Equal(s.instances[key], v) {
-		s.dirtyServer = true
+		s.dirtyAlive = true
+		s.dirtyServer = s.dirtyServer || !sameInstance(s.instances[key], v)
 	}
 	put(s.instances, key, v, v == nil)
+}
+
+// sameInstance reports whether a and b differ in their load at most.
+func sameInstance(a, b *pb.Instance) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, y := proto.CloneOf(a), proto.CloneOf(b)
+	x.Load, y.Load = nil, nil
+	return proto.Equal(x, y)
 }
 
 // groupOf is the group a client plays in. A client belongs to one group; while a

@@ -13,6 +13,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/platform/vitals"
 	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
@@ -43,7 +44,9 @@ func (p Pulse) Start(s *actor.Supervisor) error {
 		StartedAt: timestamppb.New(p.Clock.Now()), BootId: houseclock.BootID(),
 	}
 	_, err := actor.Spawn(s, actor.Options{Key: "pulse", Size: 1, Full: actor.DropOldest},
-		func(self *actor.Ref[beat]) actor.Handler[beat] { return &heart{Pulse: p, self: self, me: me} })
+		func(self *actor.Ref[beat]) actor.Handler[beat] {
+			return &heart{Pulse: p, self: self, me: me, meter: vitals.New()}
+		})
 	return err
 }
 
@@ -53,6 +56,7 @@ type heart struct {
 	Pulse
 	self   *actor.Ref[beat]
 	me     *pb.Instance
+	meter  *vitals.Meter
 	bucket *bus.Bucket[pb.Instance, *pb.Instance]
 	cancel func()
 	failed bool
@@ -95,6 +99,13 @@ func (h *heart) put(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	h.me.Load = load(h.meter)
 	_, err = h.bucket.Put(ctx, h.key(), h.me)
 	return err
+}
+
+// load is what the heartbeat says of this process.
+func load(m *vitals.Meter) *pb.InstanceLoad {
+	l := m.Read()
+	return &pb.InstanceLoad{Cpu: l.CPU, Cpus: uint32(l.CPUs), MemoryBytes: l.Memory, Goroutines: uint32(l.Goroutines), Pid: uint32(l.PID)}
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package vitals
+
+func resident() uint64 { return 0 }

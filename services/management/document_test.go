@@ -40,6 +40,7 @@ var promised = []string{
 	"GET /api/v1/personas", "POST /api/v1/personas", "GET /api/v1/personas/{persona_id}", "PATCH /api/v1/personas/{persona_id}", "DELETE /api/v1/personas/{persona_id}",
 	"POST /api/v1/personas/{persona_id}/devices", "DELETE /api/v1/personas/{persona_id}/devices/{client_id}", "POST /api/v1/personas/{persona_id}/activate",
 	"POST /api/v1/personas/{persona_id}/rotate-key", "POST /api/v1/personas/{persona_id}/export", "POST /api/v1/personas/import", "POST /api/v1/server/rotate-key",
+	"GET /api/v1/health", "GET /api/v1/health/history",
 	"GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{token_id}",
 }
 

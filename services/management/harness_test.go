@@ -250,7 +250,12 @@ func (r reply) problem(status int) model.Problem {
 }
 
 // eventually polls for a fact and fails with the last reason.
-func eventually(t *testing.T, fact func() error) {
+func eventually(t *testing.T, fact func() error) { t.Helper(); eventuallyWithin(t, limit, fact) }
+
+// slow is the limit for what happens every 10 s.
+const slow = time.Minute
+
+func eventuallyWithin(t *testing.T, limit time.Duration, fact func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
 	for {

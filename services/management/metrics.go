@@ -7,6 +7,8 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tutti-audio/tutti/services/management/internal/health"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
 	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
 )
 
@@ -47,6 +49,43 @@ func registerState(reg prometheus.Registerer, clock clockwork.Clock, p *readmode
 			func(s *readmodel.Snapshot) int { return len(s.Instances) }),
 	} {
 		err = errors.Join(err, reg.Register(c))
+	}
+	if err != nil {
+		return fmt.Errorf("management: register metrics: %w", err)
+	}
+	return nil
+}
+
+// registerHealth adds what the health page says, in numbers: an alert on serious findings
+// wakes somebody who can then read them.
+func registerHealth(reg prometheus.Registerer, m *health.Monitor) error {
+	var err error
+	for _, severity := range []string{model.SeverityInfo, model.SeverityWarning, model.SeveritySerious} {
+		err = errors.Join(err, reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tutti_health_findings", Help: "What is wrong or worth knowing, by severity; GET /api/v1/health has it in words.",
+			ConstLabels: prometheus.Labels{"severity": severity},
+		}, func() float64 {
+			n := 0
+			for _, f := range m.Report().Findings {
+				if f.Severity == severity {
+					n++
+				}
+			}
+			return float64(n)
+		})))
+	}
+	for _, quality := range []string{model.QualityGood, model.QualityFair, model.QualityPoor, model.QualityIdle, model.QualityOffline} {
+		err = errors.Join(err, reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tutti_health_clients", Help: "Clients by quality.", ConstLabels: prometheus.Labels{"quality": quality},
+		}, func() float64 {
+			n := 0
+			for _, c := range m.Report().Clients {
+				if c.Quality == quality {
+					n++
+				}
+			}
+			return float64(n)
+		})))
 	}
 	if err != nil {
 		return fmt.Errorf("management: register metrics: %w", err)

@@ -19,6 +19,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/platform/vitals"
 	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/management/internal/api"
@@ -26,6 +27,7 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/archive"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/feed"
+	"github.com/tutti-audio/tutti/services/management/internal/health"
 	"github.com/tutti-audio/tutti/services/management/internal/idem"
 	"github.com/tutti-audio/tutti/services/management/internal/ledger"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
@@ -164,7 +166,23 @@ func (s *Service) startProjection(life context.Context, sup *actor.Supervisor, p
 		return err
 	}
 	p.stops = append(p.stops, stop)
-	return nil
+	d.Health, err = health.New(sup, health.Options{
+		Model: p.projection, House: s.deps.House, Library: s.library, Clock: s.deps.Clock, Log: s.deps.Log,
+	})
+	if err != nil {
+		return err
+	}
+	return registerHealth(s.deps.Registerer, d.Health)
+}
+
+// library asks the stream service how its library does.
+func (s *Service) library(ctx context.Context) (*model.LibraryStatus, error) {
+	v := &pb.LibraryStatus{}
+	if err := s.deps.Bus.Request(ctx, subject.StreamLibraryStatus, &pb.LibraryStatusRequest{}, v); err != nil {
+		return nil, err
+	}
+	out := api.RenderLibraryStatus(v)
+	return &out, nil
 }
 
 func eventBuffer(n int) int {
@@ -260,9 +278,11 @@ func (s *Service) heartbeat(ctx context.Context, p *parts, addr string) {
 		Addresses: []string{addr},
 	}
 	key := subject.InstanceKey(v.GetService(), v.GetInstanceId())
+	meter := vitals.New()
 	tick := s.deps.Clock.NewTicker(heartbeatEvery)
 	defer tick.Stop()
 	for {
+		v.Load = load(meter)
 		if _, err := p.instances.Put(ctx, key, v); err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 			s.deps.Log.Debug("heartbeat not written", obs.KeyErr, err)
 		}
@@ -275,4 +295,10 @@ func (s *Service) heartbeat(ctx context.Context, p *parts, addr string) {
 			return
 		}
 	}
+}
+
+// load is what the heartbeat says of this process.
+func load(m *vitals.Meter) *pb.InstanceLoad {
+	l := m.Read()
+	return &pb.InstanceLoad{Cpu: l.CPU, Cpus: uint32(l.CPUs), MemoryBytes: l.Memory, Goroutines: uint32(l.Goroutines), Pid: uint32(l.PID)}
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/archive"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/feed"
+	"github.com/tutti-audio/tutti/services/management/internal/health"
 	"github.com/tutti-audio/tutti/services/management/internal/idem"
 	"github.com/tutti-audio/tutti/services/management/internal/ledger"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
@@ -65,6 +66,8 @@ type Deps struct {
 	Tunings    Tunings
 	Projection *readmodel.Projection
 	Feed       *feed.Feed
+	// Health samples and judges.
+	Health *health.Monitor
 	// Auth are asked in order; the first that finds a credential of its kind decides.
 	Auth   []auth.Authenticator
 	Tokens *auth.Store
@@ -124,6 +127,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	a.auditVerifyRoutes()
 	a.backupRoutes()
 	a.tokenRoutes()
+	a.healthRoutes()
 	a.eventRoutes()
 	finishDocument(a.huma.OpenAPI())
 	return a

@@ -24,6 +24,7 @@ const (
 	tagEvents   = "Live changes"
 	tagAudit    = "Audit"
 	tagTokens   = "Tokens"
+	tagHealth   = "Health"
 )
 
 const about = `Tutti plays music in many rooms in perfect time. This API is what its console, its command line and scripts use.
@@ -57,6 +58,7 @@ func (a *API) config() huma.Config {
 				{Name: tagPlay, Description: "What a group plays, and how loud."},
 				{Name: tagQueue, Description: "What a group plays next."},
 				{Name: tagLibrary, Description: "The music folder."},
+				{Name: tagHealth, Description: "How services and devices do, and what mends what is wrong."},
 				{Name: tagEvents, Description: "A feed of changes."},
 				{Name: tagAudit, Description: "Who did what: an append-only ledger."},
 				{Name: tagTokens, Description: "API tokens."},

@@ -74,6 +74,11 @@ func (a *API) libraryStatus(ctx context.Context, rescan bool) (*body[model.Libra
 	if err := a.ask(ctx, "stream", subject.StreamLibraryStatus, &pb.LibraryStatusRequest{Rescan: rescan}, s); err != nil {
 		return nil, err
 	}
+	return answer(RenderLibraryStatus(s)), nil
+}
+
+// RenderLibraryStatus shows what the stream service said.
+func RenderLibraryStatus(s *pb.LibraryStatus) model.LibraryStatus {
 	out := model.LibraryStatus{
 		State: s.GetState(), FilesFound: s.GetFilesFound(), FilesRead: s.GetFilesRead(), Tracks: s.GetTracks(), Playlists: s.GetPlaylists(),
 		Unreadable: s.GetUnreadable(), Error: s.GetError(), Decoders: append([]string{}, s.GetDecoders()...), Encoders: append([]string{}, s.GetEncoders()...),
@@ -82,7 +87,7 @@ func (a *API) libraryStatus(ctx context.Context, rescan bool) (*body[model.Libra
 		at := s.GetScannedAt().AsTime().Truncate(time.Millisecond)
 		out.ScannedAt = &at
 	}
-	return answer(out), nil
+	return out
 }
 
 func libraryEntries(r *pb.LibraryResponse) []model.LibraryEntry {

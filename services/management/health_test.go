@@ -1,0 +1,41 @@
+package management_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+)
+
+func TestHealthShowsServicesAndClients(t *testing.T) {
+	w := newWorld(t)
+	on, off := w.fakes.device("On"), w.fakes.device("Off", offline)
+	w.known(on, off)
+	var h model.Health
+	eventuallyWithin(t, slow, func() error {
+		h = decode[model.Health](w.get("/api/v1/health").want(http.StatusOK))
+		if len(h.Clients) != 2 || len(h.Services) == 0 {
+			return fmt.Errorf("%d clients and %d services", len(h.Clients), len(h.Services))
+		}
+		return nil
+	})
+	for _, c := range h.Clients {
+		if want := map[string]string{on: model.QualityIdle, off: model.QualityOffline}[c.ClientID]; c.Quality != want {
+			t.Errorf("%s is %s, want %s", c.ClientID, c.Quality, want)
+		}
+	}
+	s := h.Services[0]
+	if s.Service != "management" || !s.Up || s.InstanceID != "m1" || s.Version != "1.2.3" || s.Goroutines == 0 {
+		t.Errorf("service %+v", s)
+	}
+	for over, n := range map[string]int{"1h": 360, "6h": 72, "48h": 576} {
+		got := decode[model.HealthHistory](w.get("/api/v1/health/history?range=" + over + "&client_id=" + on).want(http.StatusOK))
+		if len(got.Connected) != n || got.Connected[n-1] == nil || *got.Connected[n-1] != 1 {
+			t.Errorf("%s: %d steps, the last %v", over, len(got.Connected), got.Connected[n-1])
+		}
+	}
+	w.get("/api/v1/health/history?client_id=nobody").problem(http.StatusNotFound)
+	w.get("/api/v1/health/history?range=1y&client_id=" + on).problem(http.StatusUnprocessableEntity)
+	w.get("/api/v1/health/history").problem(http.StatusUnprocessableEntity)
+}

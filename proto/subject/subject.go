@@ -29,6 +29,8 @@ const (
 	BucketPairings  = "pairings"  // pairing: PairingAttempt by client_id
 	BucketPersonas  = "personas"  // pairing: Persona by persona_id
 	BucketSeats     = "seats"     // stream: Seat by persona_id
+	BucketUsers     = "users"     // management: people who sign in (passwords hashed)
+	BucketSessions  = "sessions"  // management: their sessions by the hash of the cookie
 )
 
 // Clips are audio that was sent in to be announced: an object store (JetStream), whose one
@@ -41,11 +43,11 @@ const (
 
 // KeptBuckets are the buckets that a backup holds, because no service could fill them
 // again: groups with their queues, which device had a persona's place, the operator's
-// tuning of clients, API tokens (hashed), and addresses that were added by hand. What
-// pairing announces (trust, settings, personas) follows from its database; presence,
-// instances and leases are of the moment.
+// tuning of clients, API tokens and users (hashed), and addresses that were added by hand.
+// What pairing announces (trust, settings, personas) follows from its database; presence,
+// instances, sessions of users and leases are of the moment.
 func KeptBuckets() []string {
-	return []string{BucketGroups, BucketSeats, BucketTuning, BucketTokens, BucketSightings}
+	return []string{BucketGroups, BucketSeats, BucketTuning, BucketTokens, BucketUsers, BucketSightings}
 }
 
 // SettingsKey is the only key of BucketSettings.

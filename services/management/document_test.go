@@ -41,12 +41,14 @@ var promised = []string{
 	"POST /api/v1/personas/{persona_id}/devices", "DELETE /api/v1/personas/{persona_id}/devices/{client_id}", "POST /api/v1/personas/{persona_id}/activate",
 	"POST /api/v1/personas/{persona_id}/rotate-key", "POST /api/v1/personas/{persona_id}/export", "POST /api/v1/personas/import", "POST /api/v1/server/rotate-key",
 	"GET /api/v1/health", "GET /api/v1/health/history",
+	"GET /api/v1/session", "POST /api/v1/session", "DELETE /api/v1/session", "PUT /api/v1/session/password", "POST /api/v1/setup",
 	"GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{token_id}",
 }
 
 type operation struct {
-	method, path, role string
-	op                 *v3.Operation
+	method, path, role, zone string
+	open                     bool // needs no credential
+	op                       *v3.Operation
 }
 
 func operations(t *testing.T, spec []byte) []operation {
@@ -66,6 +68,10 @@ func operations(t *testing.T, spec []byte) []operation {
 			if n := op.Extensions.GetOrZero("x-tutti-role"); n != nil {
 				o.role = n.Value
 			}
+			if n := op.Extensions.GetOrZero("x-tutti-zone"); n != nil {
+				o.zone = n.Value
+			}
+			o.open = op.Extensions.GetOrZero("x-tutti-open") != nil
 			out = append(out, o)
 		}
 	}
@@ -120,7 +126,9 @@ func TestRolesOfEveryRoute(t *testing.T) {
 	}
 	expected := func(o operation) string { // the rule of the API's page, in its own words
 		switch {
-		case strings.HasPrefix(o.path, "/api/v1/tokens"), strings.Contains(o.path, "/pairing"):
+		case o.path == "/api/v1/session/password":
+			return "none"
+		case strings.HasPrefix(o.path, "/api/v1/tokens"), strings.HasPrefix(o.path, "/api/v1/users"), strings.Contains(o.path, "/pairing"):
 			return "admin"
 		case o.method == "GET":
 			return "viewer"
@@ -131,6 +139,12 @@ func TestRolesOfEveryRoute(t *testing.T) {
 	}
 	all := operations(t, w.getRaw("/openapi.json"))
 	for _, o := range all {
+		if open := o.path == "/api/v1/setup" || o.path == "/api/v1/session"; open != o.open {
+			t.Errorf("%s %s: open is %t", o.method, o.path, o.open)
+		}
+		if o.open {
+			continue
+		}
 		if want := expected(o); o.role != want {
 			t.Errorf("%s %s demands %q, want %q", o.method, o.path, o.role, want)
 		}

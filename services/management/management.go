@@ -8,7 +8,9 @@
 //   - internal/readmodel: the Projection actor merges the buckets into immutable
 //     snapshots; GETs read them and never wait;
 //   - internal/feed: the ring of changes behind GET /api/v1/events;
-//   - internal/auth: who calls, and what they may do;
+//   - internal/auth: who calls, and what they may do; internal/users, internal/sessions,
+//     internal/password and internal/signin: people, and how they sign in;
+//   - internal/console: the web console, embedded;
 //   - internal/api: routes, limits, commands; internal/model: what they speak of;
 //   - internal/ledger: administrative acts on their way to the audit ledger;
 //   - internal/apidocs: /openapi.json and /docs.
@@ -81,6 +83,9 @@ type Deps struct {
 	// Ready adds checks of the process to /readyz, such as those of the other
 	// services when all run in one process; may be nil.
 	Ready func() error
+	// SetUp is called with the set-up code when one was made, to show it to the person at
+	// the terminal; may be nil.
+	SetUp func(code string)
 }
 
 // Service is the management service.
@@ -88,9 +93,10 @@ type Service struct {
 	cfg  Config
 	deps Deps
 
-	mu    sync.Mutex // guards what Run publishes to other goroutines
-	addr  string
-	ready func() error
+	mu        sync.Mutex // guards what Run publishes to other goroutines
+	addr      string
+	ready     func() error
+	setUpCode string
 }
 
 // New checks cfg, fills the defaults and starts nothing.

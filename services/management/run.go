@@ -26,6 +26,7 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/apidocs"
 	"github.com/tutti-audio/tutti/services/management/internal/archive"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/console"
 	"github.com/tutti-audio/tutti/services/management/internal/feed"
 	"github.com/tutti-audio/tutti/services/management/internal/health"
 	"github.com/tutti-audio/tutti/services/management/internal/idem"
@@ -92,6 +93,9 @@ func (s *Service) build(ctx, life context.Context, sup *actor.Supervisor) (p *pa
 	if err := apidocs.Register(mux, a.Document()); err != nil {
 		return p, err
 	}
+	if err := console.Register(mux); err != nil {
+		return p, err
+	}
 	s.health(mux, p.projection)
 	p.handler = a.Handler(mux)
 	return p, nil
@@ -142,6 +146,9 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 		return d, err
 	}
 	if d.Idem, err = idem.New(sup, clock, log); err != nil {
+		return d, err
+	}
+	if err := s.people(ctx, life, sup, p, guard, &d); err != nil {
 		return d, err
 	}
 	return d, s.startProjection(life, sup, p, &d)

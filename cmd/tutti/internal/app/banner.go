@@ -20,8 +20,8 @@ import (
 // found; later ones appear in the log and in `tutti clients`.
 const lookAround = 3 * time.Second
 
-// banner prints, once the services serve, what a person needs: addresses, the
-// identity's fingerprint, where the token is, what was found.
+// banner prints, once the services serve, what a person needs: addresses, how to
+// sign in, the identity's fingerprint, where the token is, what was found.
 func banner(ctx context.Context, p *process, b *built, out io.Writer) error {
 	if err := waitFor(ctx, func() bool { return b.management.Addr() != "" && p.ready() == nil }); err != nil {
 		return err
@@ -32,6 +32,10 @@ func banner(ctx context.Context, p *process, b *built, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "\n  Tutti %s — %s\n\n", p.cfg.Version, settings.GetName())
 	line := func(what, value string) { fmt.Fprintf(out, "  %-13s %s\n", what, value) }
+	line("console", strings.Join(urls("http", b.management.Addr(), "/"), "  "))
+	if code := b.management.SetUpCode(); code != "" {
+		line("", "set-up code "+code+" makes the first administrator there")
+	}
 	line("API", strings.Join(urls("http", b.management.Addr(), ""), "  "))
 	line("", "documentation at /docs")
 	line("devices", strings.Join(urls("ws", b.gateway.Addr(), "/sendspin"), "  "))

@@ -111,7 +111,7 @@ func runServiceCommand(about help, version string) *cobra.Command {
 			if err := config.Load(cmd.Flags(), &cfg); err != nil {
 				return Usage(err)
 			}
-			return RunService(cmd.Context(), about.name, cfg, os.Stderr)
+			return RunService(cmd.Context(), about.name, cfg, cmd.OutOrStdout(), os.Stderr)
 		},
 	}
 	config.MustBind(c.Flags(), &cfg)

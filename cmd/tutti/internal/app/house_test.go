@@ -100,7 +100,7 @@ func TestAServiceAloneAnswersItsProbes(t *testing.T) {
 			p.cfg.InternalHTTP, p.cfg.HTTP, p.cfg.Sendspin = freeAddr(t), freeAddr(t), freeAddr(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
-			go func() { done <- runAll(ctx, p, serviceParts(p, name)) }()
+			go func() { done <- runAll(ctx, p, serviceParts(p, name, io.Discard)) }()
 			base := "http://" + p.cfg.InternalHTTP
 			poll, end := context.WithTimeout(ctx, 20*time.Second)
 			defer end()
@@ -150,7 +150,7 @@ func TestStoppedBeforeThereIsABus(t *testing.T) {
 	p.cfg.NATS, p.cfg.InternalHTTP = "nats://"+freeAddr(t), freeAddr(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- runAll(ctx, p, serviceParts(p, "discovery")) }()
+	go func() { done <- runAll(ctx, p, serviceParts(p, "discovery", io.Discard)) }()
 	poll, end := context.WithTimeout(ctx, 20*time.Second)
 	defer end()
 	if waitFor(poll, func() bool { return status("http://"+p.cfg.InternalHTTP+"/healthz") == http.StatusOK }) != nil {

@@ -52,8 +52,9 @@ func Serve(ctx context.Context, cfg Config, out, logTo io.Writer) error {
 	return runAll(ctx, p, parts)
 }
 
-// RunService runs one service against an external NATS server until ctx ends.
-func RunService(ctx context.Context, name string, cfg Config, logTo io.Writer) error {
+// RunService runs one service against an external NATS server until ctx ends. What a
+// person has to know goes to out, the log to logTo.
+func RunService(ctx context.Context, name string, cfg Config, out, logTo io.Writer) error {
 	if cfg.NATS == "" {
 		return usageError{fmt.Errorf("tutti run %s needs --nats URL (or TUTTI_NATS): one service alone has nobody to talk to; `tutti serve` runs all of them", name)}
 	}
@@ -66,18 +67,18 @@ func RunService(ctx context.Context, name string, cfg Config, logTo io.Writer) e
 	}
 	defer p.close()
 	p.log.Info("starting", obs.KeyService, name, obs.KeyInstance, p.instance, "version", cfg.Version, "internal_http", cfg.InternalHTTP)
-	return runAll(ctx, p, serviceParts(p, name))
+	return runAll(ctx, p, serviceParts(p, name, out))
 }
 
 // serviceParts are the parts of a process that runs one service. The probes come
 // first of all: whoever asks is told that the process is up, and what it waits for.
-func serviceParts(p *process, name string) []service {
+func serviceParts(p *process, name string, out io.Writer) []service {
 	p.health.Add(name, func() error { return errors.New("starting") })
 	return []service{
 		{"internal-http", func(ctx context.Context) error {
 			return obs.InternalHTTP(ctx, p.cfg.InternalHTTP, p.health, p.reg)
 		}},
-		{name, func(ctx context.Context) error { return p.runOne(ctx, name) }},
+		{name, func(ctx context.Context) error { return p.runOne(ctx, name, out) }},
 	}
 }
 
@@ -86,7 +87,8 @@ func serviceParts(p *process, name string) []service {
 func needsClock(name string) bool { return name == "stream" || name == "session-gateway" }
 
 // runOne connects, builds the named service when what it needs is there, and runs it.
-func (p *process) runOne(ctx context.Context, name string) error {
+// A set-up code goes to out, and not to the log: it is a secret.
+func (p *process) runOne(ctx context.Context, name string, out io.Writer) error {
 	if needsClock(name) {
 		p.health.Add("house clock", p.house.ready)
 	}
@@ -109,7 +111,9 @@ func (p *process) runOne(ctx context.Context, name string) error {
 		}()
 		defer func() { cancel(); <-done }()
 	}
-	b := &built{}
+	b := &built{setUp: func(code string) {
+		fmt.Fprintf(out, "\n  set-up code   %s   (makes the first administrator, in the console at %s)\n\n", code, p.cfg.HTTP)
+	}}
 	if err := b.add(p, name); err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@ type built struct {
 	services   []service
 	gateway    *gateway.Service
 	management *management.Service
+	// setUp shows the set-up code where there is no banner; may be nil.
+	setUp func(code string)
 }
 
 // build makes the named services on p; nothing runs yet.
@@ -94,7 +96,7 @@ func (b *built) add(p *process, name string) error {
 		s, err := management.New(management.Config{
 			InstanceID: p.instance, Version: p.cfg.Version, HTTP: p.cfg.HTTP, DataDir: p.cfg.DataDir, AdminToken: p.cfg.AdminToken,
 			Mode: p.mode(),
-		}, management.Deps{Bus: p.bus, House: p.house, Log: log, Registerer: p.reg, Gatherer: p.reg, Ready: p.ready})
+		}, management.Deps{Bus: p.bus, House: p.house, Log: log, Registerer: p.reg, Gatherer: p.reg, Ready: p.ready, SetUp: b.setUp})
 		if err != nil {
 			return err
 		}

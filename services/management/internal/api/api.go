@@ -34,6 +34,7 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/ledger"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
 	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
+	"github.com/tutti-audio/tutti/services/management/internal/signin"
 )
 
 const (
@@ -71,6 +72,10 @@ type Deps struct {
 	// Auth are asked in order; the first that finds a credential of its kind decides.
 	Auth   []auth.Authenticator
 	Tokens *auth.Store
+	// Door lets people in, and keeps the users.
+	Door *signin.Door
+	// OIDC is another way to sign in; nil when there is none.
+	OIDC   *model.SignInWay
 	Ledger *ledger.Ledger
 	Idem   *idem.Cache
 	// Clips keeps what is sent in to be announced.
@@ -110,6 +115,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	a := &API{d: d, raw: map[string]int64{}}
 	_, _ = rand.Read(a.digestKey[:]) // never fails (crypto/rand)
 	a.huma = humago.New(mux, a.config())
+	a.sessionRoutes()
 	a.serverRoutes()
 	a.clientRoutes()
 	a.trustRoutes()
@@ -216,7 +222,11 @@ func (a *API) client(id string) (*model.Client, error) {
 	if c := a.d.Projection.Snapshot().Client(id); c != nil {
 		return c, nil
 	}
-	return nil, fault.New(fault.NotFound, "there is no client %q; GET /api/v1/clients lists those that are known", clip(id))
+	return nil, noClient(id)
+}
+
+func noClient(id string) error {
+	return fault.New(fault.NotFound, "there is no client %q; GET /api/v1/clients lists those that are known", clip(id))
 }
 
 // group finds a group or answers fault.NotFound.
@@ -224,7 +234,11 @@ func (a *API) group(id string) (*pb.Group, error) {
 	if g := a.d.Projection.Snapshot().Group(id); g != nil {
 		return g, nil
 	}
-	return nil, fault.New(fault.NotFound, "there is no group %q; GET /api/v1/groups lists those that are known", clip(id))
+	return nil, noGroup(id)
+}
+
+func noGroup(id string) error {
+	return fault.New(fault.NotFound, "there is no group %q; GET /api/v1/groups lists those that are known", clip(id))
 }
 
 // clip keeps what a caller sent from filling an answer.

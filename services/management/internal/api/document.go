@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/signin"
 )
 
 // Tags of the document, in the order in which it shows them.
@@ -25,11 +26,12 @@ const (
 	tagAudit    = "Audit"
 	tagTokens   = "Tokens"
 	tagHealth   = "Health"
+	tagUsers    = "Users"
 )
 
 const about = `Tutti plays music in many rooms in perfect time. This API is what its console, its command line and scripts use.
 
-Send a token with each request: ` + "`Authorization: Bearer <token>`" + `. On the first start the server writes one admin token to the file ` + "`admin-token`" + ` in its data directory. Roles: a *viewer* reads, an *operator* plays, sets volumes and forms groups, an *admin* decides on trust, policy and tokens.
+Send a token with each request: ` + "`Authorization: Bearer <token>`" + `. On the first start the server writes one admin token to the file ` + "`admin-token`" + ` in its data directory. Roles: a *viewer* reads, an *operator* plays, sets volumes and forms groups, an *admin* decides on trust, policy, users and tokens. A user or token may have a role in single groups (zones) alone; it then sees those groups and their clients. People sign in with POST /api/v1/session and are known by a cookie.
 
 Times are RFC 3339 in UTC, durations are milliseconds. PUT, PATCH and DELETE are idempotent; a POST that starts something takes an ` + "`Idempotency-Key`" + `. Errors are problem documents (RFC 9457). No request takes longer than 5 s.`
 
@@ -46,6 +48,7 @@ func (a *API) config() huma.Config {
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"bearer": {Type: "http", Scheme: "bearer", Description: "An API token."},
+					"cookie": {Type: "apiKey", In: "cookie", Name: signin.CookieName, Description: "A browser that is signed in. Changes need the header X-CSRF-Token, too."},
 				},
 			},
 			Tags: []*huma.Tag{
@@ -62,6 +65,7 @@ func (a *API) config() huma.Config {
 				{Name: tagEvents, Description: "A feed of changes."},
 				{Name: tagAudit, Description: "Who did what: an append-only ledger."},
 				{Name: tagTokens, Description: "API tokens."},
+				{Name: tagUsers, Description: "People: the first set-up, signing in, and who may do what."},
 			},
 		},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format},

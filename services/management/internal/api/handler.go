@@ -14,7 +14,11 @@ import (
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/signin"
 )
+
+// consoleAssets begins the patterns of the console's hashed files.
+const consoleAssets = "GET /assets/"
 
 // traceHeader tells the caller which trace id to look for in the logs.
 const traceHeader = "Tutti-Trace-Id"
@@ -43,7 +47,11 @@ func (a *API) Handler(mux *http.ServeMux) http.Handler {
 		}
 		// But for what is raw, the API speaks JSON alone, whatever a tool labels its body
 		// with (curl -d says "form"). Cross-site forms are no danger: a token never travels
-		// by itself.
+		// by itself, and where a cookie does the label that was sent is checked (package
+		// signin).
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			r = signin.WithMediaType(r)
+		}
 		if !raw && r.Method != http.MethodGet && r.Method != http.MethodHead {
 			r.Header.Set("Content-Type", "application/json")
 		}
@@ -81,6 +89,13 @@ func setHeaders(h http.Header, trace string) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
+	// Answers that are no page run and load nothing, whatever they hold; the console and
+	// /docs set policies of their own.
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
 // finish logs and counts a request, and turns a panic into a 500 that costs this
@@ -98,8 +113,11 @@ func (a *API) finish(w *statusWriter, r *http.Request, begun time.Time) {
 	}
 	took := time.Since(begun)
 	pattern := r.Pattern
-	if pattern == "" || pattern == "/" {
+	switch {
+	case pattern == "" || pattern == "/":
 		pattern = "other"
+	case strings.HasPrefix(pattern, consoleAssets):
+		pattern = consoleAssets // their names change with every version
 	}
 	// An event stream lives as long as its reader: that is no time to answer.
 	if w.Header().Get("Content-Type") != eventStream {

@@ -6,21 +6,25 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/tutti-audio/tutti/platform/bus"
-	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
 )
 
-// RoleExtension names the role that an operation demands in the OpenAPI document.
-const RoleExtension = "x-tutti-role"
+// Extensions of the OpenAPI document.
+const (
+	// RoleExtension names the role that an operation demands.
+	RoleExtension = "x-tutti-role"
+	// ZoneExtension names where the role must be held; see zone.
+	ZoneExtension = "x-tutti-zone"
+	// OpenExtension marks what needs no credential.
+	OpenExtension = "x-tutti-open"
+)
 
 // route describes one operation.
 type route struct {
@@ -28,6 +32,8 @@ type route struct {
 	tag              string
 	summary, doc     string
 	role             auth.Role
+	open             bool          // needs no credential
+	zone             zone          // whose role counts; see zone.go
 	status           int           // of success; 0: 200
 	errors           []int         // beyond those that every operation has
 	idempotent       bool          // takes an Idempotency-Key
@@ -48,10 +54,14 @@ func register[I, O any](a *API, r route, h func(ctx context.Context, in *I) (*O,
 		OperationID: r.id, Method: r.method, Path: r.path, Tags: []string{r.tag},
 		Summary: r.summary, Description: r.doc, DefaultStatus: r.status,
 		MaxBodyBytes: MaxBody + 1, // huma refuses a body that reaches the limit
-		Security:     []map[string][]string{{"bearer": {}}},
-		Extensions:   map[string]any{RoleExtension: r.role.String()},
+		Security:     []map[string][]string{{"bearer": {}}, {"cookie": {}}},
+		Extensions:   map[string]any{RoleExtension: r.role.String(), ZoneExtension: string(r.zone)},
 		Responses:    a.errorResponses(r),
-		Middlewares:  huma.Middlewares{a.authorize(r.role)},
+		Middlewares:  huma.Middlewares{a.authorize(r)},
+	}
+	if r.open {
+		op.Security, op.Middlewares = []map[string][]string{}, huma.Middlewares{a.openDoor}
+		op.Extensions = map[string]any{OpenExtension: true}
 	}
 	if r.raw > 0 {
 		a.raw[r.method+" "+r.path] = r.raw
@@ -113,9 +123,9 @@ func errorMeaning(status int) string {
 	case http.StatusBadRequest:
 		return "The body cannot be parsed."
 	case http.StatusUnauthorized:
-		return "No token, or one that is not known here."
+		return "No credential, or one that is not known here."
 	case http.StatusForbidden:
-		return "The token's role is too low."
+		return "The role is too low, here or in this zone; or the request came from a page of another server, or without its CSRF token."
 	case http.StatusNotFound:
 		return "There is no such thing; detail names it."
 	case http.StatusConflict:
@@ -125,7 +135,7 @@ func errorMeaning(status int) string {
 	case http.StatusUnprocessableEntity:
 		return "A field is out of range; errors names each."
 	case http.StatusTooManyRequests:
-		return "Too many wrong tokens; Retry-After says when to come back."
+		return "Too many wrong tokens or passwords; Retry-After says when to come back."
 	case http.StatusInternalServerError:
 		return "A defect of the server; its log has the cause."
 	case http.StatusServiceUnavailable:
@@ -148,34 +158,6 @@ func (a *API) problem(ctx context.Context, operation string, err error) error {
 }
 
 func seconds(s float64) string { return strconv.Itoa(int(math.Max(1, math.Ceil(s)))) }
-
-// authorize demands a role of the caller.
-func (a *API) authorize(role auth.Role) func(huma.Context, func(huma.Context)) {
-	return func(c huma.Context, next func(huma.Context)) {
-		r, w := humago.Unwrap(c)
-		p, err := a.authenticate(r)
-		if err == nil && p.Role < role {
-			err = fault.New(fault.Forbidden, "this needs the role %s; the token %q has the role %s", role, strings.TrimPrefix(p.Actor, "token:"), p.Role)
-		}
-		if err != nil {
-			a.d.Metrics.authFailures.WithLabelValues(string(fault.CodeOf(err))).Inc()
-			WriteProblem(w, model.FromError(err))
-			return
-		}
-		next(huma.WithContext(c, auth.WithPrincipal(c.Context(), p)))
-	}
-}
-
-func (a *API) authenticate(r *http.Request) (auth.Principal, error) {
-	for _, au := range a.d.Auth {
-		p, found, err := au.Authenticate(r)
-		if err != nil || found {
-			return p, err
-		}
-	}
-	return auth.Principal{}, fault.New(fault.Unauthorized,
-		"this needs a token: send the header \"Authorization: Bearer <token>\"; the first one is in the file admin-token of the data directory")
-}
 
 // limitTime keeps the promise that no request hangs.
 func (a *API) limitTime(c huma.Context, next func(huma.Context)) {

@@ -95,7 +95,12 @@ func (a *API) deleteToken(ctx context.Context, in *tokenPath) (*struct{}, error)
 
 // record is act for what must not happen without its line in the ledger.
 func (a *API) record(ctx context.Context, kind, detail string) error {
-	err := a.d.Ledger.Record(ctx, ledger.Act{Actor: who(ctx), Kind: kind, Detail: detail})
+	return a.recordAs(ctx, who(ctx), kind, detail)
+}
+
+// recordAs is record in the name of somebody who is not signed in yet.
+func (a *API) recordAs(ctx context.Context, actor, kind, detail string) error {
+	err := a.d.Ledger.Record(ctx, ledger.Act{Actor: actor, Kind: kind, Detail: detail})
 	if err != nil {
 		if c := fault.CodeOf(err); c == fault.Unavailable || c == fault.Timeout {
 			return fault.Wrap(c, err, "the audit ledger (pairing service) does not answer, and this must leave a trace; try again in a moment")

@@ -70,10 +70,10 @@ func TestBearer(t *testing.T) {
 
 func TestPeerOfIPv6IsTheNetwork(t *testing.T) {
 	a, b := &http.Request{RemoteAddr: "[2001:db8::1]:1"}, &http.Request{RemoteAddr: "[2001:db8::2:3]:9"}
-	if peer(a) != peer(b) {
-		t.Errorf("%q and %q", peer(a), peer(b))
+	if Peer(a) != Peer(b) {
+		t.Errorf("%q and %q", Peer(a), Peer(b))
 	}
-	if p := peer(&http.Request{RemoteAddr: "192.0.2.1:4"}); p != "192.0.2.1" {
+	if p := Peer(&http.Request{RemoteAddr: "192.0.2.1:4"}); p != "192.0.2.1" {
 		t.Errorf("peer = %q", p)
 	}
 }

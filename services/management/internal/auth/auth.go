@@ -2,13 +2,18 @@
 //
 // A caller shows a bearer token. The first admin token is made on the first
 // start (AdminToken); further tokens live in a bucket of the bus, by their hash
-// alone (Store). The console's session cookie will be a second Authenticator.
+// alone (Store). The console's session cookie is a second Authenticator (package
+// signin).
+//
+// A role counts everywhere, or in one zone (group) alone.
 package auth
 
 import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -43,7 +48,7 @@ func (r Role) String() string {
 
 // ParseRole reads a role's name; ok is false for any other word.
 func ParseRole(s string) (r Role, ok bool) {
-	for _, r := range []Role{RoleViewer, RoleOperator, RoleAdmin} {
+	for _, r := range []Role{RoleNone, RoleViewer, RoleOperator, RoleAdmin} {
 		if r.String() == s {
 			return r, true
 		}
@@ -51,11 +56,57 @@ func ParseRole(s string) (r Role, ok bool) {
 	return RoleNone, false
 }
 
+// MarshalText is String.
+func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is ParseRole.
+func (r *Role) UnmarshalText(b []byte) error {
+	role, ok := ParseRole(string(b))
+	if !ok {
+		return fmt.Errorf("role %q is none", b)
+	}
+	*r = role
+	return nil
+}
+
 // Principal is who makes a request.
 type Principal struct {
-	// Actor is the name in the audit ledger and in logs, such as "token:admin".
+	// Actor is the name in the audit ledger and in logs, such as "token:admin" or
+	// "user:Maria".
 	Actor string
-	Role  Role
+	// Role is what the principal may do everywhere.
+	Role Role
+	// Zones is what it may do in single groups beyond that, by group id. It is not
+	// changed after it was made.
+	Zones map[string]Role
+	// UserID is set when a person is signed in.
+	UserID string
+}
+
+// In is what the principal may do in a group; in no group ("") it is the role that counts
+// everywhere.
+func (p Principal) In(groupID string) Role {
+	if groupID == "" {
+		return p.Role
+	}
+	return max(p.Role, p.Zones[groupID])
+}
+
+// Somewhere is the highest role that the principal has in any place.
+func (p Principal) Somewhere() Role {
+	best := p.Role
+	for _, r := range p.Zones {
+		best = max(best, r)
+	}
+	return best
+}
+
+// Limited says that there are groups which the principal must not see.
+func (p Principal) Limited() bool { return p.Role < RoleViewer }
+
+// Same says whether p and o may do the same in the same name.
+func (p Principal) Same(o Principal) bool {
+	return p.Actor == o.Actor && p.Role == o.Role && p.UserID == o.UserID && maps.Equal(p.Zones, o.Zones)
 }
 
 // Authenticator finds out who makes a request. found is false when the request

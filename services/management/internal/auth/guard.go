@@ -79,29 +79,44 @@ func (g *Guard) Authenticate(r *http.Request) (Principal, bool, error) {
 	if !found {
 		return Principal{}, false, nil
 	}
-	addr, hash := peer(r), HashOf(token)
-	v, err := actor.Ask(r.Context(), g.ref, func(reply chan<- verdict) guardMsg { return guardMsg{addr, hash, reply} })
-	if err != nil {
-		return Principal{}, true, fault.Wrap(fault.Unavailable, err, "the server is stopping or overloaded; try again")
-	}
-	if !v.ok {
-		return Principal{}, true, fault.New(fault.RateLimited,
-			"too many wrong tokens from %s; wait before the next try", addr).WithRetryAfter(v.wait)
-	}
-	if p, ok := g.lookup.Find(hash); ok {
-		return p, true, nil
-	}
-	if err := g.ref.Send(r.Context(), guardMsg{addr: addr, hash: hash}); err != nil {
-		return Principal{}, true, fault.Wrap(fault.Unavailable, err, "the server is stopping or overloaded; try again")
-	}
-	return Principal{}, true, fault.New(fault.Unauthorized,
-		"the token is not known here: it was deleted, or belongs to another server")
+	var p Principal
+	err := g.Check(r, HashOf(token), func() error {
+		var ok bool
+		if p, ok = g.lookup.Find(HashOf(token)); !ok {
+			return fault.New(fault.Unauthorized,
+				"the token is not known here: it was deleted, has expired, or belongs to another server")
+		}
+		return nil
+	})
+	return p, true, err
 }
 
-// peer is the address that guessing is counted by: the host without the port, and
+// Check runs find, which looks a secret with the hash h up, unless too many wrong ones came
+// from the peer of r: that is fault.RateLimited with RetryAfter. What find answers with
+// fault.Unauthorized is counted as wrong.
+func (g *Guard) Check(r *http.Request, h Hash, find func() error) error {
+	addr := Peer(r)
+	v, err := actor.Ask(r.Context(), g.ref, func(reply chan<- verdict) guardMsg { return guardMsg{addr, h, reply} })
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the server is stopping or overloaded; try again")
+	}
+	if !v.ok {
+		return fault.New(fault.RateLimited,
+			"too many wrong tokens from %s; wait before the next try", addr).WithRetryAfter(v.wait)
+	}
+	if err = find(); fault.CodeOf(err) != fault.Unauthorized {
+		return err
+	}
+	if serr := g.ref.Send(r.Context(), guardMsg{addr: addr, hash: h}); serr != nil {
+		return fault.Wrap(fault.Unavailable, serr, "the server is stopping or overloaded; try again")
+	}
+	return err
+}
+
+// Peer is the address that guessing is counted by: the host without the port, and
 // of IPv6 the /64, for one machine has all of that. Forwarding headers are not
 // believed: anybody can send them.
-func peer(r *http.Request) string {
+func Peer(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

@@ -4,6 +4,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n';
 import { Icon, type IconName } from './icons';
+import { Toasts } from './toast';
 
 export interface ButtonProps {
   children?: ComponentChildren;
@@ -167,6 +168,7 @@ export function Dialog(p: { title: string; onClose: () => void; children: Compon
       </div>
       <div class="body">{p.children}</div>
       {p.foot && <div class="foot">{p.foot}</div>}
+      <Toasts />
     </dialog>
   );
 }

@@ -2,6 +2,7 @@
 // refused says which thing, why, and what to do.
 import { signal } from '@preact/signals';
 import type { JSX } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from '../api/http';
 import { t } from '../i18n';
 import { Button, Notice } from './controls';
@@ -47,10 +48,20 @@ export async function attempt(run: () => Promise<unknown>, what?: string): Promi
   }
 }
 
+/** Who can show messages: the page, and above it the dialogs that are open. */
+const hosts = signal<symbol[]>([]);
+
+/** Messages are shown by the topmost host: a dialog hides what is behind it. */
 export function Toasts(): JSX.Element {
+  const [me] = useState(() => Symbol('host'));
+  useEffect(() => {
+    hosts.value = [...hosts.peek(), me];
+    return () => { hosts.value = hosts.peek().filter((h) => h !== me); };
+  }, []);
+  const top = hosts.value[hosts.value.length - 1] === me;
   return (
     <div class="toasts" role="status" aria-live="polite">
-      {toasts.value.map((x) => (
+      {top && toasts.value.map((x) => (
         <Notice key={x.id} tone={x.tone}>
           <div class="row">
             <span class="grow">{x.text}</span>

@@ -3,6 +3,7 @@ package management_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -50,6 +51,12 @@ type option func(*management.Config)
 
 func newWorld(t *testing.T, opts ...option) *world {
 	t.Helper()
+	return newWorldWith(t, management.Deps{}, opts...)
+}
+
+// newWorldWith is newWorld of a service that has more than a bus, a clock and a log.
+func newWorldWith(t *testing.T, deps management.Deps, opts ...option) *world {
+	t.Helper()
 	w := &world{t: t, bus: bustest.Embedded(t), house: houseclock.NewManual(1_000_000_000), logs: &logBuffer{}}
 	w.fakes = startFakes(t, w.bus, w.house)
 	cfg := management.Config{InstanceID: "m1", Version: "1.2.3", HTTP: "127.0.0.1:0", AdminToken: adminToken, Mode: management.ModeEmbedded, BackupWorkFactor: 10}
@@ -57,7 +64,8 @@ func newWorld(t *testing.T, opts ...option) *world {
 		o(&cfg)
 	}
 	log := slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s, err := management.New(cfg, management.Deps{Bus: w.bus, House: w.house, Log: log})
+	deps.Bus, deps.House, deps.Log = w.bus, w.house, log
+	s, err := management.New(cfg, deps)
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
@@ -91,6 +99,9 @@ func newWorld(t *testing.T, opts ...option) *world {
 		return s.Ready()
 	})
 	w.url, w.setUp = "http://"+s.Addr(), s.SetUpCode()
+	if deps.TLS != nil {
+		w.url = "https://" + s.Addr()
+	}
 	w.check = newValidator(t, w.getRaw("/openapi.json"))
 	return w
 }
@@ -173,7 +184,8 @@ func (w *world) do(method, path, token string, body any, header ...string) reply
 }
 
 // client keeps no connections, so that goleak sees the server's own goroutines alone.
-var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+// Over TLS it takes any certificate: those that check have their own.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: 20 * time.Second}
 
 func (w *world) validate(req *http.Request, resp *http.Response, body []byte) {
 	w.t.Helper()

@@ -33,6 +33,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/platform/webtls"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 )
 
@@ -80,6 +81,9 @@ type Deps struct {
 	// a registry of the service's own.
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
+	// TLS is what the API is served with; nil: plain HTTP, of which browsers give
+	// microphone, camera and sound processing to pages of the same machine alone.
+	TLS *webtls.Certificate
 	// Ready adds checks of the process to /readyz, such as those of the other
 	// services when all run in one process; may be nil.
 	Ready func() error

@@ -20,6 +20,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/platform/vitals"
+	"github.com/tutti-audio/tutti/platform/webtls"
 	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/management/internal/api"
@@ -97,7 +98,7 @@ func (s *Service) build(ctx, life context.Context, sup *actor.Supervisor) (p *pa
 		return p, err
 	}
 	s.health(mux, p.projection)
-	p.handler = a.Handler(mux)
+	p.handler = s.strict(a.Handler(mux))
 	return p, nil
 }
 
@@ -199,6 +200,19 @@ func eventBuffer(n int) int {
 	return feed.DefaultSize
 }
 
+// strict has browsers use TLS for a year, when somebody gave this server a certificate:
+// then there is a name that will have one. Nobody is bound to one that the server made for
+// itself, because browsers let no person pass any more where that is set.
+func (s *Service) strict(h http.Handler) http.Handler {
+	if s.deps.TLS == nil || !s.deps.TLS.Given() {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		h.ServeHTTP(w, r)
+	})
+}
+
 // health adds /healthz, /readyz and /metrics. They need no token: they tell
 // nothing about devices or music.
 func (s *Service) health(mux *http.ServeMux, p *readmodel.Projection) {
@@ -248,17 +262,21 @@ func (s *Service) serve(ctx, life context.Context, p *parts) error {
 		BaseContext: func(net.Listener) context.Context { return life },
 		ErrorLog:    slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
 	}
+	addr, scheme := l.Addr().String(), "http"
+	if s.deps.TLS != nil {
+		l, scheme = webtls.Listen(l, s.deps.TLS), "https"
+	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	beat, endBeat := context.WithCancel(life)
 	defer endBeat()
-	wg.Go(func() { s.heartbeat(beat, p, l.Addr().String()) })
+	wg.Go(func() { s.heartbeat(beat, p, addr) })
 	served := make(chan error, 1)
 	wg.Go(func() { served <- srv.Serve(l) })
 	s.mu.Lock()
-	s.addr = l.Addr().String()
+	s.addr = addr
 	s.mu.Unlock()
-	s.deps.Log.Info("operator API listens", obs.KeyAddr, l.Addr().String(), "mode", s.cfg.Mode)
+	s.deps.Log.Info("operator API listens", obs.KeyAddr, addr, "scheme", scheme, "mode", s.cfg.Mode)
 	select {
 	case err = <-served:
 		err = fmt.Errorf("management: serve %s: %w", s.cfg.HTTP, err)

@@ -112,6 +112,11 @@ func TestHealthcheckTellsReadiness(t *testing.T) {
 	if err := ask(srv.URL); err != nil {
 		t.Errorf("ready: got %v", err)
 	}
+	secure := httptest.NewTLSServer(http.NotFoundHandler()) // its own certificate, of another name
+	defer secure.Close()
+	if err := ask(secure.URL); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("over TLS: got %v", err)
+	}
 	if err := ask("http://127.0.0.1:1/readyz"); err == nil {
 		t.Error("nobody listens there")
 	}

@@ -32,12 +32,19 @@ func banner(ctx context.Context, p *process, b *built, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "\n  Tutti %s — %s\n\n", p.cfg.Version, settings.GetName())
 	line := func(what, value string) { fmt.Fprintf(out, "  %-13s %s\n", what, value) }
-	line("console", strings.Join(urls("http", b.management.Addr(), "/"), "  "))
+	scheme := "http"
+	if b.tls != nil {
+		scheme = "https"
+	}
+	line("console", strings.Join(urls(scheme, b.management.Addr(), "/"), "  "))
 	if code := b.management.SetUpCode(); code != "" {
 		line("", "set-up code "+code+" makes the first administrator there")
 	}
-	line("API", strings.Join(urls("http", b.management.Addr(), ""), "  "))
+	line("API", strings.Join(urls(scheme, b.management.Addr(), ""), "  "))
 	line("", "documentation at /docs")
+	if b.tls != nil {
+		line("certificate", certificateText(b.tls))
+	}
 	line("devices", strings.Join(urls("ws", b.gateway.Addr(), "/sendspin"), "  "))
 	line("identity", fingerprint(settings.GetServerId()))
 	line("admin token", tokenPlace(b))

@@ -36,6 +36,9 @@ type Config struct {
 	KeyFile          string        `config:"deployment-key-file" usage:"file with the key that seals secrets at rest; empty: made in the data directory on first start"`
 	Key              string        `config:"deployment-key" secret:"true" usage:"the key itself instead of a file: 64 hexadecimal digits"`
 	AdminToken       string        `config:"admin-token" secret:"true" usage:"admin token of the operator API; empty: made in the data directory on first start"`
+	TLS              string        `config:"tls" usage:"self: serve the operator API over TLS with a certificate that this server makes for itself (browsers need TLS for microphone, camera and their own sound)"`
+	TLSCert          string        `config:"tls-cert" usage:"file with the certificate of the operator API (PEM, its own first); read again when it changes"`
+	TLSKey           string        `config:"tls-key" usage:"file with the key of --tls-cert"`
 	InternalHTTP     string        `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
 	Resume           bool          `config:"resume" usage:"after a restart, go on playing what played"`
 	Demo             bool          `config:"demo" usage:"also start three virtual rooms and play music that Tutti makes up"`
@@ -100,6 +103,7 @@ func (c *Config) Complete() error {
 	if c.Policy != "required" && c.Policy != "optional" {
 		faults = append(faults, fmt.Errorf("--policy %q: choose required (only devices you approve) or optional (trust on first use)", c.Policy))
 	}
+	faults = append(faults, c.checkTLS()...)
 	if strings.TrimSpace(c.Name) == "" {
 		faults = append(faults, errors.New("--name is empty: devices show it, so give the server a name"))
 	}

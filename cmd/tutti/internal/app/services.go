@@ -8,6 +8,7 @@ import (
 
 	"github.com/tutti-audio/tutti/audio/decode"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/platform/webtls"
 	"github.com/tutti-audio/tutti/services/discovery"
 	"github.com/tutti-audio/tutti/services/management"
 	"github.com/tutti-audio/tutti/services/pairing"
@@ -33,6 +34,7 @@ type built struct {
 	management *management.Service
 	// setUp shows the set-up code where there is no banner; may be nil.
 	setUp func(code string)
+	tls   *webtls.Certificate // of the operator API; nil: none
 }
 
 // build makes the named services on p; nothing runs yet.
@@ -93,15 +95,19 @@ func (b *built) add(p *process, name string) error {
 		p.health.Add(name, s.Ready)
 		b.services = append(b.services, service{name, s.Run})
 	case "management":
+		cert, err := p.cfg.certificate(log)
+		if err != nil {
+			return err
+		}
 		s, err := management.New(management.Config{
 			InstanceID: p.instance, Version: p.cfg.Version, HTTP: p.cfg.HTTP, DataDir: p.cfg.DataDir, AdminToken: p.cfg.AdminToken,
 			Mode: p.mode(),
-		}, management.Deps{Bus: p.bus, House: p.house, Log: log, Registerer: p.reg, Gatherer: p.reg, Ready: p.ready, SetUp: b.setUp})
+		}, management.Deps{Bus: p.bus, House: p.house, Log: log, Registerer: p.reg, Gatherer: p.reg, Ready: p.ready, SetUp: b.setUp, TLS: cert})
 		if err != nil {
 			return err
 		}
 		p.health.Add(name, s.Ready)
-		b.management = s
+		b.management, b.tls = s, cert
 		b.services = append(b.services, service{name, s.Run})
 	default:
 		return fmt.Errorf("there is no service %q: choose one of %s", name, strings.Join(slices.Sorted(slices.Values(Services())), ", "))

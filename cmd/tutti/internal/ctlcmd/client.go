@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tutti-audio/tutti/platform/webtls"
 )
 
 const (
@@ -33,6 +35,7 @@ type client struct {
 	base   string
 	source string // where the token came from, for messages
 	flag   string // which flag names a file with another
+	pinned bool   // one certificate is named, and no other is taken
 	http   *http.Client
 
 	mu     sync.Mutex
@@ -72,7 +75,10 @@ func connect(o options) (*client, error) {
 	}
 	// A transport of its own: its connections end with the command.
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	return &client{base: base, tokens: tokens, source: source, flag: o.flag("token-file"), http: &http.Client{Transport: t}}, nil
+	if t.TLSClientConfig, err = tlsConfig(o); err != nil {
+		return nil, err
+	}
+	return &client{base: base, tokens: tokens, source: source, flag: o.flag("token-file"), pinned: o.tlsFingerprint != "", http: &http.Client{Transport: t}}, nil
 }
 
 // baseURL takes "host", "host:port" and full addresses.
@@ -283,7 +289,10 @@ func (c *client) explain(err error) error {
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
+	var untrusted *webtls.UntrustedError
 	switch {
+	case errors.As(err, &untrusted):
+		return c.untrusted(untrusted)
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, syscall.ECONNREFUSED):

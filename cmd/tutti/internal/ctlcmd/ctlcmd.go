@@ -34,6 +34,7 @@ func Commands() []*cobra.Command {
 // options are the flags that every command has.
 type options struct {
 	server, token, tokenFile, dataDir string
+	tlsCA, tlsFingerprint             string
 	json                              bool
 	// prefix stands before the names of the flags token and token-file, in a command
 	// that has flags of these names itself.
@@ -88,6 +89,8 @@ func (o *options) bind(c *cobra.Command) {
 	f.StringVar(&o.token, o.prefix+"token", "", "API token; others on this machine can see it: better is "+o.flag("token-file")+" (env TUTTI_TOKEN, else TUTTI_ADMIN_TOKEN)")
 	f.StringVar(&o.tokenFile, o.prefix+"token-file", "", "file with the API token (env TUTTI_TOKEN_FILE; default: admin-token in the server's data directory)")
 	f.StringVar(&o.dataDir, "data-dir", "", "the server's data directory, where the token is looked for (env TUTTI_DATA_DIR)")
+	f.StringVar(&o.tlsCA, "tls-ca", envOr("TUTTI_TLS_CA", ""), "PEM file with what vouches for the server's certificate, of an address with https:// (env TUTTI_TLS_CA)")
+	f.StringVar(&o.tlsFingerprint, "tls-fingerprint", envOr("TUTTI_TLS_FINGERPRINT", ""), "SHA-256 of the server's certificate, as the server prints it (env TUTTI_TLS_FINGERPRINT)")
 	f.BoolVar(&o.json, "json", false, "print the API's JSON")
 }
 

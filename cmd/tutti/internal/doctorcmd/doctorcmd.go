@@ -67,6 +67,9 @@ type settings struct {
 	Controllers  string        `config:"controller-policy"`
 	Rekey        time.Duration `config:"rekey-interval"`
 	AdminToken   string        `config:"admin-token" secret:"true"`
+	TLS          string        `config:"tls"`
+	TLSCert      string        `config:"tls-cert"`
+	TLSKey       string        `config:"tls-key"`
 	InternalHTTP string        `config:"internal-http"`
 	LibraryCache string        `config:"library-cache"`
 	Resume       bool          `config:"resume"`

@@ -2,6 +2,7 @@ package doctorcmd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -68,7 +69,8 @@ func fetch(ctx context.Context, url string) (status int, body string) {
 	if err != nil {
 		return 0, ""
 	}
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	// Who answers is this machine, and nothing is told to it: its certificate does not matter.
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // see above
 	resp, err := c.Do(req)
 	if err != nil {
 		return 0, ""

@@ -7,6 +7,7 @@ import { inbox, may } from '../../state/store';
 import { Icon, type IconName } from '../../ui/icons';
 import { List } from './list';
 import { Inbox } from './inbox';
+import { Pair } from './pair/pair';
 import './devices.css';
 
 interface Tab { name: string; icon: IconName; admin?: boolean; count?: () => number }
@@ -31,7 +32,7 @@ export function Devices(): JSX.Element {
           </a>
         ))}
       </nav>
-      {current?.name === 'inbox' ? <Inbox /> : <List />}
+      {current?.name === 'inbox' ? <Inbox /> : sub === 'pair' && may('admin') ? <Pair /> : <List />}
     </>
   );
 }

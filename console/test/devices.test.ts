@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Client } from '../src/api/types';
 import { approval } from '../src/pages/devices/approve';
+import { bandProblems, full, simple } from '../src/pages/devices/device/eq';
+import { limit } from '../src/pages/devices/device/sound';
 import { completeUrl } from '../src/pages/devices/add';
 import { groupsOf } from '../src/pages/devices/fingerprint';
 import { hostPort, matches, section, sections, signs, standing, unanswered, type Standing } from '../src/pages/devices/standing';
@@ -65,4 +67,21 @@ test('an address may be typed without its scheme', () => {
 
 test('a fingerprint is read in groups', () => {
   assert.deepEqual(groupsOf('BA0Y-ZPS3-EA8S-4JNY'), ['BA0Y', 'ZPS3', 'EA8S', '4JNY']);
+});
+
+test('three sliders are an equalizer, and nothing else is three sliders', () => {
+  assert.deepEqual(simple(undefined), { bass: 0, middle: 0, treble: 0 });
+  const e = full({ bass: 4, middle: 0, treble: -3 })!;
+  assert.equal(e.bands.length, 2);
+  assert.deepEqual(simple(e), { bass: 4, middle: 0, treble: -3 });
+  assert.equal(full({ bass: 0, middle: 0, treble: 0 }), null);
+  assert.equal(simple({ ...e, preamp_db: -3 }), null);
+  assert.equal(simple({ ...e, bands: [{ kind: 'peak', frequency: 300, gain_db: 1, q: 1 }] }), null);
+  assert.equal(simple({ ...e, bands: [...e.bands, e.bands[0]!] }), null);
+  assert.deepEqual(bandProblems({ kind: 'peak', frequency: 1000, gain_db: 0, q: 1 }), []);
+  assert.deepEqual(bandProblems({ kind: 'peak', frequency: 5, gain_db: NaN, q: 0 }), ['frequency', 'gain_db', 'q']);
+});
+
+test('a limit is a volume or nothing', () => {
+  assert.deepEqual(['', ' ', '0', '100', '101', '-1', '1.5', 'x'].map(limit), [null, null, 0, 100, undefined, undefined, undefined, undefined]);
 });

@@ -88,7 +88,7 @@ export function Approve({ device: d, onClose }: { device: Approvable; onClose: (
       </div>
       <Field label={t('devices.label')} hint={t('devices.label_hint', { name: d.name })} value={label} onInput={setLabel} maxLength={100} />
       {(offers('source') || offers('controller')) && (
-        <fieldset class="plain-set">
+        <fieldset class="dv-set">
           <legend>{t('devices.scopes')}</legend>
           {offers('controller') && <Check label={t('devices.scope.controller')} checked={controller} onChange={setController} />}
           {offers('source') && <Check label={t('devices.scope.source')} checked={source} onChange={setSource} />}

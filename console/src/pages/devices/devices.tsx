@@ -5,6 +5,7 @@ import { t } from '../../i18n';
 import { href, route } from '../../router';
 import { inbox, may } from '../../state/store';
 import { Icon, type IconName } from '../../ui/icons';
+import { Device } from './device/device';
 import { List } from './list';
 import { Inbox } from './inbox';
 import { Pair } from './pair/pair';
@@ -22,17 +23,17 @@ export function Devices(): JSX.Element {
   const seen = tabs.filter((x) => !x.admin || may('admin'));
   const current = seen.find((x) => x.name === sub);
   return (
-    <>
+    <div class="dv-page">
       <div class="page-head"><h1>{t('common.page.devices')}</h1></div>
       <nav class="tabs" aria-label={t('devices.tabs')}>
         {seen.map((x) => (
           <a key={x.name} href={x.name === 'all' ? href('devices') : href('devices', x.name)} aria-current={x === current ? 'page' : undefined}>
             <Icon name={x.icon} size={18} /><span>{t(`devices.tab.${x.name}`)}</span>
-            {x.count && x.count() > 0 && <b class="pill">{x.count()}</b>}
+            {x.count && x.count() > 0 && <b class="dv-pill">{x.count()}</b>}
           </a>
         ))}
       </nav>
-      {current?.name === 'inbox' ? <Inbox /> : sub === 'pair' && may('admin') ? <Pair /> : <List />}
-    </>
+      {current?.name === 'inbox' ? <Inbox /> : sub === 'pair' && may('admin') ? <Pair /> : sub === 'd' ? <Device /> : <List />}
+    </div>
   );
 }

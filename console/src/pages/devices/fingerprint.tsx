@@ -11,7 +11,7 @@ export function Fingerprint({ value, big }: { value?: string; big?: boolean }): 
   // Read out sign by sign: a screen reader would make words of it.
   const spoken = groups.map((g) => [...g].join(' ')).join(', ');
   return (
-    <span class={`fingerprint mono ${big ? 'big' : ''}`} role="img" aria-label={t('devices.fingerprint_spoken', { spoken })} data-fingerprint={value}>
+    <span class={`dv-print mono ${big ? 'big' : ''}`} role="img" aria-label={t('devices.fingerprint_spoken', { spoken })} data-fingerprint={value}>
       {groups.map((g, i) => <span key={i} aria-hidden="true">{g}</span>)}
     </span>
   );

@@ -27,7 +27,7 @@ export function Inbox(): JSX.Element {
   return (
     <div class="stack">
       <Notice tone="info">{t('devices.compare')}</Notice>
-      <ul class="plain inbox">{waiting.map((e) => <Entry key={e.client_id} entry={e} chosen={e.client_id === chosen} />)}</ul>
+      <ul class="plain dv-inbox">{waiting.map((e) => <Entry key={e.client_id} entry={e} chosen={e.client_id === chosen} />)}</ul>
     </div>
   );
 }
@@ -44,9 +44,9 @@ function Entry({ entry: e, chosen }: { entry: InboxEntry; chosen: boolean }): JS
   });
   const hope = approvable({ ...e, trust: e.reason === 'credential_mismatch' ? e.reason : undefined });
   return (
-    <li id={`inbox-${e.client_id}`} class={`card device-card ${standing} ${chosen ? 'chosen' : ''}`} aria-label={title} data-standing={standing}>
+    <li id={`inbox-${e.client_id}`} class={`card dv-card ${standing} ${chosen ? 'chosen' : ''}`} aria-label={title} data-standing={standing}>
       <div class="row">
-        <span class="device-sign" aria-hidden="true"><Icon name={icon} size={26} /></span>
+        <span class="dv-sign" aria-hidden="true"><Icon name={icon} size={26} /></span>
         <h2 class="grow">{title}</h2>
         <Badge tone={standing === 'pretending' ? 'bad' : standing === 'mismatch' ? 'warn' : 'info'}>{t(`devices.standing.${standing}`)}</Badge>
       </div>
@@ -54,7 +54,7 @@ function Entry({ entry: e, chosen }: { entry: InboxEntry; chosen: boolean }): JS
         ? <Notice tone="bad"><strong>{warningName(e.warning)}</strong><p>{warningWords(e.warning)}</p></Notice>
         : <p>{reasonWords(e.reason, e.detail)}</p>}
       <div class="stack tight"><span class="small dim">{t('devices.fingerprint')}</span><Fingerprint value={e.fingerprint} big /></div>
-      <dl class="facts">
+      <dl class="dv-facts">
         <Fact label={t('devices.maker')} value={maker(e)} />
         <Fact label={t('devices.address')} value={e.address} mono />
         <Fact label={t('devices.mac')} value={e.mac_address} mono />
@@ -64,7 +64,7 @@ function Entry({ entry: e, chosen }: { entry: InboxEntry; chosen: boolean }): JS
         {e.expires_at && <Fact label={t('devices.entry_goes')} value={relative(e.expires_at)} />}
       </dl>
       <p class="small dim">{t('devices.says_itself')}</p>
-      <div class="acts">
+      <div class="dv-acts">
         {e.pair_methods.length > 0 && <a class={`btn ${hope && !e.warning ? '' : 'primary'}`} href={href('devices', 'pair', e.client_id)}><Icon name="link" size={20} />{t('devices.pair')}</a>}
         {hope && <Button kind={e.warning ? undefined : 'primary'} icon="check" onClick={() => setOpen('approve')}>{t('devices.approve')}</Button>}
         <Button icon="close" onClick={() => decide('deny')}>{t('devices.deny')}</Button>
@@ -78,7 +78,7 @@ function Entry({ entry: e, chosen }: { entry: InboxEntry; chosen: boolean }): JS
   );
 }
 
-export function Fact({ label, value, mono }: { label: string; value?: string; mono?: boolean }): JSX.Element | null {
+export function Fact({ label, value, mono, wide }: { label: string; value?: string; mono?: boolean; wide?: boolean }): JSX.Element | null {
   if (!value) return null;
-  return <div><dt>{label}</dt><dd class={mono ? 'mono' : ''}>{value}</dd></div>;
+  return <div class={wide ? 'wide' : ''}><dt>{label}</dt><dd class={mono ? 'mono' : ''}>{value}</dd></div>;
 }

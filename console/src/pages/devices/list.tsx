@@ -47,13 +47,13 @@ export function List(): JSX.Element {
   const total = sections.reduce((n, s) => n + (only && only !== s ? 0 : shown(s).length + (s === 'found' ? found.length : 0)), 0);
   return (
     <div class="stack">
-      <div class="devices-tools">
+      <div class="dv-tools">
         <Field label={t('devices.search')} type="search" value={search} onInput={setSearch} placeholder={t('devices.search_hint')} />
         {may('admin') && <Button icon="plus" onClick={() => setAdding(true)}>{t('devices.add')}</Button>}
       </div>
-      <div class="filters" role="group" aria-label={t('devices.filter')}>
+      <div class="dv-filters" role="group" aria-label={t('devices.filter')}>
         {sections.filter((s) => count(s) > 0).map((s) => (
-          <button key={s} type="button" class={`filter ${s}`} aria-pressed={only === s} onClick={() => setOnly(only === s ? null : s)}>
+          <button key={s} type="button" class={`dv-filter ${s}`} aria-pressed={only === s} onClick={() => setOnly(only === s ? null : s)}>
             <Icon name={icons[s]} size={18} /><span>{t(`devices.section.${s}`)}</span><b class="num">{count(s)}</b>
           </button>
         ))}
@@ -67,10 +67,10 @@ export function List(): JSX.Element {
         const extra = s === 'found' ? found : [];
         if (rows.length + extra.length === 0) return null;
         return (
-          <section key={s} class="device-section" aria-labelledby={`section-${s}`}>
-            <h2 id={`section-${s}`} class={s}><Icon name={icons[s]} size={20} /><span>{t(`devices.section.${s}`)}</span><span class="pill num">{rows.length + extra.length}</span></h2>
+          <section key={s} class="dv-section" aria-labelledby={`section-${s}`}>
+            <h2 id={`section-${s}`} class={s}><Icon name={icons[s]} size={20} /><span>{t(`devices.section.${s}`)}</span><span class="dv-pill num">{rows.length + extra.length}</span></h2>
             <p class="small dim">{t(`devices.section_hint.${s}`)}</p>
-            <ul class="plain device-list">
+            <ul class="plain dv-list">
               {rows.map((c) => <Row key={c.client_id} client={c} />)}
               {extra.map((x) => <SightingRow key={x.key} sighting={x} onGone={reload} />)}
             </ul>

@@ -21,8 +21,8 @@ export function StandingBadge({ client }: { client: Client }): JSX.Element {
 /** Whether there is a session, said with a word. */
 export function Presence({ client }: { client: Client }): JSX.Element {
   return client.connected
-    ? <span class="presence on">{t('devices.connected')}</span>
-    : <span class="presence" title={dateTime(client.last_seen_at)}>{t('devices.seen', { when: relative(client.last_seen_at) })}</span>;
+    ? <span class="dv-presence on">{t('devices.connected')}</span>
+    : <span class="dv-presence" title={dateTime(client.last_seen_at)}>{t('devices.seen', { when: relative(client.last_seen_at) })}</span>;
 }
 
 function note(c: Client): string {
@@ -37,9 +37,9 @@ export function Row({ client }: { client: Client }): JSX.Element {
   const said = client.label && client.label !== client.name ? client.name : '';
   const waits = s === 'waiting' || s === 'pretending' || s === 'mismatch';
   return (
-    <li class={`device ${s}`} data-standing={s}>
-      <span class="device-sign" aria-hidden="true"><Icon name={signs[s].icon} size={26} /></span>
-      <div class="device-main">
+    <li class={`dv-device ${s}`} data-standing={s}>
+      <span class="dv-sign" aria-hidden="true"><Icon name={signs[s].icon} size={26} /></span>
+      <div class="dv-main">
         <h3><a href={href('devices', 'd', client.client_id)}>{name(client)}</a></h3>
         {said && <p class="small dim">{t('devices.says', { name: said })}</p>}
         <p class="row wrap small"><StandingBadge client={client} /><Presence client={client} /></p>
@@ -47,7 +47,7 @@ export function Row({ client }: { client: Client }): JSX.Element {
         <p class="row wrap small dim"><Fingerprint value={client.fingerprint} /><span>{maker(client.device_info)}</span></p>
       </div>
       {waits && may('admin') && (
-        <div class="device-acts">
+        <div class="dv-rowacts">
           {client.waiting
             ? <a class="btn" href={href('devices', 'inbox', client.client_id)} aria-label={t('devices.decide_for', { name: name(client) })}>{t('devices.decide')}</a>
             : <a class="btn" href={href('devices', 'd', client.client_id)} aria-label={t('devices.open_for', { name: name(client) })}>{t('devices.open')}</a>}
@@ -61,15 +61,15 @@ export function Row({ client }: { client: Client }): JSX.Element {
 export function SightingRow({ sighting, onGone }: { sighting: Sighting; onGone: () => void }): JSX.Element {
   const remove = () => attempt(() => del(`/api/v1/sightings/${seg(sighting.key)}`).then(onGone));
   return (
-    <li class="device found" data-standing="found">
-      <span class="device-sign" aria-hidden="true"><Icon name="search" size={26} /></span>
-      <div class="device-main">
+    <li class="dv-device found" data-standing="found">
+      <span class="dv-sign" aria-hidden="true"><Icon name="search" size={26} /></span>
+      <div class="dv-main">
         <h3>{sighting.name || sighting.url}</h3>
         <p class="row wrap small"><Badge tone="plain" icon="search">{t('devices.standing.found')}</Badge><span>{t(`devices.via.${sighting.via === 'mdns' ? 'mdns' : 'address'}`)}</span></p>
         {sighting.name && <p class="small dim mono">{sighting.url}</p>}
       </div>
       {sighting.via === 'api' && may('admin') && (
-        <div class="device-acts"><Button icon="trash" label={t('devices.address_remove', { url: sighting.url })} onClick={remove} /></div>
+        <div class="dv-rowacts"><Button icon="trash" label={t('devices.address_remove', { url: sighting.url })} onClick={remove} /></div>
       )}
     </li>
   );

@@ -50,9 +50,9 @@ export function Camera({ onText }: { onText: (text: string) => void }): JSX.Elem
   }, []);
   if (trouble) return <Notice tone="warn" alert>{t(`devices.scan.camera_${trouble}`)}</Notice>;
   return (
-    <div class="camera">
+    <div class="dv-camera">
       <video ref={video} playsInline muted aria-label={t('devices.scan.camera_view')} />
-      <span class="camera-frame" aria-hidden="true" />
+      <span class="dv-camera-frame" aria-hidden="true" />
       {!seeing && <Spinner label={t('devices.scan.camera_starts')} />}
     </div>
   );

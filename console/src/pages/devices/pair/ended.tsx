@@ -22,7 +22,7 @@ export function Ended({ client, attempt: a, onAgain }: { client: Client; attempt
         <p>{coded('pair.next', reason, a.detail || t('devices.pair.next.other'), { name: n })}</p>
       </Notice>
       {a.detail && <details><summary>{t('devices.pair.server_says')}</summary><p class="small">{a.detail}</p></details>}
-      <div class="acts">
+      <div class="dv-acts">
         <a class="btn" href={href('devices', 'd', client.client_id)}><Icon name="left" size={20} />{t('devices.pair.to_device')}</a>
         <Button kind="primary" icon="repeat" onClick={onAgain}>{t('devices.pair.again')}</Button>
       </div>
@@ -39,11 +39,11 @@ function Paired({ client }: { client: Client }): JSX.Element {
   return (
     <section class="card stack" data-state="paired">
       <Notice tone="good" alert><strong>{t('devices.pair.paired', { name: name(client) })}</strong><p>{t('devices.pair.paired_hint')}</p></Notice>
-      <form class="devices-tools" onSubmit={(e) => { e.preventDefault(); void save(); }}>
+      <form class="dv-tools" onSubmit={(e) => { e.preventDefault(); void save(); }}>
         <Field label={t('devices.label')} value={label} onInput={setLabel} maxLength={100} placeholder={client.name} />
         <Button type="submit">{t('common.save')}</Button>
       </form>
-      <div class="acts">
+      <div class="dv-acts">
         <a class="btn" href={href('devices', 'd', client.client_id)}>{t('devices.pair.to_device')}</a>
         <a class="btn primary" href={href('devices')}>{t('devices.tab.all')}</a>
       </div>

@@ -54,7 +54,7 @@ export function TokenEntry({ client, way, token, error, onStart, onBack }: Props
       <Field label={t('devices.pair.token')} hint={t('devices.pair.token_hint')} value={text} onInput={(v) => { setText(v); setChecked(''); }} rows={3} maxLength={512} error={checked} />
       {text.trim() && !checked && (problem ? <p class="small dim">{problem}</p> : <Notice tone="good">{t('devices.pair.token_fits', { name: name(client) })}</Notice>)}
       {error && <Notice tone="bad" alert>{error}</Notice>}
-      <div class="acts"><Button icon="left" onClick={onBack}>{t('devices.pair.other_way')}</Button><Button kind="primary" icon="link" type="submit" disabled={!text.trim()}>{t('devices.pair')}</Button></div>
+      <div class="dv-acts"><Button icon="left" onClick={onBack}>{t('devices.pair.other_way')}</Button><Button kind="primary" icon="link" type="submit" disabled={!text.trim()}>{t('devices.pair')}</Button></div>
     </form>
   );
 }
@@ -77,7 +77,7 @@ export function StaticEntry({ client, way, error, onStart, onBack }: Props): JSX
         error={short ? t('devices.pair.too_short', { n: staticDigits - code.length }) : undefined} disabled={busy} />
       <p class="small dim">{t('devices.pair.static_press')}</p>
       {error && <Notice tone="bad" alert>{error}</Notice>}
-      <div class="acts"><Button icon="left" onClick={onBack}>{t('devices.pair.other_way')}</Button><Button kind="primary" icon="link" type="submit" disabled={busy || code.length === 0}>{t('devices.pair')}</Button></div>
+      <div class="dv-acts"><Button icon="left" onClick={onBack}>{t('devices.pair.other_way')}</Button><Button kind="primary" icon="link" type="submit" disabled={busy || code.length === 0}>{t('devices.pair')}</Button></div>
     </form>
   );
 }

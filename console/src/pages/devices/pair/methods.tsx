@@ -33,10 +33,10 @@ export function Methods({ client, onChoose }: { client: Client; onChoose: (w: Wa
   return (
     <section class="stack" aria-labelledby="pair-ways">
       <h3 id="pair-ways">{t('devices.pair.choose')}</h3>
-      <ul class="plain ways">
+      <ul class="plain dv-ways">
         {list.map((w, i) => (
           <li key={w.kind}>
-            <button type="button" class={`way ${i === 0 ? 'first' : ''}`} onClick={() => onChoose(w)} data-testid={`way-${w.kind}`}>
+            <button type="button" class={`dv-way ${i === 0 ? 'first' : ''}`} onClick={() => onChoose(w)} data-testid={`way-${w.kind}`}>
               <Icon name={icons[w.kind]} size={28} />
               <span class="grow stack tight">
                 <span class="row wrap"><strong>{t(`devices.pair.way.${words(w)}`)}</strong>{i === 0 && list.length > 1 && <Badge tone="good" icon="check">{t('devices.pair.recommended')}</Badge>}</span>

@@ -52,7 +52,7 @@ function Flow({ client: c }: { client: Client }): JSX.Element {
   const back = () => { setWay(null); a.again(); };
 
   return (
-    <div class="pair-flow stack">
+    <div class="dv-flow stack">
       <div class="row wrap">
         <h2 ref={heading} tabIndex={-1} class="grow">{t('devices.pair.title', { name: name(c) })}</h2>
         <StandingBadge client={c} /><Presence client={c} />

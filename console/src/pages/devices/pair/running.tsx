@@ -47,7 +47,7 @@ export function Running(p: Props): JSX.Element {
 function DeviceSays({ message }: { message?: string }): JSX.Element {
   if (!message) return <p>{t('devices.pair.pending_silent')}</p>;
   return (
-    <figure class="device-says">
+    <figure class="dv-says">
       <figcaption class="small dim"><Icon name="devices" size={18} /> {t('devices.pair.device_says')}</figcaption>
       <blockquote>{message}</blockquote>
     </figure>

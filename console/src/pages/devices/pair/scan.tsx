@@ -67,12 +67,12 @@ export function Scan({ onText, many }: ScanProps): JSX.Element {
     el.value = '';
   };
   return (
-    <div class={`scan ${over ? 'over' : ''}`} role="group" aria-labelledby={`${id}-l`}
+    <div class={`dv-scan ${over ? 'over' : ''}`} role="group" aria-labelledby={`${id}-l`}
       onDragOver={(e) => { e.preventDefault(); setOver(true); }} onDragLeave={() => setOver(false)}
       onDrop={(e) => { e.preventDefault(); setOver(false); void look(e.dataTransfer?.files?.[0]); }}>
       <p id={`${id}-l`} class="row"><Icon name="qr" /><strong>{t('devices.scan.title')}</strong></p>
       {camera && !trouble && <Camera onText={take} />}
-      <div class="acts">
+      <div class="dv-acts">
         {!trouble && <Button icon="camera" pressed={camera} onClick={() => setCamera(!camera)}>{t(camera ? 'devices.scan.camera_close' : 'devices.scan.camera')}</Button>}
         {trouble && <Button icon="camera" onClick={() => photo.current?.click()}>{t('devices.scan.photo')}</Button>}
         <Button icon="image" onClick={() => file.current?.click()}>{t('devices.scan.picture')}</Button>

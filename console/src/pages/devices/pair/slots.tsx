@@ -24,18 +24,18 @@ export function Slots(p: { label: string; hint?: string; error?: string; length:
   return (
     <div class="field">
       <label for={id}>{p.label}</label>
-      <div class={`slots ${focused ? 'focused' : ''}`} data-length={p.length} style={{ maxWidth: `${p.length * slotWidth}px` }}>
-        <input ref={ref} id={id} class="slots-input" type="text" inputMode="numeric" autocomplete="one-time-code" spellcheck={false}
+      <div class={`dv-slots ${focused ? 'focused' : ''}`} data-length={p.length} style={{ maxWidth: `${p.length * slotWidth}px` }}>
+        <input ref={ref} id={id} class="dv-slots-input" type="text" inputMode="numeric" autocomplete="one-time-code" spellcheck={false}
           value={p.value} disabled={p.disabled} aria-describedby={`${id}-n ${p.error ? `${id}-e` : ''}`} aria-invalid={p.error ? 'true' : undefined}
           onInput={take} onFocus={() => setFocused(true)} onBlur={() => setFocused(false)}
           onKeyDown={(e) => { if (e.key === 'Enter') { e.preventDefault(); p.onEnter?.(); } }}
           onSelect={(e) => { const el = e.currentTarget; if (el.selectionStart === el.selectionEnd) el.setSelectionRange(el.value.length, el.value.length); }} />
-        <div class="slots-shown" aria-hidden="true">
+        <div class="dv-slots-shown" aria-hidden="true">
           {grouping(p.length).map((n, g) => (
-            <span class="slots-group" key={g} style={{ flex: `${n} 1 0` }}>
+            <span class="dv-slots-group" key={g} style={{ flex: `${n} 1 0` }}>
               {Array.from({ length: n }, () => {
                 const i = at++;
-                return <span key={i} class={`slot ${i < p.value.length ? 'filled' : ''} ${focused && i === active ? 'active' : ''}`}>{p.value[i] ?? ''}</span>;
+                return <span key={i} class={`dv-slot ${i < p.value.length ? 'filled' : ''} ${focused && i === active ? 'active' : ''}`}>{p.value[i] ?? ''}</span>;
               })}
             </span>
           ))}
@@ -43,7 +43,7 @@ export function Slots(p: { label: string; hint?: string; error?: string; length:
       </div>
       <span class="hint" id={`${id}-n`}>{p.hint ? `${p.hint} ` : ''}{t('devices.pair.digits_of', { have: p.value.length, of: p.length })}</span>
       <span class="sr" aria-live="polite">{p.value.length === p.length ? grouped(p.value, p.length).replace(/(\d)(?=\d)/g, '$1 ') : ''}</span>
-      {p.error && <span class="error" id={`${id}-e`} role="alert">{p.error}</span>}
+      {p.error && <span class="dv-error" id={`${id}-e`} role="alert">{p.error}</span>}
     </div>
   );
 }

@@ -18,12 +18,12 @@ export function Steps({ attempt }: { attempt: Pairing }): JSX.Element {
   const { steps, at } = stepsOf(attempt);
   const bad = attempt.state === 'failed' || attempt.state === 'cancelled';
   return (
-    <ol class="plain steps" aria-label={t('devices.pair.steps')}>
+    <ol class="plain dv-steps" aria-label={t('devices.pair.steps')}>
       {steps.map((s, i) => {
         const state = i < at || attempt.state === 'paired' ? 'past' : i === at ? (bad ? 'bad' : 'now') : 'next';
         return (
           <li key={s} class={state} aria-current={i === at ? 'step' : undefined}>
-            <span class="step-sign" aria-hidden="true">{state === 'past' && !bad ? <Icon name="check" size={18} /> : state === 'bad' ? <Icon name="close" size={18} /> : i + 1}</span>
+            <span class="dv-step-sign" aria-hidden="true">{state === 'past' && !bad ? <Icon name="check" size={18} /> : state === 'bad' ? <Icon name="close" size={18} /> : i + 1}</span>
             <span>{t(`devices.pair.step.${s === 'done' && bad ? 'failed' : s}`)}</span>
           </li>
         );

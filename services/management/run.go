@@ -34,6 +34,7 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/ledger"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
 	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
+	"github.com/tutti-audio/tutti/services/management/internal/relay"
 )
 
 const (
@@ -57,6 +58,7 @@ type parts struct {
 	projection *readmodel.Projection
 	instances  *bus.Bucket[pb.Instance, *pb.Instance]
 	stops      []func()
+	relay      *relay.Relay
 	endStreams context.CancelFunc
 }
 
@@ -91,6 +93,7 @@ func (s *Service) build(ctx, life context.Context, sup *actor.Supervisor) (p *pa
 	d.Streams = streams
 	mux := http.NewServeMux()
 	a := api.New(mux, d)
+	p.relay = a.Relay(mux)
 	if err := apidocs.Register(mux, a.Document()); err != nil {
 		return p, err
 	}
@@ -289,6 +292,7 @@ func (s *Service) serve(ctx, life context.Context, p *parts) error {
 		s.deps.Log.Warn("requests were cut off at shutdown", obs.KeyErr, derr)
 		_ = srv.Close()
 	}
+	p.relay.Wait() // the server does not know of what was upgraded; the streams have ended
 	s.deps.Log.Info("operator API stopped")
 	return err
 }

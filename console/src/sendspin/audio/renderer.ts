@@ -66,6 +66,11 @@ export class Renderer {
     this.head = -Infinity;
   }
 
+  /** The output fell silent by itself: what comes next is joined anew. */
+  interrupt(): void {
+    this.playing = false;
+  }
+
   /** µs of audio from a server time on. */
   buffered(now: number): number {
     const span = this.queue.span();

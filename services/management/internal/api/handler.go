@@ -119,8 +119,8 @@ func (a *API) finish(w *statusWriter, r *http.Request, begun time.Time) {
 	case strings.HasPrefix(pattern, consoleAssets):
 		pattern = consoleAssets // their names change with every version
 	}
-	// An event stream lives as long as its reader: that is no time to answer.
-	if w.Header().Get("Content-Type") != eventStream {
+	// An event stream or a speaker lives as long as its reader: that is no time to answer.
+	if w.Header().Get("Content-Type") != eventStream && w.status != http.StatusSwitchingProtocols {
 		a.d.Metrics.requests.WithLabelValues(pattern, strconv.Itoa(w.code())).Observe(took.Seconds())
 	}
 	a.d.Log.LogAttrs(r.Context(), slog.LevelDebug, "request",

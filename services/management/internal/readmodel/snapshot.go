@@ -31,7 +31,8 @@ type Snapshot struct {
 	Instances []model.Instance
 	Sightings []model.Sighting
 	// Alive are the last heartbeats of Instances, with their load, in the same order.
-	Alive []*pb.Instance
+	Alive    []*pb.Instance
+	Gateways []Gateway // that listen for devices, newest first
 }
 
 // Client finds a client by id; nil when unknown.
@@ -114,7 +115,7 @@ func (s *state) flush(prev *Snapshot, now time.Time) (*Snapshot, []change) {
 		changes = append(changes, more...)
 	}
 	if s.dirtyServer {
-		next.Settings, next.Instances = s.settings, s.buildInstances()
+		next.Settings, next.Instances, next.Gateways = s.settings, s.buildInstances(), s.buildGateways()
 		changes = append(changes, change{kind: EventServerUpdated})
 		s.dirtyServer = false
 	}

@@ -2,6 +2,7 @@
 // and timers run on while the tab is in the background. The page loads this module to
 // learn its address (workerUrl), and then runs it as a worker.
 import { randomBytes } from '@noble/hashes/utils';
+import { clockBase } from './clock/base';
 import type { ClientEvent, CloseReason } from './client/events';
 import { Session, type PlayerFacts } from './client/session';
 import { Store, type Stored } from './client/store';
@@ -25,9 +26,6 @@ export type Told = ClientEvent | { kind: 'connecting' } | { kind: 'retry'; inMs:
 const beatEvery = 40;
 const backoffMin = 1000;
 const backoffMax = 30_000;
-
-/** µs that are added to a page's time so that no client's time is 0. */
-export const clockBase = 1_000_000;
 
 type Start = Extract<Command, { do: 'start' }>;
 

@@ -59,6 +59,24 @@ const listener = http.createServer((req, res) => {
   res.writeHead(200, { 'content-type': types[path.extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-store' });
   fs.createReadStream(file).pipe(res);
 });
+// The browser as a speaker: the WebSocket goes to the server as from a page of its own.
+listener.on('upgrade', (req, socket, head) => {
+  const up = http.request({
+    host: server.hostname, port: server.port, path: req.url,
+    headers: { ...req.headers, host: server.host, origin: server.origin, authorization: `Bearer ${token}` },
+  });
+  up.on('upgrade', (answer, other, rest) => {
+    const lines = Object.entries(answer.headers).map(([k, v]) => `${k}: ${v}`).join('\r\n');
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}\r\n\r\n`);
+    other.write(head);
+    socket.write(rest);
+    other.pipe(socket).pipe(other);
+    for (const [a, b] of [[socket, other], [other, socket]]) a.on('error', () => b.destroy());
+  });
+  up.on('response', (answer) => socket.end(`HTTP/1.1 ${answer.statusCode} Refused\r\n\r\n`));
+  up.on('error', () => socket.destroy());
+  up.end();
+});
 listener.listen(Number(values.port), '127.0.0.1', () => console.log(`http://127.0.0.1:${listener.address().port}`));
 process.on('exit', () => fs.rmSync(dist, { recursive: true, force: true }));
 for (const s of ['SIGINT', 'SIGTERM']) process.on(s, () => process.exit(0));

@@ -189,8 +189,8 @@ func (h *monitor) facts(snap *readmodel.Snapshot, now readmodel.Now, series map[
 	}
 	if n := now.Wall.UnixMilli() / CoarseStep.Milliseconds(); n != h.hoursOf {
 		h.hours, h.hoursOf = make(map[string][24]hourSum, len(series)), n
-		for id, s := range series {
-			h.hours[id] = s.byHour(h.o.Local)
+		for id, t := range h.sampler.tracks {
+			h.hours[id] = t.series.byHour(h.o.Local, t.codecFrom)
 		}
 	}
 	f.hours = h.hours

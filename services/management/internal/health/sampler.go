@@ -30,8 +30,11 @@ type track struct {
 	up          bool
 	lastUp      time.Time // when it was last seen connected
 	format      model.AudioFormat
-	settled     int
-	typical     float64 // ms; 0: not known
+	// codecFrom is the coarse step from which on it is sent the present codec: what a link
+	// did with another one says nothing of this one, and a remedy shows its effect.
+	codecFrom int64
+	settled   int
+	typical   float64 // ms; 0: not known
 }
 
 // sampler turns what the read model shows into steps. It is plain data.
@@ -170,6 +173,9 @@ func (t *track) take(c *model.Client, now time.Time) step {
 	}
 	t.late, x.late = p.ChunksLate, saturate16(more)
 	if t.format != *p.StreamFormat {
+		if t.format.Codec != "" && t.format.Codec != p.StreamFormat.Codec {
+			t.codecFrom = now.UnixMilli() / CoarseStep.Milliseconds()
+		}
 		t.format, t.settled, t.typical = *p.StreamFormat, 0, 0
 	}
 	if t.settled++; t.settled > settledAfter {

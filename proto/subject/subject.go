@@ -29,6 +29,8 @@ const (
 	BucketPairings  = "pairings"  // pairing: PairingAttempt by client_id
 	BucketPersonas  = "personas"  // pairing: Persona by persona_id
 	BucketSeats     = "seats"     // stream: Seat by persona_id
+	BucketSchedules = "schedules" // stream: Schedule by schedule_id
+	BucketHolidays  = "holidays"  // stream: Holidays, key HolidaysKey
 	BucketUsers     = "users"     // management: people who sign in (passwords hashed)
 	BucketSessions  = "sessions"  // management: their sessions by the hash of the cookie
 )
@@ -43,12 +45,15 @@ const (
 
 // KeptBuckets are the buckets that a backup holds, because no service could fill them
 // again: groups with their queues, which device had a persona's place, the operator's
-// tuning of clients, API tokens and users (hashed), and addresses that were added by hand.
+// tuning of clients, schedules and holidays, API tokens and users (hashed), and addresses that were added by hand.
 // What pairing announces (trust, settings, personas) follows from its database; presence,
 // instances, sessions of users and leases are of the moment.
 func KeptBuckets() []string {
-	return []string{BucketGroups, BucketSeats, BucketTuning, BucketTokens, BucketUsers, BucketSightings}
+	return []string{BucketGroups, BucketSeats, BucketTuning, BucketSchedules, BucketHolidays, BucketTokens, BucketUsers, BucketSightings}
 }
+
+// HolidaysKey is the only key of BucketHolidays.
+const HolidaysKey = "days"
 
 // SettingsKey is the only key of BucketSettings.
 const SettingsKey = "server"
@@ -99,6 +104,7 @@ const (
 	StreamLibrary       = Prefix + "stream.library"
 	StreamClock         = Prefix + "stream.clock"
 	StreamTune          = Prefix + "stream.tune"
+	StreamSchedule      = Prefix + "stream.schedule"
 	StreamSearch        = Prefix + "stream.library_search"
 	StreamLibraryStatus = Prefix + "stream.library_status"
 	StreamArtwork       = Prefix + "stream.artwork"

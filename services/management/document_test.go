@@ -40,6 +40,8 @@ var promised = []string{
 	"GET /api/v1/personas", "POST /api/v1/personas", "GET /api/v1/personas/{persona_id}", "PATCH /api/v1/personas/{persona_id}", "DELETE /api/v1/personas/{persona_id}",
 	"POST /api/v1/personas/{persona_id}/devices", "DELETE /api/v1/personas/{persona_id}/devices/{client_id}", "POST /api/v1/personas/{persona_id}/activate",
 	"POST /api/v1/personas/{persona_id}/rotate-key", "POST /api/v1/personas/{persona_id}/export", "POST /api/v1/personas/import", "POST /api/v1/server/rotate-key",
+	"GET /api/v1/schedules", "POST /api/v1/schedules", "GET /api/v1/schedules/{schedule_id}", "PUT /api/v1/schedules/{schedule_id}", "DELETE /api/v1/schedules/{schedule_id}",
+	"POST /api/v1/schedules/{schedule_id}/skip", "DELETE /api/v1/schedules/{schedule_id}/skip", "GET /api/v1/schedules/preview", "GET /api/v1/holidays", "PUT /api/v1/holidays",
 	"GET /api/v1/health", "GET /api/v1/health/history",
 	"GET /api/v1/session", "POST /api/v1/session", "DELETE /api/v1/session", "PUT /api/v1/session/password", "POST /api/v1/setup",
 	"GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{token_id}",
@@ -132,7 +134,7 @@ func TestRolesOfEveryRoute(t *testing.T) {
 			return "admin"
 		case o.method == "GET":
 			return "viewer"
-		case strings.HasPrefix(o.path, "/api/v1/groups"), o.path == "/api/v1/clips", strings.HasPrefix(o.path, "/api/v1/library"), o.method == "PATCH" && strings.HasPrefix(o.path, "/api/v1/clients"):
+		case strings.HasPrefix(o.path, "/api/v1/groups"), strings.HasPrefix(o.path, "/api/v1/schedules"), o.path == "/api/v1/holidays", o.path == "/api/v1/clips", strings.HasPrefix(o.path, "/api/v1/library"), o.method == "PATCH" && strings.HasPrefix(o.path, "/api/v1/clients"):
 			return "operator"
 		}
 		return "admin"

@@ -373,6 +373,7 @@ func (f *fakes) startStream() {
 		return &pb.LibraryStatus{State: "scanning", FilesFound: 10 + rescans, FilesRead: 4, Decoders: []string{"flac"}, Encoders: []string{"pcm", "flac"}, ScannedAt: timestamppb.Now()}, nil
 	})
 	handle(f, s, subject.StreamCommand, f.command)
+	f.startSchedules(s)
 }
 
 func (f *fakes) command(ctx context.Context, r *pb.GroupCommand) (*pb.GroupReply, error) {

@@ -54,6 +54,9 @@ func (s *Service) command(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv
 	if c.GetMembership() != nil {
 		return nil, fault.New(fault.Forbidden, "membership is the director's: use add_member and remove_member")
 	}
+	if c.GetSchedule() != nil {
+		return nil, fault.New(fault.Forbidden, "what a schedule orders is the scheduler's: change the schedule")
+	}
 	if err := checkID(c.GetGroupId()); err != nil {
 		return nil, err
 	}
@@ -71,7 +74,11 @@ func (s *Service) command(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv
 
 // resolve looks at the addresses and playlists that a command names.
 func (s *Service) resolve(ctx context.Context, c *tuttiv1.GroupCommand) (err error) {
-	if p := c.GetPlay(); p != nil {
+	p := c.GetPlay()
+	if o := c.GetSchedule(); o != nil {
+		p = o.GetPlay()
+	}
+	if p != nil {
 		p.Items = nil
 		if library.Foreign(p.GetUri()) {
 			p.Items, err = s.lib.Expand(ctx, p.GetUri())

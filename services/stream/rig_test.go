@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jonboulle/clockwork"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
@@ -54,6 +55,8 @@ type rig struct {
 	// ttl of the leases. Long, because a busy machine must not make a group move where
 	// a test does not expect it.
 	ttl time.Duration
+	// daytime is the time of day; nil: the real one.
+	daytime clockwork.Clock
 }
 
 func newRig(t *testing.T, c *bus.Conn) *rig {
@@ -102,7 +105,7 @@ func (r *rig) service(c *bus.Conn, id string, change ...func(*Config)) (stop fun
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("test", r.t.Name(), "instance", id)
 	}
-	s, err := New(cfg, Deps{Bus: c, Leases: lm, House: monotonic{}, Log: log})
+	s, err := New(cfg, Deps{Bus: c, Leases: lm, House: monotonic{}, Log: log, Wall: r.daytime})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -60,6 +60,7 @@ type Deps struct {
 	Leases     *lease.Manager
 	House      houseclock.Clock      // the house clock of this process
 	Clock      clockwork.Clock       // for timers; nil: the real clock
+	Wall       clockwork.Clock       // the time of day that schedules go by; nil: Clock
 	HTTPClient *http.Client          // for http(s) media; nil: package source's default
 	Log        *slog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil: metrics are not exported
@@ -110,6 +111,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	if deps.Clock == nil {
 		deps.Clock = clockwork.NewRealClock()
+	}
+	if deps.Wall == nil {
+		deps.Wall = deps.Clock
 	}
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
@@ -207,6 +211,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	wg.Go(func() {
 		s.d.Leases.Campaign(run, "director", func(ctx context.Context, _ *lease.Lease) { s.direct(ctx, groups) })
+	})
+	wg.Go(func() {
+		s.d.Leases.Campaign(run, "scheduler", func(ctx context.Context, _ *lease.Lease) { s.schedule(ctx, groups) })
 	})
 	s.state.set(nil)
 	s.d.Log.Info("stream service runs", obs.KeyInstance, s.cfg.InstanceID, "music", s.cfg.MusicDir)

@@ -1988,6 +1988,7 @@ type GroupInfo struct {
 	GroupId       string                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	PlaybackState string                 `protobuf:"bytes,3,opt,name=playback_state,json=playbackState,proto3" json:"playback_state,omitempty"` // "playing", "stopped"
+	VolumeCap     *int32                 `protobuf:"varint,110,opt,name=volume_cap,json=volumeCap,proto3,oneof" json:"volume_cap,omitempty"`    // quiet hours: the player is not louder, 0-100; unset: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2041,6 +2042,13 @@ func (x *GroupInfo) GetPlaybackState() string {
 		return x.PlaybackState
 	}
 	return ""
+}
+
+func (x *GroupInfo) GetVolumeCap() int32 {
+	if x != nil && x.VolumeCap != nil {
+		return *x.VolumeCap
+	}
+	return 0
 }
 
 // StateUpdate becomes server/state; the session sends only objects whose role is active.
@@ -3786,11 +3794,14 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\n" +
 	"sealed_psk\x18\x05 \x01(\fR\tsealedPsk\x12)\n" +
 	"\x10allowed_families\x18\x06 \x03(\tR\x0fallowedFamilies\x12*\n" +
-	"\x05state\x18\a \x01(\x0e2\x14.tutti.v1.TrustStateR\x05state\"a\n" +
+	"\x05state\x18\a \x01(\x0e2\x14.tutti.v1.TrustStateR\x05state\"\x94\x01\n" +
 	"\tGroupInfo\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
-	"\x0eplayback_state\x18\x03 \x01(\tR\rplaybackState\"\xa9\x01\n" +
+	"\x0eplayback_state\x18\x03 \x01(\tR\rplaybackState\x12\"\n" +
+	"\n" +
+	"volume_cap\x18n \x01(\x05H\x00R\tvolumeCap\x88\x01\x01B\r\n" +
+	"\v_volume_cap\"\xa9\x01\n" +
 	"\vStateUpdate\x123\n" +
 	"\bmetadata\x18\x01 \x01(\v2\x17.tutti.v1.MetadataStateR\bmetadata\x129\n" +
 	"\n" +
@@ -4084,6 +4095,7 @@ func file_tutti_v1_gateway_proto_init() {
 		(*SessionCommand_Source)(nil),
 		(*SessionCommand_StreamQuery)(nil),
 	}
+	file_tutti_v1_gateway_proto_msgTypes[19].OneofWrappers = []any{}
 	file_tutti_v1_gateway_proto_msgTypes[21].OneofWrappers = []any{}
 	file_tutti_v1_gateway_proto_msgTypes[29].OneofWrappers = []any{}
 	file_tutti_v1_gateway_proto_msgTypes[31].OneofWrappers = []any{}

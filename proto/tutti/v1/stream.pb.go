@@ -70,6 +70,8 @@ type Group struct {
 	Silent           map[string]string `protobuf:"bytes,41,rep,name=silent,proto3" json:"silent,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`   // present members that get no audio, and why
 	Announcements    []*Announcement   `protobuf:"bytes,100,rep,name=announcements,proto3" json:"announcements,omitempty"`                                                              // what was asked for lately, newest first, bounded
 	Aside            *Aside            `protobuf:"bytes,80,opt,name=aside,proto3" json:"aside,omitempty"`                                                                               // unset: nothing plays aside
+	VolumeCap        *int32            `protobuf:"varint,110,opt,name=volume_cap,json=volumeCap,proto3,oneof" json:"volume_cap,omitempty"`                                              // quiet hours: no player of the group is louder, 0-100; unset: none
+	Schedule         *GroupSchedule    `protobuf:"bytes,111,opt,name=schedule,proto3" json:"schedule,omitempty"`                                                                        // what the scheduler does with the group; unset: it has no schedule
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -366,6 +368,20 @@ func (x *Group) GetAnnouncements() []*Announcement {
 func (x *Group) GetAside() *Aside {
 	if x != nil {
 		return x.Aside
+	}
+	return nil
+}
+
+func (x *Group) GetVolumeCap() int32 {
+	if x != nil && x.VolumeCap != nil {
+		return *x.VolumeCap
+	}
+	return 0
+}
+
+func (x *Group) GetSchedule() *GroupSchedule {
+	if x != nil {
+		return x.Schedule
 	}
 	return nil
 }
@@ -1246,6 +1262,7 @@ type GroupCommand struct {
 	//	*GroupCommand_CancelAnnouncement
 	//	*GroupCommand_PlayAside
 	//	*GroupCommand_EndAside
+	//	*GroupCommand_Schedule
 	Command       isGroupCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1518,6 +1535,15 @@ func (x *GroupCommand) GetEndAside() string {
 	return ""
 }
 
+func (x *GroupCommand) GetSchedule() *ScheduleOrder {
+	if x != nil {
+		if x, ok := x.Command.(*GroupCommand_Schedule); ok {
+			return x.Schedule
+		}
+	}
+	return nil
+}
+
 type isGroupCommand_Command interface {
 	isGroupCommand_Command()
 }
@@ -1618,6 +1644,10 @@ type GroupCommand_EndAside struct {
 	EndAside string `protobuf:"bytes,81,opt,name=end_aside,json=endAside,proto3,oneof"` // uri: end that, when it is what play_aside began
 }
 
+type GroupCommand_Schedule struct {
+	Schedule *ScheduleOrder `protobuf:"bytes,110,opt,name=schedule,proto3,oneof"` // the scheduler's word; stream's alone
+}
+
 func (*GroupCommand_Play) isGroupCommand_Command() {}
 
 func (*GroupCommand_Pause) isGroupCommand_Command() {}
@@ -1665,6 +1695,8 @@ func (*GroupCommand_CancelAnnouncement) isGroupCommand_Command() {}
 func (*GroupCommand_PlayAside) isGroupCommand_Command() {}
 
 func (*GroupCommand_EndAside) isGroupCommand_Command() {}
+
+func (*GroupCommand_Schedule) isGroupCommand_Command() {}
 
 // Aside is what plays on behalf of a source that has a signal, and what was put aside for
 // it. It stays paused when the source has ended.
@@ -3409,11 +3441,1120 @@ func (x *LibraryStatus) GetEncoders() []string {
 	return nil
 }
 
+// Schedule is what a zone plays when (KV bucket "schedules", key = schedule_id; written by
+// the scheduler, one in the deployment). Times of day are "HH:MM" in time_zone.
+type Schedule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ScheduleId    string                 `protobuf:"bytes,1,opt,name=schedule_id,json=scheduleId,proto3" json:"schedule_id,omitempty"`
+	GroupId       string                 `protobuf:"bytes,2,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"` // of a named group; one schedule for each
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Enabled       bool                   `protobuf:"varint,4,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	TimeZone      string                 `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"` // IANA name; "": the server's
+	Dayparts      []*Daypart             `protobuf:"bytes,6,rep,name=dayparts,proto3" json:"dayparts,omitempty"`                 // no two are ever in force together
+	QuietHours    []*QuietHours          `protobuf:"bytes,7,rep,name=quiet_hours,json=quietHours,proto3" json:"quiet_hours,omitempty"`
+	SkipUntil     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=skip_until,json=skipUntil,proto3" json:"skip_until,omitempty"` // until then no daypart begins or ends
+	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Schedule) Reset() {
+	*x = Schedule{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Schedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Schedule) ProtoMessage() {}
+
+func (x *Schedule) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
+func (*Schedule) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Schedule) GetScheduleId() string {
+	if x != nil {
+		return x.ScheduleId
+	}
+	return ""
+}
+
+func (x *Schedule) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *Schedule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Schedule) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *Schedule) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Schedule) GetDayparts() []*Daypart {
+	if x != nil {
+		return x.Dayparts
+	}
+	return nil
+}
+
+func (x *Schedule) GetQuietHours() []*QuietHours {
+	if x != nil {
+		return x.QuietHours
+	}
+	return nil
+}
+
+func (x *Schedule) GetSkipUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SkipUntil
+	}
+	return nil
+}
+
+func (x *Schedule) GetUpdatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdatedAt
+	}
+	return nil
+}
+
+// Daypart is a part of the day with its music. It belongs to the day it starts on.
+type Daypart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DaypartId     string                 `protobuf:"bytes,1,opt,name=daypart_id,json=daypartId,proto3" json:"daypart_id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Days          []string               `protobuf:"bytes,3,rep,name=days,proto3" json:"days,omitempty"`         // "mon" to "sun"
+	Holidays      string                 `protobuf:"bytes,4,opt,name=holidays,proto3" json:"holidays,omitempty"` // "as_usual", "only", "never"
+	Start         string                 `protobuf:"bytes,5,opt,name=start,proto3" json:"start,omitempty"`
+	End           string                 `protobuf:"bytes,6,opt,name=end,proto3" json:"end,omitempty"` // at or before start: on the next day; the same: 24 hours
+	Uri           string                 `protobuf:"bytes,7,opt,name=uri,proto3" json:"uri,omitempty"` // played from its start; "": what plays goes on
+	Shuffle       *bool                  `protobuf:"varint,8,opt,name=shuffle,proto3,oneof" json:"shuffle,omitempty"`
+	Repeat        *string                `protobuf:"bytes,9,opt,name=repeat,proto3,oneof" json:"repeat,omitempty"`   // "off", "one", "all"
+	Volume        *int32                 `protobuf:"varint,10,opt,name=volume,proto3,oneof" json:"volume,omitempty"` // set once, at its start
+	Stop          bool                   `protobuf:"varint,11,opt,name=stop,proto3" json:"stop,omitempty"`           // silence instead of a uri
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Daypart) Reset() {
+	*x = Daypart{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Daypart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Daypart) ProtoMessage() {}
+
+func (x *Daypart) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Daypart.ProtoReflect.Descriptor instead.
+func (*Daypart) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Daypart) GetDaypartId() string {
+	if x != nil {
+		return x.DaypartId
+	}
+	return ""
+}
+
+func (x *Daypart) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Daypart) GetDays() []string {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *Daypart) GetHolidays() string {
+	if x != nil {
+		return x.Holidays
+	}
+	return ""
+}
+
+func (x *Daypart) GetStart() string {
+	if x != nil {
+		return x.Start
+	}
+	return ""
+}
+
+func (x *Daypart) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+func (x *Daypart) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *Daypart) GetShuffle() bool {
+	if x != nil && x.Shuffle != nil {
+		return *x.Shuffle
+	}
+	return false
+}
+
+func (x *Daypart) GetRepeat() string {
+	if x != nil && x.Repeat != nil {
+		return *x.Repeat
+	}
+	return ""
+}
+
+func (x *Daypart) GetVolume() int32 {
+	if x != nil && x.Volume != nil {
+		return *x.Volume
+	}
+	return 0
+}
+
+func (x *Daypart) GetStop() bool {
+	if x != nil {
+		return x.Stop
+	}
+	return false
+}
+
+// QuietHours cap the volume of a zone.
+type QuietHours struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Days          []string               `protobuf:"bytes,1,rep,name=days,proto3" json:"days,omitempty"`
+	Holidays      string                 `protobuf:"bytes,2,opt,name=holidays,proto3" json:"holidays,omitempty"`
+	Start         string                 `protobuf:"bytes,3,opt,name=start,proto3" json:"start,omitempty"`
+	End           string                 `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`
+	MaxVolume     int32                  `protobuf:"varint,5,opt,name=max_volume,json=maxVolume,proto3" json:"max_volume,omitempty"` // 0-100; where several are in force the least counts
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuietHours) Reset() {
+	*x = QuietHours{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuietHours) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuietHours) ProtoMessage() {}
+
+func (x *QuietHours) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuietHours.ProtoReflect.Descriptor instead.
+func (*QuietHours) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *QuietHours) GetDays() []string {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *QuietHours) GetHolidays() string {
+	if x != nil {
+		return x.Holidays
+	}
+	return ""
+}
+
+func (x *QuietHours) GetStart() string {
+	if x != nil {
+		return x.Start
+	}
+	return ""
+}
+
+func (x *QuietHours) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+func (x *QuietHours) GetMaxVolume() int32 {
+	if x != nil {
+		return x.MaxVolume
+	}
+	return 0
+}
+
+// Holidays are the days that dayparts may treat apart (bucket "holidays", key "days").
+type Holidays struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Holidays      []*Holiday             `protobuf:"bytes,1,rep,name=holidays,proto3" json:"holidays,omitempty"` // by date, ascending
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holidays) Reset() {
+	*x = Holidays{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holidays) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holidays) ProtoMessage() {}
+
+func (x *Holidays) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holidays.ProtoReflect.Descriptor instead.
+func (*Holidays) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Holidays) GetHolidays() []*Holiday {
+	if x != nil {
+		return x.Holidays
+	}
+	return nil
+}
+
+// Holiday is one date of the calendar.
+type Holiday struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Date          string                 `protobuf:"bytes,1,opt,name=date,proto3" json:"date,omitempty"` // "2026-12-25"
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holiday) Reset() {
+	*x = Holiday{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holiday) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holiday) ProtoMessage() {}
+
+func (x *Holiday) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holiday.ProtoReflect.Descriptor instead.
+func (*Holiday) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Holiday) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *Holiday) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// GroupSchedule is how a group does by its schedule.
+type GroupSchedule struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	ScheduleId string                 `protobuf:"bytes,1,opt,name=schedule_id,json=scheduleId,proto3" json:"schedule_id,omitempty"`
+	DaypartId  string                 `protobuf:"bytes,2,opt,name=daypart_id,json=daypartId,proto3" json:"daypart_id,omitempty"` // in force; "" none
+	Daypart    string                 `protobuf:"bytes,3,opt,name=daypart,proto3" json:"daypart,omitempty"`                      // its name
+	Since      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	Until      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	Next       string                 `protobuf:"bytes,6,opt,name=next,proto3" json:"next,omitempty"` // name of the next daypart; "" none
+	NextAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=next_at,json=nextAt,proto3" json:"next_at,omitempty"`
+	Error      string                 `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"` // why the daypart in force could not begin
+	// The rest is the group's own: what was applied last, and what became of it.
+	Mark          string `protobuf:"bytes,20,opt,name=mark,proto3" json:"mark,omitempty"`                                               // names the daypart and its day; "" none
+	Overridden    bool   `protobuf:"varint,21,opt,name=overridden,proto3" json:"overridden,omitempty"`                                  // a person has played, stopped or set the volume since
+	Playing       string `protobuf:"bytes,22,opt,name=playing,proto3" json:"playing,omitempty"`                                         // uri that the schedule began, as long as nobody chose something else
+	PendingVolume *int32 `protobuf:"varint,23,opt,name=pending_volume,json=pendingVolume,proto3,oneof" json:"pending_volume,omitempty"` // for the first player that can be set
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupSchedule) Reset() {
+	*x = GroupSchedule{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupSchedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupSchedule) ProtoMessage() {}
+
+func (x *GroupSchedule) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupSchedule.ProtoReflect.Descriptor instead.
+func (*GroupSchedule) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *GroupSchedule) GetScheduleId() string {
+	if x != nil {
+		return x.ScheduleId
+	}
+	return ""
+}
+
+func (x *GroupSchedule) GetDaypartId() string {
+	if x != nil {
+		return x.DaypartId
+	}
+	return ""
+}
+
+func (x *GroupSchedule) GetDaypart() string {
+	if x != nil {
+		return x.Daypart
+	}
+	return ""
+}
+
+func (x *GroupSchedule) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *GroupSchedule) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *GroupSchedule) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *GroupSchedule) GetNextAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAt
+	}
+	return nil
+}
+
+func (x *GroupSchedule) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *GroupSchedule) GetMark() string {
+	if x != nil {
+		return x.Mark
+	}
+	return ""
+}
+
+func (x *GroupSchedule) GetOverridden() bool {
+	if x != nil {
+		return x.Overridden
+	}
+	return false
+}
+
+func (x *GroupSchedule) GetPlaying() string {
+	if x != nil {
+		return x.Playing
+	}
+	return ""
+}
+
+func (x *GroupSchedule) GetPendingVolume() int32 {
+	if x != nil && x.PendingVolume != nil {
+		return *x.PendingVolume
+	}
+	return 0
+}
+
+// ScheduleOrder is the scheduler's word to a group, always the whole of it. Said twice it
+// does nothing the second time.
+type ScheduleOrder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Show          *GroupSchedule         `protobuf:"bytes,1,opt,name=show,proto3" json:"show,omitempty"`                                   // without the group's own part; unset: the group has no schedule
+	VolumeCap     *int32                 `protobuf:"varint,2,opt,name=volume_cap,json=volumeCap,proto3,oneof" json:"volume_cap,omitempty"` // in force now; unset: none
+	Apply         bool                   `protobuf:"varint,3,opt,name=apply,proto3" json:"apply,omitempty"`                                // the rest counts: unless mark is the group's already
+	Mark          string                 `protobuf:"bytes,4,opt,name=mark,proto3" json:"mark,omitempty"`                                   // "": no daypart is in force
+	Play          *Play                  `protobuf:"bytes,5,opt,name=play,proto3" json:"play,omitempty"`                                   // unset: what plays goes on
+	Shuffle       *bool                  `protobuf:"varint,6,opt,name=shuffle,proto3,oneof" json:"shuffle,omitempty"`
+	Repeat        *string                `protobuf:"bytes,7,opt,name=repeat,proto3,oneof" json:"repeat,omitempty"`
+	Volume        *int32                 `protobuf:"varint,8,opt,name=volume,proto3,oneof" json:"volume,omitempty"`
+	Stop          bool                   `protobuf:"varint,9,opt,name=stop,proto3" json:"stop,omitempty"`
+	Retry         bool                   `protobuf:"varint,10,opt,name=retry,proto3" json:"retry,omitempty"` // mark is the group's, but its play has failed: try again, unless overridden
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduleOrder) Reset() {
+	*x = ScheduleOrder{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduleOrder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduleOrder) ProtoMessage() {}
+
+func (x *ScheduleOrder) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduleOrder.ProtoReflect.Descriptor instead.
+func (*ScheduleOrder) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ScheduleOrder) GetShow() *GroupSchedule {
+	if x != nil {
+		return x.Show
+	}
+	return nil
+}
+
+func (x *ScheduleOrder) GetVolumeCap() int32 {
+	if x != nil && x.VolumeCap != nil {
+		return *x.VolumeCap
+	}
+	return 0
+}
+
+func (x *ScheduleOrder) GetApply() bool {
+	if x != nil {
+		return x.Apply
+	}
+	return false
+}
+
+func (x *ScheduleOrder) GetMark() string {
+	if x != nil {
+		return x.Mark
+	}
+	return ""
+}
+
+func (x *ScheduleOrder) GetPlay() *Play {
+	if x != nil {
+		return x.Play
+	}
+	return nil
+}
+
+func (x *ScheduleOrder) GetShuffle() bool {
+	if x != nil && x.Shuffle != nil {
+		return *x.Shuffle
+	}
+	return false
+}
+
+func (x *ScheduleOrder) GetRepeat() string {
+	if x != nil && x.Repeat != nil {
+		return *x.Repeat
+	}
+	return ""
+}
+
+func (x *ScheduleOrder) GetVolume() int32 {
+	if x != nil && x.Volume != nil {
+		return *x.Volume
+	}
+	return 0
+}
+
+func (x *ScheduleOrder) GetStop() bool {
+	if x != nil {
+		return x.Stop
+	}
+	return false
+}
+
+func (x *ScheduleOrder) GetRetry() bool {
+	if x != nil {
+		return x.Retry
+	}
+	return false
+}
+
+// ScheduleRequest asks for tutti.v1.stream.schedule.
+type ScheduleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Actor string                 `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Types that are valid to be assigned to Request:
+	//
+	//	*ScheduleRequest_Put
+	//	*ScheduleRequest_Delete
+	//	*ScheduleRequest_Holidays
+	//	*ScheduleRequest_Preview
+	//	*ScheduleRequest_Skip
+	Request       isScheduleRequest_Request `protobuf_oneof:"request"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduleRequest) Reset() {
+	*x = ScheduleRequest{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduleRequest) ProtoMessage() {}
+
+func (x *ScheduleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduleRequest.ProtoReflect.Descriptor instead.
+func (*ScheduleRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ScheduleRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ScheduleRequest) GetRequest() isScheduleRequest_Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ScheduleRequest) GetPut() *Schedule {
+	if x != nil {
+		if x, ok := x.Request.(*ScheduleRequest_Put); ok {
+			return x.Put
+		}
+	}
+	return nil
+}
+
+func (x *ScheduleRequest) GetDelete() string {
+	if x != nil {
+		if x, ok := x.Request.(*ScheduleRequest_Delete); ok {
+			return x.Delete
+		}
+	}
+	return ""
+}
+
+func (x *ScheduleRequest) GetHolidays() *Holidays {
+	if x != nil {
+		if x, ok := x.Request.(*ScheduleRequest_Holidays); ok {
+			return x.Holidays
+		}
+	}
+	return nil
+}
+
+func (x *ScheduleRequest) GetPreview() *SchedulePreview {
+	if x != nil {
+		if x, ok := x.Request.(*ScheduleRequest_Preview); ok {
+			return x.Preview
+		}
+	}
+	return nil
+}
+
+func (x *ScheduleRequest) GetSkip() *ScheduleSkip {
+	if x != nil {
+		if x, ok := x.Request.(*ScheduleRequest_Skip); ok {
+			return x.Skip
+		}
+	}
+	return nil
+}
+
+type isScheduleRequest_Request interface {
+	isScheduleRequest_Request()
+}
+
+type ScheduleRequest_Put struct {
+	Put *Schedule `protobuf:"bytes,2,opt,name=put,proto3,oneof"` // schedule_id "": a new one
+}
+
+type ScheduleRequest_Delete struct {
+	Delete string `protobuf:"bytes,3,opt,name=delete,proto3,oneof"` // schedule_id
+}
+
+type ScheduleRequest_Holidays struct {
+	Holidays *Holidays `protobuf:"bytes,4,opt,name=holidays,proto3,oneof"` // replaces them all
+}
+
+type ScheduleRequest_Preview struct {
+	Preview *SchedulePreview `protobuf:"bytes,5,opt,name=preview,proto3,oneof"`
+}
+
+type ScheduleRequest_Skip struct {
+	Skip *ScheduleSkip `protobuf:"bytes,6,opt,name=skip,proto3,oneof"`
+}
+
+func (*ScheduleRequest_Put) isScheduleRequest_Request() {}
+
+func (*ScheduleRequest_Delete) isScheduleRequest_Request() {}
+
+func (*ScheduleRequest_Holidays) isScheduleRequest_Request() {}
+
+func (*ScheduleRequest_Preview) isScheduleRequest_Request() {}
+
+func (*ScheduleRequest_Skip) isScheduleRequest_Request() {}
+
+// ScheduleSkip suspends a schedule's dayparts.
+type ScheduleSkip struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ScheduleId    string                 `protobuf:"bytes,1,opt,name=schedule_id,json=scheduleId,proto3" json:"schedule_id,omitempty"`
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"` // unset: no longer
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduleSkip) Reset() {
+	*x = ScheduleSkip{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduleSkip) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduleSkip) ProtoMessage() {}
+
+func (x *ScheduleSkip) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduleSkip.ProtoReflect.Descriptor instead.
+func (*ScheduleSkip) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ScheduleSkip) GetScheduleId() string {
+	if x != nil {
+		return x.ScheduleId
+	}
+	return ""
+}
+
+func (x *ScheduleSkip) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+// SchedulePreview asks what happens in a range of at most 62 days.
+type SchedulePreview struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       string                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"` // "": every group with a schedule
+	From          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SchedulePreview) Reset() {
+	*x = SchedulePreview{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SchedulePreview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SchedulePreview) ProtoMessage() {}
+
+func (x *SchedulePreview) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SchedulePreview.ProtoReflect.Descriptor instead.
+func (*SchedulePreview) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *SchedulePreview) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *SchedulePreview) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *SchedulePreview) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+// ScheduleReply answers a ScheduleRequest.
+type ScheduleReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schedule      *Schedule              `protobuf:"bytes,1,opt,name=schedule,proto3" json:"schedule,omitempty"` // after put and skip
+	Holidays      *Holidays              `protobuf:"bytes,2,opt,name=holidays,proto3" json:"holidays,omitempty"`
+	Events        []*ScheduleEvent       `protobuf:"bytes,3,rep,name=events,proto3" json:"events,omitempty"` // of a preview, by time
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduleReply) Reset() {
+	*x = ScheduleReply{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduleReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduleReply) ProtoMessage() {}
+
+func (x *ScheduleReply) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduleReply.ProtoReflect.Descriptor instead.
+func (*ScheduleReply) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ScheduleReply) GetSchedule() *Schedule {
+	if x != nil {
+		return x.Schedule
+	}
+	return nil
+}
+
+func (x *ScheduleReply) GetHolidays() *Holidays {
+	if x != nil {
+		return x.Holidays
+	}
+	return nil
+}
+
+func (x *ScheduleReply) GetEvents() []*ScheduleEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// ScheduleEvent is one occurrence of a daypart or of quiet hours.
+type ScheduleEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	GroupId       string                 `protobuf:"bytes,3,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	ScheduleId    string                 `protobuf:"bytes,4,opt,name=schedule_id,json=scheduleId,proto3" json:"schedule_id,omitempty"`
+	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"` // "daypart", "quiet_hours"
+	DaypartId     string                 `protobuf:"bytes,6,opt,name=daypart_id,json=daypartId,proto3" json:"daypart_id,omitempty"`
+	Name          string                 `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
+	Uri           string                 `protobuf:"bytes,8,opt,name=uri,proto3" json:"uri,omitempty"`
+	Stop          bool                   `protobuf:"varint,9,opt,name=stop,proto3" json:"stop,omitempty"`
+	Volume        *int32                 `protobuf:"varint,10,opt,name=volume,proto3,oneof" json:"volume,omitempty"`
+	MaxVolume     *int32                 `protobuf:"varint,11,opt,name=max_volume,json=maxVolume,proto3,oneof" json:"max_volume,omitempty"`
+	Holiday       string                 `protobuf:"bytes,12,opt,name=holiday,proto3" json:"holiday,omitempty"` // name of the holiday that its day is; "" none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduleEvent) Reset() {
+	*x = ScheduleEvent{}
+	mi := &file_tutti_v1_stream_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduleEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduleEvent) ProtoMessage() {}
+
+func (x *ScheduleEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_stream_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduleEvent.ProtoReflect.Descriptor instead.
+func (*ScheduleEvent) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_stream_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ScheduleEvent) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *ScheduleEvent) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *ScheduleEvent) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *ScheduleEvent) GetScheduleId() string {
+	if x != nil {
+		return x.ScheduleId
+	}
+	return ""
+}
+
+func (x *ScheduleEvent) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ScheduleEvent) GetDaypartId() string {
+	if x != nil {
+		return x.DaypartId
+	}
+	return ""
+}
+
+func (x *ScheduleEvent) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ScheduleEvent) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *ScheduleEvent) GetStop() bool {
+	if x != nil {
+		return x.Stop
+	}
+	return false
+}
+
+func (x *ScheduleEvent) GetVolume() int32 {
+	if x != nil && x.Volume != nil {
+		return *x.Volume
+	}
+	return 0
+}
+
+func (x *ScheduleEvent) GetMaxVolume() int32 {
+	if x != nil && x.MaxVolume != nil {
+		return *x.MaxVolume
+	}
+	return 0
+}
+
+func (x *ScheduleEvent) GetHoliday() string {
+	if x != nil {
+		return x.Holiday
+	}
+	return ""
+}
+
 var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\xdb\v\n" +
+	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\xc3\f\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3466,13 +4607,17 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\aremarks\x182 \x03(\v2\x1c.tutti.v1.Group.RemarksEntryR\aremarks\x123\n" +
 	"\x06silent\x18) \x03(\v2\x1b.tutti.v1.Group.SilentEntryR\x06silent\x12<\n" +
 	"\rannouncements\x18d \x03(\v2\x16.tutti.v1.AnnouncementR\rannouncements\x12%\n" +
-	"\x05aside\x18P \x01(\v2\x0f.tutti.v1.AsideR\x05aside\x1a:\n" +
+	"\x05aside\x18P \x01(\v2\x0f.tutti.v1.AsideR\x05aside\x12\"\n" +
+	"\n" +
+	"volume_cap\x18n \x01(\x05H\x00R\tvolumeCap\x88\x01\x01\x123\n" +
+	"\bschedule\x18o \x01(\v2\x17.tutti.v1.GroupScheduleR\bschedule\x1a:\n" +
 	"\fRemarksEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
 	"\vSilentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8c\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
+	"\v_volume_cap\"\x8c\x01\n" +
 	"\vHistoryItem\x12'\n" +
 	"\x04item\x18\x01 \x01(\v2\x13.tutti.v1.QueueItemR\x04item\x127\n" +
 	"\tplayed_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bplayedAt\x12\x1b\n" +
@@ -3553,7 +4698,7 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\"H\n" +
 	"\x13ForgetClientRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
-	"\x05actor\x18\x02 \x01(\tR\x05actor\"\xe5\a\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\"\x9c\b\n" +
 	"\fGroupCommand\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12$\n" +
@@ -3586,7 +4731,8 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x13cancel_announcement\x18\x1f \x01(\tH\x00R\x12cancelAnnouncement\x12\x1f\n" +
 	"\n" +
 	"play_aside\x18P \x01(\tH\x00R\tplayAside\x12\x1d\n" +
-	"\tend_aside\x18Q \x01(\tH\x00R\bendAsideB\t\n" +
+	"\tend_aside\x18Q \x01(\tH\x00R\bendAside\x125\n" +
+	"\bschedule\x18n \x01(\v2\x17.tutti.v1.ScheduleOrderH\x00R\bscheduleB\t\n" +
 	"\acommand\"|\n" +
 	"\x05Aside\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12 \n" +
@@ -3743,7 +4889,127 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x05error\x18\b \x01(\tR\x05error\x12\x1a\n" +
 	"\bdecoders\x18\t \x03(\tR\bdecoders\x12\x1a\n" +
 	"\bencoders\x18\n" +
-	" \x03(\tR\bencodersB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
+	" \x03(\tR\bencoders\"\xed\x02\n" +
+	"\bSchedule\x12\x1f\n" +
+	"\vschedule_id\x18\x01 \x01(\tR\n" +
+	"scheduleId\x12\x19\n" +
+	"\bgroup_id\x18\x02 \x01(\tR\agroupId\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
+	"\aenabled\x18\x04 \x01(\bR\aenabled\x12\x1b\n" +
+	"\ttime_zone\x18\x05 \x01(\tR\btimeZone\x12-\n" +
+	"\bdayparts\x18\x06 \x03(\v2\x11.tutti.v1.DaypartR\bdayparts\x125\n" +
+	"\vquiet_hours\x18\a \x03(\v2\x14.tutti.v1.QuietHoursR\n" +
+	"quietHours\x129\n" +
+	"\n" +
+	"skip_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tskipUntil\x129\n" +
+	"\n" +
+	"updated_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\xb5\x02\n" +
+	"\aDaypart\x12\x1d\n" +
+	"\n" +
+	"daypart_id\x18\x01 \x01(\tR\tdaypartId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04days\x18\x03 \x03(\tR\x04days\x12\x1a\n" +
+	"\bholidays\x18\x04 \x01(\tR\bholidays\x12\x14\n" +
+	"\x05start\x18\x05 \x01(\tR\x05start\x12\x10\n" +
+	"\x03end\x18\x06 \x01(\tR\x03end\x12\x10\n" +
+	"\x03uri\x18\a \x01(\tR\x03uri\x12\x1d\n" +
+	"\ashuffle\x18\b \x01(\bH\x00R\ashuffle\x88\x01\x01\x12\x1b\n" +
+	"\x06repeat\x18\t \x01(\tH\x01R\x06repeat\x88\x01\x01\x12\x1b\n" +
+	"\x06volume\x18\n" +
+	" \x01(\x05H\x02R\x06volume\x88\x01\x01\x12\x12\n" +
+	"\x04stop\x18\v \x01(\bR\x04stopB\n" +
+	"\n" +
+	"\b_shuffleB\t\n" +
+	"\a_repeatB\t\n" +
+	"\a_volume\"\x83\x01\n" +
+	"\n" +
+	"QuietHours\x12\x12\n" +
+	"\x04days\x18\x01 \x03(\tR\x04days\x12\x1a\n" +
+	"\bholidays\x18\x02 \x01(\tR\bholidays\x12\x14\n" +
+	"\x05start\x18\x03 \x01(\tR\x05start\x12\x10\n" +
+	"\x03end\x18\x04 \x01(\tR\x03end\x12\x1d\n" +
+	"\n" +
+	"max_volume\x18\x05 \x01(\x05R\tmaxVolume\"9\n" +
+	"\bHolidays\x12-\n" +
+	"\bholidays\x18\x01 \x03(\v2\x11.tutti.v1.HolidayR\bholidays\"1\n" +
+	"\aHoliday\x12\x12\n" +
+	"\x04date\x18\x01 \x01(\tR\x04date\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xb9\x03\n" +
+	"\rGroupSchedule\x12\x1f\n" +
+	"\vschedule_id\x18\x01 \x01(\tR\n" +
+	"scheduleId\x12\x1d\n" +
+	"\n" +
+	"daypart_id\x18\x02 \x01(\tR\tdaypartId\x12\x18\n" +
+	"\adaypart\x18\x03 \x01(\tR\adaypart\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x12\n" +
+	"\x04next\x18\x06 \x01(\tR\x04next\x123\n" +
+	"\anext_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06nextAt\x12\x14\n" +
+	"\x05error\x18\b \x01(\tR\x05error\x12\x12\n" +
+	"\x04mark\x18\x14 \x01(\tR\x04mark\x12\x1e\n" +
+	"\n" +
+	"overridden\x18\x15 \x01(\bR\n" +
+	"overridden\x12\x18\n" +
+	"\aplaying\x18\x16 \x01(\tR\aplaying\x12*\n" +
+	"\x0epending_volume\x18\x17 \x01(\x05H\x00R\rpendingVolume\x88\x01\x01B\x11\n" +
+	"\x0f_pending_volume\"\xe2\x02\n" +
+	"\rScheduleOrder\x12+\n" +
+	"\x04show\x18\x01 \x01(\v2\x17.tutti.v1.GroupScheduleR\x04show\x12\"\n" +
+	"\n" +
+	"volume_cap\x18\x02 \x01(\x05H\x00R\tvolumeCap\x88\x01\x01\x12\x14\n" +
+	"\x05apply\x18\x03 \x01(\bR\x05apply\x12\x12\n" +
+	"\x04mark\x18\x04 \x01(\tR\x04mark\x12\"\n" +
+	"\x04play\x18\x05 \x01(\v2\x0e.tutti.v1.PlayR\x04play\x12\x1d\n" +
+	"\ashuffle\x18\x06 \x01(\bH\x01R\ashuffle\x88\x01\x01\x12\x1b\n" +
+	"\x06repeat\x18\a \x01(\tH\x02R\x06repeat\x88\x01\x01\x12\x1b\n" +
+	"\x06volume\x18\b \x01(\x05H\x03R\x06volume\x88\x01\x01\x12\x12\n" +
+	"\x04stop\x18\t \x01(\bR\x04stop\x12\x14\n" +
+	"\x05retry\x18\n" +
+	" \x01(\bR\x05retryB\r\n" +
+	"\v_volume_capB\n" +
+	"\n" +
+	"\b_shuffleB\t\n" +
+	"\a_repeatB\t\n" +
+	"\a_volume\"\x8b\x02\n" +
+	"\x0fScheduleRequest\x12\x14\n" +
+	"\x05actor\x18\x01 \x01(\tR\x05actor\x12&\n" +
+	"\x03put\x18\x02 \x01(\v2\x12.tutti.v1.ScheduleH\x00R\x03put\x12\x18\n" +
+	"\x06delete\x18\x03 \x01(\tH\x00R\x06delete\x120\n" +
+	"\bholidays\x18\x04 \x01(\v2\x12.tutti.v1.HolidaysH\x00R\bholidays\x125\n" +
+	"\apreview\x18\x05 \x01(\v2\x19.tutti.v1.SchedulePreviewH\x00R\apreview\x12,\n" +
+	"\x04skip\x18\x06 \x01(\v2\x16.tutti.v1.ScheduleSkipH\x00R\x04skipB\t\n" +
+	"\arequest\"a\n" +
+	"\fScheduleSkip\x12\x1f\n" +
+	"\vschedule_id\x18\x01 \x01(\tR\n" +
+	"scheduleId\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x88\x01\n" +
+	"\x0fSchedulePreview\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\"\xa0\x01\n" +
+	"\rScheduleReply\x12.\n" +
+	"\bschedule\x18\x01 \x01(\v2\x12.tutti.v1.ScheduleR\bschedule\x12.\n" +
+	"\bholidays\x18\x02 \x01(\v2\x12.tutti.v1.HolidaysR\bholidays\x12/\n" +
+	"\x06events\x18\x03 \x03(\v2\x17.tutti.v1.ScheduleEventR\x06events\"\x8b\x03\n" +
+	"\rScheduleEvent\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x19\n" +
+	"\bgroup_id\x18\x03 \x01(\tR\agroupId\x12\x1f\n" +
+	"\vschedule_id\x18\x04 \x01(\tR\n" +
+	"scheduleId\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x1d\n" +
+	"\n" +
+	"daypart_id\x18\x06 \x01(\tR\tdaypartId\x12\x12\n" +
+	"\x04name\x18\a \x01(\tR\x04name\x12\x10\n" +
+	"\x03uri\x18\b \x01(\tR\x03uri\x12\x12\n" +
+	"\x04stop\x18\t \x01(\bR\x04stop\x12\x1b\n" +
+	"\x06volume\x18\n" +
+	" \x01(\x05H\x00R\x06volume\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"max_volume\x18\v \x01(\x05H\x01R\tmaxVolume\x88\x01\x01\x12\x18\n" +
+	"\aholiday\x18\f \x01(\tR\aholidayB\t\n" +
+	"\a_volumeB\r\n" +
+	"\v_max_volumeB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
 
 var (
 	file_tutti_v1_stream_proto_rawDescOnce sync.Once
@@ -3757,7 +5023,7 @@ func file_tutti_v1_stream_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_stream_proto_rawDescData
 }
 
-var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_tutti_v1_stream_proto_goTypes = []any{
 	(*Group)(nil),                 // 0: tutti.v1.Group
 	(*HistoryItem)(nil),           // 1: tutti.v1.HistoryItem
@@ -3796,63 +5062,99 @@ var file_tutti_v1_stream_proto_goTypes = []any{
 	(*SearchRequest)(nil),         // 34: tutti.v1.SearchRequest
 	(*LibraryStatusRequest)(nil),  // 35: tutti.v1.LibraryStatusRequest
 	(*LibraryStatus)(nil),         // 36: tutti.v1.LibraryStatus
-	nil,                           // 37: tutti.v1.Group.RemarksEntry
-	nil,                           // 38: tutti.v1.Group.SilentEntry
-	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
-	(*ColorState)(nil),            // 40: tutti.v1.ColorState
-	(*AudioFormat)(nil),           // 41: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 42: tutti.v1.Empty
+	(*Schedule)(nil),              // 37: tutti.v1.Schedule
+	(*Daypart)(nil),               // 38: tutti.v1.Daypart
+	(*QuietHours)(nil),            // 39: tutti.v1.QuietHours
+	(*Holidays)(nil),              // 40: tutti.v1.Holidays
+	(*Holiday)(nil),               // 41: tutti.v1.Holiday
+	(*GroupSchedule)(nil),         // 42: tutti.v1.GroupSchedule
+	(*ScheduleOrder)(nil),         // 43: tutti.v1.ScheduleOrder
+	(*ScheduleRequest)(nil),       // 44: tutti.v1.ScheduleRequest
+	(*ScheduleSkip)(nil),          // 45: tutti.v1.ScheduleSkip
+	(*SchedulePreview)(nil),       // 46: tutti.v1.SchedulePreview
+	(*ScheduleReply)(nil),         // 47: tutti.v1.ScheduleReply
+	(*ScheduleEvent)(nil),         // 48: tutti.v1.ScheduleEvent
+	nil,                           // 49: tutti.v1.Group.RemarksEntry
+	nil,                           // 50: tutti.v1.Group.SilentEntry
+	(*timestamppb.Timestamp)(nil), // 51: google.protobuf.Timestamp
+	(*ColorState)(nil),            // 52: tutti.v1.ColorState
+	(*AudioFormat)(nil),           // 53: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 54: tutti.v1.Empty
 }
 var file_tutti_v1_stream_proto_depIdxs = []int32{
 	4,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
 	5,  // 1: tutti.v1.Group.now_playing:type_name -> tutti.v1.NowPlaying
 	6,  // 2: tutti.v1.Group.renditions:type_name -> tutti.v1.Rendition
-	39, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
+	51, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
 	25, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
 	1,  // 5: tutti.v1.Group.history:type_name -> tutti.v1.HistoryItem
 	2,  // 6: tutti.v1.Group.announcement:type_name -> tutti.v1.Announcement
-	37, // 7: tutti.v1.Group.remarks:type_name -> tutti.v1.Group.RemarksEntry
-	38, // 8: tutti.v1.Group.silent:type_name -> tutti.v1.Group.SilentEntry
+	49, // 7: tutti.v1.Group.remarks:type_name -> tutti.v1.Group.RemarksEntry
+	50, // 8: tutti.v1.Group.silent:type_name -> tutti.v1.Group.SilentEntry
 	2,  // 9: tutti.v1.Group.announcements:type_name -> tutti.v1.Announcement
 	12, // 10: tutti.v1.Group.aside:type_name -> tutti.v1.Aside
-	4,  // 11: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
-	39, // 12: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
-	39, // 13: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
-	39, // 14: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
-	3,  // 15: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
-	39, // 16: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	40, // 17: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
-	41, // 18: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	31, // 19: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
-	16, // 20: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	42, // 21: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	42, // 22: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	42, // 23: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	42, // 24: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
-	17, // 25: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	42, // 26: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
-	18, // 27: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	42, // 28: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
-	13, // 29: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
-	14, // 30: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
-	15, // 31: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
-	4,  // 32: tutti.v1.Play.items:type_name -> tutti.v1.QueueItem
-	4,  // 33: tutti.v1.Enqueue.items:type_name -> tutti.v1.QueueItem
-	0,  // 34: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	22, // 35: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	26, // 36: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
-	27, // 37: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	31, // 38: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
-	41, // 39: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
-	30, // 40: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
-	32, // 41: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
-	29, // 42: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
-	39, // 43: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	42, // 11: tutti.v1.Group.schedule:type_name -> tutti.v1.GroupSchedule
+	4,  // 12: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
+	51, // 13: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
+	51, // 14: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
+	51, // 15: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
+	3,  // 16: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
+	51, // 17: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
+	52, // 18: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
+	53, // 19: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	31, // 20: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
+	16, // 21: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
+	54, // 22: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	54, // 23: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	54, // 24: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	54, // 25: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	17, // 26: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
+	54, // 27: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	18, // 28: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
+	54, // 29: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	13, // 30: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
+	14, // 31: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
+	15, // 32: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
+	43, // 33: tutti.v1.GroupCommand.schedule:type_name -> tutti.v1.ScheduleOrder
+	4,  // 34: tutti.v1.Play.items:type_name -> tutti.v1.QueueItem
+	4,  // 35: tutti.v1.Enqueue.items:type_name -> tutti.v1.QueueItem
+	0,  // 36: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	22, // 37: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	26, // 38: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	27, // 39: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	31, // 40: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	53, // 41: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	30, // 42: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
+	32, // 43: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	29, // 44: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	51, // 45: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	38, // 46: tutti.v1.Schedule.dayparts:type_name -> tutti.v1.Daypart
+	39, // 47: tutti.v1.Schedule.quiet_hours:type_name -> tutti.v1.QuietHours
+	51, // 48: tutti.v1.Schedule.skip_until:type_name -> google.protobuf.Timestamp
+	51, // 49: tutti.v1.Schedule.updated_at:type_name -> google.protobuf.Timestamp
+	41, // 50: tutti.v1.Holidays.holidays:type_name -> tutti.v1.Holiday
+	51, // 51: tutti.v1.GroupSchedule.since:type_name -> google.protobuf.Timestamp
+	51, // 52: tutti.v1.GroupSchedule.until:type_name -> google.protobuf.Timestamp
+	51, // 53: tutti.v1.GroupSchedule.next_at:type_name -> google.protobuf.Timestamp
+	42, // 54: tutti.v1.ScheduleOrder.show:type_name -> tutti.v1.GroupSchedule
+	16, // 55: tutti.v1.ScheduleOrder.play:type_name -> tutti.v1.Play
+	37, // 56: tutti.v1.ScheduleRequest.put:type_name -> tutti.v1.Schedule
+	40, // 57: tutti.v1.ScheduleRequest.holidays:type_name -> tutti.v1.Holidays
+	46, // 58: tutti.v1.ScheduleRequest.preview:type_name -> tutti.v1.SchedulePreview
+	45, // 59: tutti.v1.ScheduleRequest.skip:type_name -> tutti.v1.ScheduleSkip
+	51, // 60: tutti.v1.ScheduleSkip.until:type_name -> google.protobuf.Timestamp
+	51, // 61: tutti.v1.SchedulePreview.from:type_name -> google.protobuf.Timestamp
+	51, // 62: tutti.v1.SchedulePreview.to:type_name -> google.protobuf.Timestamp
+	37, // 63: tutti.v1.ScheduleReply.schedule:type_name -> tutti.v1.Schedule
+	40, // 64: tutti.v1.ScheduleReply.holidays:type_name -> tutti.v1.Holidays
+	48, // 65: tutti.v1.ScheduleReply.events:type_name -> tutti.v1.ScheduleEvent
+	51, // 66: tutti.v1.ScheduleEvent.at:type_name -> google.protobuf.Timestamp
+	51, // 67: tutti.v1.ScheduleEvent.until:type_name -> google.protobuf.Timestamp
+	68, // [68:68] is the sub-list for method output_type
+	68, // [68:68] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }
@@ -3862,6 +5164,7 @@ func file_tutti_v1_stream_proto_init() {
 	}
 	file_tutti_v1_common_proto_init()
 	file_tutti_v1_gateway_proto_init()
+	file_tutti_v1_stream_proto_msgTypes[0].OneofWrappers = []any{}
 	file_tutti_v1_stream_proto_msgTypes[3].OneofWrappers = []any{}
 	file_tutti_v1_stream_proto_msgTypes[11].OneofWrappers = []any{
 		(*GroupCommand_Play)(nil),
@@ -3888,19 +5191,31 @@ func file_tutti_v1_stream_proto_init() {
 		(*GroupCommand_CancelAnnouncement)(nil),
 		(*GroupCommand_PlayAside)(nil),
 		(*GroupCommand_EndAside)(nil),
+		(*GroupCommand_Schedule)(nil),
 	}
 	file_tutti_v1_stream_proto_msgTypes[14].OneofWrappers = []any{}
 	file_tutti_v1_stream_proto_msgTypes[15].OneofWrappers = []any{}
 	file_tutti_v1_stream_proto_msgTypes[17].OneofWrappers = []any{}
 	file_tutti_v1_stream_proto_msgTypes[29].OneofWrappers = []any{}
 	file_tutti_v1_stream_proto_msgTypes[33].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[38].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[42].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[43].OneofWrappers = []any{}
+	file_tutti_v1_stream_proto_msgTypes[44].OneofWrappers = []any{
+		(*ScheduleRequest_Put)(nil),
+		(*ScheduleRequest_Delete)(nil),
+		(*ScheduleRequest_Holidays)(nil),
+		(*ScheduleRequest_Preview)(nil),
+		(*ScheduleRequest_Skip)(nil),
+	}
+	file_tutti_v1_stream_proto_msgTypes[48].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_stream_proto_rawDesc), len(file_tutti_v1_stream_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -127,6 +127,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	a.queueRoutes()
 	a.announceRoutes()
 	a.clipRoutes()
+	a.scheduleRoutes()
 	a.libraryRoutes()
 	a.artworkRoutes()
 	a.auditRoutes()

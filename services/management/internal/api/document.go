@@ -13,20 +13,21 @@ import (
 
 // Tags of the document, in the order in which it shows them.
 const (
-	tagServer   = "Server"
-	tagClients  = "Clients"
-	tagTrust    = "Trust"
-	tagPairing  = "Pairing"
-	tagPersonas = "Personas"
-	tagGroups   = "Groups"
-	tagPlay     = "Playback"
-	tagQueue    = "Queue"
-	tagLibrary  = "Library"
-	tagEvents   = "Live changes"
-	tagAudit    = "Audit"
-	tagTokens   = "Tokens"
-	tagHealth   = "Health"
-	tagUsers    = "Users"
+	tagServer    = "Server"
+	tagClients   = "Clients"
+	tagTrust     = "Trust"
+	tagPairing   = "Pairing"
+	tagPersonas  = "Personas"
+	tagGroups    = "Groups"
+	tagPlay      = "Playback"
+	tagQueue     = "Queue"
+	tagLibrary   = "Library"
+	tagEvents    = "Live changes"
+	tagSchedules = "Schedules"
+	tagAudit     = "Audit"
+	tagTokens    = "Tokens"
+	tagHealth    = "Health"
+	tagUsers     = "Users"
 )
 
 const about = `Tutti plays music in many rooms in perfect time. This API is what its console, its command line and scripts use.
@@ -61,6 +62,7 @@ func (a *API) config() huma.Config {
 				{Name: tagPlay, Description: "What a group plays, and how loud."},
 				{Name: tagQueue, Description: "What a group plays next."},
 				{Name: tagLibrary, Description: "The music folder."},
+				{Name: tagSchedules, Description: "What a zone plays when, and how loud it may be."},
 				{Name: tagHealth, Description: "How services and devices do, and what mends what is wrong."},
 				{Name: tagEvents, Description: "A feed of changes."},
 				{Name: tagAudit, Description: "Who did what: an append-only ledger."},

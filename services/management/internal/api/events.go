@@ -31,7 +31,7 @@ type eventsInput struct {
 	LastEventID string `header:"Last-Event-ID" maxLength:"64" doc:"The id of the last event that was seen: the feed goes on after it."`
 }
 
-const eventsDoc = `Server-Sent Events. Kinds: ` + "`client.updated`, `group.updated`, `inbox.updated`, `pairing.updated`, `persona.updated`, `server.updated`, `health.updated` and `audit.appended`" + ` carry the same JSON object that the GET returns (pairing.updated is for admins alone, as its GET); ` + "`client.removed` and `group.removed`" + ` carry the id. Counters that move all the while (buffers, round trips) are sent about once a second, and less often in a large deployment.
+const eventsDoc = `Server-Sent Events. Kinds: ` + "`client.updated`, `group.updated`, `inbox.updated`, `pairing.updated`, `persona.updated`, `schedule.updated`, `holidays.updated`, `server.updated`, `health.updated` and `audit.appended`" + ` carry the same JSON object that the GET returns (pairing.updated is for admins alone, as its GET); ` + "`client.removed`, `group.removed` and `schedule.removed`" + ` carry the id. Counters that move all the while (buffers, round trips) are sent about once a second, and less often in a large deployment.
 
 The feed begins with the present: connect first, then read the state by GET. A reader that comes back with Last-Event-ID gets what it missed; if that is too long ago it gets the event ` + "`reset`" + ` and reads the state anew. A comment line every 15 s says that the feed is alive.`
 

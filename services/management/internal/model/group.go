@@ -29,6 +29,9 @@ type Group struct {
 	SendAheadMS  int64          `json:"send_ahead_ms,omitempty" doc:"From the start of playback to its first sample; lead_client's lead and the server's own."`
 	MemberStatus []MemberStatus `json:"member_status" nullable:"false" doc:"How each member does, in the order of members."`
 
+	VolumeCap *int32         `json:"volume_cap,omitempty" doc:"Quiet hours: no player of the group is louder, whoever sets it. Absent: no cap."`
+	Schedule  *GroupSchedule `json:"schedule,omitempty" doc:"How the group does by its schedule; absent without one that is enabled."`
+
 	UpdatedAt *time.Time `json:"updated_at,omitempty"`
 }
 

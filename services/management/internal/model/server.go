@@ -92,8 +92,9 @@ type Tokens struct {
 	Tokens []Token `json:"tokens" nullable:"false"`
 }
 
-// Removed is the body of client.removed and group.removed in the live feed.
+// Removed is the body of client.removed, group.removed and schedule.removed in the live feed.
 type Removed struct {
-	ClientID string `json:"client_id,omitempty"`
-	GroupID  string `json:"group_id,omitempty"`
+	ClientID   string `json:"client_id,omitempty"`
+	GroupID    string `json:"group_id,omitempty"`
+	ScheduleID string `json:"schedule_id,omitempty"`
 }

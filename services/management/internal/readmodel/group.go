@@ -37,6 +37,7 @@ func BuildGroup(g *pb.Group, now Now, client func(id string) *model.Client) mode
 
 		VolumeRange: model.VolumeRange{Min: g.GetVolumeMin(), Max: g.GetVolumeMax()},
 		LeadClient:  g.GetLeadClient(), SendAheadMS: g.GetSendAheadMs(),
+		VolumeCap: g.VolumeCap, Schedule: buildGroupSchedule(g.GetSchedule()),
 		MemberStatus: make([]model.MemberStatus, 0, len(g.GetMembers())),
 	}
 	for _, id := range g.GetMembers() {

@@ -21,16 +21,19 @@ import (
 // Kinds of events in the live feed. The body of an .updated event is the object
 // that the GET returns; of a .removed event a model.Removed.
 const (
-	EventClientUpdated  = "client.updated"
-	EventClientRemoved  = "client.removed"
-	EventGroupUpdated   = "group.updated"
-	EventGroupRemoved   = "group.removed"
-	EventInboxUpdated   = "inbox.updated"
-	EventPairingUpdated = "pairing.updated"
-	EventPersonaUpdated = "persona.updated"
-	EventServerUpdated  = "server.updated"
-	EventAuditAppended  = "audit.appended"
-	EventHealthUpdated  = "health.updated"
+	EventClientUpdated   = "client.updated"
+	EventClientRemoved   = "client.removed"
+	EventGroupUpdated    = "group.updated"
+	EventGroupRemoved    = "group.removed"
+	EventInboxUpdated    = "inbox.updated"
+	EventPairingUpdated  = "pairing.updated"
+	EventPersonaUpdated  = "persona.updated"
+	EventScheduleUpdated = "schedule.updated"
+	EventScheduleRemoved = "schedule.removed"
+	EventHolidaysUpdated = "holidays.updated"
+	EventServerUpdated   = "server.updated"
+	EventAuditAppended   = "audit.appended"
+	EventHealthUpdated   = "health.updated"
 )
 
 const (
@@ -101,6 +104,11 @@ type (
 		id string
 		v  *pb.Persona
 	}
+	scheduleMsg struct {
+		id string
+		v  *pb.Schedule
+	}
+	holidaysMsg  struct{ v *pb.Holidays }
 	settingsMsg  struct{ v *pb.ServerSettings }
 	auditMsg     struct{ v *pb.AuditEvent }
 	loadedMsg    struct{} // one bucket was read to its present end
@@ -122,6 +130,8 @@ func (pairingMsg) isMessage()   {}
 func (personaMsg) isMessage()   {}
 func (sightingMsg) isMessage()  {}
 func (instanceMsg) isMessage()  {}
+func (scheduleMsg) isMessage()  {}
+func (holidaysMsg) isMessage()  {}
 func (settingsMsg) isMessage()  {}
 func (auditMsg) isMessage()     {}
 func (loadedMsg) isMessage()    {}
@@ -230,6 +240,10 @@ func (h *projector) Handle(_ context.Context, m message) error {
 		h.state.putSighting(m.key, m.v)
 	case instanceMsg:
 		h.state.putInstance(m.key, m.v)
+	case scheduleMsg:
+		h.state.putSchedule(m.id, m.v)
+	case holidaysMsg:
+		h.state.putHolidays(m.v)
 	case settingsMsg:
 		h.state.putSettings(m.v)
 	case auditMsg:
@@ -350,6 +364,12 @@ func (h *projector) event(snap *Snapshot, c change) feed.Event {
 		return jsonEvent(c.kind, snap.Waiting(h.p.o.Clock.Now()))
 	case EventPersonaUpdated:
 		return jsonEvent(c.kind, snap.Persona(c.id))
+	case EventScheduleUpdated:
+		return jsonEvent(c.kind, snap.Schedule(c.id))
+	case EventScheduleRemoved:
+		return jsonEvent(c.kind, model.Removed{ScheduleID: c.id})
+	case EventHolidaysUpdated:
+		return jsonEvent(c.kind, snap.Holidays())
 	default: // EventServerUpdated
 		return jsonEvent(c.kind, h.p.o.Server(snap))
 	}

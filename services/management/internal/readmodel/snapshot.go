@@ -27,6 +27,8 @@ type Snapshot struct {
 	Pairings  []*model.Pairing // the newest attempt of each client, ordered by client id
 	Inbox     []model.InboxEntry
 	Personas  []*model.Persona   // ordered by id
+	Schedules []*model.Schedule  // ordered by id
+	Days      *pb.Holidays       // nil: none were set
 	Settings  *pb.ServerSettings // nil until pairing has spoken
 	Instances []model.Instance
 	Sightings []model.Sighting
@@ -113,6 +115,15 @@ func (s *state) flush(prev *Snapshot, now time.Time) (*Snapshot, []change) {
 		var more []change
 		next.Personas, more = s.flushPersonas(prev)
 		changes = append(changes, more...)
+	}
+	if len(s.dirtySchedules) > 0 {
+		var more []change
+		next.Schedules, more = s.flushSchedules(prev)
+		changes = append(changes, more...)
+	}
+	if s.dirtyHolidays {
+		next.Days, s.dirtyHolidays = s.holidays, false
+		changes = append(changes, change{kind: EventHolidaysUpdated})
 	}
 	if s.dirtyServer {
 		next.Settings, next.Instances, next.Gateways = s.settings, s.buildInstances(), s.buildGateways()

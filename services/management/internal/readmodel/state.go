@@ -24,12 +24,16 @@ type state struct {
 	settings  *pb.ServerSettings
 	instances map[string]*pb.Instance
 	pairings  map[string]*pb.PairingAttempt
+	schedules map[string]*pb.Schedule
+	holidays  *pb.Holidays
 	firstSeen map[string]time.Time // of keys for which nobody stated a time
 
 	dirtyClients   map[string]struct{}
 	dirtyGroups    map[string]struct{}
 	dirtyPairings  map[string]struct{}
 	dirtyPersonas  map[string]struct{}
+	dirtySchedules map[string]struct{}
+	dirtyHolidays  bool
 	dirtyServer    bool
 	dirtyAlive     bool
 	dirtyInbox     bool
@@ -38,28 +42,30 @@ type state struct {
 
 func newState() *state {
 	return &state{
-		presence:      map[string]*pb.ClientPresence{},
-		trust:         map[string]*pb.TrustRecord{},
-		groups:        map[string]*pb.Group{},
-		groupsOf:      map[string][]string{},
-		tuning:        map[string]*pb.ClientTuning{},
-		sightings:     map[string]*pb.Sighting{},
-		instances:     map[string]*pb.Instance{},
-		pairings:      map[string]*pb.PairingAttempt{},
-		personas:      map[string]*pb.Persona{},
-		personaOf:     map[string]string{},
-		firstSeen:     map[string]time.Time{},
-		dirtyClients:  map[string]struct{}{},
-		dirtyGroups:   map[string]struct{}{},
-		dirtyPairings: map[string]struct{}{},
-		dirtyPersonas: map[string]struct{}{},
+		presence:       map[string]*pb.ClientPresence{},
+		trust:          map[string]*pb.TrustRecord{},
+		groups:         map[string]*pb.Group{},
+		groupsOf:       map[string][]string{},
+		tuning:         map[string]*pb.ClientTuning{},
+		sightings:      map[string]*pb.Sighting{},
+		instances:      map[string]*pb.Instance{},
+		pairings:       map[string]*pb.PairingAttempt{},
+		personas:       map[string]*pb.Persona{},
+		personaOf:      map[string]string{},
+		firstSeen:      map[string]time.Time{},
+		dirtyClients:   map[string]struct{}{},
+		dirtyGroups:    map[string]struct{}{},
+		dirtyPairings:  map[string]struct{}{},
+		dirtyPersonas:  map[string]struct{}{},
+		schedules:      map[string]*pb.Schedule{},
+		dirtySchedules: map[string]struct{}{},
 	}
 }
 
 // dirty reports whether a flush would change anything.
 func (s *state) dirty() bool {
 	return len(s.dirtyClients) > 0 || len(s.dirtyGroups) > 0 || len(s.dirtyPairings) > 0 || len(s.dirtyPersonas) > 0 ||
-		s.dirtyServer || s.dirtyAlive || s.dirtyInbox || s.dirtySightings
+		len(s.dirtySchedules) > 0 || s.dirtyHolidays || s.dirtyServer || s.dirtyAlive || s.dirtyInbox || s.dirtySightings
 }
 
 func (s *state) putPresence(id string, p *pb.ClientPresence) {
@@ -88,6 +94,7 @@ func (s *state) putGroup(id string, g *pb.Group) {
 		s.dirtyClients[m] = struct{}{}
 		s.placed(m)
 	}
+	s.scheduled(s.groups[id].GetSchedule(), g.GetSchedule())
 	put(s.groups, id, g, g == nil)
 	for _, m := range g.GetMembers() {
 		if !slices.Contains(s.groupsOf[m], id) {

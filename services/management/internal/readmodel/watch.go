@@ -13,7 +13,7 @@ import (
 
 // bucketCount is how many buckets Watch reads: the snapshot is whole when each
 // was read once.
-const bucketCount = 9
+const bucketCount = 11
 
 // Watch opens the buckets that the other services write and feeds the projection
 // until stop is called. Opening creates a bucket that its owner has not made yet,
@@ -55,6 +55,12 @@ func (p *Projection) Watch(ctx context.Context, c *bus.Conn) (stop func(), err e
 		},
 		func() (func(), error) {
 			return watch(ctx, p, c, subject.BucketPersonas, func(id string, v *pb.Persona) message { return personaMsg{id, v} })
+		},
+		func() (func(), error) {
+			return watch(ctx, p, c, subject.BucketSchedules, func(id string, v *pb.Schedule) message { return scheduleMsg{id, v} })
+		},
+		func() (func(), error) {
+			return watch(ctx, p, c, subject.BucketHolidays, func(_ string, v *pb.Holidays) message { return holidaysMsg{v} })
 		},
 		func() (func(), error) {
 			return watch(ctx, p, c, subject.BucketSettings, func(_ string, v *pb.ServerSettings) message { return settingsMsg{v} })

@@ -46,6 +46,7 @@ func (g *Group) command(c Command) {
 		c.Reply <- Reply{Err: err}
 		return
 	}
+	g.overridden(c.Cmd)
 	g.touched = true
 	now := g.House.NowMicros()
 	c.Reply <- Reply{Group: g.record(now)}
@@ -156,6 +157,8 @@ func (g *Group) obey(c Command) error {
 		return g.cancelAnnouncement(k.CancelAnnouncement)
 	case *tuttiv1.GroupCommand_Settings:
 		return g.set(k.Settings)
+	case *tuttiv1.GroupCommand_Schedule:
+		return g.scheduled(k.Schedule, c.Items)
 	case *tuttiv1.GroupCommand_Get:
 		return nil
 	}

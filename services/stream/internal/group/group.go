@@ -200,6 +200,7 @@ func (g *Group) settle() {
 	g.hear(now)
 	g.hearClip(now)
 	g.lookLater(now)
+	g.lateVolume()
 	g.followLead(now)
 	g.shareOut(now)
 	g.keep(now)

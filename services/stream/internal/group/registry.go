@@ -150,12 +150,9 @@ func (r *Registry) command(ctx context.Context, ref *actor.Ref[Message], c *tutt
 	var err error
 	switch k := c.GetCommand().(type) {
 	case *tuttiv1.GroupCommand_Play:
-		switch {
-		case len(k.Play.GetItems()) > 0:
-			items, err = r.resolver.Given(ctx, k.Play.GetItems())
-		case k.Play.GetUri() != "":
-			items, err = r.resolver.Play(ctx, k.Play.GetUri())
-		}
+		items, err = r.play(ctx, k.Play)
+	case *tuttiv1.GroupCommand_Schedule:
+		items, err = r.play(ctx, k.Schedule.GetPlay())
 	case *tuttiv1.GroupCommand_PlayAside:
 		items, err = r.resolver.Play(ctx, k.PlayAside)
 	case *tuttiv1.GroupCommand_Enqueue:
@@ -178,6 +175,17 @@ func (r *Registry) command(ctx context.Context, ref *actor.Ref[Message], c *tutt
 		return nil, reply.Err
 	}
 	return &tuttiv1.GroupReply{Group: reply.Group}, nil
+}
+
+// play looks up what is to be played; nothing when there is no address.
+func (r *Registry) play(ctx context.Context, p *tuttiv1.Play) ([]playback.Item, error) {
+	switch {
+	case len(p.GetItems()) > 0:
+		return r.resolver.Given(ctx, p.GetItems())
+	case p.GetUri() != "":
+		return r.resolver.Play(ctx, p.GetUri())
+	}
+	return nil, nil
 }
 
 func (r *Registry) release(l *lease.Lease) {

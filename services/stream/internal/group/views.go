@@ -21,7 +21,7 @@ func (g *Group) info() *tuttiv1.GroupInfo {
 	if g.s.Mode == playback.Playing || g.run != nil && g.run.alone {
 		state = statePlaying
 	}
-	return &tuttiv1.GroupInfo{GroupId: g.id, Name: g.rec.GetName(), PlaybackState: state}
+	return &tuttiv1.GroupInfo{GroupId: g.id, Name: g.rec.GetName(), PlaybackState: state, VolumeCap: g.rec.VolumeCap}
 }
 
 // metaKey is what metadata depends on: a new state is sent when it changes.
@@ -118,6 +118,10 @@ func (g *Group) levels(now int64) (players []*member, levels []volume.Level) {
 		if limits := m.p.GetLimits(); limits != nil {
 			l.Min, l.Max = int(limits.GetMin()), int(limits.GetMax())
 		}
+		if g.rec.VolumeCap != nil { // the session may not have told yet that it knows
+			l.Max = min(l.Max, int(g.rec.GetVolumeCap()))
+			l.Min = min(l.Min, l.Max)
+		}
 		players, levels = append(players, m), append(levels, l)
 	}
 	return players, levels
@@ -148,6 +152,7 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 		PreviousGroupId: g.rec.GetPreviousGroupId(), PreviousClientId: g.rec.GetPreviousClientId(), Epoch: g.epoch, Fence: g.fence, InstanceId: g.InstanceID,
 		UpdatedAt: timestamppb.New(g.Clock.Now())}
 	toRecord(r, g.s)
+	r.VolumeCap, r.Schedule = g.rec.VolumeCap, g.rec.GetSchedule()
 	r.History = g.history.at(now)
 	g.recordAnnouncements(r, now)
 	r.CrossfadeMs, r.Normalization = g.rec.GetCrossfadeMs(), g.rec.GetNormalization()

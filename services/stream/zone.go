@@ -1,0 +1,263 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/schedule"
+)
+
+// Orders that fail.
+const (
+	orderTimeout = 20 * time.Second // with what a stranger's server needs to answer
+	// A group that does not answer is asked again after askAgain; a title that cannot be
+	// played is tried again after playAgain, then ever later, up to playAgainMax.
+	askAgain     = 5 * time.Second
+	playAgain    = 30 * time.Second
+	playAgainMax = 5 * time.Minute
+)
+
+// zone is what is under way with one group.
+type zone struct {
+	busy   bool      // an order is on its way
+	due    time.Time // when it must be looked at; zero: not by itself
+	wait   time.Time // no order before then
+	silent bool      // it does not answer, and the log says so
+	failed failure
+}
+
+// failure is a daypart whose music could not be played.
+type failure struct {
+	mark  string // of the daypart; "" none
+	why   string
+	next  time.Time // of the next try
+	pause time.Duration
+}
+
+// ordered is what came of an order.
+type ordered struct {
+	id    string
+	o     *tuttiv1.ScheduleOrder
+	began bool           // it was to begin or end a daypart
+	g     *tuttiv1.Group // after it; nil with an error
+	why   string         // its music cannot be played
+	err   error
+}
+
+// look compares what a group's schedule asks for with what the group says of itself, and
+// has it told what is missing.
+func (a *scheduler) look(id string) {
+	g := a.known[id]
+	if g == nil {
+		return
+	}
+	z := a.zones[id]
+	if z == nil {
+		z = &zone{}
+		a.zones[id] = z
+	}
+	if z.busy {
+		return
+	}
+	now := a.s.d.Wall.Now()
+	o, until := schedule.Wanted(a.book.Of(id), now)
+	if z.due = until; now.Before(z.wait) {
+		z.due = soonest(until, z.wait)
+		return
+	}
+	a.retry(z, o, g.GetSchedule(), now)
+	if !schedule.Missing(o, g) {
+		return
+	}
+	began := schedule.Begins(o, g.GetSchedule())
+	if !began && !o.GetRetry() {
+		o.Play = nil
+	}
+	z.busy = true
+	name, had, from := "schedule", g.VolumeCap, g.GetSchedule()
+	if p := a.book.Of(id); p != nil {
+		name = p.Schedule().GetName()
+	}
+	a.wg.Go(func() {
+		m := a.s.give(a.base, id, name, o)
+		m.began = began
+		if m.err == nil {
+			a.s.auditOrder(a.base, name, m, had, from)
+		}
+		_ = a.self.Send(a.base, m) // fails only at the end
+	})
+}
+
+func soonest(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// retry adds to an order what is known of a daypart that could not be played.
+func (a *scheduler) retry(z *zone, o *tuttiv1.ScheduleOrder, have *tuttiv1.GroupSchedule, now time.Time) {
+	f := &z.failed
+	mine := o.GetApply() && o.GetMark() != "" && o.GetMark() == have.GetMark()
+	if mine && f.mark != o.GetMark() && have.GetError() != "" && o.GetPlay() != nil { // another scheduler's failure
+		*f = failure{mark: o.GetMark(), why: have.GetError(), next: now.Add(playAgain), pause: playAgain}
+	}
+	if f.mark == "" {
+		return
+	}
+	if !mine || have.GetOverridden() { // it is over, or a person has chosen what to hear
+		*f = failure{}
+		return
+	}
+	if o.Show.Error = f.why; now.Before(f.next) {
+		z.due = soonest(z.due, f.next)
+		return
+	}
+	o.Retry, o.Show.Error = true, ""
+}
+
+// ordered takes what came of an order.
+func (a *scheduler) ordered(m ordered) {
+	z := a.zones[m.id]
+	if z == nil {
+		return // the group is gone
+	}
+	now := a.s.d.Wall.Now()
+	z.busy = false
+	switch code := fault.CodeOf(m.err); {
+	case code == fault.NotFound: // deleted: its news are on their way
+		z.wait = now.Add(askAgain)
+	case m.err != nil:
+		z.wait = now.Add(askAgain)
+		if !z.silent {
+			a.s.d.Log.Warn("a group does not follow its schedule yet", obs.KeyGroup, m.id, obs.KeyErr, m.err)
+		}
+		z.silent = true
+	default:
+		z.silent = false
+		a.known[m.id] = m.g
+		switch f := &z.failed; {
+		case m.why == "" && (m.began || m.o.GetRetry()):
+			*f = failure{}
+		case m.why != "":
+			if f.why != m.why || f.mark != m.o.GetMark() {
+				a.s.d.Log.Warn("a daypart cannot be played", obs.KeyGroup, m.id, "daypart", m.o.GetShow().GetDaypart(), obs.KeyErr, m.why)
+			}
+			if f.mark != m.o.GetMark() {
+				f.pause = playAgain / 2
+			}
+			f.mark, f.why, f.pause = m.o.GetMark(), m.why, min(2*f.pause, playAgainMax)
+			f.next = now.Add(f.pause)
+		}
+	}
+	a.look(m.id)
+}
+
+// give gives an order to a group. Where its music cannot be played, the rest of the order
+// counts, and the group shows why.
+func (s *Service) give(ctx context.Context, id, name string, o *tuttiv1.ScheduleOrder) ordered {
+	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
+	m := ordered{id: id, o: o}
+	c := &tuttiv1.GroupCommand{GroupId: id, Actor: scheduleActor + name, Command: &tuttiv1.GroupCommand_Schedule{Schedule: proto.CloneOf(o)}}
+	var failed error
+	if o.GetPlay() != nil {
+		failed = s.resolve(ctx, c)
+	}
+	if failed == nil {
+		m.g, m.err = s.ask(ctx, c)
+		switch fault.CodeOf(m.err) {
+		case "", fault.Unavailable, fault.Timeout:
+			return m
+		}
+		if o.GetPlay() == nil {
+			return m
+		}
+		failed = m.err
+	}
+	// The answer of an earlier try may be a long one; the group's record is kept small.
+	m.why = clipped(failed.Error(), 300)
+	without := proto.CloneOf(o)
+	without.Play, without.Retry, without.Show.Error = nil, false, m.why
+	c.Command = &tuttiv1.GroupCommand_Schedule{Schedule: without}
+	m.g, m.err = s.ask(ctx, c)
+	return m
+}
+
+// scheduleActor is the prefix of the actor of what the scheduler does.
+const scheduleActor = "schedule:"
+
+func clipped(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "…"
+	}
+	return s
+}
+
+// auditOrder writes what the scheduler did into the ledger. When pairing is away for long
+// the log has it alone: music does not wait for it.
+func (s *Service) auditOrder(ctx context.Context, name string, m ordered, had *int32, from *tuttiv1.GroupSchedule) {
+	says := func(kind, detail string) {
+		line := fmt.Sprintf("group %q (%s): %s", m.g.GetName(), m.id, detail)
+		s.d.Log.Info("schedule", obs.KeyGroup, m.id, "schedule", name, "kind", kind, "detail", detail)
+		s.audit(ctx, &tuttiv1.AuditAppendRequest{Actor: scheduleActor + name, Kind: kind, Detail: line})
+	}
+	show := m.o.GetShow()
+	switch {
+	case m.why != "" && from.GetError() != m.why:
+		says("schedule.failed", fmt.Sprintf("daypart %q cannot be played: %s", show.GetDaypart(), m.why))
+	case m.why != "":
+	case m.began && m.o.GetMark() == "":
+		says("schedule.daypart_ended", "no daypart follows")
+	case m.began || m.o.GetRetry() && m.g.GetSchedule().GetPlaying() == m.o.GetPlay().GetUri():
+		says("schedule.daypart_began", fmt.Sprintf("daypart %q%s", show.GetDaypart(), orderWords(m.o)))
+	}
+	switch now := m.o.VolumeCap; {
+	case now == nil && had != nil:
+		says("schedule.quiet_hours_ended", "the volume is not capped any more")
+	case now != nil && (had == nil || *had != *now):
+		says("schedule.quiet_hours_began", fmt.Sprintf("no player is louder than %d", *now))
+	}
+}
+
+// orderWords says what a daypart begins with.
+func orderWords(o *tuttiv1.ScheduleOrder) string {
+	var b strings.Builder
+	switch {
+	case o.GetStop():
+		b.WriteString(": silence")
+	case o.GetPlay() != nil:
+		fmt.Fprintf(&b, ": plays %s", clipped(o.GetPlay().GetUri(), 200))
+	}
+	if o.Volume != nil {
+		fmt.Fprintf(&b, ", volume %d", o.GetVolume())
+	}
+	return b.String()
+}
+
+// audit appends a line to the ledger, with a few tries.
+func (s *Service) audit(ctx context.Context, r *tuttiv1.AuditAppendRequest) {
+	for try := 1; ; try++ {
+		err := s.d.Bus.Request(ctx, subject.PairingAuditAppend, r, &tuttiv1.AuditEvent{})
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if code := fault.CodeOf(err); try == 3 || code != fault.Unavailable && code != fault.Timeout {
+			s.d.Log.Warn("audit line lost", "actor", r.GetActor(), "kind", r.GetKind(), "detail", r.GetDetail(), obs.KeyErr, err)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.d.Clock.After(time.Second):
+		}
+	}
+}

@@ -40,5 +40,5 @@ test('the language changes at once and is kept', async ({ ui }) => {
   await ui.getByLabel('Language').selectOption('de');
   await expect(ui.getByRole('navigation', { name: 'Seiten' })).toBeAttached();
   await ui.reload();
-  await expect(ui.getByRole('link', { name: 'Geräte' })).toBeVisible();
+  await expect(ui.getByRole('navigation', { name: 'Seiten' }).getByRole('link', { name: 'Geräte' })).toBeVisible();
 });

@@ -44,6 +44,7 @@ var promised = []string{
 	"POST /api/v1/schedules/{schedule_id}/skip", "DELETE /api/v1/schedules/{schedule_id}/skip", "GET /api/v1/schedules/preview", "GET /api/v1/holidays", "PUT /api/v1/holidays",
 	"GET /api/v1/health", "GET /api/v1/health/history",
 	"GET /api/v1/session", "POST /api/v1/session", "DELETE /api/v1/session", "PUT /api/v1/session/password", "POST /api/v1/setup",
+	"GET /api/v1/users", "POST /api/v1/users", "GET /api/v1/users/{user_id}", "PATCH /api/v1/users/{user_id}", "DELETE /api/v1/users/{user_id}",
 	"GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{token_id}",
 }
 

@@ -34,12 +34,18 @@ func (w *world) listen(lastID string) *listener { w.t.Helper(); return w.listenA
 
 func (w *world) listenAs(token, lastID string) *listener {
 	w.t.Helper()
+	return w.listenWith(lastID, "Authorization", "Bearer "+token)
+}
+
+// listenWith opens the feed with a header that says who reads.
+func (w *world) listenWith(lastID, header, value string) *listener {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	req, err := http.NewRequestWithContext(ctx, "GET", w.url+"/api/v1/events", nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set(header, value)
 	if lastID != "" {
 		req.Header.Set("Last-Event-ID", lastID)
 	}
@@ -104,6 +110,38 @@ func (l *listener) next(kind, text string) event {
 			}
 		case <-time.After(limit):
 			l.t.Fatalf("no %s with %q", kind, text)
+		}
+	}
+}
+
+// any waits for an event, whatever it is.
+func (l *listener) any() event {
+	l.t.Helper()
+	select {
+	case e, ok := <-l.events:
+		if !ok {
+			l.t.Fatal("the feed ended")
+		}
+		l.lastID = e.id
+		return e
+	case <-time.After(limit):
+		l.t.Fatal("no event")
+	}
+	return event{}
+}
+
+// ends waits for the end of the feed.
+func (l *listener) ends() {
+	l.t.Helper()
+	after := time.After(limit)
+	for {
+		select {
+		case _, ok := <-l.events:
+			if !ok {
+				return
+			}
+		case <-after:
+			l.t.Fatal("the feed did not end")
 		}
 	}
 }

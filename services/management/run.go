@@ -130,7 +130,7 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 	if p.instances, err = bus.OpenBucket[pb.Instance](ctx, b, subject.BucketInstances, bus.BucketOptions{TTL: instanceTTL}); err != nil {
 		return d, fmt.Errorf("management: open bucket %s: %w", subject.BucketInstances, err)
 	}
-	if d.Tokens, err = auth.OpenStore(ctx, b, token, log); err != nil {
+	if d.Tokens, err = auth.OpenStore(ctx, sup, b, token, clock, log); err != nil {
 		return d, err
 	}
 	if d.Clips, err = b.EnsureObjects(ctx, bus.ObjectsConfig{Name: subject.StoreClips, TTL: api.ClipTTL, MaxBytes: api.MaxClips}); err != nil {

@@ -3,9 +3,6 @@ package ctlcmd
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/url"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -60,54 +57,4 @@ func (r *run) printAudit(a apiAudit) error {
 		t.add(fmt.Sprint(e.ID), e.At.Local().Format("2006-01-02 15:04:05"), e.Actor, e.Kind, dash(short(e.ClientID)), e.Detail)
 	}
 	return t.print(r.out)
-}
-
-func tokensCommand() *cobra.Command {
-	c := command("tokens", "List the API tokens; make or delete one", "", `  tutti tokens
-  tutti tokens create 'night manager' --role operator
-  tutti tokens delete 'night manager'`,
-		cobra.NoArgs, func(r *run, _ []string) error {
-			l, raw, err := get[apiTokens](r, "/api/v1/tokens")
-			if err != nil {
-				return err
-			}
-			return r.show(raw, func() error {
-				t := newTable("NAME", "ROLE", "ID", "MADE", "BY")
-				for _, x := range l.Tokens {
-					t.add(x.Name, x.Role, x.TokenID, ago(x.CreatedAt, time.Now()), dash(x.CreatedBy))
-				}
-				return t.print(r.out)
-			})
-		})
-	role := "operator"
-	create := command("create <name>", "Make a token; its secret is shown this once", "", "  tutti tokens create 'night manager' --role operator",
-		cobra.ExactArgs(1), func(r *run, args []string) error {
-			v, raw, err := call[apiToken](r, http.MethodPost, "/api/v1/tokens", map[string]string{"name": args[0], "role": role})
-			if err != nil {
-				return err
-			}
-			return r.done(raw, "%s", v.Token)
-		})
-	create.Flags().StringVar(&role, "role", role, "viewer (reads), operator (plays) or admin")
-	c.AddCommand(create, command("delete <name|id>", "Delete a token", "", "  tutti tokens delete 'night manager'",
-		cobra.ExactArgs(1), func(r *run, args []string) error {
-			l, _, err := get[apiTokens](r, "/api/v1/tokens")
-			if err != nil {
-				return err
-			}
-			var all []candidate
-			for _, x := range l.Tokens {
-				all = append(all, candidate{id: x.TokenID, names: []string{x.Name}, keys: []string{x.TokenID}, says: x.Name + " (" + x.TokenID + ")"})
-			}
-			m, err := match("token", args[0], all, "'tutti tokens' lists them")
-			if err != nil {
-				return err
-			}
-			if _, err := r.api.do(r.ctx, http.MethodDelete, "/api/v1/tokens/"+url.PathEscape(m.id), nil); err != nil {
-				return err
-			}
-			raw, _ := json.Marshal(map[string]string{"token_id": m.id})
-			return r.done(raw, "deleted token %s", clean(m.names[0]))
-		}))
-	return c
 }

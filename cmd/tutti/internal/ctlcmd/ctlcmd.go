@@ -27,7 +27,7 @@ func Commands() []*cobra.Command {
 		groupsCommand(), groupCommand(),
 		playCommand(), stopCommand(), pauseCommand(), nextCommand(), previousCommand(), seekCommand(),
 		announceCommand(), repeatCommand(), shuffleCommand(), volumeCommand(), muteCommand(), tuneCommand(), queueCommand(), historyCommand(), libraryCommand(),
-		auditCommand(), eventsCommand(), tokensCommand(), backupCommand(),
+		auditCommand(), eventsCommand(), tokensCommand(), usersCommand(), backupCommand(),
 	}
 }
 

@@ -81,6 +81,12 @@ func TestCommandsSendWhatTheySay(t *testing.T) {
 		"add 192.0.2.7":                      `POST /api/v1/clients {"url":"ws://192.0.2.7"}`,
 		"tokens create porter --role viewer": `POST /api/v1/tokens {"name":"porter","role":"viewer"}`,
 		"tokens delete night":                `DELETE /api/v1/tokens/t1`,
+
+		"tokens create panel --zone Bar:operator --expires 2099-01-31T00:00:00Z": `POST /api/v1/tokens {"expires_at":"2099-01-31T00:00:00Z","name":"panel","role":"none","zones":[{"group_id":"g2","role":"operator"}]}`,
+		"users set Maria --role viewer --zone Downstairs:operator":               `PATCH /api/v1/users/u-1 {"role":"viewer","zones":[{"group_id":"g1","role":"operator"}]}`,
+		"users disable maria": `PATCH /api/v1/users/u-1 {"disabled":true}`,
+		"users enable u-1":    `PATCH /api/v1/users/u-1 {"disabled":false}`,
+		"users remove Maria":  `DELETE /api/v1/users/u-1`,
 	} {
 		t.Run(line, func(t *testing.T) {
 			f := newFakeAPI(t)
@@ -139,6 +145,11 @@ func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
 		"seek Downstairs 1:75":                      {2, "1:30"},
 		"seek Bar +3":                               {1, "tutti play"},
 		"stop":                                      {2, "--all"},
+		"tokens create x --expires soon":            {2, "90d"},
+		"tokens create x --zone Bar":                {2, "Bar:operator"},
+		"tokens create x --zone kitchen:operator":   {1, "'tutti groups'"},
+		"users set Maria":                           {2, "--role"},
+		"users passwd Nobody":                       {1, "'tutti users'"},
 		"stop Bar --all":                            {2, "not both"},
 		"group":                                     {2, "group --help"},
 		"forget Lobby":                              {2, "more than one device"},
@@ -197,6 +208,7 @@ func TestTables(t *testing.T) {
 		"library status":           {"scanning ██████████░░░░░░░░░░ 15000 of 30000 files read", "14000 tracks, 3 playlists, 2 that cannot be read", "plays flac, aac (ffmpeg)"},
 		"audit":                    {"token:admin", "client.approved", "kitchenA"},
 		"tokens":                   {"night manager", "operator"},
+		"users":                    {"Maria", "Bar:operator", "never", "disabled"},
 	} {
 		out, err := f.run(t, strings.Fields(name)...)
 		if err != nil {

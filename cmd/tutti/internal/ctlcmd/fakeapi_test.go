@@ -72,6 +72,7 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 		"/api/v1/library/status":                       `{"state":"scanning","files_found":30000,"files_read":15000,"tracks":14000,"playlists":3,"unreadable":2,"decoders":["flac","aac (ffmpeg)"]}`,
 		"/api/v1/audit?since=0&limit=1000":             `{"events":[{"id":1,"at":"2026-01-02T03:04:05Z","actor":"token:admin","kind":"client.approved","client_id":"kitchenAAAA","detail":"Kitchen"}]}`,
 		"/api/v1/sightings":                            `{"sightings":[{"key":"addr-1","url":"ws://192.0.2.4:8928/sendspin","via":"api","present":true,"last_seen_at":"2020-01-01T00:00:00Z"},{"key":"m-2","url":"ws://192.0.2.5:8928/sendspin","name":"Bad\u001b[2J","via":"mdns","last_seen_at":"2020-01-01T00:00:00Z"}]}`,
+		"/api/v1/users":                                `{"users":[{"user_id":"u-1","name":"Maria","role":"admin","zones":[],"disabled":false,"has_password":true,"created_at":"2020-01-01T00:00:00Z","last_sign_in_at":"2020-01-02T00:00:00Z"},{"user_id":"u-2","name":"Anna","role":"none","zones":[{"group_id":"g2","role":"operator"}],"disabled":true,"has_password":true,"created_at":"2020-01-01T00:00:00Z"}]}`,
 		"/api/v1/tokens":                               `{"tokens":[{"token_id":"t1","name":"night manager","role":"operator","created_at":"2020-01-01T00:00:00Z"}]}`,
 	}}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
@@ -165,6 +166,20 @@ func (f *fakeAPI) run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	err := tutti(t.Context(), &out, append(args, f.access(args)...)...)
+	return out.String(), err
+}
+
+// runWith is run with something on standard input.
+func (f *fakeAPI) runWith(t *testing.T, in io.Reader, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	root := &cobra.Command{Use: "tutti", SilenceErrors: true, SilenceUsage: true}
+	root.AddCommand(Commands()...)
+	root.SetArgs(append(args, f.access(args)...))
+	root.SetIn(in)
+	root.SetOut(&out)
+	root.SetErr(&out)
+	err := root.ExecuteContext(t.Context())
 	return out.String(), err
 }
 

@@ -240,6 +240,30 @@ type apiToken struct {
 	CreatedAt time.Time `json:"created_at"`
 	CreatedBy string    `json:"created_by"`
 	Token     string    `json:"token"`
+
+	Zones      []apiZone  `json:"zones"`
+	ExpiresAt  *time.Time `json:"expires_at"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+}
+
+type apiZone struct {
+	GroupID string `json:"group_id"`
+	Role    string `json:"role"`
+}
+
+type apiUsers struct {
+	Users []apiUser `json:"users"`
+}
+
+type apiUser struct {
+	UserID       string     `json:"user_id"`
+	Name         string     `json:"name"`
+	Role         string     `json:"role"`
+	Zones        []apiZone  `json:"zones"`
+	Disabled     bool       `json:"disabled"`
+	HasPassword  bool       `json:"has_password"`
+	CreatedAt    time.Time  `json:"created_at"`
+	LastSignInAt *time.Time `json:"last_sign_in_at"`
 }
 
 // display is what a person calls the device.

@@ -43,13 +43,13 @@ type AnnouncementPath struct {
 func (a *API) announceRoutes() {
 	errors := []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}
 	register(a, route{
-		id: "announce", method: http.MethodPost, path: "/api/v1/groups/{group_id}/announce", tag: tagPlay, role: auth.RoleOperator, status: http.StatusAccepted,
+		id: "announce", method: http.MethodPost, path: "/api/v1/groups/{group_id}/announce", tag: tagPlay, role: auth.RoleOperator, zone: zoneGroup, status: http.StatusAccepted,
 		summary: "Announce something", idempotent: true,
 		doc:    "Plays a clip over the music, which is quieter meanwhile, and restores it. In a group where nothing plays it plays the clip and stops. 409 when too many wait.",
 		errors: append([]int{http.StatusBadRequest}, errors...),
 	}, a.announce)
 	register(a, route{
-		id: "get-announcement", method: http.MethodGet, path: "/api/v1/groups/{group_id}/announcements/{announcement_id}", tag: tagPlay, role: auth.RoleViewer,
+		id: "get-announcement", method: http.MethodGet, path: "/api/v1/groups/{group_id}/announcements/{announcement_id}", tag: tagPlay, role: auth.RoleViewer, zone: zoneGroup,
 		summary: "How an announcement does", doc: "The last 32 of a group are known.", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, func(_ context.Context, in *AnnouncementPath) (*body[model.Announcement], error) {
 		g, err := a.group(in.ID)
@@ -64,7 +64,7 @@ func (a *API) announceRoutes() {
 		return nil, fault.New(fault.NotFound, "there is no announcement %q in group %q", clip(in.AnnouncementID), clip(g.GetName()))
 	})
 	register(a, route{
-		id: "cancel-announcement", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/announcements/{announcement_id}", tag: tagPlay, role: auth.RoleOperator, status: http.StatusNoContent,
+		id: "cancel-announcement", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/announcements/{announcement_id}", tag: tagPlay, role: auth.RoleOperator, zone: zoneGroup, status: http.StatusNoContent,
 		summary: "Cancel an announcement", doc: "One that has ended stays as it is.", errors: errors,
 	}, func(ctx context.Context, in *AnnouncementPath) (*struct{}, error) {
 		if _, err := a.group(in.ID); err != nil {
@@ -84,6 +84,9 @@ func (a *API) announce(ctx context.Context, in *announce) (*announcing, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.mayHear(ctx, cmd.GetUri()); err != nil {
+		return nil, err
+	}
 	if err := a.knownClip(ctx, cmd.GetUri()); err != nil {
 		return nil, err
 	}
@@ -91,6 +94,9 @@ func (a *API) announce(ctx context.Context, in *announce) (*announcing, error) {
 	for i, id := range deref(in.Body.Groups) {
 		if _, err := a.group(id); err != nil {
 			return nil, badField(indexed("body.groups", i), fmt.Sprintf("there is no group %q", clip(id)))
+		}
+		if err := a.demand(ctx, auth.RoleOperator, id); err != nil {
+			return nil, err
 		}
 		if !slices.Contains(groups, id) {
 			groups = append(groups, id)

@@ -135,6 +135,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	a.backupRoutes()
 	a.tokenRoutes()
 	a.healthRoutes()
+	a.userRoutes()
 	a.eventRoutes()
 	finishDocument(a.huma.OpenAPI())
 	return a

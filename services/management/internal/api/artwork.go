@@ -50,12 +50,12 @@ func (a *API) artworkRoutes() {
 	}}
 	errors := []int{http.StatusNotFound, http.StatusUnprocessableEntity}
 	register(a, route{
-		id: "group-artwork", method: http.MethodGet, path: "/api/v1/groups/{group_id}/artwork", tag: tagGroups, role: auth.RoleViewer,
+		id: "group-artwork", method: http.MethodGet, path: "/api/v1/groups/{group_id}/artwork", tag: tagGroups, role: auth.RoleViewer, zone: zoneGroup,
 		summary: "The cover of what is audible", doc: "404 when nothing is loaded or it has no cover. With If-None-Match, 304 when the caller has it.",
 		errors: errors, success: success, unchanged: true,
 	}, a.groupArtwork)
 	register(a, route{
-		id: "library-artwork", method: http.MethodGet, path: "/api/v1/library/artwork", tag: tagLibrary, role: auth.RoleViewer,
+		id: "library-artwork", method: http.MethodGet, path: "/api/v1/library/artwork", tag: tagLibrary, role: auth.RoleViewer, zone: zoneAny,
 		summary: "The cover of a file or folder", doc: "The picture in the file's tags, else the one beside it; 404 without one.",
 		errors: errors, success: success, unchanged: true,
 	}, a.libraryArtwork)

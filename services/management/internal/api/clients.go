@@ -66,14 +66,19 @@ type patchClientBody struct {
 
 func (a *API) clientRoutes() {
 	register(a, route{
-		id: "list-clients", method: http.MethodGet, path: "/api/v1/clients", tag: tagClients, role: auth.RoleViewer,
-		summary: "All clients", doc: "Every device that was ever seen and not forgotten, ordered by key.",
-	}, func(context.Context, *nothing) (*body[model.Clients], error) {
-		c := a.d.Projection.Snapshot().Clients
-		return answer(model.Clients{Clients: append([]*model.Client{}, c...)}), nil
+		id: "list-clients", method: http.MethodGet, path: "/api/v1/clients", tag: tagClients, role: auth.RoleViewer, zone: zoneAny,
+		summary: "All clients", doc: "Every device that was ever seen and not forgotten, ordered by key. Of a caller with a role in single zones alone: those that play there.",
+	}, func(ctx context.Context, _ *nothing) (*body[model.Clients], error) {
+		out := model.Clients{Clients: []*model.Client{}}
+		for _, c := range a.d.Projection.Snapshot().Clients {
+			if sees(ctx, c.GroupID) {
+				out.Clients = append(out.Clients, c)
+			}
+		}
+		return answer(out), nil
 	})
 	register(a, route{
-		id: "get-client", method: http.MethodGet, path: "/api/v1/clients/{client_id}", tag: tagClients, role: auth.RoleViewer,
+		id: "get-client", method: http.MethodGet, path: "/api/v1/clients/{client_id}", tag: tagClients, role: auth.RoleViewer, zone: zoneClient,
 		summary: "One client", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, func(_ context.Context, in *ClientPath) (*body[*model.Client], error) {
 		c, err := a.client(in.ID)
@@ -86,7 +91,7 @@ func (a *API) clientRoutes() {
 		idempotent: true,
 	}, a.addClient)
 	register(a, route{
-		id: "patch-client", method: http.MethodPatch, path: "/api/v1/clients/{client_id}", tag: tagClients, role: auth.RoleOperator,
+		id: "patch-client", method: http.MethodPatch, path: "/api/v1/clients/{client_id}", tag: tagClients, role: auth.RoleOperator, zone: zoneClient,
 		summary: "Change a client", doc: "What is absent stays as it is. Volume, mute and output delay are the device's to keep: 409 when it does not let the server set them (player.supported_commands) or is not connected. Limits, start-up volume, channels, equalizer and format are kept by the server and count whenever the device is there.",
 		errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, a.patchClient)
@@ -177,6 +182,9 @@ func (a *API) patchClient(ctx context.Context, in *patchClient) (*body[*model.Cl
 		if _, err := a.group(*b.GroupID); err != nil {
 			return nil, badField("body.group_id", fmt.Sprintf("there is no group %q", clip(*b.GroupID)))
 		}
+	}
+	if err := a.mayPlace(ctx, c, b); err != nil {
+		return nil, err
 	}
 	commands := playerCommands(b)
 	for _, pc := range commands {

@@ -48,11 +48,11 @@ type patchGroup struct {
 
 func (a *API) groupRoutes() {
 	register(a, route{
-		id: "list-groups", method: http.MethodGet, path: "/api/v1/groups", tag: tagGroups, role: auth.RoleViewer,
-		summary: "All groups", doc: "A client that is in no named group plays in one of its own (solo).",
+		id: "list-groups", method: http.MethodGet, path: "/api/v1/groups", tag: tagGroups, role: auth.RoleViewer, zone: zoneAny,
+		summary: "All groups", doc: "A client that is in no named group plays in one of its own (solo). Of a caller with a role in single zones alone: those zones.",
 	}, a.listGroups)
 	register(a, route{
-		id: "get-group", method: http.MethodGet, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleViewer,
+		id: "get-group", method: http.MethodGet, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleViewer, zone: zoneGroup,
 		summary: "One group", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, func(_ context.Context, in *GroupPath) (*body[model.Group], error) {
 		g, err := a.group(in.ID)
@@ -68,7 +68,7 @@ func (a *API) groupRoutes() {
 	}, a.createGroup)
 	changes := []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}
 	register(a, route{
-		id: "patch-group", method: http.MethodPatch, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleOperator,
+		id: "patch-group", method: http.MethodPatch, path: "/api/v1/groups/{group_id}", tag: tagGroups, role: auth.RoleOperator, zone: zoneGroup,
 		summary: "Rename a group, change its crossfade and loudness", doc: "What is left out stays.", errors: append([]int{http.StatusBadRequest}, changes...),
 	}, a.patchGroup)
 	register(a, route{
@@ -76,7 +76,7 @@ func (a *API) groupRoutes() {
 		summary: "Delete a group", doc: "Its members go back to groups of their own.", errors: changes,
 	}, a.deleteGroup)
 	register(a, route{
-		id: "add-member", method: http.MethodPut, path: "/api/v1/groups/{group_id}/members/{client_id}", tag: tagGroups, role: auth.RoleOperator,
+		id: "add-member", method: http.MethodPut, path: "/api/v1/groups/{group_id}/members/{client_id}", tag: tagGroups, role: auth.RoleOperator, zone: zoneBoth,
 		summary: "Put a client into a group", doc: "It leaves the group it is in. What plays goes on; the client joins within its lead.", errors: changes,
 	}, a.putMember)
 	register(a, route{
@@ -89,12 +89,14 @@ func (a *API) render(g *pb.Group) model.Group {
 	return readmodel.BuildGroup(g, a.d.Projection.Now(), a.d.Projection.Snapshot().Client)
 }
 
-func (a *API) listGroups(context.Context, *nothing) (*body[model.Groups], error) {
+func (a *API) listGroups(ctx context.Context, _ *nothing) (*body[model.Groups], error) {
 	now := a.d.Projection.Now()
 	snap := a.d.Projection.Snapshot()
 	out := model.Groups{Groups: make([]model.Group, 0, len(snap.Groups))}
 	for _, g := range snap.Groups {
-		out.Groups = append(out.Groups, readmodel.BuildGroup(g, now, snap.Client))
+		if sees(ctx, g.GetGroupId()) {
+			out.Groups = append(out.Groups, readmodel.BuildGroup(g, now, snap.Client))
+		}
 	}
 	return answer(out), nil
 }

@@ -25,16 +25,16 @@ type (
 func (a *API) libraryRoutes() {
 	errors := []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}
 	register(a, route{
-		id: "browse-library", method: http.MethodGet, path: "/api/v1/library", tag: tagLibrary, role: auth.RoleViewer,
+		id: "browse-library", method: http.MethodGet, path: "/api/v1/library", tag: tagLibrary, role: auth.RoleViewer, zone: zoneAny,
 		summary: "Browse the music folder", doc: "One folder as it is on the disk, with the tags of its files.", errors: errors,
 	}, a.library)
 	register(a, route{
-		id: "search-library", method: http.MethodGet, path: "/api/v1/library/search", tag: tagLibrary, role: auth.RoleViewer,
+		id: "search-library", method: http.MethodGet, path: "/api/v1/library/search", tag: tagLibrary, role: auth.RoleViewer, zone: zoneAny,
 		summary: "Search the music folder", doc: "Tracks, playlists and folders that hold every word, the best first.",
 		errors: []int{http.StatusConflict, http.StatusUnprocessableEntity},
 	}, a.search)
 	register(a, route{
-		id: "library-status", method: http.MethodGet, path: "/api/v1/library/status", tag: tagLibrary, role: auth.RoleViewer,
+		id: "library-status", method: http.MethodGet, path: "/api/v1/library/status", tag: tagLibrary, role: auth.RoleViewer, zone: zoneAny,
 		summary: "How far the index of the music folder is, and what can be played", doc: "decoders and encoders name the codecs; those that need ffmpeg or a build tag say so.",
 	}, func(ctx context.Context, _ *struct{}) (*body[model.LibraryStatus], error) {
 		return a.libraryStatus(ctx, false)

@@ -63,6 +63,9 @@ func (a *API) playbackRoutes() {
 				if uri = *in.Body.URI; playuri.Check(uri) != nil {
 					return nil, badField("body.uri", playuri.Check(uri).Error())
 				}
+				if err := a.mayHear(ctx, uri); err != nil {
+					return nil, err
+				}
 			}
 			out, err := a.control(ctx, in.ID, "play", uri, &pb.GroupCommand{Command: &pb.GroupCommand_Play{Play: &pb.Play{Uri: uri}}})
 			return out, blame(err, "body.uri")
@@ -102,7 +105,7 @@ func (a *API) playbackRoutes() {
 func (a *API) playback(verb, summary, doc string, hasBody bool) route {
 	r := route{
 		id: verb + "-group", method: http.MethodPost, path: "/api/v1/groups/{group_id}/" + verb,
-		tag: tagPlay, role: auth.RoleOperator, summary: summary, doc: doc,
+		tag: tagPlay, role: auth.RoleOperator, zone: zoneGroup, summary: summary, doc: doc,
 		errors:     []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 		idempotent: verb == "play" || verb == "next" || verb == "previous",
 	}

@@ -37,7 +37,7 @@ type moveItem struct {
 func (a *API) queueRoutes() {
 	errors := []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}
 	register(a, route{
-		id: "get-queue", method: http.MethodGet, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleViewer,
+		id: "get-queue", method: http.MethodGet, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleViewer, zone: zoneGroup,
 		summary: "The queue of a group", doc: "In the order in which it plays; index is the title that plays, or would.", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, func(_ context.Context, in *GroupPath) (*body[model.Queue], error) {
 		g, err := a.group(in.ID)
@@ -47,17 +47,17 @@ func (a *API) queueRoutes() {
 		return answer(readmodel.BuildQueue(g)), nil
 	})
 	register(a, route{
-		id: "enqueue", method: http.MethodPost, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleOperator,
+		id: "enqueue", method: http.MethodPost, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleOperator, zone: zoneGroup,
 		summary: "Add to the queue", doc: "Does not start playback.", idempotent: true,
 		errors: append([]int{http.StatusBadRequest}, errors...),
 	}, a.enqueue)
 	register(a, route{
-		id: "clear-queue", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleOperator,
+		id: "clear-queue", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/queue", tag: tagQueue, role: auth.RoleOperator, zone: zoneGroup,
 		summary: "Empty the queue", doc: "What plays goes on to its end. Then play without a uri plays the last title again.", errors: errors,
 	}, a.clearQueue)
 	a.itemRoutes(errors)
 	register(a, route{
-		id: "get-history", method: http.MethodGet, path: "/api/v1/groups/{group_id}/history", tag: tagQueue, role: auth.RoleViewer,
+		id: "get-history", method: http.MethodGet, path: "/api/v1/groups/{group_id}/history", tag: tagQueue, role: auth.RoleViewer, zone: zoneGroup,
 		summary: "What a group played", doc: "The last 200 titles, newest first, with how long each sounded.",
 		errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, func(_ context.Context, in *GroupPath) (*body[model.History], error) {
@@ -73,20 +73,20 @@ func (a *API) queueRoutes() {
 func (a *API) itemRoutes(errors []int) {
 	const later = "What sounds is not touched. When the title that follows it changes after its audio was made (up to half a minute ahead), the changed one begins with a short pause."
 	register(a, route{
-		id: "remove-item", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/queue/{item_id}", tag: tagQueue, role: auth.RoleOperator,
+		id: "remove-item", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/queue/{item_id}", tag: tagQueue, role: auth.RoleOperator, zone: zoneGroup,
 		summary: "Take a title out of the queue", doc: "When it plays, the next one plays. " + later, errors: errors,
 	}, func(ctx context.Context, in *ItemPath) (*body[model.Queue], error) {
 		return a.edit(ctx, in.ID, "remove", in.ItemID, &pb.GroupCommand{Command: &pb.GroupCommand_RemoveItem{RemoveItem: in.ItemID}})
 	})
 	register(a, route{
-		id: "move-item", method: http.MethodPost, path: "/api/v1/groups/{group_id}/queue/{item_id}/move", tag: tagQueue, role: auth.RoleOperator,
+		id: "move-item", method: http.MethodPost, path: "/api/v1/groups/{group_id}/queue/{item_id}/move", tag: tagQueue, role: auth.RoleOperator, zone: zoneGroup,
 		summary: "Move a title in the queue", doc: later, errors: append([]int{http.StatusBadRequest}, errors...),
 	}, func(ctx context.Context, in *moveItem) (*body[model.Queue], error) {
 		move := &pb.MoveItem{ItemId: in.ItemID, Index: in.Body.Index}
 		return a.edit(ctx, in.ID, "move", fmt.Sprintf("%s to %d", in.ItemID, in.Body.Index), &pb.GroupCommand{Command: &pb.GroupCommand_MoveItem{MoveItem: move}})
 	})
 	register(a, route{
-		id: "play-item", method: http.MethodPost, path: "/api/v1/groups/{group_id}/queue/{item_id}/play", tag: tagQueue, role: auth.RoleOperator,
+		id: "play-item", method: http.MethodPost, path: "/api/v1/groups/{group_id}/queue/{item_id}/play", tag: tagQueue, role: auth.RoleOperator, zone: zoneGroup,
 		summary: "Play a title of the queue now", doc: "The queue stays as it is.", errors: errors, idempotent: true,
 	}, func(ctx context.Context, in *ItemPath) (*body[model.Group], error) {
 		return a.control(ctx, in.ID, "play", "title "+in.ItemID, &pb.GroupCommand{Command: &pb.GroupCommand_Jump{Jump: in.ItemID}})
@@ -97,6 +97,9 @@ func (a *API) enqueue(ctx context.Context, in *enqueue) (*body[model.Queue], err
 	for i, uri := range in.Body.URIs {
 		if err := playuri.Check(uri); err != nil {
 			return nil, badField(indexed("body.uris", i), err.Error())
+		}
+		if err := a.mayHear(ctx, uri); err != nil {
+			return nil, err
 		}
 	}
 	e := &pb.Enqueue{Uris: in.Body.URIs, Index: in.Body.Index}

@@ -36,7 +36,7 @@ type patchPolicy struct {
 
 func (a *API) serverRoutes() {
 	register(a, route{
-		id: "get-server", method: http.MethodGet, path: "/api/v1/server", tag: tagServer, role: auth.RoleViewer,
+		id: "get-server", method: http.MethodGet, path: "/api/v1/server", tag: tagServer, role: auth.RoleViewer, zone: zoneAny,
 		summary: "The deployment", doc: "Its identity, settings, live service processes and house clock.",
 	}, func(context.Context, *nothing) (*body[model.Server], error) {
 		return answer(a.Server(a.d.Projection.Snapshot())), nil

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/playuri"
 )
 
 // zone says where the role that a route demands must be held. The zero value is the
@@ -76,7 +78,7 @@ func (a *API) admit(p auth.Principal, rt route, c huma.Context) error {
 // tooLow is the refusal of a role.
 func tooLow(p auth.Principal, role auth.Role) error {
 	kind, name, _ := strings.Cut(p.Actor, ":")
-	if p.Limited() && p.Somewhere() > auth.RoleNone {
+	if ofZones(p) {
 		return fault.New(fault.Forbidden, "this needs the role %s everywhere; the %s %q has a role in single zones alone", role, kind, name)
 	}
 	return fault.New(fault.Forbidden, "this needs the role %s; the %s %q has the role %s", role, kind, name, p.Role)
@@ -88,7 +90,7 @@ func (a *API) inGroup(p auth.Principal, role auth.Role, groupID string) error {
 	switch have := p.In(groupID); {
 	case have >= role:
 		return nil
-	case have == auth.RoleNone && p.Somewhere() > auth.RoleNone:
+	case have == auth.RoleNone && ofZones(p):
 		return noGroup(groupID)
 	case have > p.Role:
 		return fault.New(fault.Forbidden, "this needs the role %s in the group %q; yours is %s there", role, clip(groupID), have)
@@ -102,18 +104,21 @@ func (a *API) withClient(p auth.Principal, role auth.Role, clientID string) erro
 		return nil
 	}
 	c := a.d.Projection.Snapshot().Client(clientID)
-	if c == nil {
-		if p.Somewhere() > auth.RoleNone {
+	if c == nil || c.GroupID == "" {
+		if ofZones(p) {
 			return noClient(clientID)
 		}
 		return tooLow(p, role)
 	}
 	err := a.inGroup(p, role, c.GroupID)
-	if fault.CodeOf(err) == fault.NotFound || err != nil && c.GroupID == "" && p.Somewhere() > auth.RoleNone && p.Limited() {
+	if fault.CodeOf(err) == fault.NotFound {
 		return noClient(clientID)
 	}
 	return err
 }
+
+// ofZones says that p has a role in single zones alone: the rest does not exist for p.
+func ofZones(p auth.Principal) bool { return p.Limited() && p.Somewhere() > auth.RoleNone }
 
 func (a *API) authenticate(r *http.Request) (auth.Principal, error) {
 	for _, au := range a.d.Auth {
@@ -124,4 +129,45 @@ func (a *API) authenticate(r *http.Request) (auth.Principal, error) {
 	}
 	return auth.Principal{}, fault.New(fault.Unauthorized,
 		"this needs a credential: sign in, or send the header \"Authorization: Bearer <token>\"; the first token is in the file admin-token of the data directory")
+}
+
+// sees says whether the caller may read what is of a group, or of none ("").
+func sees(ctx context.Context, groupID string) bool {
+	return auth.PrincipalOf(ctx).In(groupID) >= auth.RoleViewer
+}
+
+// demand is nil when the caller has a role in a group that the body names.
+func (a *API) demand(ctx context.Context, role auth.Role, groupID string) error {
+	return a.inGroup(auth.PrincipalOf(ctx), role, groupID)
+}
+
+// mayPlace looks at the groups that a change of a client names. Moving it needs the role
+// in both; out of every zone, everywhere: nobody of the zone could bring it back.
+func (a *API) mayPlace(ctx context.Context, c *model.Client, b patchClientBody) error {
+	if b.GroupID != nil && *b.GroupID != c.GroupID {
+		if p := auth.PrincipalOf(ctx); *b.GroupID == "" && p.Role < auth.RoleOperator {
+			return tooLow(p, auth.RoleOperator)
+		}
+		if err := a.demand(ctx, auth.RoleOperator, *b.GroupID); err != nil {
+			return err
+		}
+	}
+	if to := b.AutoStart.value; to != nil {
+		return a.demand(ctx, auth.RoleOperator, to.GroupID)
+	}
+	return nil
+}
+
+// mayHear is nil when the caller may have the uri played: what a device captures can be
+// heard by who may play in its zone.
+func (a *API) mayHear(ctx context.Context, uri string) error {
+	id, ok := playuri.Source(uri)
+	if !ok {
+		return nil
+	}
+	p := auth.PrincipalOf(ctx)
+	if a.d.Projection.Snapshot().Client(id) == nil && p.Role >= auth.RoleOperator {
+		return nil // the stream service says what is wrong with it
+	}
+	return a.withClient(p, auth.RoleOperator, id)
 }

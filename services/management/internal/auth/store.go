@@ -12,8 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jonboulle/clockwork"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/proto/subject"
@@ -26,20 +28,38 @@ const MaxTokens = 1000
 type Token struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
-	Role      string    `json:"role"`
+	Role      Role      `json:"role"`
 	Hash      string    `json:"hash"` // SHA-256 of the secret, hexadecimal
 	CreatedAt time.Time `json:"created_at"`
 	CreatedBy string    `json:"created_by"`
+	// Zones is what the token may do in single groups beyond Role.
+	Zones map[string]Role `json:"zones,omitempty"`
+	// ExpiresAt is when it is not valid any more; nil: never.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
+
+// expired says whether the token's time is over.
+func (t Token) expired(now time.Time) bool { return t.ExpiresAt != nil && !now.Before(*t.ExpiresAt) }
+
+const (
+	// usedPrefix and a token's id is the key of when it was last used; usedEvery is how
+	// exact that is.
+	usedPrefix = "used."
+	usedEvery  = 5 * time.Minute
+
+	usedMailbox = 64
+)
 
 // Store keeps the API tokens in the bucket "tokens" and a copy of all of them in
 // memory, for authentication must not wait for the bus.
 type Store struct {
 	bucket *bus.Bucket[wrapperspb.BytesValue, *wrapperspb.BytesValue]
 	admin  Hash
+	clock  clockwork.Clock
 	log    *slog.Logger
 	tokens atomic.Pointer[map[string]tokenEntry] // by id; replaced as a whole by the watch alone
-	byHash atomic.Pointer[map[Hash]Principal]
+	byHash atomic.Pointer[map[Hash]tokenEntry]
+	used   *uses
 	// changed is closed and replaced when the copy in memory moves on.
 	changed atomic.Pointer[chan struct{}]
 }
@@ -47,17 +67,23 @@ type Store struct {
 type tokenEntry struct {
 	Token
 	hash Hash
-	role Role
 }
 
-// OpenStore opens the bucket. adminToken is the first admin token; the store
-// keeps its hash alone.
-func OpenStore(ctx context.Context, c *bus.Conn, adminToken string, log *slog.Logger) (*Store, error) {
+func (t tokenEntry) principal() Principal {
+	return Principal{Actor: "token:" + t.Name, Role: t.Role, Zones: t.Zones}
+}
+
+// OpenStore opens the bucket, and spawns under sup the actor that notes uses. adminToken is
+// the first admin token; the store keeps its hash alone.
+func OpenStore(ctx context.Context, sup *actor.Supervisor, c *bus.Conn, adminToken string, clock clockwork.Clock, log *slog.Logger) (*Store, error) {
 	b, err := bus.OpenBucket[wrapperspb.BytesValue](ctx, c, subject.BucketTokens, bus.BucketOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("management: open token bucket: %w", err)
 	}
-	s := &Store{bucket: b, admin: HashOf(adminToken), log: log}
+	s := &Store{bucket: b, admin: HashOf(adminToken), clock: clock, log: log}
+	if s.used, err = newUses(sup, b, clock, log); err != nil {
+		return nil, err
+	}
 	s.publish(map[string]tokenEntry{})
 	return s, nil
 }
@@ -66,6 +92,10 @@ func OpenStore(ctx context.Context, c *bus.Conn, adminToken string, log *slog.Lo
 // is called when the present tokens are known.
 func (s *Store) Watch(ctx context.Context, ready func()) (stop func(), err error) {
 	return s.bucket.Watch(ctx, ">", func(e bus.Entry[*wrapperspb.BytesValue]) {
+		if id, ok := strings.CutPrefix(e.Key, usedPrefix); ok {
+			s.used.heard(id, e.Value)
+			return
+		}
 		next := maps.Clone(*s.tokens.Load())
 		delete(next, e.Key)
 		if e.Value != nil {
@@ -81,9 +111,9 @@ func (s *Store) Watch(ctx context.Context, ready func()) (stop func(), err error
 }
 
 func (s *Store) publish(tokens map[string]tokenEntry) {
-	byHash := make(map[Hash]Principal, len(tokens))
+	byHash := make(map[Hash]tokenEntry, len(tokens))
 	for _, t := range tokens {
-		byHash[t.hash] = Principal{Actor: "token:" + t.Name, Role: t.role}
+		byHash[t.hash] = t
 	}
 	s.tokens.Store(&tokens)
 	s.byHash.Store(&byHash)
@@ -120,10 +150,6 @@ func decode(b []byte) (tokenEntry, error) {
 		return e, fmt.Errorf("its hash is not 32 bytes in hexadecimal")
 	}
 	copy(e.hash[:], raw)
-	var ok bool
-	if e.role, ok = ParseRole(e.Role); !ok {
-		return e, fmt.Errorf("role %q is none", e.Role)
-	}
 	return e, nil
 }
 
@@ -133,9 +159,17 @@ func (s *Store) Find(h Hash) (Principal, bool) {
 	if s.admin.Equal(h) {
 		return Principal{Actor: "token:admin", Role: RoleAdmin}, true
 	}
-	p, ok := (*s.byHash.Load())[h]
-	return p, ok
+	t, ok := (*s.byHash.Load())[h]
+	if now := s.clock.Now(); !ok || t.expired(now) {
+		return Principal{}, false
+	} else if now.Sub(s.used.at(t.ID)) >= usedEvery {
+		s.used.note(t.ID)
+	}
+	return t.principal(), true
 }
+
+// LastUsed is when a token was last used, give or take minutes; zero when never.
+func (s *Store) LastUsed(id string) time.Time { return s.used.at(id) }
 
 // List returns the tokens, oldest first.
 func (s *Store) List() []Token {
@@ -171,22 +205,22 @@ func (s *Store) Free(name string) error {
 }
 
 // Create makes a token and returns its secret, which is kept nowhere. Errors
-// are those of Free and of the bus.
-func (s *Store) Create(ctx context.Context, id, name string, role Role, by string, now time.Time) (Token, string, error) {
-	if err := s.Free(name); err != nil {
+// are those of Free and of the bus. t says all but the hash and the time.
+func (s *Store) Create(ctx context.Context, t Token) (Token, string, error) {
+	if err := s.Free(t.Name); err != nil {
 		return Token{}, "", err
 	}
 	secret := NewSecret()
 	h := HashOf(secret)
-	t := Token{ID: id, Name: name, Role: role.String(), Hash: hex.EncodeToString(h[:]), CreatedAt: now.UTC().Truncate(time.Second), CreatedBy: by}
+	t.Hash, t.CreatedAt = hex.EncodeToString(h[:]), s.clock.Now().UTC().Truncate(time.Second)
 	b, err := json.Marshal(t)
 	if err != nil {
 		return Token{}, "", fmt.Errorf("management: encode token: %w", err)
 	}
-	if _, err := s.bucket.Create(ctx, id, wrapperspb.Bytes(b)); err != nil {
+	if _, err := s.bucket.Create(ctx, t.ID, wrapperspb.Bytes(b)); err != nil {
 		return Token{}, "", fmt.Errorf("management: keep token: %w", err)
 	}
-	s.await(ctx, id, true)
+	s.await(ctx, t.ID, true)
 	return t, secret, nil
 }
 
@@ -199,6 +233,7 @@ func (s *Store) Delete(ctx context.Context, id string) (Token, error) {
 	if err := s.bucket.Delete(ctx, id); err != nil {
 		return Token{}, fmt.Errorf("management: delete token: %w", err)
 	}
+	_ = s.bucket.Delete(ctx, usedPrefix+id) // it tells nothing without the token
 	s.await(ctx, id, false)
 	return t.Token, nil
 }

@@ -25,6 +25,17 @@ type Event struct {
 	Seq  uint64
 	Kind string
 	Body func() []byte
+	Scope
+}
+
+// Scope says what an event is about, for readers who may see a part alone. The zero value
+// is about the deployment: only who may read everywhere sees it, unless Public.
+type Scope struct {
+	// ClientID is the client that the event is about, if any; GroupID the group, or the
+	// group in which that client plays.
+	ClientID, GroupID string
+	// Public is about no zone and for every reader.
+	Public bool
 }
 
 // Feed is the ring. Append has one caller; everything else is safe for all.

@@ -74,11 +74,14 @@ type Audit struct {
 
 // Token is an API token without its secret.
 type Token struct {
-	TokenID   string    `json:"token_id"`
-	Name      string    `json:"name"`
-	Role      string    `json:"role" enum:"viewer,operator,admin"`
-	CreatedAt time.Time `json:"created_at"`
-	CreatedBy string    `json:"created_by,omitempty"`
+	TokenID    string     `json:"token_id"`
+	Name       string     `json:"name"`
+	Role       string     `json:"role" enum:"none,viewer,operator,admin" doc:"What it may do everywhere."`
+	Zones      []ZoneRole `json:"zones" nullable:"false" doc:"What it may do in single groups beyond that."`
+	CreatedAt  time.Time  `json:"created_at"`
+	CreatedBy  string     `json:"created_by,omitempty"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty" doc:"From when on it is not valid; absent: it has no end."`
+	LastUsedAt *time.Time `json:"last_used_at,omitempty" doc:"To within some minutes; absent: never."`
 }
 
 // NewToken is a token at the one moment when its secret is shown.

@@ -240,3 +240,9 @@ func unwrapURL(err error) error {
 	}
 	return err
 }
+
+// Source is the client whose capture uri names; ok is false for any other uri.
+func Source(uri string) (clientID string, ok bool) {
+	scheme, rest, found := cutScheme(uri)
+	return rest, found && scheme == "source"
+}

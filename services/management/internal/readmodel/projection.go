@@ -196,10 +196,11 @@ func (p *Projection) Await(ctx context.Context, cond func(*Snapshot) bool) bool 
 	}
 }
 
-// Publish puts an event into the live feed, whose one writer the projection is. v is
+// Publish puts an event into the live feed, whose one writer the projection is; who has a
+// role in single zones alone does not get it. v is
 // encoded when somebody first asks, so it must not change any more.
 func (p *Projection) Publish(ctx context.Context, kind string, v any) {
-	p.send(ctx, publishMsg{jsonEvent(kind, v)})
+	p.send(ctx, publishMsg{jsonEvent(kind, v, feed.Scope{})})
 }
 
 // send hands a bucket's entry to the actor; after its end entries are of no use.
@@ -247,7 +248,7 @@ func (h *projector) Handle(_ context.Context, m message) error {
 	case settingsMsg:
 		h.state.putSettings(m.v)
 	case auditMsg:
-		h.emit(jsonEvent(EventAuditAppended, BuildAudit(m.v)))
+		h.emit(jsonEvent(EventAuditAppended, BuildAudit(m.v), feed.Scope{}))
 	case loadedMsg:
 		h.doLoaded()
 	case flushMsg:
@@ -351,27 +352,29 @@ func (h *projector) wake(snap *Snapshot) {
 func (h *projector) event(snap *Snapshot, c change) feed.Event {
 	switch c.kind {
 	case EventClientUpdated:
-		return jsonEvent(c.kind, snap.Client(c.id))
+		v := snap.Client(c.id)
+		return jsonEvent(c.kind, v, feed.Scope{ClientID: c.id, GroupID: v.GroupID})
 	case EventClientRemoved:
-		return jsonEvent(c.kind, model.Removed{ClientID: c.id})
+		return jsonEvent(c.kind, model.Removed{ClientID: c.id}, feed.Scope{ClientID: c.id})
 	case EventGroupUpdated:
-		return jsonEvent(c.kind, BuildGroup(snap.Group(c.id), h.p.Now(), snap.Client))
+		return jsonEvent(c.kind, BuildGroup(snap.Group(c.id), h.p.Now(), snap.Client), feed.Scope{GroupID: c.id})
 	case EventGroupRemoved:
-		return jsonEvent(c.kind, model.Removed{GroupID: c.id})
+		return jsonEvent(c.kind, model.Removed{GroupID: c.id}, feed.Scope{GroupID: c.id})
 	case EventPairingUpdated:
-		return jsonEvent(c.kind, snap.Pairing(c.id))
+		return jsonEvent(c.kind, snap.Pairing(c.id), feed.Scope{})
 	case EventInboxUpdated:
-		return jsonEvent(c.kind, snap.Waiting(h.p.o.Clock.Now()))
+		return jsonEvent(c.kind, snap.Waiting(h.p.o.Clock.Now()), feed.Scope{})
 	case EventPersonaUpdated:
-		return jsonEvent(c.kind, snap.Persona(c.id))
+		return jsonEvent(c.kind, snap.Persona(c.id), feed.Scope{})
 	case EventScheduleUpdated:
-		return jsonEvent(c.kind, snap.Schedule(c.id))
+		v := snap.Schedule(c.id)
+		return jsonEvent(c.kind, v, feed.Scope{GroupID: v.GroupID})
 	case EventScheduleRemoved:
-		return jsonEvent(c.kind, model.Removed{ScheduleID: c.id})
+		return jsonEvent(c.kind, model.Removed{ScheduleID: c.id}, feed.Scope{})
 	case EventHolidaysUpdated:
-		return jsonEvent(c.kind, snap.Holidays())
+		return jsonEvent(c.kind, snap.Holidays(), feed.Scope{Public: true})
 	default: // EventServerUpdated
-		return jsonEvent(c.kind, h.p.o.Server(snap))
+		return jsonEvent(c.kind, h.p.o.Server(snap), feed.Scope{Public: true})
 	}
 }
 
@@ -383,8 +386,8 @@ func (h *projector) after(d time.Duration, m message) {
 
 // jsonEvent is an event whose body is v, encoded when somebody first asks. The
 // API's own types always encode.
-func jsonEvent(kind string, v any) feed.Event {
-	return feed.Event{Kind: kind, Body: func() []byte {
+func jsonEvent(kind string, v any, about feed.Scope) feed.Event {
+	return feed.Event{Kind: kind, Scope: about, Body: func() []byte {
 		b, err := json.Marshal(v)
 		if err != nil {
 			return []byte("null")

@@ -57,6 +57,20 @@ func CheckName(name, location string) (string, error) {
 	return n, nil
 }
 
+// Get finds a user by id, or answers fault.NotFound.
+func (s *Store) Get(id string) (User, error) {
+	u, ok := s.Find(id)
+	if !ok {
+		return u, errNoUser(id)
+	}
+	return u, nil
+}
+
+// Free is nil when a user of that name can be made now, else fault.Conflict.
+func (s *Store) Free(name string) error {
+	return (&record{Users: s.view.Load().users}).free(name, "")
+}
+
 // Create adds a user; fault.Conflict when the name is taken or there are too many. The
 // name was checked by CheckName.
 func (s *Store) Create(ctx context.Context, u User) error {
@@ -95,8 +109,8 @@ func (r *record) free(name, but string) error {
 	return nil
 }
 
-// Change changes a user and returns it. keepSessions leaves the sessions of the user; else
-// they end with a new password or with disabled. Errors are fault.NotFound, and
+// Change changes a user and returns it. With a new password, or disabled, all sessions of
+// the user end. Errors are fault.NotFound, and
 // fault.Conflict for a name that is taken and for the last administrator.
 func (s *Store) Change(ctx context.Context, id string, p Patch) (User, error) {
 	var out User
@@ -182,22 +196,6 @@ func (r *record) keepAdmin(was bool, name string) error {
 		return nil
 	}
 	return fault.New(fault.Conflict, "%q is the last administrator who can sign in; make another one first", name)
-}
-
-// Zones checks zones as the API takes them: the ids of groups with viewer or operator.
-func Zones(in map[string]string) (map[string]auth.Role, error) {
-	if len(in) > MaxZones {
-		return nil, fault.New(fault.OutOfRange, "there are more than %d zones", MaxZones)
-	}
-	out := make(map[string]auth.Role, len(in))
-	for group, name := range in {
-		role, ok := auth.ParseRole(name)
-		if !ok || role > auth.RoleOperator {
-			return nil, errBadRole
-		}
-		out[group] = role
-	}
-	return out, nil
 }
 
 // Created truncates a time as it is kept.

@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -28,10 +27,9 @@ import (
 )
 
 const (
-	// Max bounds the users of a deployment, MaxZones the zones of one, and maxRecord the
-	// record (bytes): a message of NATS may have 1 MiB.
+	// Max bounds the users of a deployment, and maxRecord the record (bytes): a message of
+	// NATS may have 1 MiB.
 	Max       = 500
-	MaxZones  = 200
 	maxRecord = 900_000
 
 	// keyUsers is the record, keySetUp the hash of the set-up code; seenPrefix and a user's
@@ -289,5 +287,3 @@ func clip(s string) string {
 	}
 	return s
 }
-
-var errBadRole = errors.New("is none of none, viewer, operator, admin")

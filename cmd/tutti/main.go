@@ -65,7 +65,7 @@ one clock.`,
 			c.AddCommand(cmd)
 		}
 	}
-	add("server", app.ServeCommand(version), app.RunCommand(version), app.VersionCommand(version))
+	add("server", app.ServeCommand(version, vaultcmd.Restorer{}), app.RunCommand(version, vaultcmd.Restorer{}), app.VersionCommand(version))
 	add("server", vaultcmd.Commands()...)
 	add("operate", ctlcmd.Commands()...)
 	add("device", playercmd.New(), playercmd.NewSource(), doctorcmd.New(doctorcmd.Deps{CheckDatabase: checkDatabase}), app.HealthcheckCommand())

@@ -34,7 +34,7 @@ var promised = []string{
 	"DELETE /api/v1/groups/{group_id}/queue/{item_id}", "POST /api/v1/groups/{group_id}/queue/{item_id}/move", "POST /api/v1/groups/{group_id}/queue/{item_id}/play",
 	"GET /api/v1/groups/{group_id}/history",
 	"POST /api/v1/groups/{group_id}/announce", "GET /api/v1/groups/{group_id}/announcements/{announcement_id}", "DELETE /api/v1/groups/{group_id}/announcements/{announcement_id}",
-	"POST /api/v1/clips",
+	"POST /api/v1/clips", "POST /api/v1/restore", "POST /api/v1/restore/check",
 	"GET /api/v1/groups/{group_id}/artwork", "GET /api/v1/library/artwork",
 	"GET /api/v1/library", "GET /api/v1/library/search", "GET /api/v1/library/status", "POST /api/v1/library/rescan", "GET /api/v1/audit", "GET /api/v1/events",
 	"GET /api/v1/personas", "POST /api/v1/personas", "GET /api/v1/personas/{persona_id}", "PATCH /api/v1/personas/{persona_id}", "DELETE /api/v1/personas/{persona_id}",

@@ -34,7 +34,9 @@ import (
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/webtls"
+	"github.com/tutti-audio/tutti/services/management/internal/api"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
 )
 
 // Modes of a deployment, as the API names them.
@@ -42,6 +44,12 @@ const (
 	ModeEmbedded    = "embedded"
 	ModeDistributed = "distributed"
 )
+
+// Restorer opens backups and brings them back.
+type Restorer = api.Restorer
+
+// BackupContents is what a backup holds.
+type BackupContents = model.BackupContents
 
 // Config of the management service.
 type Config struct {
@@ -84,6 +92,8 @@ type Deps struct {
 	// TLS is what the API is served with; nil: plain HTTP, of which browsers give
 	// microphone, camera and sound processing to pages of the same machine alone.
 	TLS *webtls.Certificate
+	// Restorer opens backups and brings them back; nil: the API says that it cannot.
+	Restorer Restorer
 	// Ready adds checks of the process to /readyz, such as those of the other
 	// services when all run in one process; may be nil.
 	Ready func() error

@@ -111,7 +111,7 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 	d := api.Deps{
 		Bus: b, House: s.deps.House, Clock: clock, Log: log, Version: s.cfg.Version, Mode: s.cfg.Mode,
 		RequestTimeout: s.cfg.RequestTimeout, Feed: feed.New(eventBuffer(s.cfg.EventBuffer)),
-		Archive: archive.New(b, s.cfg.BackupWorkFactor),
+		Archive: archive.New(b, s.cfg.BackupWorkFactor), Restorer: s.deps.Restorer, TempDir: s.cfg.DataDir,
 	}
 	var err error
 	if d.Metrics, err = api.NewMetrics(s.deps.Registerer); err != nil {

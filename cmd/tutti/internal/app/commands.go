@@ -22,9 +22,10 @@ import (
 // Usage marks err as wrong usage (exit status 2).
 func Usage(err error) error { return usageError{err} }
 
-// ServeCommand is `tutti serve`.
-func ServeCommand(version string) *cobra.Command {
+// ServeCommand is `tutti serve`; r opens backups for it.
+func ServeCommand(version string, r Restorer) *cobra.Command {
 	cfg := Defaults(version)
+	cfg.Restorer = r
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the whole server in this process",
@@ -52,8 +53,8 @@ named by --config. A flag wins over the environment, that over the file.`,
 	return c
 }
 
-// RunCommand is `tutti run <service>`.
-func RunCommand(version string) *cobra.Command {
+// RunCommand is `tutti run <service>`; r opens backups for the management service.
+func RunCommand(version string, r Restorer) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run <service>",
 		Short: "Run one of the five services against an external NATS server",
@@ -70,7 +71,7 @@ func RunCommand(version string) *cobra.Command {
 		},
 	}
 	for _, about := range serviceHelp() {
-		c.AddCommand(runServiceCommand(about, version))
+		c.AddCommand(runServiceCommand(about, version, r))
 	}
 	return c
 }
@@ -105,8 +106,9 @@ func serviceHelp() []help {
 
 const commonFlags = "config nats internal-http log-level log-format help"
 
-func runServiceCommand(about help, version string) *cobra.Command {
+func runServiceCommand(about help, version string, r Restorer) *cobra.Command {
 	cfg := Defaults(version)
+	cfg.Restorer = r
 	c := &cobra.Command{
 		Use: about.name, Short: about.short, Long: about.long, Example: about.example, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -46,6 +46,8 @@ type Config struct {
 	LogFormat        string        `config:"log-format" usage:"text or json"`
 	ConfigFile       string        `config:"config" usage:"YAML file with the same names as the flags"`
 	Version          string        `config:"-"`
+	// Restorer opens backups for the operator API; nil: it cannot.
+	Restorer Restorer `config:"-"`
 }
 
 // Defaults is the configuration of a person with a NAS and four rooms.

@@ -34,6 +34,9 @@ type process struct {
 	bus      *bus.Conn
 	leases   *lease.Manager
 	house    *lateClock
+	// restart ends this process's run and begins another; it does nothing where a
+	// supervisor has to do that.
+	restart func()
 
 	mu      sync.Mutex // guards closers: a part may connect while another runs
 	closers []func()
@@ -46,7 +49,7 @@ func newProcess(cfg Config, logTo io.Writer) (*process, error) {
 		return nil, err
 	}
 	p := &process{cfg: cfg, instance: newInstanceID(), log: log,
-		health: obs.NewHealth(), reg: obs.NewRegistry(cfg.Version), house: &lateClock{}}
+		health: obs.NewHealth(), reg: obs.NewRegistry(cfg.Version), house: &lateClock{}, restart: func() {}}
 	p.house.register(p.reg, p.instance)
 	p.health.Add("bus", func() error { return errors.New("not connected yet") })
 	// The mDNS library writes to the standard logger: let it end up in ours.
@@ -54,16 +57,28 @@ func newProcess(cfg Config, logTo io.Writer) (*process, error) {
 	return p, nil
 }
 
+// openData takes the data directory of a process with an embedded bus, and moves what was
+// staged for it into place.
+func (p *process) openData(say func(format string, a ...any)) error {
+	if !p.cfg.Embedded() {
+		return nil
+	}
+	release, err := openDataDir(p.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	p.onClose(release)
+	if p.cfg.DatabaseURL == "" {
+		p.restoreStaged(say)
+	}
+	return nil
+}
+
 // connect waits for the bus. leadClock says that this process may lead the house
 // clock (it runs the stream service). Who reads the clock calls follow.
 func (p *process) connect(ctx context.Context, leadClock bool) error {
 	bc := bus.Config{URL: p.cfg.NATS, Name: "tutti-" + p.instance, Log: p.log, Registerer: p.reg}
 	if p.cfg.Embedded() {
-		release, err := openDataDir(p.cfg.DataDir)
-		if err != nil {
-			return err
-		}
-		p.onClose(release)
 		bc.Embedded = &bus.EmbeddedConfig{StoreDir: BusDir(p.cfg.DataDir)}
 	}
 	conn, err := bus.Connect(ctx, bc)

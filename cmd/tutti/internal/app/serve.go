@@ -24,12 +24,22 @@ func Serve(ctx context.Context, cfg Config, out, logTo io.Writer) error {
 	if cfg.LibraryCache == "" {
 		cfg.LibraryCache = filepath.Join(cfg.DataDir, "library")
 	}
+	return again(ctx, func(ctx context.Context, restart func()) error { return serveOnce(ctx, cfg, restart, out, logTo) })
+}
+
+// serveOnce is Serve until ctx ends, or until restart was called: then everything has
+// stopped, and begins anew.
+func serveOnce(ctx context.Context, cfg Config, restart func(), out, logTo io.Writer) error {
 	p, err := newProcess(cfg, logTo)
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	err = p.connect(ctx, true)
+	p.restart = restart
+	err = p.openData(tellTo(out))
+	if err == nil {
+		err = p.connect(ctx, true)
+	}
 	if err == nil {
 		err = p.follow(ctx, firstReadingLimit)
 	}

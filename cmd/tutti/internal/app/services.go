@@ -102,7 +102,7 @@ func (b *built) add(p *process, name string) error {
 		s, err := management.New(management.Config{
 			InstanceID: p.instance, Version: p.cfg.Version, HTTP: p.cfg.HTTP, DataDir: p.cfg.DataDir, AdminToken: p.cfg.AdminToken,
 			Mode: p.mode(),
-		}, management.Deps{Bus: p.bus, House: p.house, Log: log, Registerer: p.reg, Gatherer: p.reg, Ready: p.ready, SetUp: b.setUp, TLS: cert})
+		}, management.Deps{Bus: p.bus, House: p.house, Log: log, Registerer: p.reg, Gatherer: p.reg, Ready: p.ready, SetUp: b.setUp, TLS: cert, Restorer: newRestorer(p.cfg, p.restart)})
 		if err != nil {
 			return err
 		}

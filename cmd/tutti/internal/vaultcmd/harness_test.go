@@ -83,6 +83,7 @@ func startHouse(t *testing.T, dataDir, databaseURL string) *house {
 	cfg := app.Defaults("1.2.3")
 	cfg.DataDir, cfg.DatabaseURL, cfg.AdminToken = dataDir, databaseURL, adminToken
 	cfg.HTTP, cfg.Sendspin, cfg.MDNS = freeAddr(t), "127.0.0.1:0", false
+	cfg.Restorer = vaultcmd.Restorer{}
 	h := &house{t: t, url: "http://" + cfg.HTTP, logs: &logBuffer{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

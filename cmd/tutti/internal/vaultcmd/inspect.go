@@ -39,6 +39,11 @@ func Inspect(file, pass string) (Contents, error) {
 		return Contents{}, err
 	}
 	defer s.close()
+	return s.count()
+}
+
+// count reads to the end.
+func (s *sealedFile) count() (Contents, error) {
 	c := s.contents()
 	for {
 		r, err := s.next()

@@ -11,13 +11,21 @@ import (
 	"github.com/tutti-audio/tutti/proto/backup"
 )
 
-// maxWorkFactor bounds what a file may ask of this machine (2^22: 4 GiB).
-const maxWorkFactor = 22
+// maxWorkFactor bounds what a file may ask of this machine (2^22: 4 GiB), and
+// maxServedFactor what one may ask that was sent to a server (2^18: 256 MiB; those that
+// Tutti makes ask for half of it).
+const (
+	maxWorkFactor   = 22
+	maxServedFactor = 18
+)
+
+// errPassphrase is the cause when a passphrase does not open a file.
+var errPassphrase = errors.New("the passphrase does not open it")
 
 // sealedFile is a backup that was opened with its passphrase.
 type sealedFile struct {
-	name   string
-	file   *os.File
+	name   string // for messages
+	file   io.Reader
 	in     *backup.Reader
 	header backup.Header
 	trust  backup.Trust
@@ -30,26 +38,31 @@ func openFile(name, passphrase string) (*sealedFile, error) {
 		return nil, fmt.Errorf("the backup cannot be read: %w", err)
 	}
 	s := &sealedFile{name: name, file: f}
-	if err := s.begin(passphrase); err != nil {
+	if err := s.begin(passphrase, maxWorkFactor); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *sealedFile) close() { _ = s.file.Close() }
+// close closes what openFile opened.
+func (s *sealedFile) close() {
+	if c, ok := s.file.(io.Closer); ok {
+		_ = c.Close()
+	}
+}
 
-func (s *sealedFile) begin(passphrase string) error {
+func (s *sealedFile) begin(passphrase string, maxFactor int) error {
 	id, err := age.NewScryptIdentity(passphrase)
 	if err != nil {
 		return fmt.Errorf("the passphrase cannot be used: %w", err)
 	}
-	id.SetMaxWorkFactor(maxWorkFactor)
+	id.SetMaxWorkFactor(maxFactor)
 	plain, err := age.Decrypt(s.file, id)
 	var no *age.NoIdentityMatchError
 	switch {
 	case errors.As(err, &no), errors.Is(err, age.ErrIncorrectIdentity):
-		return fmt.Errorf("the passphrase does not open %s: try again; it is the one that was given to 'tutti backup'", s.name)
+		return &wrongPassphrase{s.name}
 	case err != nil:
 		return fmt.Errorf("%s is no backup of Tutti, or its beginning is damaged (%w)", s.name, err)
 	}
@@ -89,3 +102,12 @@ func (s *sealedFile) explain(err error) error {
 	}
 	return fmt.Errorf("%s is damaged or not whole: %w; take another copy of it, or another backup", s.name, err)
 }
+
+// wrongPassphrase says that a passphrase does not open a file.
+type wrongPassphrase struct{ file string }
+
+func (e *wrongPassphrase) Error() string {
+	return fmt.Sprintf("the passphrase does not open %s: try again; it is the one that was given when the backup was made", e.file)
+}
+
+func (e *wrongPassphrase) Unwrap() error { return errPassphrase }

@@ -86,6 +86,11 @@ func Restore(ctx context.Context, o RestoreOptions, file, pass string, out io.Wr
 		return err
 	}
 	defer s.close()
+	return bringBack(ctx, o, s, out)
+}
+
+// bringBack is Restore of a file that is open.
+func bringBack(ctx context.Context, o RestoreOptions, s *sealedFile, out io.Writer) error {
 	r := &restore{RestoreOptions: o, file: s, out: out}
 	r.say("Backup of %s, made %s by %s", s.header.Server, s.header.MadeAt.Local().Format("2006-01-02 15:04:05"), s.header.Actor)
 	if err := r.prepare(ctx); err != nil {

@@ -82,6 +82,10 @@ type Deps struct {
 	Clips Clips
 	// Archive makes backups.
 	Archive *archive.Archive
+	// Restorer brings them back; nil: it is said that this server cannot.
+	Restorer Restorer
+	// TempDir is where a backup that was sent in lies for a moment; empty: the system's.
+	TempDir string
 	House   houseclock.Clock
 	Clock   clockwork.Clock
 	Log     *slog.Logger
@@ -133,6 +137,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	a.auditRoutes()
 	a.auditVerifyRoutes()
 	a.backupRoutes()
+	a.restoreRoutes()
 	a.tokenRoutes()
 	a.healthRoutes()
 	a.userRoutes()

@@ -45,6 +45,8 @@ type route struct {
 	// JSON; 0: it takes JSON of MaxBody. Its path holds no parameters, and it needs
 	// patience: what is large takes its time.
 	raw int64
+	// body documents the body of an operation that reads it by itself, as it comes.
+	body *huma.RequestBody
 }
 
 // register adds an operation. Its handler returns coded errors (platform/fault),
@@ -66,6 +68,7 @@ func register[I, O any](a *API, r route, h func(ctx context.Context, in *I) (*O,
 	if r.raw > 0 {
 		a.raw[r.method+" "+r.path] = r.raw
 		op.MaxBodyBytes, op.BodyReadTimeout = r.raw+1, r.patience
+		op.RequestBody = r.body
 	}
 	if r.success != nil {
 		op.Responses["200"] = r.success

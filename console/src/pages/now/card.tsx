@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import type { Group } from '../../api/types';
 import { t } from '../../i18n';
+import { href } from '../../router';
 import { clientName, groups, may } from '../../state/store';
 import { Badge, Button } from '../../ui/controls';
 import { Icon } from '../../ui/icons';
@@ -69,6 +70,10 @@ export function ZoneCard({ id }: { id: string }): JSX.Element | null {
       <div class="now-below">
         <ZoneVolume group={g} />
         <Facts group={g} />
+        <div class="row wrap now-doors">
+          <a class="btn" href={href('now', id, 'queue')}><Icon name="queue" size={20} /><span>{t('now.music')}</span>{g.queue_length > 0 && <span class="now-count num">{g.queue_length}</span>}</a>
+          {operator && <Button icon="megaphone" onClick={() => open({ kind: 'announce', groupIds: [id] })}>{t('now.announce')}</Button>}
+        </div>
         <Speakers group={g} unfolded={unfolded} onUnfold={setUnfolded} />
       </div>
     </article>

@@ -4,10 +4,11 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { computed } from '@preact/signals';
 import { t } from '../../i18n';
-import { href } from '../../router';
-import { clientName, groupList, link, may, server } from '../../state/store';
+import { href, route } from '../../router';
+import { clientName, groupList, groups, link, may, server } from '../../state/store';
 import { Button, Empty, Spinner } from '../../ui/controls';
 import { Icon } from '../../ui/icons';
+import { attempt } from '../../ui/toast';
 import { ZoneCard } from './card';
 import { Dialogs } from './dialogs';
 import { drag } from './drag';
@@ -43,24 +44,39 @@ export function Now(): JSX.Element {
   const order = useOrder();
   const singles = singleIds.value.split(' ').filter(Boolean);
   const operator = may('operator');
+  const [page, zone] = route.value;
+  const panel = page === 'now' && zone && groups.value.has(zone) ? zone : '';
   if (link.value === 'loading' && !server.value) return <Spinner />;
   return (
     <div class={`now ${drag.value ? 'now-dragging' : ''}`}>
       <div class="page-head now-head">
         <h1>{t('common.page.now')}</h1>
         {operator && <Button icon="plus" onClick={() => open({ kind: 'create' })}>{t('now.zone.new')}</Button>}
+        {order.length + singles.length > 0 && operator && <Button icon="megaphone" onClick={() => open({ kind: 'announce', groupIds: [] })}>{t('now.announce')}</Button>}
         {order.length + singles.length > 0 && <StopAll />}
       </div>
       {order.length === 0 && singles.length === 0 && <Nothing />}
-      <div class="now-zones">
-        {order.map((id) => <ZoneCard key={id} id={id} />)}
-        <Singles ids={singles} />
+      <div class={panel ? 'now-with-panel' : ''}>
+        <div class="now-zones">
+          {order.map((id) => <ZoneCard key={id} id={id} />)}
+          <Singles ids={singles} />
+        </div>
+        {panel && <Music id={panel} tab={route.value[2] ?? ''} />}
       </div>
       {order.length === 0 && singles.length > 0 && operator && <p class="dim now-hint">{t('now.zone.none')}</p>}
       <Ghost />
       <Dialogs />
     </div>
   );
+}
+
+type PanelType = typeof import('./panel/panel').Panel;
+
+/** The panel of a zone's music, loaded when it is first opened. */
+function Music({ id, tab }: { id: string; tab: string }): JSX.Element | null {
+  const [Panel, set] = useState<PanelType | null>(null);
+  useEffect(() => { void attempt(async () => { const m = await import('./panel/panel'); set(() => m.Panel); }); }, []);
+  return Panel && <Panel groupId={id} tab={tab} />;
 }
 
 /** Nobody is here yet: where the next step is. */

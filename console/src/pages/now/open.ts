@@ -6,7 +6,8 @@ export type Open =
   | { kind: 'speakers'; groupId: string }
   | { kind: 'create' }
   | { kind: 'rename'; groupId: string }
-  | { kind: 'delete'; groupId: string };
+  | { kind: 'delete'; groupId: string }
+  | { kind: 'announce'; groupIds: string[] };
 
 export const opened = signal<Open | null>(null);
 export const open = (o: Open): void => { opened.value = o; };

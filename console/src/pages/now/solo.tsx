@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import type { Group } from '../../api/types';
 import { t } from '../../i18n';
+import { href } from '../../router';
 import { clientName, clients, groups, may } from '../../state/store';
 import { Button } from '../../ui/controls';
 import { Icon } from '../../ui/icons';
@@ -68,6 +69,10 @@ function Single({ id }: { id: string }): JSX.Element | null {
           {g.members.length === 1 ? <SpeakerVolume id={first} groupId={id} /> : <ZoneVolume group={g} />}
           <Facts group={g} />
           {status?.detail && status.state !== 'ok' && <p class="small dim" lang="en">{status.detail}</p>}
+          <div class="row wrap">
+            <a class="btn" href={href('now', id, 'queue')}><Icon name="queue" size={20} /><span>{t('now.music')}</span></a>
+            {operator && <Button icon="megaphone" onClick={() => open({ kind: 'announce', groupIds: [id] })}>{t('now.announce')}</Button>}
+          </div>
         </div>
       )}
     </li>

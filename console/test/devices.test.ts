@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Client } from '../src/api/types';
+import type { Client, Persona } from '../src/api/types';
 import { approval } from '../src/pages/devices/approve';
 import { bandProblems, full, simple } from '../src/pages/devices/device/eq';
 import { limit } from '../src/pages/devices/device/sound';
+import { lines, masked } from '../src/pages/devices/enrol/parse';
+import { fileName, recipients } from '../src/pages/devices/personas/export';
+import { candidates, swappable } from '../src/pages/devices/personas/swapping';
 import { completeUrl } from '../src/pages/devices/add';
 import { groupsOf } from '../src/pages/devices/fingerprint';
 import { hostPort, matches, section, sections, signs, standing, unanswered, type Standing } from '../src/pages/devices/standing';
@@ -84,4 +87,35 @@ test('three sliders are an equalizer, and nothing else is three sliders', () => 
 
 test('a limit is a volume or nothing', () => {
   assert.deepEqual(['', ' ', '0', '100', '101', '-1', '1.5', 'x'].map(limit), [null, null, 0, 100, undefined, undefined, undefined, undefined]);
+});
+
+test('tokens are read out of pastes and tables', () => {
+  assert.deepEqual(lines('\ufefftoken,room\nSP:0AAA,Lobby\n\n# a comment\n"SP:0BBB";Bar\r\n SP:0CCC # left\nnonsense here'), [
+    { line: 2, text: 'SP:0AAA' }, { line: 5, text: 'SP:0BBB' }, { line: 6, text: 'SP:0CCC' }, { line: 7, text: 'nonsense here' },
+  ]);
+  assert.deepEqual(lines('SP:0AAA'), [{ line: 1, text: 'SP:0AAA' }]);
+  assert.deepEqual(lines(' \n\n'), []);
+  assert.ok(!masked('SP:0ABCDEFGHIJKLMNOP').includes('KLMNOP'));
+});
+
+const speaker = (id: string, more: Partial<Client> = {}) =>
+  ({ client_id: id, trust: 'paired', connected: true, blocked: false, unpairing: false, supported_roles: ['player@v1'], ...more }) as Client;
+
+test('a swap offers the broken first, and those who may take its place before those who may not', () => {
+  const clients = new Map([speaker('old', { connected: false }), speaker('spare'), speaker('free'), speaker('new', { trust: 'unapproved' }), speaker('taken'),
+    speaker('blocked', { blocked: true, trust: 'denied' }), speaker('screen', { supported_roles: ['metadata@v1'] })].map((c) => [c.client_id, c]));
+  const place = (id: string, devices: string[], more = {}) =>
+    ({ persona_id: id, name: id, kind: 'endpoint', active_device: devices[0], devices: devices.map((d, i) => ({ client_id: d, active: i === 0 })), imported: false, retired: false, ...more }) as unknown as Persona;
+  const all = [place('lobby', ['old', 'spare']), place('bar', ['taken']), place('elsewhere', ['far'], { imported: true }), place('gone', ['free'], { retired: true })];
+  const broken = swappable(all, clients);
+  assert.deepEqual(broken.map((b) => [b.clientId, b.persona?.name]), [['old', 'lobby'], ['taken', 'bar'], ['free', undefined]]);
+  const who = candidates(broken[0]!, all, clients);
+  assert.deepEqual(who.map((x) => [x.client.client_id, x.spare, x.ready]), [['spare', true, true], ['free', false, true], ['new', false, false]]);
+});
+
+test('a roster gets a file name that every system takes, and recipients in any form', () => {
+  assert.equal(fileName({ name: 'Lobby / left' }, 3), 'lobby-left-3.roster');
+  assert.equal(fileName({ name: '../../é☃' }, 1), 'e-1.roster');
+  assert.equal(fileName({ name: '☃' }, 1), 'roster-1.roster');
+  assert.deepEqual(recipients(' age1a\nage1b, age1c;'), ['age1a', 'age1b', 'age1c']);
 });

@@ -6,9 +6,11 @@ import { href, route } from '../../router';
 import { inbox, may } from '../../state/store';
 import { Icon, type IconName } from '../../ui/icons';
 import { Device } from './device/device';
+import { Enrol } from './enrol/enrol';
 import { List } from './list';
 import { Inbox } from './inbox';
 import { Pair } from './pair/pair';
+import { Personas } from './personas/personas';
 import './devices.css';
 
 interface Tab { name: string; icon: IconName; admin?: boolean; count?: () => number }
@@ -16,12 +18,14 @@ interface Tab { name: string; icon: IconName; admin?: boolean; count?: () => num
 const tabs: Tab[] = [
   { name: 'all', icon: 'devices' },
   { name: 'inbox', icon: 'question', admin: true, count: () => inbox.value.length },
+  { name: 'enrol', icon: 'qr', admin: true },
+  { name: 'personas', icon: 'swap' },
 ];
 
 export function Devices(): JSX.Element {
   const [, sub = 'all'] = route.value;
   const seen = tabs.filter((x) => !x.admin || may('admin'));
-  const current = seen.find((x) => x.name === sub);
+  const current = seen.find((x) => x.name === (sub === 'd' || sub === 'pair' ? 'all' : sub));
   return (
     <div class="dv-page">
       <div class="page-head"><h1>{t('common.page.devices')}</h1></div>
@@ -33,7 +37,20 @@ export function Devices(): JSX.Element {
           </a>
         ))}
       </nav>
-      {current?.name === 'inbox' ? <Inbox /> : sub === 'pair' && may('admin') ? <Pair /> : sub === 'd' ? <Device /> : <List />}
+      <Part name={sub} />
     </div>
   );
+}
+
+/** The part that the address names; the list when the user may not see it. */
+function Part({ name }: { name: string }): JSX.Element {
+  const admin = may('admin');
+  switch (name) {
+    case 'd': return <Device />;
+    case 'personas': return <Personas />;
+    case 'inbox': return admin ? <Inbox /> : <List />;
+    case 'pair': return admin ? <Pair /> : <List />;
+    case 'enrol': return admin ? <Enrol /> : <List />;
+    default: return <List />;
+  }
 }

@@ -17,14 +17,14 @@ import { ZoneCard } from './zone';
 export function Device(): JSX.Element {
   const c = clients.value.get(route.value[2] ?? '');
   if (!c) {
-    return <Empty icon="question" title={t('devices.unknown')}><p>{t('devices.unknown_hint')}</p><a class="btn" href={href('devices')}>{t('devices.tab.all')}</a></Empty>;
+    return <Empty icon="question" title={t('devices.unknown')}><p>{t('devices.unknown_hint')}</p><a class="btn" href={href('devices')}>{t('devices.all')}</a></Empty>;
   }
   const s = standing(c);
   const newer = [...(c.unknown_roles ?? []), ...(c.ignored ?? [])];
   const operator = may('operator', c.group_id);
   return (
     <div class="stack" key={c.client_id}>
-      <p><a class="btn quiet" href={href('devices')}><Icon name="left" size={20} />{t('devices.tab.all')}</a></p>
+      <p><a class="btn quiet" href={href('devices')}><Icon name="left" size={20} />{t('devices.all')}</a></p>
       <div class={`dv-head dv-device ${s}`}>
         <span class="dv-sign" aria-hidden="true"><Icon name={signs[s].icon} size={26} /></span>
         <div class="dv-main">

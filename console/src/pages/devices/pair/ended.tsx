@@ -45,7 +45,7 @@ function Paired({ client }: { client: Client }): JSX.Element {
       </form>
       <div class="dv-acts">
         <a class="btn" href={href('devices', 'd', client.client_id)}>{t('devices.pair.to_device')}</a>
-        <a class="btn primary" href={href('devices')}>{t('devices.tab.all')}</a>
+        <a class="btn primary" href={href('devices')}>{t('devices.all')}</a>
       </div>
     </section>
   );

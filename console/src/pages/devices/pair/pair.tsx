@@ -24,7 +24,7 @@ export function Pair(): JSX.Element {
   const id = route.value[2] ?? '';
   const c = clients.value.get(id);
   if (!c) {
-    return <Empty icon="question" title={t('devices.unknown')}><p>{t('devices.unknown_hint')}</p><a class="btn" href={href('devices')}>{t('devices.tab.all')}</a></Empty>;
+    return <Empty icon="question" title={t('devices.unknown')}><p>{t('devices.unknown_hint')}</p><a class="btn" href={href('devices')}>{t('devices.all')}</a></Empty>;
   }
   return <Flow key={id} client={c} />;
 }

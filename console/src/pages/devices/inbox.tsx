@@ -19,7 +19,9 @@ export function Inbox(): JSX.Element {
   // What must not be overlooked comes first, then who waits longest.
   const waiting = [...inbox.value].sort((a, b) => Number(!!b.warning) - Number(!!a.warning));
   useEffect(() => {
-    if (chosen) document.getElementById(`inbox-${chosen}`)?.scrollIntoView({ block: 'start' });
+    const e = chosen ? document.getElementById(`inbox-${chosen}`) : null;
+    e?.scrollIntoView({ block: 'start' });
+    e?.focus({ preventScroll: true });
   }, [chosen]);
   if (waiting.length === 0) {
     return <Empty icon="check" title={t('devices.inbox_empty')}><p>{t('devices.inbox_empty_hint')}</p></Empty>;
@@ -44,7 +46,7 @@ function Entry({ entry: e, chosen }: { entry: InboxEntry; chosen: boolean }): JS
   });
   const hope = approvable({ ...e, trust: e.reason === 'credential_mismatch' ? e.reason : undefined });
   return (
-    <li id={`inbox-${e.client_id}`} class={`card dv-card ${standing} ${chosen ? 'chosen' : ''}`} aria-label={title} data-standing={standing}>
+    <li id={`inbox-${e.client_id}`} tabIndex={-1} class={`card dv-card ${standing} ${chosen ? 'chosen' : ''}`} aria-label={title} data-standing={standing}>
       <div class="row">
         <span class="dv-sign" aria-hidden="true"><Icon name={icon} size={26} /></span>
         <h2 class="grow">{title}</h2>

@@ -6,7 +6,7 @@ import type { Client } from '../../../api/types';
 import { t } from '../../../i18n';
 import { href, route } from '../../../router';
 import { clients, name } from '../../../state/store';
-import { Button, Empty, Notice, Spinner } from '../../../ui/controls';
+import { Empty, Notice, Spinner } from '../../../ui/controls';
 import { Icon } from '../../../ui/icons';
 import { Fingerprint } from '../fingerprint';
 import { Presence, StandingBadge } from '../row';
@@ -77,9 +77,4 @@ function Flow({ client: c }: { client: Client }): JSX.Element {
                   )}
     </div>
   );
-}
-
-/** The button that gives up, at the foot of every step. */
-export function CancelButton({ onCancel }: { onCancel: () => unknown }): JSX.Element {
-  return <Button icon="close" onClick={onCancel}>{t('devices.pair.cancel')}</Button>;
 }

@@ -59,13 +59,24 @@ export function origin(tap: Tap, reference: Float32Array): number {
   return starts[0]!;
 }
 
+/**
+ * Blocks follow each other without a hole, but on a loaded machine a worklet now and then
+ * reads an old currentFrame: a number that its neighbours do not share is mended.
+ */
+function numbered(blocks: Tap['blocks']): Tap['blocks'] {
+  const own = blocks.map((b, i) => b.frame - i * b.samples.length);
+  return blocks.map((b, i) => {
+    const around = own.slice(Math.max(0, i - 2), i + 3).sort((x, y) => x - y);
+    return { frame: around[Math.floor(around.length / 2)]! + i * b.samples.length, samples: b.samples };
+  });
+}
+
 /** Every window of the output in which something sounds. every: frames from one to the next. */
 export function measure(tap: Tap, reference: Float32Array, every: number): Found[] {
   const heardAt = line(tap.stamps);
   const zero = origin(tap, reference);
   const out: Found[] = [];
-  const blocks = [...tap.blocks].sort((a, b) => a.frame - b.frame);
-  for (const b of blocks) {
+  for (const b of numbered(tap.blocks)) {
     for (let k = 0; k + size <= b.samples.length; k += every) {
       const window = b.samples.subarray(k, k + size);
       if (window.every((v) => v === 0)) continue;

@@ -84,7 +84,7 @@ function Running({ s }: { s: SpeakerState }): JSX.Element {
         <div class="row">
           <Button icon={s.muted ? 'muted' : 'volume'} kind="quiet" label={t(s.muted ? 'speaker.unmute' : 'speaker.mute')} pressed={s.muted} onClick={() => setMuted(!s.muted)} />
           <Slider label={t('speaker.volume')} value={s.volume} valueText={`${s.volume} %`} onSet={setVolume} />
-          <span class="num" aria-hidden="true">{s.volume} %</span>
+          <span class="num percent" aria-hidden="true">{s.volume} %</span>
         </div>
       </section>
       <Pairing s={s} />

@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import { t } from '../../i18n';
 import { href, route } from '../../router';
 import { AuditTab } from './audit';
+import { BackupTab } from './backup';
 import { PeopleTab } from './people';
 import { PolicyTab } from './policy';
 import { ServerTab } from './server';
@@ -14,6 +15,7 @@ const tabs: Record<string, () => JSX.Element> = {
   tokens: TokensTab,
   policy: PolicyTab,
   audit: AuditTab,
+  backup: BackupTab,
   server: ServerTab,
 };
 

@@ -54,6 +54,7 @@ function Person(p: { user: Account; last: boolean; onEdit: () => void; onDelete:
       <div class="row wrap">
         <RoleBadges role={u.role} zones={u.zones} />
         {me && <Badge tone="info" icon="user">{t('admin.people.you')}</Badge>}
+        {u.has_password === false && <Badge tone="plain">{t('admin.people.no_password')}</Badge>}
         {u.disabled && <Badge tone="bad" icon="block">{t('admin.people.disabled')}</Badge>}
       </div>
       <dl class="facts">

@@ -41,7 +41,7 @@ export function PersonDialog(p: { user?: Account; last: boolean; onClose: () => 
     const body = {
       name: name.trim(), role, zones: role === 'admin' ? [] : zones,
       ...(u ? { disabled } : {}),
-      ...(lang ? { language: lang } : {}),
+      ...(u || lang ? { language: lang } : {}),
       ...(password ? { password } : {}),
     };
     try {

@@ -8,6 +8,8 @@ export interface Account {
   role: Role;
   zones: ZoneRole[];
   disabled: boolean;
+  /** False for somebody who signs in elsewhere (OIDC) alone. */
+  has_password?: boolean;
   language?: string;
   created_at: string;
   last_sign_in_at?: string;

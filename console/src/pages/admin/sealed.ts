@@ -1,0 +1,54 @@
+// Backups on their way: sealed files are not JSON, so they do not go through api/http.
+import { ApiError, changeHeaders, problem } from '../../api/http';
+
+/** What a backup holds. */
+export interface BackupContents {
+  made_at: string;
+  made_by: string;
+  server_name: string;
+  server_id: string;
+  fingerprint: string;
+  version: string;
+  database: string;
+  clients: number;
+  groups: number;
+  users: number;
+  audit_lines: number;
+  records: Record<string, number>;
+}
+
+async function send(path: string, headers: Record<string, string>, body: BodyInit): Promise<Response> {
+  let r: Response;
+  try {
+    r = await fetch(path, { method: 'POST', headers: { ...changeHeaders(), ...headers }, body, credentials: 'same-origin', cache: 'no-store' });
+  } catch {
+    throw new ApiError(0, 'unreachable', '');
+  }
+  if (!r.ok) throw await problem(r);
+  return r;
+}
+
+/** Makes a backup; its name as the server gave it. An answer that breaks off is none, and throws. */
+export async function makeBackup(passphrase: string): Promise<{ name: string; file: Blob }> {
+  const r = await send('/api/v1/backup', { 'Content-Type': 'application/json' }, JSON.stringify({ passphrase }));
+  const name = /filename="([\w.-]+)"/.exec(r.headers.get('Content-Disposition') ?? '')?.[1] ?? 'tutti.backup';
+  return { name, file: await r.blob() };
+}
+
+/** base64url without padding, of UTF-8: how a passphrase goes into a header. */
+export function headerText(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  return btoa(String.fromCharCode(...bytes)).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+}
+
+const sealed = (path: string, file: Blob, passphrase: string): Promise<Response> =>
+  send(path, { 'Content-Type': 'application/octet-stream', 'Tutti-Passphrase': headerText(passphrase) }, file);
+
+/** What is in a backup; nothing changes. */
+export const checkBackup = async (file: Blob, passphrase: string): Promise<BackupContents> =>
+  (await sealed('/api/v1/restore/check', file, passphrase)).json() as Promise<BackupContents>;
+
+/** Brings a backup back: the server restarts with it. */
+export async function restoreBackup(file: Blob, passphrase: string, acceptBroken: boolean): Promise<void> {
+  await sealed(`/api/v1/restore${acceptBroken ? '?accept_broken_audit=true' : ''}`, file, passphrase);
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jonboulle/clockwork"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/bus/bustest"
@@ -185,4 +186,305 @@ func TestADayBySchedule(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+func stop(g string) *tuttiv1.GroupCommand {
+	return &tuttiv1.GroupCommand{GroupId: g, Actor: "token:someone", Command: &tuttiv1.GroupCommand_Stop{Stop: &tuttiv1.Empty{}}}
+}
+
+// by makes a command somebody's.
+func by(actor string, c *tuttiv1.GroupCommand) *tuttiv1.GroupCommand {
+	c.Actor = actor
+	return c
+}
+
+// skip suspends a schedule, or no longer.
+func (v *venue) skip(id, until string) {
+	v.t.Helper()
+	r := &tuttiv1.ScheduleSkip{ScheduleId: id}
+	if until != "" {
+		r.Until = timestamppb.New(berlin(v.t, until))
+	}
+	ask[tuttiv1.ScheduleReply](v.rig, subject.StreamSchedule, &tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Skip{Skip: r}})
+}
+
+// What a person does holds until the next daypart.
+func TestWhatAPersonDoesHoldsUntilTheNextDaypart(t *testing.T) {
+	v := newVenue(t, "2026-06-01 10:00")
+	v.file("a.flac", 30, 1)
+	v.file("b.flac", 30, 2)
+	v.file("mine.flac", 30, 3)
+	v.service(v.bus, "one")
+	d := v.device("a", "pcm:44100:16:2")
+	g := v.make("Bar", d)
+	parts := []*tuttiv1.Daypart{daypart("One", "10:00", "11:00", "a.flac"), daypart("Two", "11:00", "12:00", "b.flac"), daypart("Hush", "14:00", "15:00", "", func(d *tuttiv1.Daypart) { d.Stop = true })}
+	s := v.put(&tuttiv1.Schedule{GroupId: g, Name: "Bar", Enabled: true, Dayparts: parts})
+	v.is(g, `playing "a.flac" One no cap`) // it counts at once
+	epoch := v.get(g).GetEpoch()
+
+	v.command(stop(g))
+	v.is(g, `stopped "" One no cap overridden`)
+	v.sets("2026-06-01 10:30") // nobody turns it on again
+	s.Dayparts[0].Volume = proto.Int32(30)
+	s = v.put(s) // what was changed of it counts the next time
+	v.is(g, `stopped "" One no cap overridden`)
+	v.sets("2026-06-01 11:00")
+	v.is(g, `playing "b.flac" Two no cap`)
+
+	v.command(by("client:x", setVolume(g, 77)))
+	v.is(g, `playing "b.flac" Two no cap overridden`)
+	v.sets("2026-06-01 12:00") // its own music still plays, and ends
+	v.is(g, `stopped ""  no cap`)
+
+	v.sets("2026-06-02 11:00")
+	v.is(g, `playing "b.flac" Two no cap`)
+	v.command(by("token:someone", play(g, "mine.flac")))
+	v.is(g, `playing "mine.flac" Two no cap overridden`)
+	v.sets("2026-06-02 12:00") // what a person chose goes on
+	v.is(g, `playing "mine.flac"  no cap`)
+	v.sets("2026-06-02 14:00") // until silence is asked for
+	v.is(g, `stopped "" Hush no cap`)
+
+	// A skip: nothing begins and nothing ends; then the daypart in force is caught up with.
+	v.sets("2026-06-03 10:00")
+	v.is(g, `playing "a.flac" One no cap`)
+	v.skip(s.GetScheduleId(), "2026-06-03 11:30")
+	if x := v.is(g, `playing "a.flac"  no cap`); x.GetSchedule().GetNext() != "Two" || !x.GetSchedule().GetNextAt().AsTime().Equal(berlin(t, "2026-06-03 11:30")) {
+		t.Errorf("while it is skipped: %v", x.GetSchedule())
+	}
+	v.sets("2026-06-03 11:10")
+	v.is(g, `playing "a.flac"  no cap`)
+	v.sets("2026-06-03 11:30")
+	v.is(g, `playing "b.flac" Two no cap`)
+
+	// Disabled and enabled again it is where it was, and begins nothing twice.
+	x := v.get(g)
+	s.Enabled = false
+	s = v.put(s)
+	until(t, func() string {
+		if y := v.get(g); y.GetSchedule().GetScheduleId() != "" {
+			return "it still goes by its schedule"
+		}
+		return ""
+	})
+	s.Enabled = true
+	v.put(s)
+	if y := v.is(g, `playing "b.flac" Two no cap`); y.GetEpoch() != x.GetEpoch() || x.GetEpoch() <= epoch {
+		t.Errorf("begun again: epoch %d, then %d", x.GetEpoch(), y.GetEpoch())
+	}
+}
+
+// A start that was missed is caught up with, and only that.
+func TestARestartCatchesUp(t *testing.T) {
+	v := newVenue(t, "2026-06-01 10:00")
+	v.file("a.flac", 60, 1)
+	v.file("b.flac", 60, 2)
+	stopOne := v.service(v.bus, "one")
+	d := v.device("a", "pcm:44100:16:2")
+	g, other := v.make("Bar", d), v.make("Terrace")
+	for _, id := range []string{g, other} {
+		v.put(&tuttiv1.Schedule{GroupId: id, Name: "S", Enabled: true, Dayparts: []*tuttiv1.Daypart{
+			daypart("One", "10:00", "12:00", "a.flac"), daypart("Two", "12:00", "14:00", "b.flac")},
+			QuietHours: []*tuttiv1.QuietHours{{Days: allDays, Start: "13:00", End: "15:00", MaxVolume: 20}}})
+	}
+	v.is(g, `playing "a.flac" One no cap`)
+	v.is(other, `playing "a.flac" One no cap`)
+	v.command(stop(other))
+	was := v.get(g)
+	stopOne()
+
+	v.sets("2026-06-01 11:00") // the same daypart
+	stopTwo := v.service(v.bus, "two")
+	if x := v.is(g, `playing "a.flac" One no cap`); x.GetSchedule().GetMark() != was.GetSchedule().GetMark() || len(x.GetQueue()) != 1 || x.GetQueue()[0].GetId() != was.GetQueue()[0].GetId() {
+		t.Errorf("the music was begun again: %v, was %v", x.GetQueue(), was.GetQueue())
+	}
+	v.is(other, `stopped "" One no cap overridden`)
+	stopTwo()
+
+	v.sets("2026-06-01 13:10") // the next one has begun, and quiet hours have
+	v.service(v.bus, "three")
+	v.is(g, `playing "b.flac" Two cap 20`)
+	v.is(other, `playing "b.flac" Two cap 20`)
+	until(t, func() string {
+		if n := v.audited(`"Two"`); n != 2 {
+			return fmt.Sprintf("%d lines of what was caught up with, want 2", n)
+		}
+		return ""
+	})
+}
+
+// Two instances: one schedules at a time, and nothing happens twice when the other takes
+// over.
+func TestTheSchedulerMovesAndNothingHappensTwice(t *testing.T) {
+	v := newVenue(t, "2026-06-01 10:00")
+	v.ttl = 2 * time.Second
+	v.file("a.flac", 60, 1)
+	v.file("b.flac", 60, 2)
+	stops := []func(){v.service(v.bus, "one"), v.service(v.bus, "two")}
+	d := v.device("a", "pcm:44100:16:2")
+	g := v.make("Bar", d)
+	v.put(&tuttiv1.Schedule{GroupId: g, Name: "S", Enabled: true, Dayparts: []*tuttiv1.Daypart{
+		daypart("One", "10:00", "12:00", "a.flac"), daypart("Two", "12:00", "14:00", "b.flac")}})
+	first := v.is(g, `playing "a.flac" One no cap`)
+	stops[0]()
+	v.sets("2026-06-01 11:00")
+	// Whoever schedules now answers.
+	until(t, func() string {
+		err := try(v.rig, subject.StreamSchedule, &tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Preview{Preview: &tuttiv1.SchedulePreview{
+			From: timestamppb.New(v.clock.Now()), To: timestamppb.New(v.clock.Now().Add(time.Hour))}}}, &tuttiv1.ScheduleReply{})
+		if err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	if x := v.is(g, `playing "a.flac" One no cap`); x.GetQueue()[0].GetId() != first.GetQueue()[0].GetId() {
+		t.Error("the music was begun again when the scheduler moved")
+	}
+	v.service(v.bus, "three")
+	v.sets("2026-06-01 12:00")
+	v.is(g, `playing "b.flac" Two no cap`)
+	until(t, func() string {
+		if a, b := v.audited(`"One"`), v.audited(`"Two"`); a != 1 || b != 1 {
+			return fmt.Sprintf("begun %d and %d times", a, b)
+		}
+		return ""
+	})
+}
+
+// Music that is not there is shown, and begins as soon as it is; unless a person has
+// chosen something else meanwhile.
+func TestMusicThatIsMissing(t *testing.T) {
+	v := newVenue(t, "2026-06-01 09:00")
+	v.file("a.flac", 30, 1)
+	v.service(v.bus, "one")
+	d := v.device("a", "pcm:44100:16:2")
+	g := v.make("Bar", d)
+	v.put(&tuttiv1.Schedule{GroupId: g, Name: "Bar", Enabled: true, Dayparts: []*tuttiv1.Daypart{
+		daypart("One", "09:00", "10:00", "a.flac"),
+		daypart("Two", "10:00", "14:00", "later.flac", func(d *tuttiv1.Daypart) { d.Volume = proto.Int32(33) })},
+		QuietHours: []*tuttiv1.QuietHours{{Days: allDays, Start: "10:00", End: "12:00", MaxVolume: 30}}})
+	v.is(g, `playing "a.flac" One no cap`)
+	v.sets("2026-06-01 10:00")
+	if x := v.is(g, `playing "a.flac" Two cap 30 error`); !strings.Contains(x.GetSchedule().GetError(), "later.flac") {
+		t.Errorf("it says %q", x.GetSchedule().GetError())
+	}
+	until(t, func() string { // the rest of the daypart counts
+		if got := d.asked(); len(got) == 0 || got[len(got)-1] != "v30" {
+			return fmt.Sprint("asked ", got)
+		}
+		return ""
+	})
+	v.sets("2026-06-01 10:20") // tried again, in vain
+	v.sets("2026-06-01 10:40")
+	v.file("later.flac", 30, 4)
+	for _, now := range []string{"2026-06-01 10:50", "2026-06-01 11:00", "2026-06-01 11:10"} {
+		v.sets(now)
+	}
+	v.is(g, `playing "later.flac" Two cap 30`)
+	until(t, func() string {
+		if n := v.audited("schedule.failed"); n != 1 || v.audited("plays later.flac") != 1 {
+			return fmt.Sprintf("%d lines of the failure", n)
+		}
+		return ""
+	})
+
+	// A person who chooses something else is left alone.
+	other := v.make("Terrace")
+	v.put(&tuttiv1.Schedule{GroupId: other, Name: "T", Enabled: true, Dayparts: []*tuttiv1.Daypart{daypart("Day", "08:00", "20:00", "never.flac")}})
+	v.is(other, `stopped "" Day no cap error`)
+	v.command(by("token:someone", play(other, "a.flac")))
+	v.is(other, `playing "a.flac" Day no cap overridden`)
+	v.file("never.flac", 30, 5)
+	v.sets("2026-06-01 11:30")
+	v.sets("2026-06-01 12:00")
+	v.is(g, `playing "later.flac" Two no cap`)
+	v.is(other, `playing "a.flac" Day no cap overridden`)
+}
+
+// A week with a change of the clocks, a holiday, and nights that pass midnight: each
+// daypart begins as often as the calendar says.
+func TestAWeekBySchedule(t *testing.T) {
+	v := newVenue(t, "2026-03-26 12:00") // clocks go forward on Sunday, March 29
+	v.file("a.flac", 30, 1)
+	v.service(v.bus, "one")
+	g := v.make("Bar")
+	ask[tuttiv1.ScheduleReply](v.rig, subject.StreamSchedule, &tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Holidays{
+		Holidays: &tuttiv1.Holidays{Holidays: []*tuttiv1.Holiday{{Date: "2026-03-27", Name: "Inventory"}}}}})
+	v.put(&tuttiv1.Schedule{GroupId: g, Name: "Bar", Enabled: true, Dayparts: []*tuttiv1.Daypart{
+		daypart("Night", "22:30", "02:30", "a.flac"),
+		daypart("Bread", "02:30", "04:00", "a.flac", func(d *tuttiv1.Daypart) { d.Holidays = "never" }),
+		daypart("Feast", "12:00", "13:00", "a.flac", func(d *tuttiv1.Daypart) { d.Holidays = "only" })}})
+	begun := map[string]int{}
+	last := ""
+	for end := berlin(t, "2026-04-02 12:00"); v.clock.Now().Before(end); v.clock.Advance(30 * time.Minute) {
+		now := v.clock.Now()
+		local := now.In(berlin(t, "2026-03-26 12:00").Location())
+		hm := local.Format("15:04")
+		want := ""
+		switch holiday := local.Format("01-02") == "03-27"; {
+		case hm >= "22:30" || hm < "02:30":
+			want = "Night"
+		case hm < "04:00" && !holiday:
+			want = "Bread"
+		case hm >= "12:00" && hm < "13:00" && holiday:
+			want = "Feast"
+		}
+		until(t, func() string {
+			x := v.get(g)
+			state := map[bool]string{true: "playing", false: "stopped"}[want != ""]
+			if x.GetSchedule().GetDaypart() != want || x.GetPlaybackState() != state {
+				return fmt.Sprintf("%s: %q and %s, want %q and %s", local, x.GetSchedule().GetDaypart(), x.GetPlaybackState(), want, state)
+			}
+			return ""
+		})
+		if want != last && want != "" {
+			begun[want]++
+		}
+		last = want
+	}
+	until(t, func() string {
+		for name, n := range begun {
+			if got := v.audited(fmt.Sprintf("daypart %q", name)); got != n {
+				return fmt.Sprintf("%s began %d times, want %d", name, got, n)
+			}
+		}
+		return ""
+	})
+	if begun["Night"] != 7 || begun["Bread"] != 6 || begun["Feast"] != 1 {
+		t.Errorf("the test's own calendar: %v", begun)
+	}
+}
+
+// A zone has one schedule; bad ones are refused, and name what is wrong.
+func TestSchedulesThatAreRefused(t *testing.T) {
+	v := newVenue(t, "2026-06-01 09:00")
+	v.service(v.bus, "one")
+	d := v.device("a", "pcm:44100:16:2")
+	g := v.make("Bar")
+	s := v.put(&tuttiv1.Schedule{GroupId: g, Name: "Bar", Enabled: true})
+	for what, c := range map[string]struct {
+		r    *tuttiv1.ScheduleRequest
+		want fault.Code
+	}{
+		"a second one":     {&tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Put{Put: &tuttiv1.Schedule{GroupId: g, Name: "x"}}}, fault.Conflict},
+		"no such group":    {&tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Put{Put: &tuttiv1.Schedule{GroupId: "g-none", Name: "x"}}}, fault.OutOfRange},
+		"a device's own":   {&tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Put{Put: &tuttiv1.Schedule{GroupId: v.groupOf(d), Name: "x"}}}, fault.Conflict},
+		"no such schedule": {&tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Put{Put: &tuttiv1.Schedule{ScheduleId: "s-none", GroupId: g, Name: "x"}}}, fault.NotFound},
+		"overlapping": {&tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Put{Put: &tuttiv1.Schedule{ScheduleId: s.GetScheduleId(), GroupId: g, Name: "x",
+			Dayparts: []*tuttiv1.Daypart{daypart("a", "10:00", "12:00", ""), daypart("b", "11:00", "13:00", "")}}}}, fault.OutOfRange},
+		"a holiday that is none": {&tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Holidays{Holidays: &tuttiv1.Holidays{Holidays: []*tuttiv1.Holiday{{Date: "2026-02-30"}}}}}, fault.OutOfRange},
+		"a skip into the past":   {&tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Skip{Skip: &tuttiv1.ScheduleSkip{ScheduleId: s.GetScheduleId(), Until: timestamppb.New(v.clock.Now())}}}, fault.OutOfRange},
+		"a preview of a year": {&tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Preview{Preview: &tuttiv1.SchedulePreview{From: timestamppb.New(v.clock.Now()),
+			To: timestamppb.New(v.clock.Now().AddDate(1, 0, 0))}}}, fault.OutOfRange},
+		"none to delete": {&tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Delete{Delete: "s-none"}}, fault.NotFound},
+		"nothing":        {&tuttiv1.ScheduleRequest{}, fault.Invalid},
+	} {
+		if err := try(v.rig, subject.StreamSchedule, c.r, &tuttiv1.ScheduleReply{}); fault.CodeOf(err) != c.want {
+			t.Errorf("%s: %v, want %s", what, err, c.want)
+		}
+	}
+	forged := &tuttiv1.GroupCommand{GroupId: g, Actor: "schedule:x", Command: &tuttiv1.GroupCommand_Schedule{Schedule: &tuttiv1.ScheduleOrder{VolumeCap: proto.Int32(100)}}}
+	if code := v.code(forged); code != fault.Forbidden {
+		t.Errorf("an order that is not the scheduler's: %s", code)
+	}
 }

@@ -94,14 +94,14 @@ const schedulesDoc = "A daypart over midnight belongs to the day it starts on. A
 
 func (a *API) scheduleRoutes() {
 	register(a, route{
-		id: "list-schedules", method: http.MethodGet, path: "/api/v1/schedules", tag: tagSchedules, role: auth.RoleViewer,
+		id: "list-schedules", method: http.MethodGet, path: "/api/v1/schedules", tag: tagSchedules, role: auth.RoleViewer, zone: zoneAny,
 		summary: "All schedules", doc: schedulesDoc,
 	}, a.listSchedules)
 	register(a, route{
-		id: "get-schedule", method: http.MethodGet, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleViewer,
+		id: "get-schedule", method: http.MethodGet, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleViewer, zone: zoneAny,
 		summary: "One schedule", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
-	}, func(_ context.Context, in *SchedulePath) (*body[model.Schedule], error) {
-		s, err := a.scheduleOf(in.ID)
+	}, func(ctx context.Context, in *SchedulePath) (*body[model.Schedule], error) {
+		s, err := a.scheduleOf(ctx, in.ID, auth.RoleViewer)
 		if err != nil {
 			return nil, err
 		}
@@ -109,37 +109,37 @@ func (a *API) scheduleRoutes() {
 	})
 	changes := []int{http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity}
 	register(a, route{
-		id: "create-schedule", method: http.MethodPost, path: "/api/v1/schedules", tag: tagSchedules, role: auth.RoleOperator, status: http.StatusCreated,
+		id: "create-schedule", method: http.MethodPost, path: "/api/v1/schedules", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny, status: http.StatusCreated,
 		summary: "Give a zone a schedule", doc: "It counts at once: the daypart in force begins. 409 when the zone has one already, or is the group of one device.",
 		idempotent: true, errors: changes,
 	}, a.createSchedule)
 	register(a, route{
-		id: "put-schedule", method: http.MethodPut, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleOperator,
+		id: "put-schedule", method: http.MethodPut, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny,
 		summary: "Replace a schedule", doc: "The daypart in force goes on, unless it is another one now, or plays something else.",
 		errors: append([]int{http.StatusNotFound}, changes...),
 	}, a.putSchedule)
 	register(a, route{
-		id: "delete-schedule", method: http.MethodDelete, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleOperator, status: http.StatusNoContent,
+		id: "delete-schedule", method: http.MethodDelete, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny, status: http.StatusNoContent,
 		summary: "Delete a schedule", doc: "What plays goes on; quiet hours end.", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, a.deleteSchedule)
 	register(a, route{
-		id: "skip-schedule", method: http.MethodPost, path: "/api/v1/schedules/{schedule_id}/skip", tag: tagSchedules, role: auth.RoleOperator,
+		id: "skip-schedule", method: http.MethodPost, path: "/api/v1/schedules/{schedule_id}/skip", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny,
 		summary: "Suspend a schedule's dayparts", doc: "Quiet hours hold all the same.", errors: append([]int{http.StatusNotFound}, changes...),
 	}, func(ctx context.Context, in *skipSchedule) (*body[model.Schedule], error) {
 		return a.skip(ctx, in.ID, timestamppb.New(in.Body.Until), "skipped until "+in.Body.Until.UTC().Format(time.RFC3339))
 	})
 	register(a, route{
-		id: "unskip-schedule", method: http.MethodDelete, path: "/api/v1/schedules/{schedule_id}/skip", tag: tagSchedules, role: auth.RoleOperator,
+		id: "unskip-schedule", method: http.MethodDelete, path: "/api/v1/schedules/{schedule_id}/skip", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny,
 		summary: "End the suspension", doc: "The daypart in force begins, unless it had begun before.", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, func(ctx context.Context, in *SchedulePath) (*body[model.Schedule], error) {
 		return a.skip(ctx, in.ID, nil, "no longer skipped")
 	})
 	register(a, route{
-		id: "preview-schedules", method: http.MethodGet, path: "/api/v1/schedules/preview", tag: tagSchedules, role: auth.RoleViewer,
+		id: "preview-schedules", method: http.MethodGet, path: "/api/v1/schedules/preview", tag: tagSchedules, role: auth.RoleViewer, zone: zoneAny,
 		summary: "What happens when", doc: "Dayparts that a skip leaves out are not there.", errors: []int{http.StatusUnprocessableEntity},
 	}, a.previewSchedules)
 	register(a, route{
-		id: "get-holidays", method: http.MethodGet, path: "/api/v1/holidays", tag: tagSchedules, role: auth.RoleViewer, summary: "The holidays",
+		id: "get-holidays", method: http.MethodGet, path: "/api/v1/holidays", tag: tagSchedules, role: auth.RoleViewer, zone: zoneAny, summary: "The holidays",
 	}, func(context.Context, *nothing) (*body[model.Holidays], error) {
 		return answer(a.d.Projection.Snapshot().Holidays()), nil
 	})
@@ -149,19 +149,24 @@ func (a *API) scheduleRoutes() {
 	}, a.putHolidays)
 }
 
-// scheduleOf finds a schedule or answers fault.NotFound.
-func (a *API) scheduleOf(id string) (*model.Schedule, error) {
-	if s := a.d.Projection.Snapshot().Schedule(id); s != nil {
-		return s, nil
+// scheduleOf finds a schedule in whose zone the caller has a role; fault.NotFound when
+// there is none, or none that the caller may see.
+func (a *API) scheduleOf(ctx context.Context, id string, role auth.Role) (*model.Schedule, error) {
+	p := auth.PrincipalOf(ctx)
+	if s := a.d.Projection.Snapshot().Schedule(id); s != nil && p.In(s.GroupID) >= auth.RoleViewer {
+		return s, a.inGroup(p, role, s.GroupID)
 	}
 	return nil, fault.New(fault.NotFound, "there is no schedule %q; GET /api/v1/schedules lists those that are known", clip(id))
 }
 
-func (a *API) listSchedules(context.Context, *nothing) (*body[model.Schedules], error) {
+func (a *API) listSchedules(ctx context.Context, _ *nothing) (*body[model.Schedules], error) {
+	p := auth.PrincipalOf(ctx)
 	snap := a.d.Projection.Snapshot()
 	out := model.Schedules{Schedules: make([]model.Schedule, 0, len(snap.Schedules))}
 	for _, s := range snap.Schedules {
-		out.Schedules = append(out.Schedules, *s)
+		if p.In(s.GroupID) >= auth.RoleViewer {
+			out.Schedules = append(out.Schedules, *s)
+		}
 	}
 	return answer(out), nil
 }
@@ -211,6 +216,9 @@ func (a *API) renderSchedule(s *pb.Schedule) model.Schedule {
 }
 
 func (a *API) createSchedule(ctx context.Context, in *createSchedule) (*createdSchedule, error) {
+	if err := a.inGroup(auth.PrincipalOf(ctx), auth.RoleOperator, in.Body.GroupID); err != nil {
+		return nil, err
+	}
 	s, err := in.Body.proto("", a.d.Clock.Now())
 	if err != nil {
 		return nil, err
@@ -225,9 +233,12 @@ func (a *API) createSchedule(ctx context.Context, in *createSchedule) (*createdS
 }
 
 func (a *API) putSchedule(ctx context.Context, in *putSchedule) (*body[model.Schedule], error) {
-	before, err := a.scheduleOf(in.ID)
+	before, err := a.scheduleOf(ctx, in.ID, auth.RoleOperator)
 	if err != nil {
 		return nil, err
+	}
+	if err := a.inGroup(auth.PrincipalOf(ctx), auth.RoleOperator, in.Body.GroupID); err != nil {
+		return nil, err // it would move to a zone that is not the caller's
 	}
 	s, err := in.Body.proto(in.ID, a.d.Clock.Now())
 	if err != nil {
@@ -243,7 +254,7 @@ func (a *API) putSchedule(ctx context.Context, in *putSchedule) (*body[model.Sch
 }
 
 func (a *API) deleteSchedule(ctx context.Context, in *SchedulePath) (*struct{}, error) {
-	s, err := a.scheduleOf(in.ID)
+	s, err := a.scheduleOf(ctx, in.ID, auth.RoleOperator)
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +267,7 @@ func (a *API) deleteSchedule(ctx context.Context, in *SchedulePath) (*struct{}, 
 }
 
 func (a *API) skip(ctx context.Context, id string, until *timestamppb.Timestamp, says string) (*body[model.Schedule], error) {
-	if _, err := a.scheduleOf(id); err != nil {
+	if _, err := a.scheduleOf(ctx, id, auth.RoleOperator); err != nil {
 		return nil, err
 	}
 	reply, err := a.schedule(ctx, &pb.ScheduleRequest{Request: &pb.ScheduleRequest_Skip{Skip: &pb.ScheduleSkip{ScheduleId: id, Until: until}}})
@@ -274,8 +285,9 @@ func (a *API) previewSchedules(ctx context.Context, in *previewSchedules) (*body
 	if in.To.IsZero() {
 		in.To = in.From.Add(24 * time.Hour)
 	}
+	p := auth.PrincipalOf(ctx)
 	if in.GroupID != "" {
-		if _, err := a.group(in.GroupID); err != nil {
+		if _, err := a.group(in.GroupID); err != nil || p.In(in.GroupID) < auth.RoleViewer {
 			return nil, badField("query.group_id", fmt.Sprintf("there is no group %q", clip(in.GroupID)))
 		}
 	}
@@ -286,7 +298,9 @@ func (a *API) previewSchedules(ctx context.Context, in *previewSchedules) (*body
 	}
 	out := model.SchedulePreview{Events: make([]model.ScheduleEvent, 0, len(reply.GetEvents()))}
 	for _, e := range reply.GetEvents() {
-		out.Events = append(out.Events, readmodel.BuildScheduleEvent(e))
+		if p.In(e.GetGroupId()) >= auth.RoleViewer {
+			out.Events = append(out.Events, readmodel.BuildScheduleEvent(e))
+		}
 	}
 	return answer(out), nil
 }

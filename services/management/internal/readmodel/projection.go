@@ -370,7 +370,7 @@ func (h *projector) event(snap *Snapshot, c change) feed.Event {
 		v := snap.Schedule(c.id)
 		return jsonEvent(c.kind, v, feed.Scope{GroupID: v.GroupID})
 	case EventScheduleRemoved:
-		return jsonEvent(c.kind, model.Removed{ScheduleID: c.id}, feed.Scope{})
+		return jsonEvent(c.kind, model.Removed{ScheduleID: c.id, GroupID: c.zone}, feed.Scope{GroupID: c.zone})
 	case EventHolidaysUpdated:
 		return jsonEvent(c.kind, snap.Holidays(), feed.Scope{Public: true})
 	default: // EventServerUpdated

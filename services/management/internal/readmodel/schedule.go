@@ -103,8 +103,8 @@ func (s *state) flushSchedules(prev *Snapshot) ([]*model.Schedule, []change) {
 		v := s.schedules[id]
 		if v == nil {
 			if known {
+				changes = append(changes, change{kind: EventScheduleRemoved, id: id, zone: out[i].GroupID})
 				out = slices.Delete(out, i, i+1)
-				changes = append(changes, change{kind: EventScheduleRemoved, id: id})
 			}
 			continue
 		}

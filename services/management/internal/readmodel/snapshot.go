@@ -84,6 +84,7 @@ func pairingByClientID(p *model.Pairing, id string) int { return strings.Compare
 type change struct {
 	kind string // one of the Event constants
 	id   string
+	zone string // of what is removed, where it cannot be looked up any more
 	// telemetry: nothing but counters and times moved (see significant).
 	telemetry bool
 }

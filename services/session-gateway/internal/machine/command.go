@@ -68,10 +68,11 @@ func (m *Machine) fence(group string, fence uint64) error {
 
 func (m *Machine) setGroup(g *tuttiv1.GroupInfo) []Effect {
 	m.groupID, m.groupWant = g.GetGroupId(), g
+	out := m.setCap(g.VolumeCap)
 	if !m.activated {
-		return nil
+		return out
 	}
-	out := m.sendGroup()
+	out = append(out, m.sendGroup()...)
 	if m.artwork.active && m.setActivities() {
 		out = append(out, m.activate(), Changed{})
 	}

@@ -38,10 +38,13 @@ func (m *Machine) Tune(t *tuttiv1.ClientTuning) []Effect {
 
 // bound works out the limits anew after one of their sources has changed.
 func (m *Machine) bound() []Effect {
-	now := narrow(m.tuning, m.endpoint.is)
+	now := narrow(m.tuning, m.endpoint.is, m.volume.cap)
 	var out []Effect
 	if !proto.Equal(now, m.volume.limits) {
 		m.volume.limits, m.volume.due = now, true
+	}
+	if own := narrow(m.tuning, m.endpoint.is, nil); !proto.Equal(own, m.volume.own) {
+		m.volume.own = own
 		if m.activated {
 			out = append(out, Changed{})
 		}
@@ -68,4 +71,14 @@ func (m *Machine) settle() []Effect {
 		out = append(out, Send{&wire.ServerCommand{Player: &wire.PlayerCommand{Command: wire.PlayerVolume, Volume: v}}})
 	}
 	return out
+}
+
+// setCap takes the cap of quiet hours from the group's word; nil: none. When it goes, the
+// volume stays where it is.
+func (m *Machine) setCap(v *int32) []Effect {
+	if v == nil && m.volume.cap == nil || v != nil && m.volume.cap != nil && *v == *m.volume.cap {
+		return nil
+	}
+	m.volume.cap, m.volume.loud = v, 0
+	return m.bound()
 }

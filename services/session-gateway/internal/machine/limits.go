@@ -8,19 +8,28 @@ import (
 )
 
 // bounds hold the player's volume to its limits. Of itself the server sends a volume in
-// two cases only: the start-up volume, once at the start of a session, and a volume
-// outside the limits back inside, once per change of them or of what can be set. A person
-// who turns the knob of the device past a limit is not argued with.
+// three cases only: the start-up volume, once at the start of a session; a volume outside
+// the limits back inside, once per change of them or of what can be set; and one above the
+// cap of quiet hours back to it, each time. A person who turns the knob of the device past
+// a limit is not argued with, but past the cap is.
 type bounds struct {
 	limits *tuttiv1.VolumeLimits // nil: 0-100
+	cap    *int32                // of quiet hours, in the group; nil: none. limits are inside it
+	own    *tuttiv1.VolumeLimits // limits without the cap, which is the group's to tell
 	due    bool                  // the volume was not held to these limits yet
 	begun  bool                  // the session's first player state was seen
+	loud   int                   // reports above the cap, one after the other
 }
 
-// narrow is the narrower of what the operator set for the client and for its persona.
-// Where the two leave nothing, the lower maximum counts: too quiet harms nobody. It is
-// nil when nothing is limited and nothing set at the start.
-func narrow(t *tuttiv1.ClientTuning, e *tuttiv1.Endpoint) *tuttiv1.VolumeLimits {
+// patience is how many reports above the cap in a row are each answered. A device that
+// does not obey is told again only at every patience-th report after that: two programs
+// must not argue at the speed of the network.
+const patience = 16
+
+// narrow is the narrowest of what the operator set for the client and for its persona,
+// and of the cap of quiet hours. Where they leave nothing, the lower maximum counts: too
+// quiet harms nobody. It is nil when nothing is limited and nothing set at the start.
+func narrow(t *tuttiv1.ClientTuning, e *tuttiv1.Endpoint, quiet *int32) *tuttiv1.VolumeLimits {
 	var lows, highs []*int32
 	var startup *int32
 	if t != nil {
@@ -29,6 +38,7 @@ func narrow(t *tuttiv1.ClientTuning, e *tuttiv1.Endpoint) *tuttiv1.VolumeLimits 
 	if e != nil {
 		lows, highs = append(lows, e.VolumeMin), append(highs, e.VolumeMax)
 	}
+	highs = append(highs, quiet)
 	low, high := int32(0), int32(100)
 	for _, v := range lows {
 		if v != nil {
@@ -73,7 +83,7 @@ func (b *bounds) correct(p *wire.PlayerState) *int {
 	if first && b.limits != nil && b.limits.Startup != nil {
 		want = int(b.limits.GetStartup())
 	}
-	if b.due {
+	if b.due || b.above(*p.Volume) {
 		b.due = false
 		want = b.clamp(want)
 	}
@@ -81,4 +91,15 @@ func (b *bounds) correct(p *wire.PlayerState) *int {
 		return nil
 	}
 	return &want
+}
+
+// above reports whether the player must be told that it is above the cap. Call it once for
+// each report.
+func (b *bounds) above(volume int) bool {
+	if b.cap == nil || volume <= int(*b.cap) {
+		b.loud = 0
+		return false
+	}
+	b.loud++
+	return b.loud <= patience || b.loud%patience == 0
 }

@@ -34,7 +34,7 @@ func TestNarrowerLimitsWin(t *testing.T) {
 		"start-up 0":                  {-1, -1, 0, -1, -1, "0-100 from 0"},
 	} {
 		l := narrow(&tuttiv1.ClientTuning{VolumeMin: n(c.min), VolumeMax: n(c.max), VolumeStartup: n(c.startup)},
-			&tuttiv1.Endpoint{VolumeMin: n(c.placeMin), VolumeMax: n(c.placeMax)})
+			&tuttiv1.Endpoint{VolumeMin: n(c.placeMin), VolumeMax: n(c.placeMax)}, nil)
 		got := "<nil>"
 		if l != nil {
 			got = fmt.Sprintf("%d-%d", l.GetMin(), l.GetMax())
@@ -183,4 +183,77 @@ func TestPlayerCommandsWaitForTheState(t *testing.T) {
 	refuse(t, m, "without the role", volume, fault.Conflict)
 	m.Admit(all, 0)
 	refuse(t, m, "before the state of the role that came back", volume, fault.Conflict)
+}
+
+// in is the group's word with a cap; below 0: without.
+func in(quiet int32) *tuttiv1.SessionCommand {
+	g := &tuttiv1.GroupInfo{GroupId: "g", Name: "G", PlaybackState: wire.PlaybackStopped}
+	if quiet >= 0 {
+		g.VolumeCap = &quiet
+	}
+	return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Group{Group: g}}
+}
+
+// Quiet hours: nothing is louder than the cap, whoever wants it, the device itself
+// included; and nothing gets louder when they end.
+func TestTheCapOfQuietHoursHolds(t *testing.T) {
+	ask := func(m *Machine, v int32) []Effect {
+		effects, _ := m.Command(&tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Player{
+			Player: &tuttiv1.PlayerCommand{Command: &tuttiv1.PlayerCommand_Volume{Volume: v}}}}, 0)
+		return effects
+	}
+	word := func(m *Machine, quiet int32) []Effect { effects, _ := m.Command(in(quiet), 0); return effects }
+	step := func(what string, effects []Effect, want ...int) {
+		t.Helper()
+		if got := volumes(effects); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: sent %v, want %v", what, got, want)
+		}
+	}
+	hear := func(m *Machine, v int) []Effect { return m.Message(says(v, true), nil, 0) }
+
+	m := New(Config{ClientID: "c", SessionID: "s", Hello: pairable(), Category: sentinel})
+	m.Admit(all, 0)
+	step("loud, and nothing forbids it", hear(m, 90))
+	step("quiet hours begin", word(m, 30), 30)
+	step("it obeys", hear(m, 30))
+	step("somebody wants more", ask(m, 100), 30)
+	step("and less", ask(m, 10), 10)
+	step("it obeys", hear(m, 10))
+	step("a hand at the knob", hear(m, 50), 30)
+	step("again", hear(m, 51), 30)
+	step("it obeys", hear(m, 30))
+	step("below it may be turned", hear(m, 20))
+	step("the same word again", word(m, 30))
+	step("the operator's limit is narrower", m.Tune(&tuttiv1.ClientTuning{VolumeMax: proto.Int32(15)}), 15)
+	step("it obeys", hear(m, 15))
+	step("the limit goes, the cap does not", m.Tune(nil))
+	step("somebody wants more", ask(m, 100), 30)
+	step("an operator's minimum gives way", m.Tune(&tuttiv1.ClientTuning{VolumeMin: proto.Int32(60)}), 30)
+	step("it obeys", hear(m, 30))
+	m.Tune(nil)
+	step("quiet hours end", word(m, -1))
+	step("nothing is louder by itself", hear(m, 30))
+	step("somebody wants more", ask(m, 100), 100)
+	step("it obeys", hear(m, 100))
+	step("quieter ones begin", word(m, 40), 40)
+
+	m = New(Config{ClientID: "c", SessionID: "s", Hello: pairable(), Category: sentinel})
+	m.Tune(&tuttiv1.ClientTuning{VolumeStartup: proto.Int32(70)})
+	m.Admit(all, 0)
+	step("before its state", word(m, 20))
+	step("a start-up volume above the cap", hear(m, 100), 20)
+
+	// A device that does not obey is not argued with at the speed of the network.
+	m = New(Config{ClientID: "c", SessionID: "s", Hello: pairable(), Category: sentinel})
+	m.Admit(all, 0)
+	word(m, 20)
+	told := 0
+	for range 1000 {
+		told += len(volumes(hear(m, 80)))
+	}
+	if told < patience || told > patience+1000/patience+1 {
+		t.Errorf("told %d times of 1000", told)
+	}
+	step("it obeys at last", hear(m, 20))
+	step("and is turned up later", hear(m, 80), 20)
 }

@@ -32,7 +32,7 @@ func (m *Machine) Fill(p *tuttiv1.ClientPresence) {
 		v := *m.available
 		p.Available = &v
 	}
-	p.Player, p.Limits = playerState(m.player), m.volume.limits
+	p.Player, p.Limits = playerState(m.player), m.volume.own
 	p.Artwork = artworkProto(m.artwork.asked)
 	m.fillVisual(p)
 	m.fillSource(p)

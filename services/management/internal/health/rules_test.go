@@ -169,8 +169,10 @@ func TestRules(t *testing.T) {
 			id:    "credential_mismatch:a", code: "credential_mismatch", severity: "serious", clients: []string{"a"}, remedy: "pair_again",
 		},
 		"an impostor": {
-			given: func(s *scene) { s.client("a").Warning, s.client("a").Trust = "name_reused_by_new_key", model.TrustUnapproved },
-			id:    "impostor:a", code: "impostor", severity: "serious", clients: []string{"a"}, remedy: "look_at_inbox",
+			given: func(s *scene) {
+				s.client("a").Warning, s.client("a").Trust = "name_reused_by_new_key", model.TrustUnapproved
+			},
+			id: "impostor:a", code: "impostor", severity: "serious", clients: []string{"a"}, remedy: "look_at_inbox",
 		},
 		"away for a day": {
 			given: func(s *scene) { c := s.client("a"); c.Connected, c.LastSeenAt = false, base.Add(-50*time.Hour) },

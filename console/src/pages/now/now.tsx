@@ -21,6 +21,9 @@ import { StopAll } from './stopall';
 const zoneIds = computed(() => groupList.value.filter((g) => !g.solo).map((g) => g.group_id).sort().join(' '));
 const singleIds = computed(() => groupList.value.filter(isSingle).map((g) => g.group_id).join(' '));
 
+/** Whether the one who is signed in may do something in some zone. */
+const operatesAny = computed(() => groupList.value.some((g) => may('operator', g.group_id)));
+
 const inOrder = (): string[] => groupList.value.filter((g) => !g.solo).sort(byImportance).map((g) => g.group_id);
 
 /**
@@ -44,6 +47,7 @@ export function Now(): JSX.Element {
   const order = useOrder();
   const singles = singleIds.value.split(' ').filter(Boolean);
   const operator = may('operator');
+  const operates = operatesAny.value;
   const [page, zone] = route.value;
   const panel = page === 'now' && zone && groups.value.has(zone) ? zone : '';
   if (link.value === 'loading' && !server.value) return <Spinner />;
@@ -52,8 +56,8 @@ export function Now(): JSX.Element {
       <div class="page-head now-head">
         <h1>{t('common.page.now')}</h1>
         {operator && <Button icon="plus" onClick={() => open({ kind: 'create' })}>{t('now.zone.new')}</Button>}
-        {order.length + singles.length > 0 && operator && <Button icon="megaphone" onClick={() => open({ kind: 'announce', groupIds: [] })}>{t('now.announce')}</Button>}
-        {order.length + singles.length > 0 && <StopAll />}
+        {operates && <Button icon="megaphone" onClick={() => open({ kind: 'announce', groupIds: [] })}>{t('now.announce')}</Button>}
+        {operates && <StopAll />}
       </div>
       {order.length === 0 && singles.length === 0 && <Nothing />}
       <div class={panel ? 'now-with-panel' : ''}>

@@ -37,8 +37,8 @@ export function Entries({ entries, onOpen, target, onPick }: LibraryProps & { en
             <li key={e.path} class="now-row" data-testid="library-entry">
               <div class="row">
                 <Thumb entry={e} />
-                <button type="button" class="now-line grow" disabled={!!e.error || (!!onPick && e.playlist)} aria-expanded={e.folder || onPick ? undefined : unfolded} onClick={tap}>
-                  <span class="ellipsis now-line-title">{name}</span>
+                <button type="button" class="now-words grow" disabled={!!e.error || (!!onPick && e.playlist)} aria-expanded={e.folder || onPick ? undefined : unfolded} onClick={tap}>
+                  <span class="ellipsis now-what-title">{name}</span>
                   <span class="small dim ellipsis">{e.error ? <span lang="en">{e.error}</span> : [e.artist, e.album, e.duration_ms ? clock(e.duration_ms) : ''].filter(Boolean).join(' · ')}</span>
                 </button>
                 {target && !e.error && <Button kind="quiet" icon="play" label={t('now.play_title', { title: name })} onClick={() => playUri(target, e.path)} />}

@@ -32,8 +32,8 @@ export function History({ group: g }: { group: Group }): JSX.Element {
         {shown.map((i, n) => (
           <li key={`${i.id} ${i.played_at} ${n}`} class="now-row">
             <div class="row">
-              <div class="now-line grow">
-                <span class="ellipsis now-line-title">{itemName(i)}</span>
+              <div class="now-words grow">
+                <span class="ellipsis now-what-title">{itemName(i)}</span>
                 <span class="small dim ellipsis">{[i.artist, i.played_at && relative(i.played_at)].filter(Boolean).join(' · ')}</span>
               </div>
               {may('operator', g.group_id) && <Button kind="quiet" icon="plus" label={t('now.add_to_end', { title: itemName(i) })} onClick={() => again(i)} />}

@@ -87,8 +87,8 @@ export function QueueList({ group: g }: { group: Group }): JSX.Element {
                     <svg width="18" height="18" viewBox="0 0 24 24" stroke="currentColor" stroke-width="2.4" stroke-linecap="round" aria-hidden="true"><path d="M5 8h14M5 12h14M5 16h14" /></svg>
                   </button>
                 )}
-                <button type="button" class="now-line grow" aria-expanded={open === item.id} disabled={!operator} onClick={() => setOpen(open === item.id ? '' : item.id)}>
-                  <span class="now-line-title">{now && <Icon name="now" size={16} />}{now && <span class="sr">{t('now.queue.current')}</span>}<span class="ellipsis">{itemName(item)}</span></span>
+                <button type="button" class="now-words grow" aria-expanded={open === item.id} disabled={!operator} onClick={() => setOpen(open === item.id ? '' : item.id)}>
+                  <span class="now-what-title">{now && <Icon name="now" size={16} />}{now && <span class="sr">{t('now.queue.current')}</span>}<span class="ellipsis">{itemName(item)}</span></span>
                   <span class="small dim ellipsis">{[item.artist, item.album].filter(Boolean).join(' · ')}</span>
                 </button>
                 <span class="small dim num">{item.live ? t('now.live') : item.duration_ms ? clock(item.duration_ms) : ''}</span>

@@ -68,7 +68,7 @@ export function Sources({ group: g }: { group: Group }): JSX.Element {
           {lines.map((c) => (
             <li key={c.client_id} class="now-row row">
               <span class="now-thumb"><Icon name="mic" size={22} /></span>
-              <div class="now-line grow"><span class="ellipsis now-line-title">{name(c)}</span><span class="small dim">{whyNot(c) || (c.source?.streaming ? t('now.sources.in_use') : '')}</span></div>
+              <div class="now-words grow"><span class="ellipsis now-what-title">{name(c)}</span><span class="small dim">{whyNot(c) || (c.source?.streaming ? t('now.sources.in_use') : '')}</span></div>
               <Button kind="quiet" icon="play" label={t('now.play_title', { title: name(c) })} disabled={!!whyNot(c)} onClick={() => playUri(g, `source:${c.client_id}`)} />
             </li>
           ))}

@@ -138,10 +138,15 @@ export async function optimistic<T>(kind: 'client' | 'group', id: string, patch:
 
 let source: EventSource | null = null;
 let loading = 0;
+/** What the feed has told since the present load began: it is newer than what the load brings. */
+let meanwhile: (() => void)[] = [];
+/** The newest load that has come to its end. */
+let loaded = 0;
 
 /** Reads the whole state. Called at the beginning and when events were missed. */
 export async function load(): Promise<void> {
   const mine = ++loading;
+  meanwhile = [];
   const admin = may('admin');
   const [s, c, g, i, p] = await Promise.all([
     get<Server>('/api/v1/server'),
@@ -159,7 +164,10 @@ export async function load(): Promise<void> {
     g.groups.forEach((x) => positionAt.set(x.group_id, now));
     inbox.value = i.waiting;
     personas.value = new Map(p.personas.map((x) => [x.persona_id, x]));
+    meanwhile.forEach((tell) => tell());
   });
+  loaded = mine;
+  meanwhile = [];
 }
 
 /** Opens the feed, then loads: nothing that happens in between is missed. */
@@ -167,7 +175,11 @@ export function connect(): void {
   disconnect();
   const es = new EventSource('/api/v1/events');
   source = es;
-  const on = (kind: string, f: (data: any) => void) => es.addEventListener(kind, (e) => f(JSON.parse((e as MessageEvent).data)));
+  const on = (kind: string, f: (data: any) => void) => es.addEventListener(kind, (e) => {
+    const data = JSON.parse((e as MessageEvent).data);
+    f(data);
+    if (loaded !== loading) meanwhile.push(() => f(data));
+  });
   on('client.updated', putClient);
   on('client.removed', (d) => put(clients, d.client_id, undefined));
   on('group.updated', putGroup);
@@ -176,7 +188,7 @@ export function connect(): void {
   on('pairing.updated', putPairing);
   on('persona.updated', putPersona);
   on('server.updated', (d) => { server.value = d; });
-  on('reset', () => void reload());
+  es.addEventListener('reset', () => void reload());
   for (const kind of listeners.keys()) es.addEventListener(kind, deliver);
   es.onopen = () => void reload();
   es.onerror = () => {

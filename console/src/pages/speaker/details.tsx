@@ -15,7 +15,7 @@ export function PairingCode({ s }: { s: SpeakerState }): JSX.Element {
     <div class="stack" role="group" aria-label={t('speaker.code')}>
       <h2>{t('speaker.code')}</h2>
       {format === 'digits'
-        ? <><p class="code" data-testid="pairing-code" aria-label={[...code].join(' ')}>{grouped}</p><p>{t('speaker.code.digits')}</p></>
+        ? <><p class="code"><span aria-hidden="true" data-testid="pairing-code">{grouped}</span><span class="sr">{[...code].join(' ')}</span></p><p>{t('speaker.code.digits')}</p></>
         : <><Qr text={code} label={t('speaker.code.qr')} /><p>{t('speaker.code.scan')}</p></>}
       {round > 1 && <Notice tone="warn" alert>{t('speaker.code.again')}</Notice>}
       <div><Button onClick={cancelPairing}>{t('speaker.code.cancel')}</Button></div>

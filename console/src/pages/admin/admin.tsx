@@ -24,7 +24,7 @@ export function Admin(): JSX.Element {
   const current = wanted in tabs ? wanted : Object.keys(tabs)[0]!;
   const Tab = tabs[current]!;
   return (
-    <>
+    <div class="admin">
       <div class="page-head"><h1>{t('common.page.admin')}</h1></div>
       <nav class="tabs" aria-label={t('admin.tabs')}>
         {Object.keys(tabs).map((name) => (
@@ -32,6 +32,6 @@ export function Admin(): JSX.Element {
         ))}
       </nav>
       <Tab key={current} />
-    </>
+    </div>
   );
 }

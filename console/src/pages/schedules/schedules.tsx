@@ -16,7 +16,7 @@ export function Schedules(): JSX.Element {
   const zones = groupList.value.filter((g) => !g.solo);
   const g = zones.find((z) => z.group_id === route.value[1]) ?? zones.find((z) => schedules.value?.has(z.group_id)) ?? zones[0];
   return (
-    <>
+    <div class="sched">
       <div class="page-head">
         <h1>{t('common.page.schedules')}</h1>
         {g && zones.length > 1 && (
@@ -29,7 +29,7 @@ export function Schedules(): JSX.Element {
       {!g ? <Empty icon="schedules" title={t('schedules.no_zone')}><p>{t('schedules.no_zone.text')}</p></Empty>
         : schedules.value === null ? loadError.value === null && <Spinner />
         : <Zone key={g.group_id} group={g} />}
-    </>
+    </div>
   );
 }
 

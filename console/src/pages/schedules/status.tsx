@@ -35,6 +35,7 @@ export function Status({ schedule: s, group: g }: { schedule: Schedule; group: G
         </div>
         {mine && <Check label={t('schedules.enabled')} checked={s.enabled} onChange={(enabled) => void attempt(() => save({ ...s, enabled }, s))} />}
       </div>
+      {s.error && <Notice tone="bad">{t('schedules.error', { reason: s.error })}</Notice>}
       {skipped && (
         <Notice tone="warn">
           <div class="row wrap">

@@ -47,15 +47,13 @@ export function useSchedules(): void {
   }, []);
 }
 
-/** What the server takes of a schedule. */
-function body(s: Schedule): unknown {
-  const { skip_until: _, schedule_id: __, ...rest } = s;
-  return { group_id: rest.group_id, name: rest.name, enabled: rest.enabled, time_zone: rest.time_zone, dayparts: rest.dayparts, quiet_hours: rest.quiet_hours };
-}
+/** A schedule as it is sent. A skip that is left out would end. */
+const body = ({ group_id, name, enabled, time_zone, dayparts, quiet_hours, skip_until }: Omit<Schedule, 'schedule_id'>) =>
+  ({ group_id, name, enabled, time_zone, dayparts, quiet_hours, skip_until });
 
 /** Makes a schedule for a zone. */
 export const create = async (s: Omit<Schedule, 'schedule_id'>): Promise<Schedule> =>
-  keep(await post<Schedule>('/api/v1/schedules', body({ ...s, schedule_id: '' })));
+  keep(await post<Schedule>('/api/v1/schedules', body(s)));
 
 /** Replaces a schedule; where `was` is given, a message offers to put that back. */
 export async function save(s: Schedule, was?: Schedule): Promise<Schedule> {

@@ -40,6 +40,8 @@ export interface Schedule {
   dayparts: Daypart[];
   quiet_hours: QuietHours[];
   skip_until?: string;
+  /** Why the daypart in force could not be played; it is tried again. */
+  error?: string;
 }
 
 export interface Holiday {

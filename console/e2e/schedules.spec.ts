@@ -134,6 +134,7 @@ test('quiet hours cap the zone, and no command passes them', async ({ ui, server
   const id = await server.zone(`Night ${info.project.name}`, speaker);
   await server.api('POST', '/schedules', { group_id: id, name: 'Night', dayparts: [], quiet_hours: [] });
   await open(ui, server, 'schedules', id);
+  await expect(ui.getByRole('region', { name: 'The week' })).toBeVisible();
   await action(ui, 'Add quiet hours');
   const d = dialog(ui, 'Add quiet hours');
   await expect(d.getByText(/No controller can pass it/)).toBeVisible();

@@ -7,7 +7,22 @@ const read = (): string[] => location.hash.replace(/^#\/?/, '').split('/').filte
 /** Segments of the present address: ['devices', 'inbox']. */
 export const route = signal<string[]>(read());
 
-addEventListener('hashchange', () => { route.value = read(); });
+let kept = location.hash;
+let mayLeave: (() => boolean) | null = null;
+
+/** Asks f before another page is shown, also by the browser's back button; when it says no, the present one stays. Null: nothing is asked. */
+export function guard(f: (() => boolean) | null): void {
+  mayLeave = f;
+}
+
+addEventListener('hashchange', () => {
+  if (mayLeave && location.hash !== kept && !mayLeave()) {
+    history.pushState(null, '', kept || '#/'); // back to where it was, without an event
+    return;
+  }
+  kept = location.hash;
+  route.value = read();
+});
 
 /** The address of a page, for href. */
 export const href = (...segments: string[]): string => '#/' + segments.map(encodeURIComponent).join('/');

@@ -2,6 +2,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { t } from '../../i18n';
+import { guard } from '../../router';
 import { Button, Dialog, Notice } from '../../ui/controls';
 
 export interface FormDialogProps {
@@ -27,20 +28,15 @@ export function FormDialog(p: FormDialogProps): JSX.Element {
   useEffect(() => { if (!p.dirty) ask(false); }, [p.dirty]);
   useEffect(() => {
     if (!p.dirty) return;
-    const stay = location.hash;
     const unload = (e: BeforeUnloadEvent) => e.preventDefault();
-    // The browser's back button: before the router hears of it.
-    const hash = (e: Event) => {
-      e.stopImmediatePropagation();
-      if (location.hash === stay) return;
-      location.hash = stay;
-      ask(true);
-    };
     addEventListener('beforeunload', unload);
-    addEventListener('hashchange', hash, true);
+    guard(() => {
+      ask(true);
+      return false;
+    });
     return () => {
       removeEventListener('beforeunload', unload);
-      removeEventListener('hashchange', hash, true);
+      guard(null);
     };
   }, [p.dirty]);
   return (

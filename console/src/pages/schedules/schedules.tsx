@@ -2,6 +2,7 @@
 import '../admin/admin.css';
 import './schedules.css';
 import type { JSX } from 'preact';
+import { useRef } from 'preact/hooks';
 import type { Group } from '../../api/types';
 import { t } from '../../i18n';
 import { go, route } from '../../router';
@@ -14,20 +15,25 @@ import { ZoneSchedule } from './zone-schedule';
 export function Schedules(): JSX.Element {
   useSchedules();
   const zones = groupList.value.filter((g) => !g.solo);
-  const g = zones.find((z) => z.group_id === route.value[1]) ?? zones.find((z) => schedules.value?.has(z.group_id)) ?? zones[0];
+  // Without a zone in the address, the first with a schedule; and that one stays when others come.
+  const first = useRef('');
+  if (!zones.some((z) => z.group_id === first.current)) first.current = schedules.value === null ? '' : (zones.find((z) => schedules.value!.has(z.group_id)) ?? zones[0])?.group_id ?? '';
+  const wanted = route.value[1] ?? first.current;
+  const g = zones.find((z) => z.group_id === wanted);
   return (
     <div class="sched">
       <div class="page-head">
         <h1>{t('common.page.schedules')}</h1>
-        {g && zones.length > 1 && (
+        {zones.length > 1 && (
           <div class="zone-choice">
-            <Select label={t('schedules.for_zone')} value={g.group_id} onChange={(id) => go('schedules', id)} options={zones.map((z) => ({ value: z.group_id, label: z.name }))} />
+            <Select label={t('schedules.for_zone')} value={wanted} onChange={(id) => go('schedules', id)} options={[...(g ? [] : [{ value: wanted, label: '…' }]), ...zones.map((z) => ({ value: z.group_id, label: z.name }))]} />
           </div>
         )}
       </div>
       {loadError.value !== null && <Notice tone="bad" alert><p>{explain(loadError.value)}</p><Button onClick={load}>{t('common.retry')}</Button></Notice>}
-      {!g ? <Empty icon="schedules" title={t('schedules.no_zone')}><p>{t('schedules.no_zone.text')}</p></Empty>
-        : schedules.value === null ? loadError.value === null && <Spinner />
+      {schedules.value === null ? loadError.value === null && <Spinner />
+        : !g ? zones.length === 0 || !wanted ? <Empty icon="schedules" title={t('schedules.no_zone')}><p>{t('schedules.no_zone.text')}</p></Empty>
+          : <Empty icon="schedules" title={t('schedules.zone_gone')}><p>{t('schedules.zone_gone.text')}</p></Empty>
         : <Zone key={g.group_id} group={g} />}
     </div>
   );

@@ -1,1 +1,0 @@
-import{k as n}from"./c-TLV2XKYP.js";var t=()=>location.hash.replace(/^#\/?/,"").split("/").filter(Boolean).map(decodeURIComponent),e=n(t());addEventListener("hashchange",()=>{e.value=t()});var r=(...o)=>"#/"+o.map(encodeURIComponent).join("/");function a(...o){location.hash=r(...o)}export{e as a,r as b,a as c};

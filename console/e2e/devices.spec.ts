@@ -249,3 +249,21 @@ test('a place is made, its roster goes to another site sealed, is shown there an
   await expect(ui.getByRole('link', { name: `Hall place ${n}` })).toHaveCount(0);
   await server.eventually(`/clients/${speaker.id}`, (c) => !c.persona_id);
 });
+
+test('who may only look sees no decisions, and the server would refuse them', async ({ ui, server, browser }, info) => {
+  const { id } = await knock(server, `Looked at ${info.project.name}`);
+  const who = { name: `Viewer ${info.project.name}`, password: 'only here to look around' };
+  await server.api('POST', '/users', { ...who, role: 'viewer', zones: [] });
+  const page = await browser.newPage({ locale: 'en-GB' });
+  await page.context().request.post(server.url + '/api/v1/session', { data: who });
+  await open(page, server, 'devices');
+  await expect(row(page, `Looked at ${info.project.name}`)).toBeVisible();
+  await expect(page.getByRole('link', { name: 'Decide' })).toHaveCount(0);
+  await expect(page.getByRole('button', { name: 'Add by address' })).toHaveCount(0);
+  await open(page, server, 'devices', 'd', id);
+  await expect(page.getByRole('button', { name: /Approve|Block|Forget/ })).toHaveCount(0);
+  await open(page, server, 'devices', 'pair', id);
+  await expect(page.getByLabel('Search devices')).toBeVisible();
+  await page.context().close();
+  await expect(ui.locator('main')).toBeVisible();
+});

@@ -202,3 +202,23 @@ test('a device that goes away in the middle of it: said in words', async ({ ui, 
   await expect(ui.locator('[data-state=failed]')).toBeVisible({ timeout: 60_000 });
   await expect(ui.getByRole('alert')).toContainText(/connection to Away|is not connected/);
 });
+
+test('a token that is scanned from the list finds its device; that of a device to come is kept', async ({ ui, server }, info) => {
+  const { player, id } = await waiting(ui, server, `Scanned ${info.project.name}`);
+  const scan = async (token: string) => {
+    await open(ui, server, 'devices');
+    await ui.getByRole('button', { name: 'Scan a token' }).click();
+    await ui.getByTestId('qr-file').setInputFiles(picture('token.png', qrPicture(token)));
+  };
+  await scan(tokenOf(player));
+  await expect(ui.getByText(`This token belongs to Scanned ${info.project.name}`)).toBeVisible();
+  await ui.getByRole('button', { name: 'Pair', exact: true }).click();
+  await paired(ui);
+  expect(await trust(server, id)).toBe('paired');
+
+  const file = path.join(server.data, `to-come-${info.project.name}.json`);
+  const { token } = JSON.parse(execFileSync(binary, ['player', 'token', '--json', '--identity', file], { encoding: 'utf8' }));
+  await scan(token);
+  await ui.getByRole('button', { name: 'Keep the token' }).click();
+  await expect(ui.locator('li[data-state=waiting]')).toHaveCount(1);
+});

@@ -8,6 +8,7 @@ import { Button, Empty, Field } from '../../ui/controls';
 import { Icon, type IconName } from '../../ui/icons';
 import { AddDevice } from './add';
 import { Row, SightingRow } from './row';
+import { ScanToken } from './scantoken';
 import { matches, section, sections, standing, unanswered, type Section } from './standing';
 import type { Sighting } from './types';
 
@@ -36,7 +37,7 @@ export function useSightings(): { sightings: Sighting[]; reload: () => void } {
 export function List(): JSX.Element {
   const [search, setSearch] = useState('');
   const [only, setOnly] = useState<Section | null>(null);
-  const [adding, setAdding] = useState(false);
+  const [dialog, setDialog] = useState<'add' | 'scan' | null>(null);
   const { sightings, reload } = useSightings();
   const all = clientList.value;
   const quiet = unanswered(sightings, all);
@@ -49,7 +50,8 @@ export function List(): JSX.Element {
     <div class="stack">
       <div class="dv-tools">
         <Field label={t('devices.search')} type="search" value={search} onInput={setSearch} placeholder={t('devices.search_hint')} />
-        {may('admin') && <Button icon="plus" onClick={() => setAdding(true)}>{t('devices.add')}</Button>}
+        {may('admin') && <Button icon="qr" onClick={() => setDialog('scan')}>{t('devices.scan.token')}</Button>}
+        {may('admin') && <Button icon="plus" onClick={() => setDialog('add')}>{t('devices.add')}</Button>}
       </div>
       <div class="dv-filters" role="group" aria-label={t('devices.filter')}>
         {sections.filter((s) => count(s) > 0).map((s) => (
@@ -77,7 +79,8 @@ export function List(): JSX.Element {
           </section>
         );
       })}
-      {adding && <AddDevice onClose={() => setAdding(false)} onAdded={reload} />}
+      {dialog === 'add' && <AddDevice onClose={() => setDialog(null)} onAdded={reload} />}
+      {dialog === 'scan' && <ScanToken onClose={() => setDialog(null)} />}
     </div>
   );
 }

@@ -30,6 +30,7 @@ function Overview(): JSX.Element {
   const servers = all.filter((p) => p.kind === 'server');
   return (
     <div class="stack">
+      <h2 class="sr">{t('devices.tab.personas')}</h2>
       <p>{t('devices.place.what')}</p>
       {admin && (
         <div class="row wrap">

@@ -60,7 +60,7 @@ function Entry({ entry: e, chosen }: { entry: InboxEntry; chosen: boolean }): JS
         <Fact label={t('devices.maker')} value={maker(e)} />
         <Fact label={t('devices.address')} value={e.address} mono />
         <Fact label={t('devices.mac')} value={e.mac_address} mono />
-        <Fact label={t('devices.wants')} value={e.supported_roles.filter((r) => !r.startsWith('_')).map(roleWords).join(', ')} />
+        <Fact label={t('devices.wants')} value={e.supported_roles.filter((r) => !r.startsWith('_')).map(roleWords).join(', ')} wide />
         <Fact label={t('devices.first_seen')} value={dateTime(e.first_seen_at)} />
         <Fact label={t('devices.here_now')} value={e.connected ? t('devices.connected') : t('devices.away')} />
         {e.expires_at && <Fact label={t('devices.entry_goes')} value={relative(e.expires_at)} />}

@@ -78,7 +78,7 @@ export function Enrol(): JSX.Element {
           <div class="dv-acts">
             <Button icon="folder" onClick={() => file.current?.click()}>{t('devices.enrol.file')}</Button>
             <Button icon="qr" pressed={scanning} onClick={() => setScanning(!scanning)}>{t('devices.enrol.scan')}</Button>
-            <Button kind="primary" icon="plus" type="submit" disabled={given.length === 0}>{t('devices.enrol.do', { n: given.length })}</Button>
+            <Button kind="primary" icon="plus" type="submit" disabled={given.length === 0}>{given.length ? t('devices.enrol.do', { n: given.length }) : t('devices.enrol.add')}</Button>
           </div>
           <input ref={file} type="file" hidden accept=".txt,.csv,text/plain,text/csv" data-testid="token-file" onChange={(e) => { const el = e.currentTarget; void load(el.files?.[0]); el.value = ''; }} />
           {scanning && <Scan onText={scanned} many />}

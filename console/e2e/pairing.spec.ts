@@ -222,3 +222,30 @@ test('a token that is scanned from the list finds its device; that of a device t
   await ui.getByRole('button', { name: 'Keep the token' }).click();
   await expect(ui.locator('li[data-state=waiting]')).toHaveCount(1);
 });
+
+test('a device that was reset has a standing of its own, and is paired again', async ({ ui, server }, info) => {
+  const name = `Reset ${info.project.name}`;
+  const { player, id } = await waiting(ui, server, name);
+  await server.api('POST', `/clients/${id}/pairing`, { method: 'pairing_psk', token: tokenOf(player) });
+  await server.eventually(`/clients/${id}`, (c) => c.trust === 'paired');
+  await player.stop();
+  const kept = JSON.parse(fs.readFileSync(player.identity, 'utf8'));
+  fs.writeFileSync(player.identity, JSON.stringify({ ...kept, records: [] }), { mode: 0o600 });
+  const again = server.player(name, [], player.identity);
+  await server.eventually(`/clients/${id}`, (c) => c.trust === 'credential_mismatch' && c.connected);
+
+  await open(ui, server, 'devices');
+  const row = ui.locator('li[data-standing=mismatch]').filter({ hasText: name });
+  await expect(row).toContainText('Credential does not match');
+  await row.getByRole('link', { name: `Decide about ${name}` }).click();
+  const entry = ui.locator(`#inbox-${id}`);
+  await expect(entry).toContainText('Pair it again');
+  await expect(entry.getByRole('button', { name: 'Approve' })).toHaveCount(0);
+  await entry.getByRole('link', { name: 'Pair' }).click();
+  await ui.getByTestId('way-digits').click();
+  const { code } = await again.next('pairing_code');
+  await ui.getByLabel('Code', { exact: true }).fill(code);
+  await ui.keyboard.press('Enter');
+  await paired(ui);
+  expect(await trust(server, id)).toBe('paired');
+});

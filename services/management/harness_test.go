@@ -59,7 +59,23 @@ func newWorldWith(t *testing.T, deps management.Deps, opts ...option) *world {
 	t.Helper()
 	w := &world{t: t, bus: bustest.Embedded(t), house: houseclock.NewManual(1_000_000_000), logs: &logBuffer{}}
 	w.fakes = startFakes(t, w.bus, w.house)
-	cfg := management.Config{InstanceID: "m1", Version: "1.2.3", HTTP: "127.0.0.1:0", AdminToken: adminToken, Mode: management.ModeEmbedded, BackupWorkFactor: 10}
+	w.serve("m1", deps, opts...)
+	return w
+}
+
+// instance is another management service on the same bus.
+func (w *world) instance(id string) *world {
+	w.t.Helper()
+	other := &world{t: w.t, bus: w.bus, house: w.house, fakes: w.fakes, logs: &logBuffer{}}
+	other.serve(id, management.Deps{})
+	return other
+}
+
+// serve starts the service, and stops it at the end of the test.
+func (w *world) serve(id string, deps management.Deps, opts ...option) {
+	t := w.t
+	t.Helper()
+	cfg := management.Config{InstanceID: id, Version: "1.2.3", HTTP: "127.0.0.1:0", AdminToken: adminToken, Mode: management.ModeEmbedded, BackupWorkFactor: 10}
 	for _, o := range opts {
 		o(&cfg)
 	}
@@ -103,7 +119,6 @@ func newWorldWith(t *testing.T, deps management.Deps, opts ...option) *world {
 		w.url = "https://" + s.Addr()
 	}
 	w.check = newValidator(t, w.getRaw("/openapi.json"))
-	return w
 }
 
 // checkNoSecrets holds the promise that tokens are never logged.

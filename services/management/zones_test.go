@@ -54,7 +54,8 @@ func newZones(t *testing.T) *zones {
 var shared = []string{
 	"GET /api/v1/server", "GET /api/v1/clients", "GET /api/v1/groups", "GET /api/v1/events",
 	"GET /api/v1/library", "GET /api/v1/library/search", "GET /api/v1/library/status", "GET /api/v1/library/artwork",
-	"PUT /api/v1/session/password",
+	"PUT /api/v1/session/password", "POST /api/v1/clips",
+	"GET /api/v1/schedules", "POST /api/v1/schedules", "GET /api/v1/schedules/preview", "GET /api/v1/holidays",
 }
 
 // TestAnOperatorOfOneZoneCanDoNothingInAnother tries every operation of the document, so
@@ -70,6 +71,10 @@ func TestAnOperatorOfOneZoneCanDoNothingInAnother(t *testing.T) {
 		}
 		return path
 	}
+	schedule := func(group string) string {
+		return decode[model.Schedule](z.post("/api/v1/schedules", map[string]any{"group_id": group, "name": "S"}).want(http.StatusCreated)).ScheduleID
+	}
+	inB, inA := schedule(z.b), schedule(z.a)
 	n := 0
 	for _, o := range operations(t, z.getRaw("/openapi.json")) {
 		if o.open {
@@ -107,7 +112,7 @@ func TestAnOperatorOfOneZoneCanDoNothingInAnother(t *testing.T) {
 			if r.status == http.StatusForbidden {
 				t.Errorf("%s: status %d", r.what, r.status)
 			}
-			for _, id := range []string{z.b, z.inB, z.nowhere} {
+			for _, id := range []string{z.b, z.inB, z.nowhere, inB} {
 				if strings.Contains(string(r.body), `"`+id+`"`) {
 					t.Errorf("%s shows %s", r.what, id)
 				}
@@ -130,6 +135,17 @@ func TestAnOperatorOfOneZoneCanDoNothingInAnother(t *testing.T) {
 			try(z.b, z.inA, true)
 			try(z.b, z.inB, true)
 			try(z.a, z.nowhere, true)
+		case "schedule":
+			for id, refused := range map[string]bool{inB: true, "nope": true, inA: false} {
+				if !refused && o.method != "GET" && o.op.RequestBody == nil {
+					continue // it would be done
+				}
+				n++
+				r := z.anna.do(o.method, strings.ReplaceAll(o.path, "{schedule_id}", id), body)
+				if got := r.status == http.StatusForbidden || r.status == http.StatusNotFound; got != refused {
+					t.Errorf("%s: status %d, refused should be %t: %s", r.what, r.status, refused, r.body)
+				}
+			}
 		default:
 			t.Errorf("%s finds its zone by %q, which this test does not know", what, o.zone)
 		}
@@ -169,6 +185,9 @@ func TestZonesInBodies(t *testing.T) {
 		{"POST", base + "/queue", `{"uris":["a.flac","source:` + mic + `"]}`},
 		{"DELETE", base + "/members/" + z.inA, ""},
 		{"DELETE", base, ""},
+		{"POST", "/api/v1/schedules", `{"group_id":"` + z.b + `","name":"Mine"}`},
+		{"POST", "/api/v1/schedules", `{"group_id":"` + z.a + `","name":"Mine","dayparts":[{"name":"d","days":["mon"],"start":"10:00","end":"11:00","uri":"source:` + mic + `"}]}`},
+		{"GET", "/api/v1/schedules/preview?group_id=nope", ""},
 		{"POST", "/api/v1/groups", `{"name":"Mine","members":["` + z.inB + `"]}`},
 	} {
 		var body any
@@ -243,7 +262,7 @@ func TestFeedShowsOnesOwnZones(t *testing.T) {
 					t.Errorf("heard %s: %s", e.kind, e.data)
 				}
 			}
-			if !slices.Contains([]string{"client.updated", "client.removed", "group.updated", "group.removed", "server.updated"}, e.kind) {
+			if !slices.Contains([]string{"client.updated", "client.removed", "group.updated", "group.removed", "server.updated", "schedule.removed", "holidays.updated"}, e.kind) {
 				t.Errorf("heard %s: %s", e.kind, e.data)
 			}
 		}

@@ -111,7 +111,7 @@ func (a *API) scheduleRoutes() {
 	register(a, route{
 		id: "create-schedule", method: http.MethodPost, path: "/api/v1/schedules", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny, status: http.StatusCreated,
 		summary: "Give a zone a schedule", doc: "It counts at once: the daypart in force begins. 409 when the zone has one already, or is the group of one device.",
-		idempotent: true, errors: changes,
+		idempotent: true, errors: append([]int{http.StatusNotFound}, changes...),
 	}, a.createSchedule)
 	register(a, route{
 		id: "put-schedule", method: http.MethodPut, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny,
@@ -136,7 +136,7 @@ func (a *API) scheduleRoutes() {
 	})
 	register(a, route{
 		id: "preview-schedules", method: http.MethodGet, path: "/api/v1/schedules/preview", tag: tagSchedules, role: auth.RoleViewer, zone: zoneAny,
-		summary: "What happens when", doc: "Dayparts that a skip leaves out are not there.", errors: []int{http.StatusUnprocessableEntity},
+		summary: "What happens when", doc: "Dayparts that a skip leaves out are not there.", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, a.previewSchedules)
 	register(a, route{
 		id: "get-holidays", method: http.MethodGet, path: "/api/v1/holidays", tag: tagSchedules, role: auth.RoleViewer, zone: zoneAny, summary: "The holidays",

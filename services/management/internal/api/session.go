@@ -64,7 +64,7 @@ func (a *API) sessionRoutes() {
 	}, a.signOut)
 	register(a, route{
 		id: "change-password", method: http.MethodPut, path: "/api/v1/session/password", tag: tagUsers, role: auth.RoleNone, zone: zoneAny, status: http.StatusNoContent,
-		summary: "Change one's own password", doc: "All other sessions of the user end; the present one gets a new cookie and a new CSRF token.", errors: bad,
+		summary: "Change one's own password", doc: "All other sessions of the user end; the present one gets a new cookie.", errors: bad,
 	}, a.changePassword)
 	register(a, route{
 		id: "set-up", method: http.MethodPost, path: "/api/v1/setup", tag: tagUsers, open: true,

@@ -78,6 +78,9 @@ func newPage(doc *huma.OpenAPI) page {
 func newOperation(op *huma.Operation, schemas map[string]*huma.Schema) operationView {
 	v := operationView{ID: op.OperationID, Method: op.Method, Path: op.Path, Summary: op.Summary, Doc: op.Description}
 	v.Role, _ = op.Extensions["x-tutti-role"].(string)
+	if open, _ := op.Extensions["x-tutti-open"].(bool); open {
+		v.Role = "no credential"
+	}
 	for _, p := range op.Parameters {
 		v.Params = append(v.Params, fieldView{
 			Name: p.Name, In: p.In, Type: typeOf(p.Schema), Required: p.Required,

@@ -128,8 +128,18 @@ func draw() string {
 
 // Start begins a session and returns the secret of its cookie, which is kept nowhere.
 func (s *Store) Start(ctx context.Context, userID string, epoch uint64) (Session, string, error) {
+	return s.start(ctx, userID, epoch, draw())
+}
+
+// Renew begins a session in place of one whose user has a new epoch. The page that is open
+// goes on with its CSRF token.
+func (s *Store) Renew(ctx context.Context, old Session, epoch uint64) (Session, string, error) {
+	return s.start(ctx, old.UserID, epoch, old.CSRF)
+}
+
+func (s *Store) start(ctx context.Context, userID string, epoch uint64, csrf string) (Session, string, error) {
 	now, secret := s.clock.Now().UTC(), draw()
-	v := Session{UserID: userID, Epoch: epoch, CSRF: draw(), CreatedAt: now, UsedAt: now}
+	v := Session{UserID: userID, Epoch: epoch, CSRF: csrf, CreatedAt: now, UsedAt: now}
 	b, err := encode(v)
 	if err != nil {
 		return v, "", fmt.Errorf("management: encode a session: %w", err)

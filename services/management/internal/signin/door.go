@@ -230,7 +230,7 @@ func (d *Door) ChangePassword(r *http.Request, before, after string) (Visit, err
 		return Visit{}, err
 	}
 	d.o.Sessions.EndAll(ctx, u.ID)
-	s, secret, err := d.o.Sessions.Start(ctx, u.ID, u.Epoch)
+	s, secret, err := d.o.Sessions.Renew(ctx, v.Session, u.Epoch)
 	if err != nil {
 		return Visit{}, err
 	}

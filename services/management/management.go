@@ -37,6 +37,7 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/api"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/oidc"
 )
 
 // Modes of a deployment, as the API names them.
@@ -71,8 +72,40 @@ type Config struct {
 	// EventBuffer is how many changes are kept for readers of the live feed that
 	// come back (default 8192).
 	EventBuffer int
+	// OIDC lets people sign in with accounts of a provider; the zero value does not.
+	OIDC OIDC
 	// BackupWorkFactor is the logarithm of scrypt's cost in backups; 0: backup.WorkFactor.
 	BackupWorkFactor int
+}
+
+// OIDC names a provider of accounts (OpenID Connect), and what this server is to it. The
+// provider sends browsers back to https://<this server>/api/v1/session/oidc/callback.
+type OIDC struct {
+	// Issuer is the provider's address, https but for this machine; empty: there is none.
+	Issuer string
+	// ClientID and ClientSecret are what the provider knows this server by.
+	ClientID, ClientSecret string
+	// Name is what the button says (default "Single sign-on").
+	Name string
+	// UserClaim is the claim that holds a user's name (default "email", verified).
+	UserClaim string
+	// RoleClaim is the claim that may give a role (tutti-viewer, tutti-operator,
+	// tutti-admin); empty: users and their roles are made here alone.
+	RoleClaim string
+}
+
+// check says what is wrong with it.
+func (o OIDC) check() error {
+	switch {
+	case o.Issuer == "" && o.ClientID == "":
+		return nil
+	case o.Issuer == "" || o.ClientID == "":
+		return errors.New("OIDC needs the issuer and the client id: give both, or none")
+	}
+	if err := oidc.CheckIssuer(o.Issuer); err != nil {
+		return fmt.Errorf("the issuer of OIDC: %w", err)
+	}
+	return nil
 }
 
 // Deps are what the service needs from its process. The caller owns them and
@@ -134,6 +167,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	if _, _, err := net.SplitHostPort(cfg.HTTP); err != nil {
 		faults = append(faults, fmt.Errorf("http address %q is not host:port: write for example :8080", cfg.HTTP))
+	}
+	if err := cfg.OIDC.check(); err != nil {
+		faults = append(faults, err)
 	}
 	if deps.Bus == nil || deps.Log == nil {
 		faults = append(faults, errors.New("deps need a Bus and a Log"))

@@ -8,6 +8,8 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/api"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/ledger"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/oidc"
 	"github.com/tutti-audio/tutti/services/management/internal/password"
 	"github.com/tutti-audio/tutti/services/management/internal/sessions"
 	"github.com/tutti-audio/tutti/services/management/internal/signin"
@@ -45,7 +47,22 @@ func (s *Service) people(ctx, life context.Context, sup *actor.Supervisor, p *pa
 		return err
 	}
 	d.Auth = append(d.Auth, d.Door)
+	s.provider(life, p, d)
 	return s.offerSetUp(ctx, us)
+}
+
+// provider lets people sign in with accounts of elsewhere, where that is set up.
+func (s *Service) provider(life context.Context, p *parts, d *api.Deps) {
+	c := s.cfg.OIDC
+	if c.Issuer == "" {
+		return
+	}
+	if c.Name == "" {
+		c.Name = "Single sign-on"
+	}
+	d.Flow = oidc.New(life, oidc.Config{Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret, UserClaim: c.UserClaim, RoleClaim: c.RoleClaim}, s.deps.Clock)
+	d.OIDC, d.OIDCRoles = &model.SignInWay{Name: c.Name}, c.RoleClaim != ""
+	p.stops = append(p.stops, d.Flow.Close)
 }
 
 // offerSetUp makes the set-up code while there is no user. The code is a secret: it goes

@@ -39,6 +39,12 @@ type Config struct {
 	TLS              string        `config:"tls" usage:"self: serve the operator API over TLS with a certificate that this server makes for itself (browsers need TLS for microphone, camera and their own sound)"`
 	TLSCert          string        `config:"tls-cert" usage:"file with the certificate of the operator API (PEM, its own first); read again when it changes"`
 	TLSKey           string        `config:"tls-key" usage:"file with the key of --tls-cert"`
+	OIDCIssuer       string        `config:"oidc-issuer" usage:"let people sign in with accounts of this OpenID Connect provider (https://…)"`
+	OIDCClientID     string        `config:"oidc-client-id" usage:"what the provider knows this server by"`
+	OIDCClientSecret string        `config:"oidc-client-secret" secret:"true" usage:"the secret that belongs to it"`
+	OIDCName         string        `config:"oidc-name" usage:"what the button says (default \"Single sign-on\")"`
+	OIDCUserClaim    string        `config:"oidc-user-claim" usage:"claim with the name of the user here (default email, verified)"`
+	OIDCRoleClaim    string        `config:"oidc-role-claim" usage:"claim whose values tutti-viewer, tutti-operator and tutti-admin give roles and make users; empty: only users that are here sign in"`
 	InternalHTTP     string        `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
 	Resume           bool          `config:"resume" usage:"after a restart, go on playing what played"`
 	Demo             bool          `config:"demo" usage:"also start three virtual rooms and play music that Tutti makes up"`

@@ -70,6 +70,12 @@ type settings struct {
 	TLS          string        `config:"tls"`
 	TLSCert      string        `config:"tls-cert"`
 	TLSKey       string        `config:"tls-key"`
+	OIDCIssuer   string        `config:"oidc-issuer"`
+	OIDCClient   string        `config:"oidc-client-id"`
+	OIDCSecret   string        `config:"oidc-client-secret" secret:"true"`
+	OIDCName     string        `config:"oidc-name"`
+	OIDCUser     string        `config:"oidc-user-claim"`
+	OIDCRole     string        `config:"oidc-role-claim"`
 	InternalHTTP string        `config:"internal-http"`
 	LibraryCache string        `config:"library-cache"`
 	Resume       bool          `config:"resume"`

@@ -11,10 +11,14 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/app"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/passphrase"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/backup"
+	"github.com/tutti-audio/tutti/proto/subject"
 )
 
 // Contents is what a backup holds.
@@ -30,6 +34,7 @@ type Contents struct {
 	AuditHead   string         `json:"audit_head"` // ID:HASH
 	Rows        map[string]int `json:"rows"`       // by table
 	Entries     map[string]int `json:"entries"`    // by bucket
+	Users       int            `json:"users"`      // people who may sign in
 }
 
 // Inspect reads a backup to its end, which shows that it is whole, and counts.
@@ -56,8 +61,24 @@ func (s *sealedFile) count() (Contents, error) {
 			c.Rows[r.Row.Table]++
 		case r.Entry != nil:
 			c.Entries[r.Entry.Bucket]++
+			c.Users += usersIn(*r.Entry)
 		}
 	}
+}
+
+// usersIn counts the users in the one entry that holds them all.
+func usersIn(e backup.Entry) int {
+	if e.Bucket != subject.BucketUsers || e.Key != subject.BucketUsers {
+		return 0
+	}
+	var v wrapperspb.BytesValue
+	var all struct {
+		Users []json.RawMessage `json:"users"`
+	}
+	if proto.Unmarshal(e.Data, &v) != nil || json.Unmarshal(v.GetValue(), &all) != nil {
+		return 0 // of another form: it is only a number that is shown
+	}
+	return len(all.Users)
 }
 
 func (s *sealedFile) contents() Contents {

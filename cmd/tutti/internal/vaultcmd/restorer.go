@@ -28,7 +28,7 @@ func (Restorer) Inspect(_ context.Context, file io.ReadSeeker, passphrase string
 	out = management.BackupContents{
 		MadeAt: c.MadeAt, MadeBy: c.By, ServerName: c.ServerName, ServerID: c.ServerID, Fingerprint: c.Fingerprint,
 		Version: c.Version, Database: c.Database, Clients: c.Rows["clients"], AuditLines: c.Rows["audit"],
-		Groups: c.Entries[subject.BucketGroups], Users: c.Entries["users"], Records: map[string]int{},
+		Groups: c.Entries[subject.BucketGroups], Users: c.Users, Records: map[string]int{},
 	}
 	maps.Copy(out.Records, c.Rows)
 	maps.Copy(out.Records, c.Entries)

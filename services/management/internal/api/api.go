@@ -33,6 +33,7 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/idem"
 	"github.com/tutti-audio/tutti/services/management/internal/ledger"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/oidc"
 	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
 	"github.com/tutti-audio/tutti/services/management/internal/signin"
 )
@@ -75,9 +76,12 @@ type Deps struct {
 	// Door lets people in, and keeps the users.
 	Door *signin.Door
 	// OIDC is another way to sign in; nil when there is none.
-	OIDC   *model.SignInWay
-	Ledger *ledger.Ledger
-	Idem   *idem.Cache
+	OIDC *model.SignInWay
+	// Flow carries it out; OIDCRoles says that the provider also says who may do what.
+	Flow      *oidc.Flow
+	OIDCRoles bool
+	Ledger    *ledger.Ledger
+	Idem      *idem.Cache
 	// Clips keeps what is sent in to be announced.
 	Clips Clips
 	// Archive makes backups.
@@ -120,6 +124,7 @@ func New(mux *http.ServeMux, d Deps) *API {
 	_, _ = rand.Read(a.digestKey[:]) // never fails (crypto/rand)
 	a.huma = humago.New(mux, a.config())
 	a.sessionRoutes()
+	a.oidcRoutes()
 	a.serverRoutes()
 	a.clientRoutes()
 	a.trustRoutes()

@@ -42,13 +42,13 @@ func DropCookie(r *http.Request) string {
 func cookie(r *http.Request, value string) *http.Cookie {
 	return &http.Cookie{
 		Name: CookieName, Value: value, Path: "/", MaxAge: int(sessions.Absolute.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secure(r),
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: Secure(r),
 	}
 }
 
-// secure says whether the browser speaks TLS. A proxy's word is good enough here: who
+// Secure says whether the browser speaks TLS. A proxy's word is good enough here: who
 // lies about it makes their own cookie stricter.
-func secure(r *http.Request) bool {
+func Secure(r *http.Request) bool {
 	return r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }
 

@@ -27,7 +27,7 @@ func Commands() []*cobra.Command {
 		groupsCommand(), groupCommand(),
 		playCommand(), stopCommand(), pauseCommand(), nextCommand(), previousCommand(), seekCommand(),
 		announceCommand(), repeatCommand(), shuffleCommand(), volumeCommand(), muteCommand(), tuneCommand(), queueCommand(), historyCommand(), libraryCommand(),
-		auditCommand(), eventsCommand(), tokensCommand(), usersCommand(), backupCommand(),
+		schedulesCommand(), auditCommand(), eventsCommand(), tokensCommand(), usersCommand(), backupCommand(),
 	}
 }
 

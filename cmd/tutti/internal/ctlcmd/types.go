@@ -127,7 +127,10 @@ type apiGroup struct {
 	SendAheadMS int64  `json:"send_ahead_ms"`
 	// Announcement is what is announced now, or was last.
 	Announcement *apiAnnouncement `json:"announcement"`
-	Status       []apiMember      `json:"member_status"`
+	// VolumeCap is that of quiet hours; nil: none.
+	VolumeCap *int              `json:"volume_cap"`
+	Schedule  *apiGroupSchedule `json:"schedule"`
+	Status    []apiMember       `json:"member_status"`
 }
 
 type apiMember struct {

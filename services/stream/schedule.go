@@ -265,7 +265,6 @@ func (a *scheduler) forget(ctx context.Context, group string) {
 func (a *scheduler) request(ctx context.Context, r *tuttiv1.ScheduleRequest) (*tuttiv1.ScheduleReply, error) {
 	out := &tuttiv1.ScheduleReply{}
 	var err error
-	before := a.book.Groups()
 	switch k := r.GetRequest().(type) {
 	case *tuttiv1.ScheduleRequest_Put:
 		out.Schedule, err = a.book.Put(ctx, k.Put)
@@ -284,9 +283,7 @@ func (a *scheduler) request(ctx context.Context, r *tuttiv1.ScheduleRequest) (*t
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range append(before, out.GetSchedule().GetGroupId()) {
-		a.look(id)
-	}
+	a.lookAtAll()
 	return out, nil
 }
 

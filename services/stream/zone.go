@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/calendar"
 	"github.com/tutti-audio/tutti/services/stream/internal/schedule"
 )
 
@@ -69,6 +71,10 @@ func (a *scheduler) look(id string) {
 	}
 	now := a.s.d.Wall.Now()
 	o, until := schedule.Wanted(a.book.Of(id), now)
+	if home := a.home(g); home != nil {
+		w, u := schedule.Wanted(home, now)
+		o.VolumeCap, until = w.VolumeCap, u
+	}
 	if z.due = until; now.Before(z.wait) {
 		z.due = soonest(until, z.wait)
 		return
@@ -94,6 +100,15 @@ func (a *scheduler) look(id string) {
 		}
 		_ = a.self.Send(a.base, m) // fails only at the end
 	})
+}
+
+// home is the plan of the zone that a device has left by itself (client/leave, in use by
+// something else): it stands where it stood, so quiet hours hold for it all the same.
+func (a *scheduler) home(g *tuttiv1.Group) *calendar.Plan {
+	if !g.GetSolo() || !slices.Contains(g.GetMembers(), g.GetPreviousClientId()) {
+		return nil
+	}
+	return a.book.Of(g.GetPreviousGroupId())
 }
 
 func soonest(a, b time.Time) time.Time {

@@ -39,3 +39,21 @@ func TestHealthShowsServicesAndClients(t *testing.T) {
 	w.get("/api/v1/health/history?range=1y&client_id=" + on).problem(http.StatusUnprocessableEntity)
 	w.get("/api/v1/health/history").problem(http.StatusUnprocessableEntity)
 }
+
+func TestHealthOfOneZoneIsOfThatZone(t *testing.T) {
+	z := newZones(t)
+	eventuallyWithin(t, slow, func() error {
+		if n := len(decode[model.Health](z.get("/api/v1/health").want(http.StatusOK)).Clients); n != 3 {
+			return fmt.Errorf("%d clients", n)
+		}
+		return nil
+	})
+	h := decode[model.Health](z.anna.do("GET", "/api/v1/health", nil).want(http.StatusOK))
+	if len(h.Clients) != 1 || h.Clients[0].ClientID != z.inA || len(h.Services) != 0 {
+		t.Errorf("Anna sees %+v", h)
+	}
+	z.anna.do("GET", "/api/v1/health/history?client_id="+z.inA, nil).want(http.StatusOK)
+	for _, id := range []string{z.inB, z.nowhere} {
+		z.anna.do("GET", "/api/v1/health/history?client_id="+id, nil).problem(http.StatusNotFound)
+	}
+}

@@ -56,6 +56,7 @@ var shared = []string{
 	"GET /api/v1/library", "GET /api/v1/library/search", "GET /api/v1/library/status", "GET /api/v1/library/artwork",
 	"PUT /api/v1/session/password", "POST /api/v1/clips",
 	"GET /api/v1/schedules", "POST /api/v1/schedules", "GET /api/v1/schedules/preview", "GET /api/v1/holidays",
+	"GET /api/v1/health", "GET /api/v1/health/history", // TestHealthOfOneZoneIsOfThatZone
 }
 
 // TestAnOperatorOfOneZoneCanDoNothingInAnother tries every operation of the document, so

@@ -30,7 +30,7 @@ export function Health(): JSX.Element {
             </div>
             <Speakers />
           </section>
-          <Services />
+          {health.value.services.length > 0 && <Services />}
         </div>
       )}
     </div>

@@ -107,7 +107,7 @@ function Plots({ history: h }: { history: History }): JSX.Element {
 
 function Table({ name: who, history: h }: { name: string; history: History }): JSX.Element {
   return (
-    <div class="scroll">
+    <div class="scroll" role="region" tabIndex={0} aria-label={t('health.table_of', { name: who })}>
       <table class="table num">
         <caption class="sr">{t('health.table_of', { name: who })}</caption>
         <thead>

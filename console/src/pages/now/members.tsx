@@ -39,8 +39,7 @@ export function Members({ group: g }: { group: Group }): JSX.Element {
           <li key={id} class="now-member">
             <div class="row">
               <Grip id={id} groupId={g.group_id} />
-              <strong class="grow ellipsis">{name}</strong>
-              <MemberState status={status} />
+              <div class="grow now-member-name"><strong class="ellipsis">{name}</strong><MemberState status={status} /></div>
               {may('operator', g.group_id) && <Button kind="quiet" icon="swap" label={t('now.move', { name })} onClick={() => open({ kind: 'move', clientId: id })} />}
             </div>
             {plays && <SpeakerVolume id={id} groupId={g.group_id} />}

@@ -7,7 +7,6 @@ import { href } from '../../router';
 import { clientName, clients, groups, may } from '../../state/store';
 import { Button } from '../../ui/controls';
 import { Icon } from '../../ui/icons';
-import { State } from './card';
 import { Cover } from './cover';
 import { drag } from './drag';
 import { Announced, Facts } from './facts';
@@ -53,9 +52,9 @@ function Single({ id }: { id: string }): JSX.Element | null {
         <button type="button" class="now-fold grow" aria-expanded={unfolded} aria-controls={list} onClick={() => setUnfolded(!unfolded)}>
           <span class="grow now-single-name">
             <strong class="ellipsis">{name}</strong>
-            {active && g.now_playing && <span class="small dim ellipsis">{[g.now_playing.title || uriName(g.source ?? ''), g.now_playing.artist].filter(Boolean).join(' · ')}</span>}
+            {active && <span class="small dim ellipsis">{[t(g.paused ? 'now.state.paused' : 'now.state.playing'), g.now_playing?.title || uriName(g.source ?? ''), g.now_playing?.artist].filter(Boolean).join(' · ')}</span>}
           </span>
-          {status && status.state !== 'ok' ? <MemberState status={status} /> : active && <State group={g} />}
+          {status && status.state !== 'ok' && <MemberState status={status} />}
           <Icon name={unfolded ? 'up' : 'down'} size={20} />
         </button>
         {operator && active && <PlayButton group={g} />}

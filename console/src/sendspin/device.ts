@@ -7,6 +7,8 @@ import { fresh, restore, Store, type Stored } from './client/store';
 const key = 'tutti.speaker';
 const nameKey = 'tutti.speaker.name';
 
+let made: Stored | null = null;
+
 /** The device of this browser; made at the first call. */
 export function load(): Stored {
   let stored: Stored | null = null;
@@ -16,18 +18,24 @@ export function load(): Stored {
     // damaged: a new device
   }
   if (!stored) {
-    stored = fresh(randomBytes);
+    stored = made ?? fresh(randomBytes);
+    made = stored;
     save(stored);
   }
   return stored;
 }
 
 export function save(s: Stored): void {
-  localStorage.setItem(key, JSON.stringify(s));
+  try {
+    localStorage.setItem(key, JSON.stringify(s));
+  } catch {
+    // full or forbidden: the device lasts as long as the page
+  }
 }
 
 /** A new identity at the next start; whoever trusted the old one must be asked again. */
 export function forget(): void {
+  made = null;
   localStorage.removeItem(key);
 }
 
@@ -38,7 +46,13 @@ export function identity(s: Stored): { clientId: string; token: string } {
 }
 
 export const storedName = (): string => localStorage.getItem(nameKey) ?? '';
-export const storeName = (name: string): void => localStorage.setItem(nameKey, name);
+export function storeName(name: string): void {
+  try {
+    localStorage.setItem(nameKey, name);
+  } catch {
+    // as above
+  }
+}
 
 /** What a browser and its device are called, as far as it says. */
 export function describe(agent: string): { browser: string; system: string } {

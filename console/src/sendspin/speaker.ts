@@ -64,6 +64,10 @@ interface Running {
 let running: Running | null = null;
 let starting = false;
 
+// All tabs of a browser are one device; the one that starts last is it.
+const tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('tutti.speaker');
+if (tabs) tabs.onmessage = () => stop();
+
 const command = (c: Command) => running?.worker.postMessage(c);
 
 /** The name that this browser has where nobody gave it one. */
@@ -79,6 +83,7 @@ export async function start(name: string, version: string): Promise<void> {
   try {
     const context = openContext(); // within the tap
     void context.resume();
+    tabs?.postMessage('started');
     storeName(name);
     const stored = load();
     set({ ...off(), on: true, closed: null, suspended: context.state === 'suspended' });
@@ -103,6 +108,7 @@ export async function start(name: string, version: string): Promise<void> {
 
 /** Says goodbye and falls silent. */
 export function stop(): void {
+  if (!running) return;
   command({ do: 'stop' });
   finish(); // at once; the worker ends itself when goodbye is said
 }

@@ -53,9 +53,7 @@ class Runner {
     const s = this.session;
     switch (c.do) {
       case 'player':
-        if (s) s.setPlayer(c);
-        else this.store.change({ volume: c.volume ?? this.store.data.volume, muted: c.muted ?? this.store.data.muted, output_delay_ms: c.outputDelayMs ?? this.store.data.output_delay_ms });
-        return;
+        return s ? s.setPlayer(c) : this.setPlayer(c);
       case 'timing':
         Object.assign(this.cfg.player, { requiredLeadMs: c.requiredLeadMs, minBufferMs: c.minBufferMs });
         return s?.refresh();
@@ -65,12 +63,22 @@ class Runner {
     }
   }
 
+  /** Volume and delay without a connection: kept, and told to the next server. */
+  private setPlayer(c: Extract<Command, { do: 'player' }>): void {
+    const d = this.store.data;
+    this.store.change({ volume: c.volume ?? d.volume, muted: c.muted ?? d.muted, output_delay_ms: c.outputDelayMs ?? d.output_delay_ms });
+    this.tell({ kind: 'player', volume: d.volume, muted: d.muted, outputDelayMs: d.output_delay_ms, byServer: false });
+  }
+
   private stop(): void {
     this.stopped = true;
     clearTimeout(this.timer);
     clearInterval(this.beat);
     if (this.session) this.session.goodbye('user_request', 'stopped');
-    else this.tell({ kind: 'closed', reason: 'stopped' });
+    else {
+      this.socket?.close();
+      this.tell({ kind: 'closed', reason: 'stopped' });
+    }
   }
 
   private connect(): void {
@@ -80,6 +88,7 @@ class Runner {
     this.socket = socket;
     let session: Session | null = null;
     socket.onopen = () => {
+      if (this.stopped) return;
       session = this.open(socket);
       this.arm();
     };

@@ -2,8 +2,8 @@
 // the captured output is found in the file that plays, and the place is compared with the
 // one that is due at that moment.
 //
-// due: the frame of the context -> when it is heard on the page's clock (a line through all
-// of the run's output timestamps, drawn afterwards, not the player's own estimate) -> server
+// due: the frame of the context -> when it is heard on the page's clock (the median of the
+// browser's output timestamps around it, not the player's own estimate) -> server
 // time (the time filter, as it was then) -> sample of the file (the chunks' timestamps, and
 // where in the file their samples are).
 
@@ -21,6 +21,8 @@ export interface Found {
   /** µs by which the sample was heard too late; NaN when it is not to be found. */
   lateUs: number;
   match: number;
+  /** The browser's own output had just run dry: what was handed over is off by as much. */
+  disturbed: boolean;
 }
 
 /** µs that the client's clock is ahead of the page's. */
@@ -29,19 +31,53 @@ const size = 1024;
 /** Samples to either side in which a window is looked for. */
 const near = 700;
 
-/** The line through (context s, page ms) by least squares. */
-function line(stamps: [number, number][]): (contextTime: number) => number {
-  const n = stamps.length;
-  const mx = stamps.reduce((s, p) => s + p[0] / n, 0);
-  const my = stamps.reduce((s, p) => s + (p[1] - p[0] * 1000) / n, 0);
-  let sxy = 0;
-  let sxx = 0;
-  for (const [c, p] of stamps) {
-    sxy += (c - mx) * (p - c * 1000 - my);
-    sxx += (c - mx) ** 2;
+/** Stamps within this time (s) of a moment say where the output stands then. */
+const around = 0.5;
+/** A change of the output (ms) from one second to the next that is no drift: it ran dry. */
+const hiccup = 0.5;
+/** How long after one the player may take to be in time again (s): what it has handed over is half a second. */
+const recovery = 2;
+
+/** The output as the browser says it stands: the median of the stamps around a moment, and where it stepped. */
+class Output {
+  private readonly gaps: { ctx: number; gap: number }[];
+  readonly steps: number[] = [];
+
+  constructor(stamps: [number, number][]) {
+    this.gaps = stamps.map(([c, p]) => ({ ctx: c, gap: p - c * 1000 }));
+    for (const g of this.gaps) {
+      const now = this.median(g.ctx, g.ctx + around);
+      const before = this.median(g.ctx - around, g.ctx - 0.001);
+      if (now !== null && before !== null && Math.abs(now - before) > hiccup) this.steps.push(g.ctx);
+    }
   }
-  const slope = sxy / sxx;
-  return (c) => c * 1000 + my + slope * (c - mx);
+
+  heardAt(contextTime: number): number {
+    return contextTime * 1000 + this.gapAt(contextTime);
+  }
+
+  /** Whether the output stepped shortly before, or is about to. */
+  disturbed(contextTime: number): boolean {
+    return this.steps.some((s) => contextTime > s - around && contextTime < s + recovery);
+  }
+
+  private gapAt(contextTime: number): number {
+    return this.median(contextTime - around, contextTime + around) ?? this.gaps[this.gaps.length - 1]!.gap;
+  }
+
+  private median(from: number, to: number): number | null {
+    let lo = 0;
+    let hi = this.gaps.length;
+    while (lo < hi) {
+      const mid = (lo + hi) >> 1;
+      if (this.gaps[mid]!.ctx < from) lo = mid + 1;
+      else hi = mid;
+    }
+    const near: number[] = [];
+    for (let i = lo; i < this.gaps.length && this.gaps[i]!.ctx <= to; i++) near.push(this.gaps[i]!.gap);
+    near.sort((x, y) => x - y);
+    return near.length < 3 ? null : near[Math.floor(near.length / 2)]!;
+  }
 }
 
 /** Server's µs of sample 0 of the file, from the first chunk whose samples are in it. */
@@ -73,20 +109,21 @@ function numbered(blocks: Tap['blocks']): Tap['blocks'] {
 
 /** Every window of the output in which something sounds. every: frames from one to the next. */
 export function measure(tap: Tap, reference: Float32Array, every: number): Found[] {
-  const heardAt = line(tap.stamps);
+  const output = new Output(tap.stamps);
   const zero = origin(tap, reference);
   const out: Found[] = [];
   for (const b of numbered(tap.blocks)) {
     for (let k = 0; k + size <= b.samples.length; k += every) {
       const window = b.samples.subarray(k, k + size);
       if (window.every((v) => v === 0)) continue;
-      const at = heardAt((b.frame + k) / tap.rate);
+      const ctx = (b.frame + k) / tap.rate;
+      const at = output.heardAt(ctx);
       const client = at * 1000 + base;
       const f = [...tap.syncs].reverse().find((s) => s.at <= at) ?? tap.syncs[0]!;
       const due = ((client + f.offset + f.drift * (client - f.lastUpdate) - zero) * tap.rate) / 1e6;
       const r = find(window, reference, due);
       // What sounds comes from place r.place; what was due is place due: further back is late.
-      out.push({ at, lateUs: r.match > 0.9 ? ((due - r.place) / tap.rate) * 1e6 : NaN, match: r.match });
+      out.push({ at, lateUs: r.match > 0.9 ? ((due - r.place) / tap.rate) * 1e6 : NaN, match: r.match, disturbed: output.disturbed(ctx) });
     }
   }
   return out;

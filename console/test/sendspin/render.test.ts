@@ -178,3 +178,23 @@ test('the output\'s clock finds offset and rate through jitter, and notices anot
   assert.equal(c.restarts, 1);
   assert.ok(Math.abs(c.heardAt(31.5) - heard(31.5, 80, 700)) < 0.5);
 });
+
+test('a sound card that ran dry for a moment is noticed within half a second', () => {
+  const next = random(32);
+  const c = new OutputClock();
+  let gap = 500;
+  for (let i = 1; i <= 2000; i++) {
+    const ctx = i * 0.04;
+    if (i % 300 === 0) gap += (i % 600 === 0 ? -1 : 1) * 2.9; // ms
+    c.add(ctx, ctx * 1000 + gap + (next() - 0.5) * 0.2);
+    if (i > 20 && i % 300 > 12) assert.ok(Math.abs(c.heardAt(ctx) - ctx * 1000 - gap) < 0.3, `at ${ctx} s: ${c.heardAt(ctx) - ctx * 1000 - gap} ms`);
+  }
+  assert.equal(c.restarts, 6);
+});
+
+test('jitter alone is no step', () => {
+  const next = random(33);
+  const c = new OutputClock();
+  for (let i = 1; i <= 3000; i++) c.add(i * 0.04, i * 40 + 7 + (next() + next() + next() - 1.5) * 2);
+  assert.equal(c.restarts, 0);
+});

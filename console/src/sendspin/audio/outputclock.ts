@@ -16,8 +16,13 @@ const spanForRate = 4;
 const maxRate = 500e-6;
 /** A pair that is further off than this (ms) is not believed… */
 const outlier = 5;
-/** …until there were so many in a row: then the output has changed. */
-const patience = 8;
+/**
+ * …until there were so many in a row: then the output has changed. Smaller steps, as when a
+ * sound card ran dry for a moment, are noticed by the median of as many pairs.
+ */
+const patience = 6;
+/** The least step (ms) that is noticed; with more jitter it has to be larger. */
+const leastStep = 0.3;
 
 export class OutputClock {
   /** How often the line began anew: a device was changed, the context was suspended. */
@@ -39,12 +44,27 @@ export class OutputClock {
     this.strangers = 0;
     this.pairs.push({ ctx: contextTime, gap });
     while (this.pairs[0]!.ctx < contextTime - window) this.pairs.shift();
+    if (this.stepped()) {
+      this.pairs = this.pairs.slice(-patience);
+      this.restarts++;
+    }
     this.fit();
+  }
+
+  /** Whether the newest pairs lie beside the line that those before them make. */
+  private stepped(): boolean {
+    if (this.pairs.length < 3 * patience) return false;
+    const off = this.pairs.map((p) => p.gap - this.gapAt(p.ctx));
+    const jitter = median(off.slice(0, -patience).map(Math.abs));
+    const recent = off.slice(-patience);
+    const step = median(recent);
+    return Math.abs(step) > leastStep + 4 * jitter && recent.every((v) => Math.sign(v) === Math.sign(step));
   }
 
   reset(): void {
     this.pairs = [];
     this.strangers = 0;
+    this.line = { at: 0, gap: 0, rate: 0 };
   }
 
   /** Whether the line may be used. */
@@ -82,7 +102,13 @@ export class OutputClock {
       sxx += (p.ctx - at) ** 2;
     }
     const span = this.pairs[n - 1]!.ctx - this.pairs[0]!.ctx;
-    const rate = span >= spanForRate ? Math.max(-maxRate, Math.min(maxRate, sxy / sxx / 1000)) * 1000 : 0;
+    // A crystal stays the same over a step: until the line is long again, the old rate holds.
+    const rate = span >= spanForRate ? Math.max(-maxRate, Math.min(maxRate, sxy / sxx / 1000)) * 1000 : this.line.rate;
     this.line = { at, gap, rate };
   }
+}
+
+function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }

@@ -60,8 +60,11 @@ export function t(key: string, values: Record<string, string | number> = {}): st
 /** Whether there is a message: for codes that a newer server may have. */
 export const has = (key: string): boolean => key in catalogue.value || key in en;
 
+/** The browser's own variety of the language (en-GB), for dates and numbers. */
+const locale = (): string => (globalThis.navigator?.languages ?? []).find((l) => l.slice(0, 2).toLowerCase() === language.value) ?? language.value;
+
 export const number = (n: number, digits = 0): string =>
-  new Intl.NumberFormat(language.value, { maximumFractionDigits: digits }).format(n);
+  new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(n);
 
 /** 3:07, 1:02:03. */
 export function clock(ms: number): string {
@@ -72,14 +75,14 @@ export function clock(ms: number): string {
 }
 
 export const dateTime = (iso: string | Date): string =>
-  new Intl.DateTimeFormat(language.value, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(iso));
-export const date = (iso: string | Date): string => new Intl.DateTimeFormat(language.value, { dateStyle: 'medium' }).format(new Date(iso));
-export const timeOfDay = (iso: string | Date): string => new Intl.DateTimeFormat(language.value, { timeStyle: 'short' }).format(new Date(iso));
+  new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(iso));
+export const date = (iso: string | Date): string => new Intl.DateTimeFormat(locale(), { dateStyle: 'medium' }).format(new Date(iso));
+export const timeOfDay = (iso: string | Date): string => new Intl.DateTimeFormat(locale(), { timeStyle: 'short' }).format(new Date(iso));
 
 /** "5 minutes ago", "in 3 days". */
 export function relative(iso: string | Date, now = Date.now()): string {
   const s = (new Date(iso).getTime() - now) / 1000;
-  const f = new Intl.RelativeTimeFormat(language.value, { numeric: 'auto' });
+  const f = new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' });
   const a = Math.abs(s);
   if (a < 60) return f.format(Math.round(s), 'second');
   if (a < 3600) return f.format(Math.round(s / 60), 'minute');

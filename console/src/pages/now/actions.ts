@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { del, patch, post, put, seg } from '../../api/http';
 import type { Client, Group } from '../../api/types';
-import { clientName, clients, groups, onEvent, optimistic, positionAt } from '../../state/store';
+import { clientName, clients, groups, onEvent, optimistic, positionAt, putGroup } from '../../state/store';
 import { attempt } from '../../ui/toast';
 import { position } from './logic';
 
@@ -23,10 +23,12 @@ export function positionOf(g: Group, now = performance.now()): number {
   return position(np, playing, now - (positionAt.get(g.group_id) ?? now));
 }
 
-function hold(id: string, at: number | null): void {
+type Place = { position: number; at: number };
+
+function hold(id: string, place: Place | null): void {
   const next = new Map(sought.value);
-  if (at === null) next.delete(id);
-  else next.set(id, { position: at, at: performance.now() });
+  if (place) next.set(id, place);
+  else next.delete(id);
   sought.value = next;
 }
 
@@ -36,11 +38,12 @@ function command(g: Group, verb: string, body: unknown, shown: Partial<Group>): 
 
 /** Keeps the place that is shown while the answer is under way. */
 async function keeping(g: Group, at: number, run: () => Promise<boolean>): Promise<boolean> {
-  hold(g.group_id, at);
+  const mine = { position: at, at: performance.now() };
+  hold(g.group_id, mine);
   try {
     return await run();
   } finally {
-    hold(g.group_id, null);
+    if (sought.value.get(g.group_id) === mine) hold(g.group_id, null);
   }
 }
 
@@ -55,7 +58,8 @@ export const repeat = (g: Group, mode: Group['repeat']) => command(g, 'repeat', 
 
 export function seek(g: Group, to: number): Promise<boolean> {
   const at = Math.max(0, Math.min(Math.round(to), g.now_playing?.duration_ms ?? 0));
-  return keeping(g, at, () => command(g, 'seek', { position_ms: at }, {}));
+  const ask = async () => putGroup(await post<Group>(groupPath(g.group_id, 'seek'), { position_ms: at }));
+  return keeping(g, at, () => attempt(() => inTurn(`${g.group_id} seek`, ask), g.name));
 }
 
 /** How long a speaker may take to report what was set (ms). */

@@ -98,7 +98,7 @@ func (a *API) scheduleRoutes() {
 		summary: "All schedules", doc: schedulesDoc,
 	}, a.listSchedules)
 	register(a, route{
-		id: "get-schedule", method: http.MethodGet, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleViewer, zone: zoneAny,
+		id: "get-schedule", method: http.MethodGet, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleViewer, zone: zoneSchedule,
 		summary: "One schedule", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, func(ctx context.Context, in *SchedulePath) (*body[model.Schedule], error) {
 		s, err := a.scheduleOf(ctx, in.ID, auth.RoleViewer)
@@ -114,29 +114,29 @@ func (a *API) scheduleRoutes() {
 		idempotent: true, errors: append([]int{http.StatusNotFound}, changes...),
 	}, a.createSchedule)
 	register(a, route{
-		id: "put-schedule", method: http.MethodPut, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny,
+		id: "put-schedule", method: http.MethodPut, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleOperator, zone: zoneSchedule,
 		summary: "Replace a schedule", doc: "The daypart in force goes on, unless it is another one now, or plays something else.",
 		errors: append([]int{http.StatusNotFound}, changes...),
 	}, a.putSchedule)
 	register(a, route{
-		id: "delete-schedule", method: http.MethodDelete, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny, status: http.StatusNoContent,
+		id: "delete-schedule", method: http.MethodDelete, path: "/api/v1/schedules/{schedule_id}", tag: tagSchedules, role: auth.RoleOperator, zone: zoneSchedule, status: http.StatusNoContent,
 		summary: "Delete a schedule", doc: "What plays goes on; quiet hours end.", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, a.deleteSchedule)
 	register(a, route{
-		id: "skip-schedule", method: http.MethodPost, path: "/api/v1/schedules/{schedule_id}/skip", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny,
+		id: "skip-schedule", method: http.MethodPost, path: "/api/v1/schedules/{schedule_id}/skip", tag: tagSchedules, role: auth.RoleOperator, zone: zoneSchedule,
 		summary: "Suspend a schedule's dayparts", doc: "Quiet hours hold all the same.", errors: append([]int{http.StatusNotFound}, changes...),
 	}, func(ctx context.Context, in *skipSchedule) (*body[model.Schedule], error) {
 		return a.skip(ctx, in.ID, timestamppb.New(in.Body.Until), "skipped until "+in.Body.Until.UTC().Format(time.RFC3339))
 	})
 	register(a, route{
-		id: "unskip-schedule", method: http.MethodDelete, path: "/api/v1/schedules/{schedule_id}/skip", tag: tagSchedules, role: auth.RoleOperator, zone: zoneAny,
+		id: "unskip-schedule", method: http.MethodDelete, path: "/api/v1/schedules/{schedule_id}/skip", tag: tagSchedules, role: auth.RoleOperator, zone: zoneSchedule,
 		summary: "End the suspension", doc: "The daypart in force begins, unless it had begun before.", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, func(ctx context.Context, in *SchedulePath) (*body[model.Schedule], error) {
 		return a.skip(ctx, in.ID, nil, "no longer skipped")
 	})
 	register(a, route{
 		id: "preview-schedules", method: http.MethodGet, path: "/api/v1/schedules/preview", tag: tagSchedules, role: auth.RoleViewer, zone: zoneAny,
-		summary: "What happens when", doc: "Dayparts that a skip leaves out are not there.", errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
+		summary: "What happens when", doc: "Dayparts that a skip leaves out are not there.", errors: []int{http.StatusUnprocessableEntity},
 	}, a.previewSchedules)
 	register(a, route{
 		id: "get-holidays", method: http.MethodGet, path: "/api/v1/holidays", tag: tagSchedules, role: auth.RoleViewer, zone: zoneAny, summary: "The holidays",
@@ -156,7 +156,27 @@ func (a *API) scheduleOf(ctx context.Context, id string, role auth.Role) (*model
 	if s := a.d.Projection.Snapshot().Schedule(id); s != nil && p.In(s.GroupID) >= auth.RoleViewer {
 		return s, a.inGroup(p, role, s.GroupID)
 	}
-	return nil, fault.New(fault.NotFound, "there is no schedule %q; GET /api/v1/schedules lists those that are known", clip(id))
+	return nil, noSchedule(id)
+}
+
+func noSchedule(id string) error {
+	return fault.New(fault.NotFound, "there is no schedule %q; GET /api/v1/schedules lists those that are known", clip(id))
+}
+
+// maySchedule looks at what a schedule in a body names: its zone, and what is played there.
+func (a *API) maySchedule(ctx context.Context, b scheduleBody) error {
+	if err := a.demand(ctx, auth.RoleOperator, b.GroupID); err != nil {
+		return err
+	}
+	for _, d := range b.Dayparts {
+		if d.URI == nil {
+			continue
+		}
+		if err := a.mayHear(ctx, *d.URI); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *API) listSchedules(ctx context.Context, _ *nothing) (*body[model.Schedules], error) {
@@ -216,7 +236,7 @@ func (a *API) renderSchedule(s *pb.Schedule) model.Schedule {
 }
 
 func (a *API) createSchedule(ctx context.Context, in *createSchedule) (*createdSchedule, error) {
-	if err := a.inGroup(auth.PrincipalOf(ctx), auth.RoleOperator, in.Body.GroupID); err != nil {
+	if err := a.maySchedule(ctx, in.Body); err != nil {
 		return nil, err
 	}
 	s, err := in.Body.proto("", a.d.Clock.Now())
@@ -237,7 +257,7 @@ func (a *API) putSchedule(ctx context.Context, in *putSchedule) (*body[model.Sch
 	if err != nil {
 		return nil, err
 	}
-	if err := a.inGroup(auth.PrincipalOf(ctx), auth.RoleOperator, in.Body.GroupID); err != nil {
+	if err := a.maySchedule(ctx, in.Body); err != nil {
 		return nil, err // it would move to a zone that is not the caller's
 	}
 	s, err := in.Body.proto(in.ID, a.d.Clock.Now())

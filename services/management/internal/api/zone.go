@@ -30,6 +30,8 @@ const (
 	zoneClient zone = "client"
 	// zoneBoth: in both.
 	zoneBoth zone = "both"
+	// zoneSchedule: in the zone of the schedule of the path.
+	zoneSchedule zone = "schedule"
 )
 
 // authorize demands a route's role of the caller.
@@ -68,6 +70,8 @@ func (a *API) admit(p auth.Principal, rt route, c huma.Context) error {
 		if err = a.inGroup(p, rt.role, c.Param("group_id")); err == nil {
 			err = a.withClient(p, rt.role, c.Param("client_id"))
 		}
+	case zoneSchedule:
+		err = a.ofSchedule(p, rt.role, c.Param("schedule_id"))
 	}
 	if rt.zone == zoneNone || rt.zone == zoneAny {
 		err = tooLow(p, rt.role)
@@ -113,6 +117,22 @@ func (a *API) withClient(p auth.Principal, role auth.Role, clientID string) erro
 	err := a.inGroup(p, role, c.GroupID)
 	if fault.CodeOf(err) == fault.NotFound {
 		return noClient(clientID)
+	}
+	return err
+}
+
+// ofSchedule is nil when p has the role in the zone of a schedule.
+func (a *API) ofSchedule(p auth.Principal, role auth.Role, id string) error {
+	s := a.d.Projection.Snapshot().Schedule(id)
+	if s == nil {
+		if ofZones(p) {
+			return noSchedule(id)
+		}
+		return tooLow(p, role)
+	}
+	err := a.inGroup(p, role, s.GroupID)
+	if fault.CodeOf(err) == fault.NotFound {
+		return noSchedule(id)
 	}
 	return err
 }

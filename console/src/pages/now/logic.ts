@@ -19,7 +19,7 @@ export const steady = (shown: number, now: number): number => (shown > now && sh
 /** Whether one can seek in what a group plays. */
 export const seekable = (g: Group): boolean => !g.live && (g.now_playing?.duration_ms ?? 0) > 0;
 
-/** What a slider may do. reason: why nothing can be set, a key of now.cannot. */
+/** What a slider may do. value: what is true, also outside the range. reason: why nothing can be set, a key of now.cannot. */
 export interface VolumeRange {
   value: number;
   min: number;
@@ -35,7 +35,7 @@ export function speakerVolume(c: Client | undefined): VolumeRange {
   const reason = !c ? 'absent' : !c.player ? 'silent' : !c.connected ? 'absent'
     : !c.active_roles.some((r) => r.startsWith('player@')) ? 'trust'
       : !c.player.supported_commands.includes('volume') ? 'fixed' : undefined;
-  return { value: Math.min(Math.max(value, min), max), min, max, reason };
+  return { value, min, max, reason };
 }
 
 /** The zone's own slider: inside its range, and under the cap of quiet hours. */
@@ -45,7 +45,7 @@ export function zoneVolume(g: Group, find: (id: string) => Client | undefined): 
   const max = Math.max(min, Math.min(g.volume_range.max, cap));
   const ranges = g.members.map((id) => speakerVolume(find(id)));
   const reason = g.members.length === 0 ? 'empty' : ranges.every((r) => r.reason) ? (ranges.find((r) => r.reason !== 'absent')?.reason ?? 'absent') : undefined;
-  return { value: Math.min(Math.max(g.volume, min), max), min, max, reason };
+  return { value: g.volume, min, max, reason };
 }
 
 /** How much of a slider lies left of its thumb, percent. */

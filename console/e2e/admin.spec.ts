@@ -1,7 +1,8 @@
 // The Admin page against a real server.
 import * as fs from 'node:fs';
+import * as net from 'node:net';
 import type { Page } from '@playwright/test';
-import { admin, expect, open, signIn, test, type Server } from './harness/fixtures';
+import { admin, expect, open, Server, signIn, test } from './harness/fixtures';
 
 const dialog = (ui: Page, name: string | RegExp) => ui.getByRole('dialog', { name });
 
@@ -186,25 +187,41 @@ test('a backup is made and its contents are shown; a wrong passphrase says so', 
   await expect(contents.getByRole('button', { name: 'Restore and restart' })).toBeDisabled();
 });
 
-test('a backup is brought back: the server is what it was', async ({ page, fresh }) => {
-  await fresh.setUp();
-  const pass = 'violet harbour staple nine';
-  const kept = await fresh.zone('Kept');
-  const answer = await fetch(fresh.url + '/api/v1/backup', { method: 'POST', headers: { Authorization: `Bearer ${fresh.token}`, 'Content-Type': 'application/json' }, body: JSON.stringify({ passphrase: pass }) });
-  const sealed = Buffer.from(await answer.arrayBuffer());
-  await fresh.zone('Made later');
-  await signIn(page, fresh);
-  await open(page, fresh, 'admin', 'backup');
-  await page.getByLabel('Backup file').setInputFiles({ name: 'house.backup', mimeType: 'application/octet-stream', buffer: sealed });
-  await page.getByLabel('Passphrase of the backup').fill(pass);
-  await page.getByRole('button', { name: 'Show what is in it' }).click();
-  await page.getByLabel('Replace what this server is now').check();
-  await page.getByRole('button', { name: 'Restore and restart' }).click();
-  await expect(page.getByText('The server restarts with the backup.')).toBeVisible();
-  await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible({ timeout: 90_000 });
-  const groups = (await fresh.eventually('/groups', (g) => g.groups.length > 0)).groups as { group_id: string; name: string }[];
-  expect(groups.map((g) => g.name)).toEqual(['Kept']);
-  expect(groups[0]!.group_id).toBe(kept);
+/** A port that is free at this moment. */
+const freePort = (): Promise<number> => new Promise((resolve, reject) => {
+  const l = net.createServer().on('error', reject).listen(0, '127.0.0.1', () => {
+    const { port } = l.address() as net.AddressInfo;
+    l.close(() => resolve(port));
+  });
+});
+
+test('a backup is brought back: the server is what it was', async ({ page }) => {
+  // A port of its own: the server comes back where it was.
+  const house = await Server.start({ args: ['--http', `127.0.0.1:${await freePort()}`] });
+  try {
+    await house.setUp();
+    const pass = 'violet harbour staple nine';
+    const kept = await house.zone('Kept');
+    const answer = await fetch(house.url + '/api/v1/backup', {
+      method: 'POST', headers: { Authorization: `Bearer ${house.token}`, 'Content-Type': 'application/json' }, body: JSON.stringify({ passphrase: pass }),
+    });
+    const sealed = Buffer.from(await answer.arrayBuffer());
+    await house.zone('Made later');
+    await signIn(page, house);
+    await open(page, house, 'admin', 'backup');
+    await page.getByLabel('Backup file').setInputFiles({ name: 'house.backup', mimeType: 'application/octet-stream', buffer: sealed });
+    await page.getByLabel('Passphrase of the backup').fill(pass);
+    await page.getByRole('button', { name: 'Show what is in it' }).click();
+    await page.getByLabel('Replace what this server is now').check();
+    await page.getByRole('button', { name: 'Restore and restart' }).click();
+    await expect(page.getByText('The server restarts with the backup.')).toBeVisible();
+    await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible({ timeout: 90_000 });
+    await signIn(page, house);
+    const { groups } = (await (await page.request.get(house.url + '/api/v1/groups')).json()) as { groups: { group_id: string; name: string }[] };
+    expect(groups.map((g) => [g.group_id, g.name])).toEqual([[kept, 'Kept']]);
+  } finally {
+    await house.stop();
+  }
 });
 
 test('the server has a name, languages and an identity', async ({ ui, server }, info) => {

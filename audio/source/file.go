@@ -98,7 +98,7 @@ func explain(p string, err error) error {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: %w below the music folder", p, fs.ErrNotExist)
+		return fmt.Errorf("%s: %w below the music folder: check its path, or look for it with 'tutti library search'", p, fs.ErrNotExist)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s: %w: make it readable for the user that runs tutti", p, fs.ErrPermission)
 	case strings.Contains(cause.Error(), "escapes"): // os.Root's error has no sentinel

@@ -72,6 +72,9 @@ type Config struct {
 	// EventBuffer is how many changes are kept for readers of the live feed that
 	// come back (default 8192).
 	EventBuffer int
+	// Encoders are the codecs that players can be sent, for GET /api/v1/server; default:
+	// flac and pcm, which every build has.
+	Encoders []string
 	// OIDC lets people sign in with accounts of a provider; the zero value does not.
 	OIDC OIDC
 	// BackupWorkFactor is the logarithm of scrypt's cost in backups; 0: backup.WorkFactor.
@@ -161,6 +164,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	case ModeEmbedded, ModeDistributed:
 	default:
 		faults = append(faults, fmt.Errorf("mode %q is none of %s, %s", cfg.Mode, ModeEmbedded, ModeDistributed))
+	}
+	if len(cfg.Encoders) == 0 {
+		cfg.Encoders = []string{"flac", "pcm"}
 	}
 	if cfg.HTTP == "" {
 		cfg.HTTP = ":8080"

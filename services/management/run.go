@@ -112,6 +112,7 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 		Bus: b, House: s.deps.House, Clock: clock, Log: log, Version: s.cfg.Version, Mode: s.cfg.Mode,
 		RequestTimeout: s.cfg.RequestTimeout, Feed: feed.New(eventBuffer(s.cfg.EventBuffer)),
 		Archive: archive.New(b, s.cfg.BackupWorkFactor), Restorer: s.deps.Restorer, TempDir: s.cfg.DataDir,
+		Encoders: s.cfg.Encoders, TLS: s.deps.TLS != nil,
 	}
 	var err error
 	if d.Metrics, err = api.NewMetrics(s.deps.Registerer); err != nil {

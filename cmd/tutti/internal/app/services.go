@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tutti-audio/tutti/audio/decode"
+	"github.com/tutti-audio/tutti/audio/encode"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/platform/webtls"
 	"github.com/tutti-audio/tutti/services/discovery"
@@ -101,7 +102,7 @@ func (b *built) add(p *process, name string) error {
 		}
 		s, err := management.New(management.Config{
 			InstanceID: p.instance, Version: p.cfg.Version, HTTP: p.cfg.HTTP, DataDir: p.cfg.DataDir, AdminToken: p.cfg.AdminToken,
-			Mode: p.mode(), OIDC: management.OIDC{
+			Mode: p.mode(), Encoders: encode.Codecs(), OIDC: management.OIDC{
 				Issuer: p.cfg.OIDCIssuer, ClientID: p.cfg.OIDCClientID, ClientSecret: p.cfg.OIDCClientSecret,
 				Name: p.cfg.OIDCName, UserClaim: p.cfg.OIDCUserClaim, RoleClaim: p.cfg.OIDCRoleClaim,
 			},

@@ -151,10 +151,20 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 			if errors.As(err, &u) {
 				return err
 			}
-			return usagef("%w: usage is '%s' (see '%s --help')", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"), cmd.CommandPath())
+			return usagef("%s: usage is '%s' (see '%s --help')", wrongCount(check, cmd, args), strings.TrimSuffix(cmd.UseLine(), " [flags]"), cmd.CommandPath())
 		}
 		return nil
 	}
+}
+
+// wrongCount says what is wrong with the number of words after a command.
+func wrongCount(check cobra.PositionalArgs, cmd *cobra.Command, args []string) string {
+	for n := len(args) - 1; n >= 0; n-- {
+		if check(cmd, args[:n]) == nil {
+			return fmt.Sprintf("%q is one word too many for '%s'; a name with spaces is written in quotes", args[n], cmd.CommandPath())
+		}
+	}
+	return fmt.Sprintf("something is missing after '%s'", strings.Join(append([]string{cmd.CommandPath()}, args...), " "))
 }
 
 func envOr(name, fallback string) string {

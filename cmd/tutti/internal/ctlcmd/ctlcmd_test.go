@@ -112,7 +112,8 @@ func TestErrorsHaveTheRightStatusAndANextStep(t *testing.T) {
 	}{
 		"play Downstairs source:nobody": {1, "no device is named"},
 		"play nowhere":                  {1, "'tutti groups' lists them"},
-		"play":                          {2, "usage is 'tutti play <group> [uri]'"},
+		"play":                          {2, "something is missing after 'tutti play': usage is 'tutti play <group> [uri]'"},
+		"approve A B":                   {2, "\"B\" is one word too many for 'tutti approve'; a name with spaces is written in quotes: usage is 'tutti approve "},
 		"group add Downstairs Ki":       {2, "Kitchen (kitchenA), Kitchen radio (awayCCCC)"},
 		"approve nobody":                {1, "'tutti clients' lists them"},
 		"approve Lobby":                 {1, "compare the fingerprint crow-six-fir"},

@@ -95,6 +95,9 @@ type Deps struct {
 	Log     *slog.Logger
 	// Version and Mode are shown by GET /api/v1/server.
 	Version, Mode string
+	// Encoders are what players can be sent, TLS says that the API is served over it.
+	Encoders []string
+	TLS      bool
 	// RequestTimeout bounds a request; 0 means DefaultRequestTimeout.
 	RequestTimeout time.Duration
 	// Streams ends when open event streams must end, for a shutdown.

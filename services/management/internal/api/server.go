@@ -92,7 +92,7 @@ func RenderServer(snap *readmodel.Snapshot, d Deps) model.Server {
 		ServerID: s.GetServerId(), Recipient: s.GetRecipient(), Name: s.GetName(), Version: d.Version, Mode: d.Mode,
 		Languages: append([]string{}, s.GetLanguages()...),
 		Policy:    model.Policy{Pairing: "required", Controller: "paired_only", Rosters: "ask"},
-		Instances: append([]model.Instance{}, snap.Instances...),
+		Instances: append([]model.Instance{}, snap.Instances...), Encoders: append([]string{}, d.Encoders...), TLS: d.TLS,
 	}
 	if p := s.GetPairingPolicy(); p != "" {
 		out.Policy.Pairing = p

@@ -13,6 +13,8 @@ type Server struct {
 	Mode       string     `json:"mode" enum:"embedded,distributed"`
 	Instances  []Instance `json:"instances" nullable:"false" doc:"Service processes that are alive."`
 	HouseClock HouseClock `json:"house_clock"`
+	Encoders   []string   `json:"encoders" nullable:"false" doc:"What players can be sent." example:"[\"flac\",\"pcm\"]"`
+	TLS        bool       `json:"tls" doc:"This API is served over TLS. Without it, browsers give microphone and camera to pages of the same machine alone (https or localhost)."`
 }
 
 // Policy is what strangers may do.

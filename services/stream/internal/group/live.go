@@ -3,6 +3,8 @@ package group
 import (
 	"context"
 	"fmt"
+	"path"
+	"strings"
 
 	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/audio/source"
@@ -32,15 +34,31 @@ func (g *Group) open(ctx context.Context, uri string) (source.Source, error) {
 	return g.OpenSource(ctx, id, name)
 }
 
-// failure says why an item was given up, for the operator.
+// failure says in one sentence what was given up, why, and what to do.
 func failure(e pipeline.Failed) string {
-	switch {
-	case e.Item.Captured():
+	if e.Item.Captured() {
 		return fmt.Sprintf("%s is not heard any more: %v", titleOf(e.Item), e.Err)
-	case e.Partial:
-		return fmt.Sprintf("%s breaks off: %v. It was skipped; check the file or address, or remove it from the queue", e.Item.Label(), e.Err)
 	}
-	return fmt.Sprintf("%s cannot be played: %v. It was skipped; check the file or address, or remove it from the queue", e.Item.Label(), e.Err)
+	what := "was skipped"
+	if e.Partial {
+		what = "breaks off and was skipped"
+	}
+	return fmt.Sprintf("%s %s: %s", e.Item.Label(), what, cause(e.Item, e.Err))
+}
+
+// cause is an error without the name of the item, which package source puts before it, and
+// with the next step, which it often has already.
+func cause(it playback.Item, err error) string {
+	s := err.Error()
+	for _, name := range []string{it.URI, it.Label(), path.Base(it.Label())} {
+		s = strings.TrimPrefix(s, name+": ")
+	}
+	for _, step := range []string{"install ", "convert it", "remove it", "check ", "make it ", "look for it", "try again", "start with "} {
+		if strings.Contains(s, step) {
+			return s
+		}
+	}
+	return s + "; check the file or address, or remove it from the queue"
 }
 
 // short is spec in the chunks of live audio. An Opus packet is short anyway.

@@ -141,3 +141,37 @@ func (w *world) replace(path string, body any) reply {
 	w.t.Helper()
 	return w.do("PUT", path, adminToken, body)
 }
+
+// Who operates one zone has the say over its schedule, and sees none of the others.
+func TestSchedulesOfAnotherZoneAreNotThere(t *testing.T) {
+	z := newZones(t)
+	day := func(uri string) []any {
+		return []any{map[string]any{"name": "Day", "days": []string{"mon"}, "start": "10:00", "end": "12:00", "uri": uri}}
+	}
+	body := func(zone string) map[string]any {
+		return map[string]any{"group_id": zone, "name": "S", "dayparts": day("a.flac")}
+	}
+	theirs := decode[model.Schedule](z.post("/api/v1/schedules", body(z.b)).want(http.StatusCreated))
+	mine := decode[model.Schedule](z.anna.do("POST", "/api/v1/schedules", body(z.a)).want(http.StatusCreated))
+	path, other := "/api/v1/schedules/"+mine.ScheduleID, "/api/v1/schedules/"+theirs.ScheduleID
+	until := map[string]any{"until": time.Now().Add(time.Hour)}
+	for _, r := range []reply{
+		z.anna.do("POST", "/api/v1/schedules", body(z.b)),
+		z.anna.do("GET", other, nil), z.anna.do("PUT", other, body(z.b)), z.anna.do("PUT", other, body(z.a)), z.anna.do("DELETE", other, nil),
+		z.anna.do("POST", other+"/skip", until), z.anna.do("DELETE", other+"/skip", nil),
+		z.anna.do("PUT", path, body(z.b)), // it would move there
+		z.anna.do("PUT", path, map[string]any{"group_id": z.a, "name": "S", "dayparts": day("source:" + z.inB)}),
+	} {
+		r.problem(http.StatusNotFound)
+	}
+	z.anna.do("PUT", "/api/v1/holidays", model.Holidays{Holidays: []model.Holiday{}}).problem(http.StatusForbidden)
+	z.viewerB.do("GET", other, nil).want(http.StatusOK)
+	z.viewerB.do("DELETE", other, nil).problem(http.StatusForbidden)
+	if list := decode[model.Schedules](z.anna.do("GET", "/api/v1/schedules", nil).want(http.StatusOK)); len(list.Schedules) != 1 || list.Schedules[0].GroupID != z.a {
+		t.Errorf("listed %+v", list)
+	}
+	z.anna.do("GET", "/api/v1/schedules/preview?group_id="+z.b, nil).problem(http.StatusUnprocessableEntity)
+	z.anna.do("PUT", path, body(z.a)).want(http.StatusOK)
+	z.anna.do("POST", path+"/skip", until).want(http.StatusOK)
+	z.anna.do("DELETE", path, nil).want(http.StatusNoContent)
+}

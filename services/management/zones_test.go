@@ -54,9 +54,11 @@ func newZones(t *testing.T) *zones {
 var shared = []string{
 	"GET /api/v1/server", "GET /api/v1/clients", "GET /api/v1/groups", "GET /api/v1/events",
 	"GET /api/v1/library", "GET /api/v1/library/search", "GET /api/v1/library/status", "GET /api/v1/library/artwork",
-	"PUT /api/v1/session/password", "POST /api/v1/clips",
-	"GET /api/v1/schedules", "POST /api/v1/schedules", "GET /api/v1/schedules/preview", "GET /api/v1/holidays",
+	"POST /api/v1/clips",
 	"GET /api/v1/health", "GET /api/v1/health/history", // TestHealthOfOneZoneIsOfThatZone
+	"PUT /api/v1/session/password",
+	"GET /api/v1/schedules", "POST /api/v1/schedules", "GET /api/v1/schedules/{schedule_id}", "PUT /api/v1/schedules/{schedule_id}", "DELETE /api/v1/schedules/{schedule_id}",
+	"POST /api/v1/schedules/{schedule_id}/skip", "DELETE /api/v1/schedules/{schedule_id}/skip", "GET /api/v1/schedules/preview", "GET /api/v1/holidays",
 }
 
 // TestAnOperatorOfOneZoneCanDoNothingInAnother tries every operation of the document, so

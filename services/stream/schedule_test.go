@@ -90,7 +90,8 @@ func (v *venue) put(s *tuttiv1.Schedule) *tuttiv1.Schedule {
 }
 
 func daypart(name, start, end, uri string, change ...func(*tuttiv1.Daypart)) *tuttiv1.Daypart {
-	d := &tuttiv1.Daypart{Name: name, Days: allDays, Start: start, End: end, Uri: uri}
+	// The music is short and goes on without an end.
+	d := &tuttiv1.Daypart{Name: name, Days: allDays, Start: start, End: end, Uri: uri, Repeat: proto.String("all")}
 	for _, f := range change {
 		f(d)
 	}
@@ -125,8 +126,8 @@ func (v *venue) is(group, want string) *tuttiv1.Group {
 
 func TestADayBySchedule(t *testing.T) {
 	v := newVenue(t, "2026-06-01 08:00")
-	v.file("a.flac", 30, 1)
-	v.file("b.flac", 30, 2)
+	v.file("a.flac", 10, 1)
+	v.file("b.flac", 10, 2)
 	v.service(v.bus, "one")
 	d := v.device("a", "pcm:44100:16:2")
 	g := v.make("Bar", d)
@@ -211,9 +212,9 @@ func (v *venue) skip(id, until string) {
 // What a person does holds until the next daypart.
 func TestWhatAPersonDoesHoldsUntilTheNextDaypart(t *testing.T) {
 	v := newVenue(t, "2026-06-01 10:00")
-	v.file("a.flac", 30, 1)
-	v.file("b.flac", 30, 2)
-	v.file("mine.flac", 30, 3)
+	v.file("a.flac", 10, 1)
+	v.file("b.flac", 10, 2)
+	v.file("mine.flac", 10, 1)
 	v.service(v.bus, "one")
 	d := v.device("a", "pcm:44100:16:2")
 	g := v.make("Bar", d)
@@ -277,8 +278,8 @@ func TestWhatAPersonDoesHoldsUntilTheNextDaypart(t *testing.T) {
 // A start that was missed is caught up with, and only that.
 func TestARestartCatchesUp(t *testing.T) {
 	v := newVenue(t, "2026-06-01 10:00")
-	v.file("a.flac", 60, 1)
-	v.file("b.flac", 60, 2)
+	v.file("a.flac", 10, 1)
+	v.file("b.flac", 10, 2)
 	stopOne := v.service(v.bus, "one")
 	d := v.device("a", "pcm:44100:16:2")
 	g, other := v.make("Bar", d), v.make("Terrace")
@@ -318,8 +319,8 @@ func TestARestartCatchesUp(t *testing.T) {
 func TestTheSchedulerMovesAndNothingHappensTwice(t *testing.T) {
 	v := newVenue(t, "2026-06-01 10:00")
 	v.ttl = 2 * time.Second
-	v.file("a.flac", 60, 1)
-	v.file("b.flac", 60, 2)
+	v.file("a.flac", 10, 1)
+	v.file("b.flac", 10, 2)
 	stops := []func(){v.service(v.bus, "one"), v.service(v.bus, "two")}
 	d := v.device("a", "pcm:44100:16:2")
 	g := v.make("Bar", d)
@@ -355,7 +356,7 @@ func TestTheSchedulerMovesAndNothingHappensTwice(t *testing.T) {
 // chosen something else meanwhile.
 func TestMusicThatIsMissing(t *testing.T) {
 	v := newVenue(t, "2026-06-01 09:00")
-	v.file("a.flac", 30, 1)
+	v.file("a.flac", 10, 1)
 	v.service(v.bus, "one")
 	d := v.device("a", "pcm:44100:16:2")
 	g := v.make("Bar", d)
@@ -376,7 +377,7 @@ func TestMusicThatIsMissing(t *testing.T) {
 	})
 	v.sets("2026-06-01 10:20") // tried again, in vain
 	v.sets("2026-06-01 10:40")
-	v.file("later.flac", 30, 4)
+	v.file("later.flac", 10, 1)
 	for _, now := range []string{"2026-06-01 10:50", "2026-06-01 11:00", "2026-06-01 11:10"} {
 		v.sets(now)
 	}
@@ -394,7 +395,7 @@ func TestMusicThatIsMissing(t *testing.T) {
 	v.is(other, `stopped "" Day no cap error`)
 	v.command(by("token:someone", play(other, "a.flac")))
 	v.is(other, `playing "a.flac" Day no cap overridden`)
-	v.file("never.flac", 30, 5)
+	v.file("never.flac", 10, 1)
 	v.sets("2026-06-01 11:30")
 	v.sets("2026-06-01 12:00")
 	v.is(g, `playing "later.flac" Two no cap`)
@@ -405,7 +406,7 @@ func TestMusicThatIsMissing(t *testing.T) {
 // daypart begins as often as the calendar says.
 func TestAWeekBySchedule(t *testing.T) {
 	v := newVenue(t, "2026-03-26 12:00") // clocks go forward on Sunday, March 29
-	v.file("a.flac", 30, 1)
+	v.file("a.flac", 10, 1)
 	v.service(v.bus, "one")
 	g := v.make("Bar")
 	ask[tuttiv1.ScheduleReply](v.rig, subject.StreamSchedule, &tuttiv1.ScheduleRequest{Request: &tuttiv1.ScheduleRequest_Holidays{
@@ -487,4 +488,33 @@ func TestSchedulesThatAreRefused(t *testing.T) {
 	if code := v.code(forged); code != fault.Forbidden {
 		t.Errorf("an order that is not the scheduler's: %s", code)
 	}
+}
+
+// A device that leaves its zone by itself stands where it stood: quiet hours hold for it.
+func TestQuietHoursHoldForWhoHasLeft(t *testing.T) {
+	v := newVenue(t, "2026-06-01 23:00")
+	v.service(v.bus, "one")
+	a, b := v.device("a", "pcm:44100:16:2"), v.device("b", "pcm:44100:16:2")
+	g := v.make("Bar", a, b)
+	s := v.put(&tuttiv1.Schedule{GroupId: g, Name: "Bar", Enabled: true,
+		QuietHours: []*tuttiv1.QuietHours{{Days: allDays, Start: "22:00", End: "06:00", MaxVolume: 20}}})
+	v.is(g, `stopped ""  cap 20`)
+	v.leave(a)
+	solo := ""
+	until(t, func() string {
+		if solo = v.groupOf(a); solo == "" || solo == g {
+			return "it has not left"
+		}
+		return ""
+	})
+	v.is(solo, `stopped ""  cap 20`)
+	s.Enabled = false
+	v.put(s)
+	v.is(solo, `stopped ""  no cap`)
+	v.is(g, `stopped ""  no cap`)
+	s.Enabled = true
+	v.put(s)
+	v.is(solo, `stopped ""  cap 20`)
+	v.sets("2026-06-02 06:00")
+	v.is(solo, `stopped ""  no cap`)
 }

@@ -227,7 +227,7 @@ func (s *Service) auditOrder(ctx context.Context, name string, m ordered, had *i
 	}
 	show := m.o.GetShow()
 	switch {
-	case m.why != "" && from.GetError() != m.why:
+	case m.why != "" && (m.began || from.GetError() == ""):
 		says("schedule.failed", fmt.Sprintf("daypart %q cannot be played: %s", show.GetDaypart(), m.why))
 	case m.why != "":
 	case m.began && m.o.GetMark() == "":

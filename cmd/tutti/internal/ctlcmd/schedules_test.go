@@ -137,3 +137,17 @@ func TestPartsOfADay(t *testing.T) {
 		t.Errorf("%q, %q", e[0].words(), e[1].words())
 	}
 }
+
+// The file in the manual is one that import takes.
+func TestTheManualsScheduleCanBeRead(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/schedules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	text, _, found := strings.Cut(rest, "```")
+	file, err := readSchedules(strings.NewReader(text), "-")
+	if err != nil || !found || len(file.Schedules) != 1 || len(file.Schedules[0].Dayparts) != 2 || len(*file.Holidays) != 1 {
+		t.Errorf("%+v, %v", file, err)
+	}
+}

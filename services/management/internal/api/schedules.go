@@ -193,17 +193,12 @@ func (a *API) listSchedules(ctx context.Context, _ *nothing) (*body[model.Schedu
 
 // scheduleProto is the schedule for the stream service, which checks the times and that no two
 // dayparts overlap.
-func (a *API) scheduleProto(ctx context.Context, b scheduleBody, id string) (*pb.Schedule, error) {
+func (a *API) scheduleProto(b scheduleBody, id string) (*pb.Schedule, error) {
 	s := &pb.Schedule{ScheduleId: id, GroupId: b.GroupID, Name: b.Name, Enabled: b.Enabled == nil || *b.Enabled, TimeZone: b.TimeZone}
 	if b.SkipUntil != nil && b.SkipUntil.After(a.d.Clock.Now()) {
 		s.SkipUntil = timestamppb.New(*b.SkipUntil)
 	}
 	for i, d := range b.Dayparts {
-		if d.URI != nil {
-			if err := a.mayHear(ctx, *d.URI); err != nil {
-				return nil, err
-			}
-		}
 		p := &pb.Daypart{DaypartId: d.DaypartID, Name: d.Name, Days: d.Days, Holidays: d.Holidays, Start: d.Start, End: d.End,
 			Shuffle: d.Shuffle, Repeat: d.Repeat, Volume: d.Volume, Stop: d.Stop}
 		if d.URI != nil && *d.URI != "" {
@@ -244,7 +239,7 @@ func (a *API) createSchedule(ctx context.Context, in *createSchedule) (*createdS
 	if err := a.maySchedule(ctx, in.Body); err != nil {
 		return nil, err
 	}
-	s, err := a.scheduleProto(ctx, in.Body, "")
+	s, err := a.scheduleProto(in.Body, "")
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +260,7 @@ func (a *API) putSchedule(ctx context.Context, in *putSchedule) (*body[model.Sch
 	if err := a.maySchedule(ctx, in.Body); err != nil {
 		return nil, err // it would move to a zone that is not the caller's
 	}
-	s, err := a.scheduleProto(ctx, in.Body, in.ID)
+	s, err := a.scheduleProto(in.Body, in.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ type ServiceHealth struct {
 	Version     string     `json:"version"`
 	Host        string     `json:"host"`
 	StartedAt   time.Time  `json:"started_at"`
-	Up          bool       `json:"up" doc:"Whether its heartbeats come. What is not up is listed for an hour after its last one, unless it ended in order or a younger one of its host took its place."`
+	Up          bool       `json:"up" doc:"Whether its heartbeats come. What is not up is listed for an hour after its last one, unless a younger one of its host took its place."`
 	LostAt      *time.Time `json:"lost_at,omitempty" doc:"Since when it is not up."`
 	CPU         float64    `json:"cpu" doc:"Cores that its process kept busy, on average since the heartbeat before."`
 	CPUs        uint32     `json:"cpus" doc:"Cores that its process may use; 0 when not known."`

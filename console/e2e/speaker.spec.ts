@@ -94,9 +94,9 @@ test('what a browser puts out is within a millisecond of the timeline', async ({
   console.log(`speaker: ${said}`);
   info.annotations.push({ type: 'measured', description: said });
   // A machine under a load of dozens lets the browser's own output run dry. Two seconds after
-  // each such moment are not the player's; they are counted, said, and bounded: otherwise
-  // there is nothing to judge by.
-  test.skip(disturbed > 0.5, `this machine is too busy to be a sound card: ${said}`);
+  // each such moment are not the player's; they are counted, said, and bounded: a machine that
+  // is too busy to be a sound card measures nothing.
+  expect(disturbed, said).toBeLessThanOrEqual(0.5);
   expect(s.windows, said).toBeGreaterThan((seconds * rate) / 4096 / 3);
   expect(s.within(1000), said).toBeGreaterThanOrEqual(0.99);
   // Jumps answer the output's, and are rare otherwise.

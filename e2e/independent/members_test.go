@@ -113,6 +113,9 @@ func testLeaving(t *testing.T, s *harness.Server, _ library) {
 		}
 		harness.Eventually(t, patience, "solo by the API", func() string {
 			x, _ := s.ClientNamed(t, d.o.name)
+			if x.GroupID == "" {
+				return "between two groups"
+			}
 			if members := s.Group(t, x.GroupID).Members; x.GroupID == g || len(members) != 1 {
 				return fmt.Sprintf("%+v with %v", x, members)
 			}

@@ -18,6 +18,7 @@ type Hub struct {
 	live     map[string]*session.Session
 	claimed  map[string]struct{}
 	sessions int
+	last     uint64 // order of the last session
 }
 
 // New returns an empty hub.
@@ -46,6 +47,8 @@ func (h *Hub) Claim(clientID string) (release func(), err error) {
 func (h *Hub) Put(s *session.Session) (old *session.Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.last++
+	s.SetOrder(h.last)
 	old = h.live[s.ClientID]
 	h.live[s.ClientID] = s
 	h.sessions++

@@ -69,6 +69,7 @@ type Entry struct {
 	b        *Board
 	clientID string
 	session  string
+	order    uint64 // of the session among this gateway's
 	replaced func()
 
 	// guarded by b.mu
@@ -88,10 +89,12 @@ type Entry struct {
 }
 
 // Open begins a record for a new session with its first content, and takes the
-// record over from whoever wrote it before. replaced is called once when
-// another session takes it over later; it must not wait.
-func (b *Board) Open(p *tuttiv1.ClientPresence, replaced func()) *Entry {
-	e := &Entry{b: b, clientID: p.GetClientId(), session: p.GetSessionId(), replaced: replaced, idle: make(chan struct{})}
+// record over from whoever wrote it before, but for a session of this gateway with a
+// higher order: of two that begin at once the later one has the client, whichever writes
+// first. replaced is called once when another session takes the record over later; it
+// must not wait.
+func (b *Board) Open(p *tuttiv1.ClientPresence, order uint64, replaced func()) *Entry {
+	e := &Entry{b: b, clientID: p.GetClientId(), session: p.GetSessionId(), order: order, replaced: replaced, idle: make(chan struct{})}
 	b.mu.Lock()
 	b.live[e.clientID] = append(b.live[e.clientID], e)
 	b.mu.Unlock()
@@ -266,6 +269,9 @@ func (e *Entry) write(ctx context.Context, p *tuttiv1.ClientPresence) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
 	for {
+		if !e.claimed && e.overtaken() {
+			return fault.New(fault.Conflict, "client %s is on a later session now", e.clientID)
+		}
 		if !e.claimed || e.rev == 0 {
 			old, rev, err := e.b.store.Get(ctx, e.clientID)
 			switch {
@@ -295,6 +301,13 @@ func (e *Entry) write(ctx context.Context, p *tuttiv1.ClientPresence) error {
 		}
 		e.setRev(0) // somebody wrote in between: look who
 	}
+}
+
+// overtaken reports whether a later session of the client has its record open.
+func (e *Entry) overtaken() bool {
+	e.b.mu.Lock()
+	defer e.b.mu.Unlock()
+	return slices.ContainsFunc(e.b.live[e.clientID], func(o *Entry) bool { return o.order > e.order })
 }
 
 func (e *Entry) setRev(rev uint64) {

@@ -111,7 +111,7 @@ func rec(session, name string) *tuttiv1.ClientPresence {
 
 func TestDebounceAndFinalRecord(t *testing.T) {
 	b, s, clock := setup(t)
-	e := b.Open(rec("s1", "a"), func() { t.Error("replaced") })
+	e := b.Open(rec("s1", "a"), 1, func() { t.Error("replaced") })
 	eventually(t, "first record", func() bool { return s.count() == 1 })
 	for _, name := range []string{"b", "c", "d"} {
 		e.Set(rec("s1", name), false)
@@ -133,10 +133,29 @@ func TestDebounceAndFinalRecord(t *testing.T) {
 	}
 }
 
+// Two sessions of one client begin at once: the one that was authenticated later keeps the
+// record, although the other writes its first one after it.
+func TestAnEarlierSessionNeverTakesTheRecordFromALaterOne(t *testing.T) {
+	b, s, _ := setup(t)
+	b.Open(rec("s2", "later"), 2, func() { t.Error("the later session was replaced") })
+	eventually(t, "first record", func() bool { return s.count() == 1 })
+	gone := make(chan struct{})
+	early := b.Open(rec("s1", "earlier"), 1, func() { close(gone) })
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the earlier session does not notice")
+	}
+	early.Close(t.Context(), rec("s1", "earlier"))
+	if got := s.get("c"); got.GetSessionId() != "s2" {
+		t.Errorf("the record is that of %s", got.GetSessionId())
+	}
+}
+
 func TestLaterSessionWins(t *testing.T) {
 	b, s, _ := setup(t)
 	gone := make(chan struct{})
-	old := b.Open(rec("s1", "a"), func() { close(gone) })
+	old := b.Open(rec("s1", "a"), 1, func() { close(gone) })
 	eventually(t, "first record", func() bool { return s.count() == 1 })
 	// Another gateway takes the record over.
 	cur, rev, _ := s.Get(t.Context(), "c")
@@ -161,7 +180,7 @@ func TestLaterSessionWins(t *testing.T) {
 func TestReconnectsAreCounted(t *testing.T) {
 	b, s, _ := setup(t)
 	for i := range 3 {
-		e := b.Open(rec(string(rune('a'+i)), "x"), func() {})
+		e := b.Open(rec(string(rune('a'+i)), "x"), uint64(i), func() {})
 		eventually(t, "record", func() bool { return s.get("c").GetSessionId() == string(rune('a'+i)) })
 		e.Set(rec(string(rune('a'+i)), "y"), true)
 		e.Close(t.Context(), nil)
@@ -174,7 +193,7 @@ func TestReconnectsAreCounted(t *testing.T) {
 func TestFailedWritesAreTriedAgain(t *testing.T) {
 	b, s, clock := setup(t)
 	s.fail = 1
-	e := b.Open(rec("s1", "a"), func() { t.Error("replaced") })
+	e := b.Open(rec("s1", "a"), 1, func() { t.Error("replaced") })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := clock.BlockUntilContext(ctx, 1); err != nil {
@@ -250,7 +269,7 @@ func TestRunEndsWithUnwrittenRecords(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); b.Run(ctx) }()
-	e := b.Open(rec("s1", "a"), func() {})
+	e := b.Open(rec("s1", "a"), 1, func() {})
 	closed := make(chan struct{})
 	go func() { defer close(closed); e.Close(context.Background(), nil) }()
 	cancel()

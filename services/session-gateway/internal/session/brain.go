@@ -352,7 +352,7 @@ func (b *brain) changed(now bool) {
 	s := b.s
 	p := s.record(b.m)
 	if s.entry == nil {
-		s.entry = s.d.Board.Open(p, func() {
+		s.entry = s.d.Board.Open(p, s.order, func() {
 			s.Close(machine.Close{Reason: machine.ReasonReplaced, Detail: "the client is connected to another gateway"})
 		})
 	} else {

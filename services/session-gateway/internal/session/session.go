@@ -115,6 +115,7 @@ type Session struct {
 	d      *Deps
 	peer   Peer
 	o      *Opened
+	order  uint64 // among this gateway's sessions; see SetOrder
 	log    *slog.Logger
 	began  time.Time
 	writer *writer
@@ -141,6 +142,10 @@ type Session struct {
 	done  chan struct{}
 	ended Ended
 }
+
+// SetOrder says which of two sessions of a client is the later one: the one with the
+// higher number. The hub calls it before Run.
+func (s *Session) SetOrder(n uint64) { s.order = n }
 
 // New makes a session of an opened connection; Run must be called next. On an
 // error, which only a stopping gateway causes, the connection is closed.

@@ -96,7 +96,7 @@ func TestIdleAfterPairingBesideIsTurnedAway(t *testing.T) {
 	a.AwaitQuestion(1)
 	a.Enter(waitFor[PairingCode](t, l.recorder).Code.Text())
 	a.AwaitEnd()
-	a.Promote(nil, wire.RolePlayerV1)
+	a.TryPromote(nil, wire.RolePlayerV1)
 	wantGoodbye(t, second, wire.GoodbyeConcurrentAttempt)
 	first.Send(&wire.StreamStart{ServerTransmitted: first.Now(), Player: &wire.PlayerStream{Format: pcm}})
 	waitFor[StreamStarted](t, l.recorder)

@@ -146,9 +146,22 @@ func (a *Attempt) Promote(activities []string, roles ...string) {
 	a.s.Rekey(channel.Credential{PSK: a.PSK, Category: noise.LongTerm}, activities, roles...)
 }
 
+// TryPromote is Promote for a client that turns the activation away: it may have closed the
+// connection before the write of that has returned, so the error shows nothing. What the
+// client says does.
+func (a *Attempt) TryPromote(activities []string, roles ...string) {
+	_ = a.s.rekey(channel.Credential{PSK: a.PSK, Category: noise.LongTerm}, activities, roles...)
+}
+
 // Rekey re-handshakes and activates; the server's goroutine goes on reading.
 func (s *Server) Rekey(cred channel.Credential, activities []string, roles ...string) {
 	s.tb.Helper()
+	if err := s.rekey(cred, activities, roles...); err != nil {
+		s.tb.Fatalf("re-handshake: %v", err)
+	}
+}
+
+func (s *Server) rekey(cred channel.Credential, activities []string, roles ...string) error {
 	if roles == nil {
 		roles = []string{}
 	}
@@ -157,10 +170,7 @@ func (s *Server) Rekey(cred channel.Credential, activities []string, roles ...st
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err := s.Conn.Rehandshake(ctx, cred, func() ([]byte, error) {
+	return s.Conn.Rehandshake(ctx, cred, func() ([]byte, error) {
 		return wire.Current().Encode(&wire.ServerActivate{Activities: activities, ActiveRoles: roles})
 	})
-	if err != nil {
-		s.tb.Fatalf("re-handshake: %v", err)
-	}
 }

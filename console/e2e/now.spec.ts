@@ -176,7 +176,7 @@ test('everything stops with two taps', async ({ ui, server }) => {
     await expect(zone(ui, 'Nowplay Bar')).toContainText('Stopped', { timeout: 2000 });
   }).toPass();
   for (const g of [ids.bar, ids.garden]) await server.eventually(`/groups/${g}`, (x) => x.playback_state === 'stopped');
-  await expect(ui.getByText(/Stopped.*Nowplay Bar.*Nowplay Garden/)).toBeVisible();
+  await expect(ui.getByText(/^Stopped.*Nowplay Bar.*Nowplay Garden/)).toBeVisible();
 });
 
 test('the queue is ordered with keys, buttons and by dragging, played from, and emptied', async ({ ui, server }) => {

@@ -30,6 +30,7 @@ type needle struct {
 	present bool
 	since   time.Time
 	started bool // the group was told to play
+	assumed bool // started is not known, but what another director may have begun
 	retry   time.Time
 }
 
@@ -50,7 +51,7 @@ func (n *needle) look(present bool, stopAfter time.Duration, now time.Time) auto
 	lasts := now.Sub(n.since)
 	switch {
 	case now.Before(n.retry):
-	case present && !n.started && lasts >= signalFor:
+	case present && (!n.started || n.assumed) && lasts >= signalFor:
 		return autoPlay
 	case !present && n.started && lasts >= stopAfter:
 		return autoEnd
@@ -64,7 +65,7 @@ func (n *needle) did(a auto, err error, now time.Time) {
 		n.retry = now.Add(autoRetry)
 		return
 	}
-	n.started = a == autoPlay
+	n.started, n.assumed = a == autoPlay, false
 }
 
 // autoStart watches the sources until ctx ends.
@@ -94,7 +95,8 @@ func (s *Service) lookAtNeedles(ctx context.Context, needles map[string]*needle)
 		if n == nil || n.group != a.GetGroupId() {
 			// What another director began is ended by this one: that is said once too often
 			// and not once too little.
-			n = &needle{group: a.GetGroupId(), started: !signal(s.hub.Get(id))}
+			absent := !signal(s.hub.Get(id))
+			n = &needle{group: a.GetGroupId(), started: absent, assumed: absent}
 			needles[id] = n
 		}
 		after := autoStopAfter

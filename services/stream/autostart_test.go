@@ -44,6 +44,19 @@ func TestNeedle(t *testing.T) {
 	if n.look(true, time.Second, at(6000)) != autoNothing || n.look(true, time.Second, at(7001)) != autoPlay {
 		t.Error("a group that could not be told is not told again five seconds later")
 	}
+	// A director that begins while there is no signal does not know whether another one
+	// had started the group: the next signal starts it in any case.
+	n = &needle{started: true, assumed: true}
+	n.look(false, 30*time.Second, at(0))
+	n.look(true, 30*time.Second, at(500))
+	if n.look(true, 30*time.Second, at(1500)) != autoPlay {
+		t.Error("a signal after the director's beginning starts nothing")
+	}
+	n = &needle{started: true, assumed: true}
+	n.look(false, time.Second, at(0))
+	if n.look(false, time.Second, at(1000)) != autoEnd {
+		t.Error("what another director began is not ended")
+	}
 }
 
 // The needle comes down: the group plays the source, and what it played stays paused when

@@ -72,7 +72,7 @@ test('pictures of every page @screenshots', async ({ page }, info) => {
     for (const theme of ['light', 'dark'] as const) {
       await settle(page, at, theme);
       await page.waitForFunction(() => [...document.images].every((i) => i.complete));
-      await page.screenshot({ path: path.join(dir, `${name}-${info.project.name}-${theme}.png`), fullPage: info.project.name === 'phone' });
+      await page.screenshot({ path: path.join(dir, `${name}-${info.project.name}-${theme}.png`), fullPage: info.project.name === 'phone', scale: 'css' });
     }
   }
 });

@@ -227,18 +227,20 @@ test('a search finds titles, folders and playlists, and adds them', async ({ ui,
 /** A second of a tone, as a browser's file. */
 function wav(): Buffer {
   const rate = 16_000;
-  const b = Buffer.alloc(44 + 2 * rate);
+  const length = 4 * rate;
+  const b = Buffer.alloc(44 + 2 * length);
   b.write('RIFF', 0);
-  b.writeUInt32LE(36 + 2 * rate, 4);
+  b.writeUInt32LE(36 + 2 * length, 4);
   b.write('WAVEfmt ', 8);
   [[16, 4], [1, 2], [1, 2], [rate, 4], [2 * rate, 4], [2, 2], [16, 2]].reduce((at, [v, n]) => { b.writeUIntLE(v!, at, n!); return at + n!; }, 16);
   b.write('data', 36);
-  b.writeUInt32LE(2 * rate, 40);
-  for (let i = 0; i < rate; i++) b.writeInt16LE(Math.round(8000 * Math.sin((2 * Math.PI * 440 * i) / rate)), 44 + 2 * i);
+  b.writeUInt32LE(2 * length, 40);
+  for (let i = 0; i < length; i++) b.writeInt16LE(Math.round(8000 * Math.sin((2 * Math.PI * 440 * i) / rate)), 44 + 2 * i);
   return b;
 }
 
-test('a clip of this device is announced, and every speaker says that it played it', async ({ ui }) => {
+test('a clip of this device is announced, and every speaker says that it played it', async ({ ui, server }) => {
+  await server.eventually(`/clients/${ids.left}`, (c) => !c.player.stream_format, 'the stream of the test before has ended');
   await zone(ui, 'Nowplay Bar').getByRole('button', { name: 'Announce' }).click();
   await ui.getByRole('radio', { name: 'Clip' }).check();
   await ui.getByTestId('clip-file').setInputFiles({ name: 'gong.wav', mimeType: 'audio/wav', buffer: wav() });

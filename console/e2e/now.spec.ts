@@ -264,7 +264,8 @@ test('the microphone is recorded, heard again and announced', async ({ ui }) => 
 });
 
 test('a text is announced in more than one zone, and can be cancelled', async ({ ui, server }) => {
-  test.skip(spawnSync('espeak-ng', ['--version']).status !== 0, 'espeak-ng is not installed');
+  // In CI it has to be there: the test fails, then, where it would be skipped.
+  test.skip(!process.env.CI && spawnSync('espeak-ng', ['--version']).status !== 0, 'espeak-ng is not installed');
   await ui.getByRole('button', { name: 'Announce' }).first().click();
   await ui.getByRole('button', { name: 'Everywhere' }).click();
   await ui.getByLabel('What should be said').fill('Dinner is served. '.repeat(20));

@@ -351,7 +351,9 @@ type Instance struct {
 	SendspinPath string   `protobuf:"bytes,8,opt,name=sendspin_path,json=sendspinPath,proto3" json:"sendspin_path,omitempty"`
 	Addresses    []string `protobuf:"bytes,9,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	// How busy the process was since the beat before.
-	Load          *InstanceLoad `protobuf:"bytes,110,opt,name=load,proto3" json:"load,omitempty"`
+	Load *InstanceLoad `protobuf:"bytes,110,opt,name=load,proto3" json:"load,omitempty"`
+	// The process is on its way out: nothing new is placed on it.
+	Draining      bool `protobuf:"varint,111,opt,name=draining,proto3" json:"draining,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -456,16 +458,26 @@ func (x *Instance) GetLoad() *InstanceLoad {
 	return nil
 }
 
+func (x *Instance) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
 // InstanceLoad is what a service's process uses. Services that share a process tell
 // the same of it.
 type InstanceLoad struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cpu           float64                `protobuf:"fixed64,1,opt,name=cpu,proto3" json:"cpu,omitempty"`                                   // cores that were busy, on average since the beat before
-	Cpus          uint32                 `protobuf:"varint,2,opt,name=cpus,proto3" json:"cpus,omitempty"`                                  // cores that the process may use
-	MemoryBytes   uint64                 `protobuf:"varint,3,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"` // resident; 0 where the system does not tell
-	Goroutines    uint32                 `protobuf:"varint,4,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
-	Pid           uint32                 `protobuf:"varint,5,opt,name=pid,proto3" json:"pid,omitempty"`                 // tells apart the processes of a host
-	Sessions      *uint32                `protobuf:"varint,6,opt,name=sessions,proto3,oneof" json:"sessions,omitempty"` // live sessions; the gateway's alone
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Cpu         float64                `protobuf:"fixed64,1,opt,name=cpu,proto3" json:"cpu,omitempty"`                                   // cores that were busy, on average since the beat before
+	Cpus        uint32                 `protobuf:"varint,2,opt,name=cpus,proto3" json:"cpus,omitempty"`                                  // cores that the process may use
+	MemoryBytes uint64                 `protobuf:"varint,3,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"` // resident; 0 where the system does not tell
+	Goroutines  uint32                 `protobuf:"varint,4,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
+	Pid         uint32                 `protobuf:"varint,5,opt,name=pid,proto3" json:"pid,omitempty"`                 // tells apart the processes of a host
+	Sessions    *uint32                `protobuf:"varint,6,opt,name=sessions,proto3,oneof" json:"sessions,omitempty"` // live sessions; the gateway's alone
+	Groups      *uint32                `protobuf:"varint,7,opt,name=groups,proto3,oneof" json:"groups,omitempty"`     // groups that this instance holds; stream's alone
+	// How many sessions (gateway) or groups (stream) it takes at most; 0 when it does not say.
+	Capacity      uint32 `protobuf:"varint,8,opt,name=capacity,proto3" json:"capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -538,6 +550,20 @@ func (x *InstanceLoad) GetPid() uint32 {
 func (x *InstanceLoad) GetSessions() uint32 {
 	if x != nil && x.Sessions != nil {
 		return *x.Sessions
+	}
+	return 0
+}
+
+func (x *InstanceLoad) GetGroups() uint32 {
+	if x != nil && x.Groups != nil {
+		return *x.Groups
+	}
+	return 0
+}
+
+func (x *InstanceLoad) GetCapacity() uint32 {
+	if x != nil {
+		return x.Capacity
 	}
 	return 0
 }
@@ -774,7 +800,7 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x18\n" +
 	"\aformats\x18\x02 \x03(\tR\aformats\x12!\n" +
 	"\fout_channels\x18\x03 \x03(\tR\voutChannels\x12\x1c\n" +
-	"\tlocations\x18\x04 \x03(\tR\tlocations\"\xdb\x02\n" +
+	"\tlocations\x18\x04 \x03(\tR\tlocations\"\xf7\x02\n" +
 	"\bInstance\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\tR\n" +
@@ -787,7 +813,8 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\rsendspin_port\x18\a \x01(\rR\fsendspinPort\x12#\n" +
 	"\rsendspin_path\x18\b \x01(\tR\fsendspinPath\x12\x1c\n" +
 	"\taddresses\x18\t \x03(\tR\taddresses\x12*\n" +
-	"\x04load\x18n \x01(\v2\x16.tutti.v1.InstanceLoadR\x04load\"\xb7\x01\n" +
+	"\x04load\x18n \x01(\v2\x16.tutti.v1.InstanceLoadR\x04load\x12\x1a\n" +
+	"\bdraining\x18o \x01(\bR\bdraining\"\xfb\x01\n" +
 	"\fInstanceLoad\x12\x10\n" +
 	"\x03cpu\x18\x01 \x01(\x01R\x03cpu\x12\x12\n" +
 	"\x04cpus\x18\x02 \x01(\rR\x04cpus\x12!\n" +
@@ -796,8 +823,11 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"goroutines\x18\x04 \x01(\rR\n" +
 	"goroutines\x12\x10\n" +
 	"\x03pid\x18\x05 \x01(\rR\x03pid\x12\x1f\n" +
-	"\bsessions\x18\x06 \x01(\rH\x00R\bsessions\x88\x01\x01B\v\n" +
-	"\t_sessions\"\xce\x02\n" +
+	"\bsessions\x18\x06 \x01(\rH\x00R\bsessions\x88\x01\x01\x12\x1b\n" +
+	"\x06groups\x18\a \x01(\rH\x01R\x06groups\x88\x01\x01\x12\x1a\n" +
+	"\bcapacity\x18\b \x01(\rR\bcapacityB\v\n" +
+	"\t_sessionsB\t\n" +
+	"\a_groups\"\xce\x02\n" +
 	"\x0eServerSettings\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +

@@ -19,6 +19,7 @@ import (
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/doctorcmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/playercmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/vaultcmd"
+	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/services/pairing"
 )
 
@@ -26,10 +27,27 @@ import (
 var version = "dev"
 
 func main() {
+	if err := pretend(); err != nil {
+		fmt.Fprintln(os.Stderr, "tutti:", err)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root().ExecuteContext(ctx)
 	stop()
 	os.Exit(exitCode(err))
+}
+
+// pretend lets tests run several hosts on one kernel: TUTTI_CLOCK_SIM says which clock
+// this process's host would have (houseclock.Pretend).
+func pretend() error {
+	spec := os.Getenv("TUTTI_CLOCK_SIM")
+	switch {
+	case spec == "":
+		return nil
+	case os.Getenv("TUTTI_TEST") != "1":
+		return errors.New("TUTTI_CLOCK_SIM is set, which only tests may do (TUTTI_TEST=1): unset it, or nothing would play in time")
+	}
+	return houseclock.Pretend(spec)
 }
 
 // root is the whole command line.

@@ -2,7 +2,6 @@ package houseclock
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -10,16 +9,29 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
 )
 
-// Exchange rhythm of a fitted clock: the specification's advice for players.
+// Rhythm of a fitted clock: bursts in quick succession after a change of leader, then
+// ever longer apart. The pauses double because the difference of two crystals, some tens
+// of µs a second, is known only as well as the time watched so far allows.
 const (
-	burstSize     = 8
-	burstInterval = 10 * time.Second
-	firstBursts   = 5 // bursts in quick succession after a change of leader
 	quickInterval = 200 * time.Millisecond
-	exchangeLimit = 500 * time.Millisecond
+	burstInterval = 10 * time.Second
+	quickBursts   = 5
 )
+
+// stepLimit is where slewing gives up: a process whose host slept is of no use for hours
+// at 50 ppm. It steps, forward only, and says so.
+const stepLimit = 100_000 // µs
+
+// UncertaintyLimitUS is the uncertainty from which a process raises the alarm: a
+// log line, and a finding of Health. Speakers need the house clock well below 1 ms.
+const UncertaintyLimitUS = 1000
+
+// holdoverPPM is how fast a reading becomes uncertain while no exchange succeeds: what is
+// left of a crystal's error after its rate was fitted.
+const holdoverPPM = 2
 
 // Filter is the two-state time filter that the caller brings (the protocol
 // library's): all times in µs.
@@ -49,6 +61,9 @@ type Follower struct {
 	done   chan struct{}
 	states chan state
 	first  chan struct{} // closed at the first reading
+
+	// Owned by run.
+	alarmed bool
 }
 
 // Follow follows the house clock until ctx ends or Stop. It blocks until the
@@ -75,7 +90,10 @@ func Follow(ctx context.Context, c *bus.Conn, o FollowOptions) (*Follower, error
 	go func() {
 		defer close(f.done)
 		defer stop()
+		lent := make(chan struct{})
+		go func() { defer close(lent); f.lend(ctx) }()
 		f.run(ctx)
+		<-lent
 	}()
 	select {
 	case <-f.first:
@@ -117,48 +135,73 @@ func (f *Follower) watched(e bus.Entry[*wrapperspb.BytesValue]) {
 
 // run owns the filter and the mapping.
 func (f *Follower) run(ctx context.Context) {
-	var (
-		cur    state
-		filter Filter
-		left   int // quick bursts left
-		timer  = time.NewTimer(time.Hour)
-	)
+	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	timer.Stop()
+	ch := chase{x: exchanger{c: f.c, subject: ExchangeSubject, mono: f.o.mono}}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case s := <-f.states:
-			changed := s.Leader != cur.Leader || s.BootID != cur.BootID
-			cur = s
-			if s.BootID == f.o.bootID {
-				filter = nil
+			if s.Fence < ch.cur.Fence {
+				f.o.Log.Warn("house clock: state of a former leader ignored", "leader", s.Leader, "fence", s.Fence)
+				continue
+			}
+			changed := s.Leader != ch.cur.Leader || s.BootID != ch.cur.BootID
+			ch.cur, ch.x.fence = s, s.Fence
+			switch {
+			case s.BootID == f.o.bootID:
+				ch.filter = nil
 				timer.Stop()
 				f.local(s)
-			} else if f.o.Filter == nil {
+			case f.o.Filter == nil:
 				f.o.Log.Error("house clock: the leader is on another host, and this process has no filter to follow it")
-			} else if changed || filter == nil {
-				filter, left = f.o.Filter(), firstBursts
+			case changed || ch.filter == nil:
+				ch.filter, ch.bursts = f.o.Filter(), 0
 				timer.Reset(0)
 			}
 		case <-timer.C:
-			if filter == nil {
-				continue
+			if ch.filter != nil {
+				timer.Reset(f.chase(ctx, &ch))
 			}
-			if err := f.burst(ctx, filter); err != nil {
-				f.o.Log.Debug("house clock: exchange failed", "err", err)
-			} else {
-				f.fitted(cur, filter)
-			}
-			next := burstInterval
-			if left > 0 {
-				left--
-				next = quickInterval
-			}
-			timer.Reset(next)
 		}
 	}
+}
+
+// chase is what a process on another kernel knows of its leader.
+type chase struct {
+	cur    state
+	x      exchanger
+	filter Filter
+	bursts int   // that succeeded under this leader
+	last   int64 // monotonic time of the last that did
+}
+
+// chase makes one burst and says when the next is due.
+func (f *Follower) chase(ctx context.Context, ch *chase) time.Duration {
+	best, err := ch.x.burst(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			f.o.Log.Debug("house clock: exchange failed", "err", err)
+			f.holdover(ch)
+		}
+		return pause(ch.bursts)
+	}
+	ch.filter.Update(best.measurement, best.maxErr, best.t4)
+	ch.bursts++
+	ch.last = best.t4
+	next := pause(ch.bursts)
+	f.fitted(ch, next)
+	return next
+}
+
+// pause is the time to the next burst after so many.
+func pause(bursts int) time.Duration {
+	if bursts <= quickBursts {
+		return quickInterval
+	}
+	return min(quickInterval<<min(bursts-quickBursts, 16), burstInterval)
 }
 
 // local reads the leader's own kernel clock.
@@ -167,16 +210,47 @@ func (f *Follower) local(s state) {
 	info := Info{Leader: s.Leader, Role: RoleLocal}
 	// The leader's next heartbeat finds the difference gone, or less.
 	f.move(m, m+s.OffsetUS, 0, heartbeat, info)
+	f.watch(info)
 }
 
-// fitted moves towards the filter's estimate.
-func (f *Follower) fitted(s state, filter Filter) {
+// fitted moves towards the filter's estimate until the next burst.
+func (f *Follower) fitted(ch *chase, next time.Duration) {
 	m := f.o.mono()
-	target := filter.ServerTime(m)
+	target := ch.filter.ServerTime(m)
 	// The filter's own rate over the coming interval, as ppb.
 	span := burstInterval.Microseconds()
-	rate := (filter.ServerTime(m+span) - target - span) * 1_000_000_000 / span
-	f.move(m, target, rate, burstInterval, Info{Leader: s.Leader, UncertaintyUS: int64(filter.StdDev() + 0.5), Role: RoleFitted})
+	rate := (ch.filter.ServerTime(m+span) - target - span) * 1_000_000_000 / span
+	info := Info{Leader: ch.cur.Leader, UncertaintyUS: int64(ch.filter.StdDev() + 0.5), Role: RoleFitted}
+	f.move(m, target, rate, max(next, time.Second), info)
+	if ch.bursts > quickBursts {
+		f.watch(info)
+	}
+}
+
+// holdover says that the reading gets worse while nobody answers.
+func (f *Follower) holdover(ch *chase) {
+	cur := f.p.Load()
+	if cur == nil || ch.last == 0 {
+		return
+	}
+	next := *cur
+	age := f.o.mono() - ch.last
+	next.info.UncertaintyUS = int64(ch.filter.StdDev()+0.5) + age*holdoverPPM/1_000_000
+	f.p.Store(&next)
+	f.watch(next.info)
+}
+
+// watch raises and ends the alarm.
+func (f *Follower) watch(info Info) {
+	switch {
+	case !f.alarmed && info.UncertaintyUS > UncertaintyLimitUS:
+		f.alarmed = true
+		f.o.Log.Warn("house clock: known too badly on this host; is the network to the leader slow, or is the leader away?",
+			"uncertainty_us", info.UncertaintyUS, "limit_us", UncertaintyLimitUS, "leader", info.Leader)
+	case f.alarmed && info.UncertaintyUS < UncertaintyLimitUS/2:
+		f.alarmed = false
+		f.o.Log.Info("house clock: known well again", "uncertainty_us", info.UncertaintyUS, "leader", info.Leader)
+	}
 }
 
 // move sets the first mapping, or slews the one there is so that it meets target
@@ -188,50 +262,38 @@ func (f *Follower) move(m, target, ratePPB int64, over time.Duration, info Info)
 		close(f.first)
 		return
 	}
-	if cur.at(m) == target && ratePPB == 0 {
-		f.p.Store(&mapping{mono0: m, house0: target, info: info})
+	behind := target - cur.at(m)
+	if behind > stepLimit {
+		f.o.Log.Error("house clock: this host was asleep or stood still; its clock steps forward", "step_us", behind)
+	}
+	if behind == 0 && ratePPB == 0 || behind > stepLimit {
+		f.p.Store(&mapping{mono0: m, house0: target, ppb: ratePPB, info: info})
 		return
 	}
 	f.p.Store(cur.slewTo(m, target, over, ratePPB, info))
 }
 
-// burst makes burstSize exchanges and feeds the best to the filter.
-func (f *Follower) burst(ctx context.Context, filter Filter) error {
-	var best struct{ measurement, maxErr, t4 int64 }
-	found := false
-	var last error
-	for range burstSize {
-		meas, maxErr, t4, err := f.exchange(ctx)
-		if err != nil {
-			last = err
-			continue
-		}
-		if !found || maxErr < best.maxErr {
-			best.measurement, best.maxErr, best.t4, found = meas, maxErr, t4, true
-		}
+// lend answers leaders that have no reading, once this process has one.
+func (f *Follower) lend(ctx context.Context) {
+	select {
+	case <-f.first:
+	case <-ctx.Done():
+		return
 	}
-	if !found {
-		return errors.Join(errors.New("no exchange of a burst succeeded"), last)
+	stop, err := bus.HandleExclusive(f.c, CopySubject, f.answer)
+	if err != nil {
+		f.o.Log.Warn("house clock: this process cannot tell others the time", "err", err)
+		return
 	}
-	filter.Update(best.measurement, max(best.maxErr, 1), best.t4)
-	return nil
+	defer stop()
+	<-ctx.Done()
 }
 
-func (f *Follower) exchange(ctx context.Context) (measurement, maxErr, t4 int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, exchangeLimit)
-	defer cancel()
-	t1 := f.o.mono()
-	resp := &wrapperspb.BytesValue{}
-	if err := f.c.Request(ctx, ExchangeSubject, encodeTimes(t1), resp); err != nil {
-		return 0, 0, 0, err
-	}
-	t4 = f.o.mono()
-	t, err := decodeTimes(resp, 3)
+func (f *Follower) answer(_ context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
+	t2 := f.NowMicros()
+	t, err := decodeTimes(req, 1)
 	if err != nil {
-		return 0, 0, 0, err
+		return nil, fault.Wrap(fault.Invalid, err, "house clock copy")
 	}
-	if t[0] != t1 {
-		return 0, 0, 0, errExchange
-	}
-	return ((t[1] - t1) + (t[2] - t4)) / 2, ((t4 - t1) - (t[2] - t[1])) / 2, t4, nil
+	return encodeTimes(t[0], t2, f.NowMicros(), 0), nil
 }

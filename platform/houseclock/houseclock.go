@@ -9,12 +9,16 @@
 // Guarantees:
 //
 //  1. A process never sees house time go back, nor jump once it has a reading:
-//     corrections are slewed at 50 ppm at most.
+//     corrections are slewed at 50 ppm at most. The exception is a host that was
+//     asleep: what is behind by more than 100 ms steps forward, with an error in the log.
 //  2. A new leader on the same kernel goes on exactly. One on another kernel that
-//     followed before goes on from its own fitted copy. After a reboot of
+//     followed before goes on from its own fitted copy; one that has just started asks
+//     the processes that have a reading. Only when nobody has one, after a reboot of
 //     everything, house time goes on at or after the last published time plus the
 //     wall-clock time that passed.
-//  3. NowMicros never blocks and never allocates.
+//  3. States and answers of a leader that has lost its lease are told by its fence, and
+//     dropped.
+//  4. NowMicros never blocks and never allocates.
 package houseclock
 
 import (

@@ -181,6 +181,206 @@ func TestAProcessOnAnotherKernelFitsTheLeader(t *testing.T) {
 	}
 }
 
+// elsewhere follows as a process on another kernel would, whose clock is ahead by µs.
+func elsewhere(t *testing.T, c *bus.Conn, boot string, ahead int64) *Follower {
+	t.Helper()
+	f, err := Follow(t.Context(), c, FollowOptions{
+		Filter: func() Filter { return &tally{} }, bootID: boot, mono: func() int64 { return MonotonicMicros() + ahead },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Stop)
+	return f
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); <-time.After(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not in time: " + what)
+		}
+	}
+}
+
+// A leader that has just started, on a kernel that never led, must not put house time where
+// the wall clock says while processes elsewhere still know it.
+func TestALeaderWithoutACopyAsksTheSurvivors(t *testing.T) {
+	c := connect(t)
+	b, err := openBucket(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The former leader's kernel is gone; its last word is old.
+	const house = 7_000_000_000
+	v, err := encodeState(state{Leader: "gone", BootID: "gone", OffsetUS: house - MonotonicMicros(), HouseUS: house,
+		WallUS: time.Now().Add(-time.Hour).UnixMicro(), Fence: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(t.Context(), stateKey, v); err != nil {
+		t.Fatal(err)
+	}
+	// A survivor on its kernel knows the time exactly.
+	f, err := Follow(t.Context(), c, FollowOptions{bootID: "gone", mono: MonotonicMicros})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Stop()
+	before := f.NowMicros() - MonotonicMicros()
+	until(t, "the survivor answers", func() bool {
+		_, err := (&exchanger{c: c, subject: CopySubject, mono: MonotonicMicros}).burst(t.Context())
+		return err == nil
+	})
+	l := leader{c: c, b: b, id: "new", fence: 2, o: LeadOptions{Log: discard()}}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.run(ctx) }()
+	local, err := Follow(t.Context(), c, FollowOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Stop()
+	until(t, "the new leader is seen", func() bool { return local.Info().Leader == "new" })
+	// An hour would be 3.6·10⁹ µs; a burst on one machine is off by its round trip.
+	if d := local.NowMicros() - MonotonicMicros() - before; d > 50_000 || d < -50_000 {
+		t.Errorf("house time stepped by %d µs at the hand-over", d)
+	}
+	cancel()
+	<-done
+}
+
+// What a leader says that was paused past its lease is dropped, by followers and in the bucket.
+func TestAFormerLeaderIsNotHeard(t *testing.T) {
+	c := connect(t)
+	b, err := openBucket(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := leader{c: c, b: b, id: "old", fence: 5, o: LeadOptions{Log: discard()}}
+	if _, err := old.last(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Follow(t.Context(), c, FollowOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Stop()
+	next := leader{c: c, b: b, id: "next", fence: 9, o: LeadOptions{Log: discard()}}
+	if _, err := next.last(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the successor is seen", func() bool { return f.Info().Leader == "next" })
+	old.offset = 3_600_000_000
+	if err := old.publish(t.Context()); !errors.Is(err, errSuperseded) {
+		t.Errorf("the former leader wrote: %v", err)
+	}
+	// Even what it forces into the bucket moves nobody.
+	v, err := encodeState(state{Leader: "old", BootID: BootID(), OffsetUS: old.offset, Fence: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(t.Context(), stateKey, v); err != nil {
+		t.Fatal(err)
+	}
+	next.rev = 0
+	if _, err := next.last(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next.offset = 1 // tells when the follower has seen everything
+	if err := next.publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the successor's next word is seen", func() bool { return f.p.Load().ppb != 0 })
+	if info := f.Info(); info.Leader != "next" || f.NowMicros()-MonotonicMicros() > 1_000 {
+		t.Errorf("the follower heeded the former leader: %+v", info)
+	}
+	x := exchanger{c: c, subject: ExchangeSubject, mono: MonotonicMicros, fence: 9}
+	stop, err := bus.HandleExclusive(c, ExchangeSubject, old.answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if _, err := x.exchange(t.Context()); !errors.Is(err, errOldLeader) {
+		t.Errorf("an answer under an older lease: %v", err)
+	}
+}
+
+// While nobody answers, the uncertainty grows, and past the limit there is an alarm; the
+// time itself goes on.
+func TestWithoutItsLeaderAReadingGetsUncertain(t *testing.T) {
+	c := connect(t)
+	stop := lead(t, c, "one")
+	f := elsewhere(t, c, "elsewhere", 1_000)
+	until(t, "some bursts", func() bool { return f.Info().UncertaintyUS > 0 })
+	stop()
+	ch := &chase{cur: state{Leader: "one"}, filter: &tally{sd: 10}, last: f.o.mono() - 600_000_000}
+	f.Stop() // from here on the test drives
+	f.holdover(ch)
+	if u := f.Info().UncertaintyUS; u < 10+600*holdoverPPM || f.alarmed != (u > UncertaintyLimitUS) || !f.alarmed {
+		t.Errorf("after 10 minutes without an answer: ± %d µs, alarm %v", u, f.alarmed)
+	}
+	f.watch(Info{UncertaintyUS: UncertaintyLimitUS - 1})
+	if !f.alarmed {
+		t.Error("the alarm ends just below its limit: it would flutter")
+	}
+	f.watch(Info{UncertaintyUS: 10})
+	if f.alarmed {
+		t.Error("the alarm does not end")
+	}
+}
+
+// A host that slept is behind by more than slewing mends within hours: it steps, forward.
+func TestAHostThatSleptStepsForward(t *testing.T) {
+	c := connect(t)
+	defer lead(t, c, "one")()
+	f := elsewhere(t, c, "elsewhere", 0)
+	f.Stop()
+	m, now := f.o.mono(), f.NowMicros()
+	f.move(m, now+stepLimit-50, 0, burstInterval, Info{})
+	if d := f.p.Load().at(m) - now; d > 10_000 {
+		t.Errorf("stepped by %d µs below the limit", d)
+	}
+	f.move(m, now+60_000_000, 0, burstInterval, Info{})
+	if d := f.p.Load().at(m) - now; d < 59_000_000 {
+		t.Errorf("slept for a minute and moved by %d µs", d)
+	}
+	before := f.p.Load().at(m)
+	f.move(m, before-60_000_000, 0, burstInterval, Info{})
+	if f.p.Load().at(m) < before {
+		t.Error("house time went back")
+	}
+}
+
+func TestPausesBetweenBurstsGrow(t *testing.T) {
+	sum := time.Duration(0)
+	for n, last := 0, time.Duration(0); n < 40; n++ {
+		p := pause(n)
+		if p < last || p > burstInterval || last > 0 && p > 2*last {
+			t.Errorf("pause %d is %v after %v", n, p, last)
+		}
+		last = p
+		sum += p
+	}
+	if pause(40) != burstInterval || pause(1_000_000) != burstInterval {
+		t.Error("the pauses do not settle")
+	}
+}
+
+func TestPretend(t *testing.T) {
+	for _, bad := range []string{"", "offset_us=1", "boot=a,offset_us=x", "boot=a,drift_ppm=1001", "boot=a,drift_ppm=NaN", "boot=a,tea=1"} {
+		if Pretend(bad) == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
 func TestFollowGivesUpWithItsContext(t *testing.T) {
 	c := connect(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)

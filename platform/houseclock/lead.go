@@ -18,10 +18,16 @@ import (
 // where house time was.
 const heartbeat = 2 * time.Second
 
+// abandoned is the age of a state from which no leader can be behind it any more.
+const abandoned = 10 * heartbeat
+
+// errSuperseded ends a leader that finds the state of a later one.
+var errSuperseded = errors.New("another process leads under a newer lease")
+
 // LeadOptions of Lead.
 type LeadOptions struct {
 	// Copy is this process's own reading, from which a leader on another kernel
-	// than the last goes on. nil where there is none.
+	// than the last goes on. nil where there is none: then it asks those who have one.
 	Copy func() Clock
 	Log  *slog.Logger
 }
@@ -52,6 +58,7 @@ type leader struct {
 	fence  uint64
 	o      LeadOptions
 	offset int64
+	rev    uint64 // of the state in the bucket that is known last; 0: there is none
 }
 
 func (l *leader) run(ctx context.Context) error {
@@ -59,7 +66,12 @@ func (l *leader) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.offset = offsetFor(last, BootID(), MonotonicMicros(), time.Now(), l.copy())
+	own := l.copy()
+	if own == nil && last != nil && last.BootID != BootID() {
+		own = l.survivors(ctx)
+	}
+	m := MonotonicMicros()
+	l.offset = offsetFor(last, BootID(), m, time.Now(), own.at(m))
 	if err := l.publish(ctx); err != nil {
 		return err
 	}
@@ -76,17 +88,21 @@ func (l *leader) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if err := l.publish(ctx); err != nil && ctx.Err() == nil {
+			switch err := l.publish(ctx); {
+			case errors.Is(err, errSuperseded):
+				return err
+			case err != nil && ctx.Err() == nil:
 				l.o.Log.Warn("house clock: heartbeat not written", "err", err)
 			}
 		}
 	}
 }
 
+// last is the state in the bucket, nil when there is none.
 func (l *leader) last(ctx context.Context) (*state, error) {
-	v, _, err := l.b.Get(ctx, stateKey)
-	var f *fault.Error
-	if errors.As(err, &f) && f.Code == fault.NotFound {
+	v, rev, err := l.b.Get(ctx, stateKey)
+	if fault.CodeOf(err) == fault.NotFound {
+		l.rev = 0
 		return nil, nil
 	}
 	if err != nil {
@@ -96,11 +112,31 @@ func (l *leader) last(ctx context.Context) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Fence > l.fence {
+		if age := time.Since(time.UnixMicro(s.WallUS)); age < abandoned && age > -abandoned {
+			return nil, errSuperseded
+		}
+		// The bucket of leases was lost, and fences began anew: nobody wrote for long.
+		l.fence = s.Fence
+	}
+	l.rev = rev
 	return &s, nil
 }
 
-// copy is this process's fitted house time now, when it has one.
-func (l *leader) copy() *int64 {
+// known is house time as somebody knew it: a distance to this kernel's clock.
+type known struct{ offset int64 }
+
+// at is house time at monotonic time m; nil when nobody knew.
+func (k *known) at(m int64) *int64 {
+	if k == nil {
+		return nil
+	}
+	house := m + k.offset
+	return &house
+}
+
+// copy is this process's fitted house time, when it has one.
+func (l *leader) copy() *known {
 	if l.o.Copy == nil {
 		return nil
 	}
@@ -108,8 +144,20 @@ func (l *leader) copy() *int64 {
 	if c == nil {
 		return nil
 	}
-	now := c.NowMicros()
-	return &now
+	m := MonotonicMicros()
+	return &known{c.NowMicros() - m}
+}
+
+// survivors asks the processes that have a reading: a leader that has just started must
+// not put house time where the wall clock says while others still know it.
+func (l *leader) survivors(ctx context.Context) *known {
+	x := exchanger{c: l.c, subject: CopySubject, mono: MonotonicMicros}
+	best, err := x.burst(ctx)
+	if err != nil {
+		l.o.Log.Info("house clock: nobody here knows the time; it goes on from the last one that was written down", "err", err)
+		return nil
+	}
+	return &known{best.measurement}
 }
 
 func (l *leader) publish(ctx context.Context) error {
@@ -120,10 +168,27 @@ func (l *leader) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := l.b.Put(ctx, stateKey, v); err != nil {
+	rev, err := l.put(ctx, v)
+	if fault.CodeOf(err) == fault.Conflict { // another leader, or an answer of ours that was lost
+		if _, err := l.last(ctx); err != nil {
+			return fmt.Errorf("publish: %w", err)
+		}
+		rev, err = l.put(ctx, v)
+	}
+	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
+	l.rev = rev
 	return nil
+}
+
+// put writes the state over the one that is known last, and over no other: a leader that
+// was paused past its lease must not undo what its successor says.
+func (l *leader) put(ctx context.Context, v *wrapperspb.BytesValue) (uint64, error) {
+	if l.rev == 0 {
+		return l.b.Create(ctx, stateKey, v)
+	}
+	return l.b.Update(ctx, stateKey, v, l.rev)
 }
 
 // answer stamps an exchange: t2 as early and t3 as late as this code can.
@@ -133,5 +198,5 @@ func (l *leader) answer(_ context.Context, req *wrapperspb.BytesValue) (*wrapper
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "house clock exchange")
 	}
-	return encodeTimes(t[0], t2, MonotonicMicros()+l.offset), nil
+	return encodeTimes(t[0], t2, MonotonicMicros()+l.offset, int64(l.fence)), nil
 }

@@ -18,6 +18,9 @@ const (
 	Bucket          = "clock"
 	stateKey        = "house"
 	ExchangeSubject = "tutti.v1.clock.exchange"
+	// CopySubject is answered by every process that has a reading, for a leader that
+	// has none.
+	CopySubject = "tutti.v1.clock.copy"
 	// LeaseKey is the leader's lease.
 	LeaseKey = "clock"
 )
@@ -75,7 +78,8 @@ func offsetFor(last *state, bootID string, m int64, wall time.Time, copy *int64)
 	}
 }
 
-// An exchange is 8 bytes there (t1) and 24 back (t1, t2, t3), big-endian µs.
+// An exchange is 8 bytes there (t1) and 32 back (t1, t2, t3 in µs and the leader's fence),
+// big-endian.
 
 func encodeTimes(times ...int64) *wrapperspb.BytesValue {
 	b := make([]byte, 0, 8*len(times))

@@ -44,15 +44,14 @@ var anchored = sync.OnceValue(func() anchor {
 	return best
 })
 
-// Micros is CLOCK_MONOTONIC in microseconds. Safe for concurrent use; it never
-// goes back within one boot.
-func Micros() int64 {
+// micros is CLOCK_MONOTONIC in microseconds.
+func micros() int64 {
 	a := anchored()
 	return (a.nanos + int64(time.Since(a.base))) / 1_000
 }
 
-// bootID is read once: it cannot change while the process lives.
-var bootID = sync.OnceValue(func() string {
+// ownBootID is read once: it cannot change while the process lives.
+var ownBootID = sync.OnceValue(func() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	id := strings.TrimSpace(string(b))
 	if err != nil || id == "" {
@@ -60,7 +59,3 @@ var bootID = sync.OnceValue(func() string {
 	}
 	return id
 })
-
-// BootID is the kernel's boot id, or, where it cannot be read, an id of this
-// process alone (then nothing is shared with other processes).
-func BootID() string { return bootID() }

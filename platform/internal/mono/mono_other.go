@@ -13,11 +13,8 @@ import (
 
 var start = sync.OnceValue(time.Now)
 
-// Micros is the monotonic time since the first call in microseconds, plus one
+// micros is the monotonic time since the first call in microseconds, plus one
 // hour so that readings are never near zero.
-func Micros() int64 { return time.Since(start()).Microseconds() + 3_600_000_000 }
+func micros() int64 { return time.Since(start()).Microseconds() + 3_600_000_000 }
 
-var bootID = sync.OnceValue(processID)
-
-// BootID is an id of this process.
-func BootID() string { return bootID() }
+var ownBootID = sync.OnceValue(processID)

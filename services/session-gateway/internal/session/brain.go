@@ -2,13 +2,9 @@ package session
 
 import (
 	"context"
-	"errors"
-	"io"
-	"slices"
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/actor"
-	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/noise"
@@ -59,15 +55,6 @@ type (
 )
 
 const (
-	// flushTimeout is how long the last messages of an orderly end may take.
-	flushTimeout = 2 * time.Second
-	// maxForward bounds a client's commands that wait for their group.
-	maxForward = 32
-	// forwardTimeout bounds one of them.
-	forwardTimeout = 5 * time.Second
-	// seenEvery is after how many pings an otherwise quiet client's record is
-	// refreshed: last_seen_at, round trip, last clock exchange.
-	seenEvery = 4
 	// grace is how long the stream service has to tell a client of its group and of
 	// its roles' state before the session does.
 	grace = time.Second
@@ -222,112 +209,6 @@ func (b *brain) begin(now int64) {
 		"mismatch", s.o.Conn.Mismatch(), obs.KeyURL, s.peer.URL)
 }
 
-// do carries out effects in their order.
-func (b *brain) do(effects []machine.Effect) {
-	for _, e := range effects {
-		if !b.carryOut(e) {
-			return
-		}
-	}
-}
-
-// carryOut carries out one effect; false: the session is over.
-func (b *brain) carryOut(e machine.Effect) bool {
-	switch e := e.(type) {
-	case machine.Forward:
-		b.forward(e.Command)
-	case machine.Changed:
-		b.changed(true)
-	case machine.AskAdmission:
-		b.ask()
-	case machine.Ignored:
-		b.s.d.Metrics.Ignored.WithLabelValues(e.Kind).Inc()
-	case machine.Close:
-		b.close(e)
-	case machine.Relay:
-		return b.relay(e)
-	case machine.LimitAttempt:
-		b.limit(e)
-	case machine.AttemptGone:
-		b.s.log.Warn("left pairing", "attempt", e.AttemptID, obs.KeyReason, e.Detail)
-		b.s.d.Errand(func(ctx context.Context) { b.s.gone(ctx, e.AttemptID, &tuttiv1.SessionGone{Detail: e.Detail}) })
-	case machine.Restore:
-		b.fetch()
-	case machine.Rekey:
-		return b.rekey(e)
-	case machine.Listen:
-		b.s.intake.wanted.Store(e.Wanted)
-	case machine.WatchSource:
-		b.watchSource()
-	case machine.Unpairing:
-		return b.after(unpairWritten{})
-	case machine.RosterSent:
-		return b.after(rosterWritten{e.Seq})
-	default:
-		b.note(e)
-		return b.push(e)
-	}
-	return true
-}
-
-// push puts an item in the control lane; false: it is full and the session over.
-func (b *brain) push(o op) bool {
-	if !b.s.writer.push(o) {
-		b.s.Close(machine.Close{Reason: machine.ReasonOutboxFull})
-		return false
-	}
-	b.high()
-	return true
-}
-
-// after tells this actor in once everything before it was sent.
-func (b *brain) after(in input) bool {
-	return b.push(written{func(ctx context.Context) { b.s.tell(ctx, in) }})
-}
-
-// note logs the changes of state that an operator looks for.
-func (b *brain) note(e machine.Effect) {
-	switch e := e.(type) {
-	case machine.Send:
-		if a, ok := e.Msg.(*wire.ServerActivate); ok {
-			b.activated(a)
-		}
-	case machine.StartStream:
-		b.s.log.Info("stream start", obs.KeyGroup, e.GroupID, "rendition", e.Rendition, "epoch", e.Epoch)
-	case machine.EndStream:
-		b.s.log.Info("stream end", "at_us", e.At)
-	case machine.StartArtwork:
-		b.s.log.Info("artwork stream", "channels", e.String())
-	case machine.EndArtwork:
-		b.s.log.Info("artwork stream ends")
-	}
-}
-
-// activated notes an activation that is sent, or about to be.
-func (b *brain) activated(a *wire.ServerActivate) {
-	b.s.log.Info("activated", "roles", a.ActiveRoles, "activities", a.Activities, "psk", b.m.Category())
-	if len(a.ActiveRoles) > 0 && b.s.peer.Welcome != nil {
-		b.s.peer.Welcome()
-	}
-	b.lastActivities = a.Activities
-}
-
-// high keeps the deepest control lane.
-func (b *brain) high() { b.s.d.depth.saw(b.s.writer.depth(), b.s.d.Metrics) }
-
-// close ends the session. What was said before an orderly end is sent first.
-func (b *brain) close(c machine.Close) {
-	s := b.s
-	switch c.Reason {
-	case machine.ReasonTrust, machine.ReasonOperator, machine.ReasonPairing:
-		if s.writer.push(finish{c}) {
-			b.closeTimer = b.later(flushTimeout, forceClose{c})
-			return
-		}
-	}
-	s.Close(c)
-}
-
 // later sends in to this actor after d, as long as the session lives.
 func (b *brain) later(d time.Duration, in input) (cancel func()) {
 	return actor.After(b.self, b.s.d.Clock, d, in)
@@ -346,111 +227,3 @@ func (b *brain) Close(context.Context) {
 		}
 	}
 }
-
-// changed writes presence, now or with what else changes soon.
-func (b *brain) changed(now bool) {
-	s := b.s
-	p := s.record(b.m)
-	if s.entry == nil {
-		s.entry = s.d.Board.Open(p, s.order, func() {
-			s.Close(machine.Close{Reason: machine.ReasonReplaced, Detail: "the client is connected to another gateway"})
-		})
-	} else {
-		s.entry.Set(p, now)
-	}
-	if b.streams() && !b.ticking {
-		b.ticking = true
-		b.statusTimer = b.later(s.d.StatusInterval(), statusTick{})
-	}
-}
-
-// status writes a streaming session's figures.
-func (b *brain) status() {
-	b.ticking = false
-	if b.streams() {
-		b.changed(false)
-	}
-}
-
-// streams reports whether there are figures that change by themselves.
-func (b *brain) streams() bool {
-	return b.m.Streaming() != nil || b.m.ShowsVisual() || b.m.InputOpen() != nil
-}
-
-// forward hands commands to the group in their order, one at a time.
-func (b *brain) forward(c *tuttiv1.ClientCommand) {
-	if len(b.forwards) >= maxForward {
-		b.s.log.Warn("client command dropped: its group does not answer")
-		return
-	}
-	b.forwards = append(b.forwards, c)
-	b.forwardNext()
-}
-
-func (b *brain) forwardNext() {
-	if b.forwarding || len(b.forwards) == 0 {
-		return
-	}
-	c := b.forwards[0]
-	b.forwards = b.forwards[1:]
-	b.forwarding = true
-	b.s.spawn(func(ctx context.Context) {
-		b.s.forward(ctx, c)
-		b.s.tell(ctx, forwarded{})
-	})
-}
-
-func (b *brain) ping() {
-	b.pingTimer = b.later(b.s.d.PingInterval, pingTick{})
-	if b.pinging {
-		return
-	}
-	b.pinging = true
-	b.s.spawn(b.s.ping)
-}
-
-func (b *brain) ponged(rtt time.Duration) {
-	b.pinging = false
-	first := b.s.rtt.Swap(max(rtt.Microseconds(), 1)) == 0
-	if b.pings++; first || b.pings%seenEvery == 0 {
-		b.changed(false)
-	}
-}
-
-// reply is the answer to a SessionCommand.
-func (s *Session) handle(ctx context.Context, cmd *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error) {
-	a, askErr := actor.Ask(ctx, s.ref, func(reply chan<- answer) input { return command{cmd, reply} })
-	switch {
-	case errors.Is(askErr, actor.ErrStopped):
-		return nil, fault.New(fault.Unavailable, "session %s of client %s has just ended", s.ID, s.ClientID)
-	case askErr != nil:
-		return nil, askErr
-	case a.err != nil:
-		return nil, a.err
-	}
-	return &tuttiv1.SessionReply{SessionId: s.ID, Pairing: a.pairing, Stream: a.stream}, nil
-}
-
-// TrustChanged tells the session that pairing changed its mind. It fails when ctx
-// ends before the session's actor has room for it; a session that is over anyway
-// is no failure.
-func (s *Session) TrustChanged(ctx context.Context, ev *tuttiv1.TrustChanged) error {
-	if err := s.ref.Send(ctx, trustChanged{ev}); err != nil && !errors.Is(err, actor.ErrStopped) {
-		return err
-	}
-	return nil
-}
-
-// Tuned tells the session to look at its client's tuning. It waits for room in the
-// actor's mailbox until ctx ends.
-func (s *Session) Tuned(ctx context.Context) { s.tell(ctx, tuned{}) }
-
-// isEOF reports whether the peer's socket ended.
-func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
-
-// hasPlayback reports whether 'playback' is among activities.
-func hasPlayback(activities []string) bool { return slices.Contains(activities, wire.ActivityPlayback) }
-
-// OnlyPairing reports whether a drop without goodbye is a session's end instead of
-// a restart (specification, client/goodbye).
-func (e Ended) OnlyPairing() bool { return len(e.Activities) > 0 && !hasPlayback(e.Activities) }

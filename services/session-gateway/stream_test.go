@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
@@ -232,6 +233,47 @@ func TestCommandsThatTheStateForbids(t *testing.T) {
 	})
 	if err := r.command(d.id(), startCmd("g1", "a", 1, 0)); fault.CodeOf(err) != fault.Conflict {
 		t.Errorf("stream to an unavailable client: %v", err)
+	}
+	d.clean()
+}
+
+// TestAQueryKnowsAClipThatWasSentAtOnce: the session is asked right behind the last chunk
+// of a short stream, and again when the stream has ended. Both times it knows all of it.
+func TestAQueryKnowsAClipThatWasSentAtOnce(t *testing.T) {
+	r := newRig(t)
+	d := r.ready()
+	ask := func() *tuttiv1.StreamStatus {
+		t.Helper()
+		var reply tuttiv1.SessionReply
+		query := &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_StreamQuery{StreamQuery: &tuttiv1.Empty{}}}
+		if err := r.bus.Request(t.Context(), subject.Session(d.id()), query, &reply); err != nil {
+			t.Fatal(err)
+		}
+		return reply.GetStream()
+	}
+	if s := ask(); s != nil {
+		t.Errorf("before any stream: %v", s)
+	}
+	var last uint64
+	for i, group := range []string{"g1", "g1", "g2"} { // the second right behind the end of the first
+		epoch := uint64(i + 1)
+		begin := r.soon()
+		rec := r.recorder(group, "a", epoch, begin)
+		rec.write(3)
+		r.mustCommand(d.id(), groupCmd(group, "playing"))
+		r.mustCommand(d.id(), startCmd(group, "a", epoch, begin))
+		d.waitChunks(3 * (i + 1))
+		whole := func(when string, s *tuttiv1.StreamStatus) {
+			t.Helper()
+			if s.GetGroupId() != group || s.GetEpoch() != epoch || s.GetSentUntilUs() != rec.at || s.GetChunksSent() != last+3 {
+				t.Errorf("%s of clip %d: %v; want 3 chunks up to %d", when, i, s, rec.at)
+			}
+		}
+		whole("behind the last chunk", ask())
+		r.mustCommand(d.id(), endCmd(group, 0))
+		s := ask()
+		whole("after the end", s)
+		last = s.GetChunksSent()
 	}
 	d.clean()
 }

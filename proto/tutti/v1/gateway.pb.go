@@ -1542,7 +1542,7 @@ type SessionReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	Pairing       *PairingSession        `protobuf:"bytes,2,opt,name=pairing,proto3" json:"pairing,omitempty"` // the answer to the Pairing commands
-	Stream        *StreamStatus          `protobuf:"bytes,100,opt,name=stream,proto3" json:"stream,omitempty"` // the answer to stream_query; unset while no player stream is active
+	Stream        *StreamStatus          `protobuf:"bytes,100,opt,name=stream,proto3" json:"stream,omitempty"` // the answer to stream_query: of the player stream, or of the one that ended last; unset when there was none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -159,7 +159,7 @@ func (m *Machine) streamStart(group string, s *tuttiv1.StreamStart) ([]Effect, e
 		out = append(out, m.endNow())
 	}
 	m.gen++
-	m.ending, m.draining = false, false
+	m.past, m.ending, m.draining = nil, false, false
 	m.stream = &StartStream{
 		Gen: m.gen, GroupID: group, Rendition: s.GetRenditionId(),
 		Player: wire.PlayerStream{Format: f, CodecHeader: s.GetCodecHeader()},

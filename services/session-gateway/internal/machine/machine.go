@@ -83,7 +83,8 @@ type Machine struct {
 
 	gen      uint64
 	stream   *StartStream
-	ending   bool // a stream/end is scheduled
+	past     *StartStream // the one that ended last, until another begins
+	ending   bool         // a stream/end is scheduled
 	source   source
 	draining bool // stream/end was sent, 'playback' goes when it has played out
 }
@@ -105,7 +106,7 @@ func (m *Machine) has(family string) bool { return wire.ActiveFamily(m.roles, fa
 // endNow ends the active stream.
 func (m *Machine) endNow() Effect {
 	m.gen++
-	m.stream, m.ending = nil, false
+	m.past, m.stream, m.ending = m.stream, nil, false
 	return EndStream{Gen: m.gen}
 }
 
@@ -114,7 +115,7 @@ func (m *Machine) StreamEnded(gen uint64) []Effect {
 	if gen != m.gen || m.stream == nil {
 		return nil
 	}
-	m.stream, m.ending = nil, false
+	m.past, m.stream, m.ending = m.stream, nil, false
 	return m.stopped()
 }
 

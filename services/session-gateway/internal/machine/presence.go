@@ -36,10 +36,25 @@ func (m *Machine) Fill(p *tuttiv1.ClientPresence) {
 	p.Artwork = artworkProto(m.artwork.asked)
 	m.fillVisual(p)
 	m.fillSource(p)
-	if s := m.stream; s != nil {
-		p.Stream = &tuttiv1.StreamStatus{
-			GroupId: s.GroupID, RenditionId: s.Rendition, Format: audioFormat(s.Player.Format), Epoch: s.Epoch,
-		}
+	p.Stream = m.stream.status()
+}
+
+// LastStream describes the active player stream, or without one the one that ended last:
+// of a short stream it is asked what was sent of it when it is over. It is nil when there
+// was none. What was sent is for the caller to fill in.
+func (m *Machine) LastStream() *tuttiv1.StreamStatus {
+	if m.stream == nil {
+		return m.past.status()
+	}
+	return m.stream.status()
+}
+
+func (s *StartStream) status() *tuttiv1.StreamStatus {
+	if s == nil {
+		return nil
+	}
+	return &tuttiv1.StreamStatus{
+		GroupId: s.GroupID, RenditionId: s.Rendition, Format: audioFormat(s.Player.Format), Epoch: s.Epoch,
 	}
 }
 

@@ -29,6 +29,8 @@ type (
 		cmd   *tuttiv1.SessionCommand
 		reply chan<- answer
 	}
+	// queried is a stream query whose figures are those of now.
+	queried command
 	// answer is what a command is answered with.
 	answer struct {
 		pairing *tuttiv1.PairingSession
@@ -138,6 +140,10 @@ func (b *brain) Handle(ctx context.Context, in input) error {
 		b.do(b.m.Tune(s.d.Tuning(s.ClientID)))
 	case forceClose:
 		s.Close(in.Close)
+	case queried:
+		stream := b.m.LastStream()
+		s.writer.Status().fill(stream)
+		in.reply <- answer{stream: stream}
 	case settled:
 		in.reply <- struct{}{}
 	default:
@@ -177,7 +183,7 @@ func (b *brain) command(in command, now int64) {
 		return
 	}
 	if in.cmd.GetStreamQuery() != nil {
-		in.reply <- answer{stream: b.s.record(b.m).GetStream()}
+		b.after(queried(in)) // the writer's figures are up to half a second old
 		return
 	}
 	effects, err := b.m.Command(in.cmd, now)

@@ -407,10 +407,6 @@ func (s *Session) record(m *machine.Machine) *tuttiv1.ClientPresence {
 	if p.Source != nil {
 		p.Source.Chunks, p.Source.Discarded = s.intake.chunks.Load(), s.intake.discarded.Load()
 	}
-	if p.Stream != nil {
-		p.Stream.BufferedMs, p.Stream.BufferedBytes = st.bufferedUS/1000, int64(st.bufferedBytes)
-		p.Stream.ChunksSent, p.Stream.ChunksLate = st.stats.Sent, st.stats.Late
-		p.Stream.MinLeadMs, p.Stream.Late_10S, p.Stream.SentUntilUs = st.stats.MinLead/1000, st.stats.LateNow, st.stats.End
-	}
+	st.fill(p.Stream)
 	return p
 }

@@ -27,10 +27,6 @@ const (
 	// maxClock bounds the clock lane: the specification has clients wait for each
 	// reply of a burst of 8. More are dropped, and the client asks again.
 	maxClock = 16
-	// statusEvery is how often the writer refreshes its status for others, µs.
-	statusEvery = 500_000
-	// statusIdle is the same while nothing is sent, µs.
-	statusIdle = 2_000_000
 )
 
 // outbound is what the writer needs of a secured connection.
@@ -100,16 +96,6 @@ type writer struct {
 
 type timeAsk struct{ transmitted, received int64 }
 
-// status is the stream's figures for presence.
-type status struct {
-	active                  bool
-	bufferedUS              int64
-	bufferedBytes           int
-	stats                   pump.Stats
-	images, imagesCancelled uint64
-	frames, framesDropped   uint64
-}
-
 // finish is the control lane's last item: everything before it was sent.
 type finish struct{ machine.Close }
 
@@ -177,13 +163,6 @@ func (w *writer) poke() {
 	case w.wake <- struct{}{}:
 	default:
 	}
-}
-
-// Status is the stream's figures as of half a second ago at most.
-func (w *writer) Status() status {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.status
 }
 
 // run sends until ctx ends or a write fails. It returns errFinished after a finish.
@@ -263,7 +242,11 @@ func (w *writer) step(ctx context.Context, now int64) (until int64, worked bool,
 	w.refresh(now, false)
 	until = earliest(s.Until, w.endAt, w.drainAt, shown, look)
 	if w.pump.Active() {
-		until = earliest(until, w.statusAt+statusIdle)
+		every := int64(statusIdle)
+		if w.pump.Stats(now).Sent != w.counted.Sent { // all of a clip goes out at once
+			every = statusEvery
+		}
+		until = earliest(until, w.statusAt+every)
 	}
 	return until, false, nil
 }
@@ -389,6 +372,7 @@ func (w *writer) do(ctx context.Context, op op) error {
 	case rekey:
 		return w.rehandshake(ctx, op)
 	case written:
+		w.refresh(w.house.NowMicros(), true) // before it is told: it may be asked for
 		op.then(ctx)
 	case finish:
 		w.last = op.Close
@@ -418,25 +402,3 @@ func (w *writer) sendChunk(ctx context.Context, c *reel.Chunk) error {
 
 // farewell is the cause of the finish that ended run.
 func (w *writer) farewell() machine.Close { return w.last }
-
-// refresh updates the status for others.
-func (w *writer) refresh(now int64, always bool) {
-	if !always && now-w.statusAt < statusEvery {
-		return
-	}
-	w.statusAt = now
-	s := status{active: w.pump.Active(), stats: w.pump.Stats(now)}
-	s.bufferedUS, s.bufferedBytes = w.pump.Buffered(now)
-	if w.artwork != nil {
-		s.images, s.imagesCancelled = w.artwork.gallery.Counts()
-	}
-	w.countVisual(&s)
-	// Counters are shared by all sessions: they are not touched per chunk.
-	w.m.Chunks.Add(float64(s.stats.Sent - w.counted.Sent))
-	w.m.ChunksLate.Add(float64(s.stats.Late - w.counted.Late))
-	w.m.AudioBytes.Add(float64(s.stats.Bytes - w.counted.Bytes))
-	w.counted = s.stats
-	w.mu.Lock()
-	w.status = s
-	w.mu.Unlock()
-}

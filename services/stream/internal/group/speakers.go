@@ -146,7 +146,7 @@ func (g *Group) listen(j *job, now int64) {
 }
 
 // askEarlyUS is how long before the end of a clip its speakers are asked what they were
-// sent: it was sent long before, and after the end there may be no stream to ask of.
+// sent: it was sent long before, and so the report is there with the end.
 const (
 	askEarlyUS = 150_000
 	askTimeout = 5 * time.Second

@@ -30,6 +30,10 @@ type fakePairing struct {
 	opened          []string // the secrets in them
 	stops           map[string]func()
 	started         int
+	// ahead is what attempts say that the bucket does not show yet, by client_id.
+	ahead map[string]*pb.PairingAttempt
+	// late: the bucket shows what a code does a moment after the answer.
+	late bool
 }
 
 func (f *fakes) makeSealingKey() []byte {
@@ -71,6 +75,7 @@ func (f *fakes) startAttempts() {
 		f.t.Fatal(err)
 	}
 	f.pairing.code, f.pairing.stops = "123456", map[string]func(){}
+	f.pairing.ahead = map[string]*pb.PairingAttempt{}
 	f.t.Cleanup(func() {
 		f.mu.Lock()
 		stops := f.pairing.stops
@@ -143,13 +148,27 @@ func (f *fakes) attempt(ctx context.Context, r *pb.AttemptRequest) (*pb.PairingA
 		if err != nil || over(a.GetState()) {
 			continue
 		}
+		f.mu.Lock()
+		ahead, late := f.pairing.ahead[k], f.pairing.late
+		f.mu.Unlock()
+		if ahead != nil {
+			a = proto.CloneOf(ahead)
+		}
 		switch {
+		case !r.GetCancel() && len(clear) == 0: // a look
+			return a, nil
 		case r.GetCancel():
 			a.State, a.Reason = "cancelled", "cancelled"
 		case strings.ReplaceAll(clear[0], "-", "") == f.pairing.code:
 			a.State = "paired"
 		default:
 			a.Round++
+		}
+		if late {
+			now := proto.CloneOf(a)
+			now.State = "verifying"
+			context.AfterFunc(ctx, func() { _ = f.setAttempt(context.WithoutCancel(ctx), a) }) // when this is answered
+			return now, nil
 		}
 		return a, f.setAttempt(ctx, a)
 	}

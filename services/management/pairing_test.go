@@ -96,6 +96,50 @@ func TestPairingByCode(t *testing.T) {
 	w.secretsStayed("000-000", "123-456")
 }
 
+// Whoever reads the code off the device may send it before the news that it is wanted
+// has reached this service.
+func TestACodeMayOvertakeTheNews(t *testing.T) {
+	w := newWorld(t)
+	id := w.fakes.device("Kitchen")
+	w.known(id)
+	path := "/api/v1/clients/" + id + "/pairing"
+	w.post(path, `{"method":"dynamic_pairing_code"}`).want(http.StatusAccepted)
+	a, _, err := w.fakes.pairing.attempts.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitCode(a)
+	w.fakes.mu.Lock()
+	w.fakes.pairing.ahead[id] = a
+	w.fakes.mu.Unlock()
+	if p := decode[model.Pairing](w.get(path).want(http.StatusOK)); p.State != "connecting" {
+		t.Fatalf("the news are there already: %+v", p)
+	}
+	if p := decode[model.Pairing](w.post(path+"/code", `{"code":"123-456"}`).want(http.StatusAccepted)); p.State != "paired" {
+		t.Errorf("after the right code: %+v", p)
+	}
+}
+
+// After a code is taken, a GET does not ask for it once more.
+func TestAGetAfterACodeIsNotOlderThanTheCode(t *testing.T) {
+	w := newWorld(t)
+	id := w.fakes.device("Kitchen")
+	w.known(id)
+	path := "/api/v1/clients/" + id + "/pairing"
+	w.post(path, `{"method":"dynamic_pairing_code"}`).want(http.StatusAccepted)
+	w.fakes.moveAttempt(id, awaitCode)
+	w.pairingIs(id, "awaiting_code")
+	w.fakes.mu.Lock()
+	w.fakes.pairing.late = true
+	w.fakes.mu.Unlock()
+	for round := uint32(2); round < 5; round++ {
+		w.post(path+"/code", `{"code":"000-000"}`).want(http.StatusAccepted)
+		if p := decode[model.Pairing](w.get(path).want(http.StatusOK)); p.Round != round {
+			t.Errorf("after wrong code %d, GET shows %+v", round-1, p)
+		}
+	}
+}
+
 // secretsStayed checks that secrets reached the pairing service, and nothing else: not
 // the bus in clear, the log, or the ledger.
 func (w *world) secretsStayed(secrets ...string) {

@@ -137,7 +137,7 @@ func (a *API) sendCode(ctx context.Context, in *sendCode) (*accepted[*model.Pair
 	if err != nil {
 		return nil, err
 	}
-	p := a.d.Projection.Snapshot().Pairing(in.ID)
+	p := a.newestPairing(ctx, in.ID)
 	if p == nil || p.State != model.PairingAwaitingCode {
 		return nil, noCodeWanted(c, p)
 	}
@@ -161,7 +161,39 @@ func (a *API) sendCode(ctx context.Context, in *sendCode) (*accepted[*model.Pair
 		return nil, blame(err, "body.code")
 	}
 	a.logAct(ctx, "pairing.code_sent", in.ID, c.DisplayName())
-	return &accepted[*model.Pairing]{Location: "/api/v1/clients/" + in.ID + "/pairing", Body: builtPairing(in.ID, out)}, nil
+	return &accepted[*model.Pairing]{Location: "/api/v1/clients/" + in.ID + "/pairing", Body: a.afterCode(ctx, in.ID, p, out)}, nil
+}
+
+// newestPairing is a client's newest attempt. One that the read model shows before its
+// code is wanted is asked itself: whoever reads the code off the device may be here
+// before the news.
+func (a *API) newestPairing(ctx context.Context, id string) *model.Pairing {
+	p := a.d.Projection.Snapshot().Pairing(id)
+	if p == nil || p.Ended() || p.State == model.PairingAwaitingCode {
+		return p
+	}
+	out := &pb.PairingAttempt{}
+	if a.askAttempt(ctx, id, &pb.AttemptRequest{AttemptId: p.AttemptID}, out) != nil {
+		return p
+	}
+	return builtPairing(id, out)
+}
+
+// afterCode waits for the read model to be past the question that the code answered,
+// so that a GET that follows does not put it again, and returns the attempt as it then
+// is; out is what its actor said.
+func (a *API) afterCode(ctx context.Context, id string, before *model.Pairing, out *pb.PairingAttempt) *model.Pairing {
+	past := func(p *model.Pairing) bool {
+		return p.Ended() || p.State == model.PairingVerifying || p.Round > before.Round
+	}
+	snap := a.await(ctx, func(s *readmodel.Snapshot) bool {
+		p := s.Pairing(id)
+		return p == nil || p.AttemptID != before.AttemptID || past(p)
+	})
+	if p := snap.Pairing(id); p != nil && p.AttemptID == before.AttemptID && past(p) {
+		return p
+	}
+	return builtPairing(id, out)
 }
 
 // codeLength is how many digits the code of an attempt has; 0 for a scanned one.

@@ -80,5 +80,5 @@ func plainReason(err error) string {
 			return known.Error()
 		}
 	}
-	return strings.TrimPrefix(err.Error(), "pairtoken: ")
+	return strings.ReplaceAll(err.Error(), "pairtoken: ", "")
 }

@@ -192,7 +192,7 @@ type problem struct {
 // Error is the detail, which names the thing, the cause and the next step. Of
 // fields out of range it is the fields alone: who typed a command sees no body.
 func (p *problem) Error() string {
-	if p.Status == http.StatusUnprocessableEntity && len(p.Errors) > 0 {
+	if p.Status == http.StatusUnprocessableEntity && p.listed() {
 		parts := make([]string, 0, len(p.Errors))
 		for _, e := range p.Errors {
 			_, field, _ := strings.Cut(e.Location, ".")
@@ -204,6 +204,17 @@ func (p *problem) Error() string {
 		return p.Detail
 	}
 	return fmt.Sprintf("the server answered %d %s", p.Status, p.Title)
+}
+
+// listed reports whether the detail does no more than to list the fields. A sentence of
+// its own says more than they do.
+func (p *problem) listed() bool {
+	for _, e := range p.Errors {
+		if !strings.Contains(p.Detail, e.Message) {
+			return p.Detail == ""
+		}
+	}
+	return len(p.Errors) > 0
 }
 
 // do sends a request; body is encoded as JSON, nil for none. It returns the

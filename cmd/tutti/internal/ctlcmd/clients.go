@@ -77,7 +77,7 @@ func (r *run) printClients() (json.RawMessage, error) {
 		}
 	}
 	slices.SortFunc(list.Clients, func(a, b apiClient) int {
-		return strings.Compare(strings.ToLower(a.display())+a.ClientID, strings.ToLower(b.display())+b.ClientID)
+		return byName(a.display(), a.ClientID, b.display(), b.ClientID)
 	})
 	t := newTable("NAME", "ID", "STATE", "TRUST", "GROUP", "VOLUME", "FORMAT", "BUFFER")
 	for _, c := range list.Clients {

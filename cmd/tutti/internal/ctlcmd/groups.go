@@ -97,7 +97,7 @@ func sortGroups(groups []apiGroup) {
 		case a.Solo != b.Solo:
 			return 1
 		}
-		return strings.Compare(strings.ToLower(a.Name)+a.GroupID, strings.ToLower(b.Name)+b.GroupID)
+		return byName(a.Name, a.GroupID, b.Name, b.GroupID)
 	})
 }
 

@@ -1,6 +1,7 @@
 package ctlcmd
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -56,15 +57,15 @@ func personasCommand() *cobra.Command {
 			return r.show(raw, func() error { return r.printPersonas(list.Personas) })
 		})
 	c.AddCommand(personaCreateCommand(), personaRenameCommand(), personaSetCommand(), personaRetireCommand(), personaRotateCommand(),
-		personaDeviceCommand("add", "Add a spare", "It gets nothing by that. It may take over once it is paired or approved.",
+		personaDeviceCommand("add", "added", "Add a spare", "It gets nothing by that. It may take over once it is paired or approved.",
 			func(p apiPersona, dev apiClient) (method, path string, body any) {
 				return http.MethodPost, personasPath + "/" + p.PersonaID + "/devices", map[string]any{"client_id": dev.ClientID}
 			}),
-		personaDeviceCommand("activate", "Make a spare the active device", "It takes the place in the group and inherits the name, the limits and the delay.",
+		personaDeviceCommand("activate", "activated", "Make a spare the active device", "It takes the place in the group and inherits the name, the limits and the delay.",
 			func(p apiPersona, dev apiClient) (method, path string, body any) {
 				return http.MethodPost, personasPath + "/" + p.PersonaID + "/activate", map[string]any{"client_id": dev.ClientID}
 			}),
-		personaDeviceCommand("remove", "Take a device out", "The active one only when it is the last.",
+		personaDeviceCommand("remove", "removed", "Take a device out", "The active one only when it is the last.",
 			func(p apiPersona, dev apiClient) (method, path string, body any) {
 				return http.MethodDelete, personasPath + "/" + p.PersonaID + "/devices/" + dev.ClientID, nil
 			}),
@@ -188,20 +189,20 @@ func personaCreateCommand() *cobra.Command {
 func personaRenameCommand() *cobra.Command {
 	return command("rename <persona> <name>", "Give a persona another name", "", `  tutti personas rename "Lobby left" "Lobby east"`,
 		cobra.ExactArgs(2), func(r *run, args []string) error {
-			return r.patchPersona(args[0], map[string]any{"name": args[1]})
+			was, p, raw, err := r.patchPersona(args[0], map[string]any{"name": args[1]})
+			if err != nil {
+				return err
+			}
+			return r.done(raw, "%s is now %s", clean(was.Name), clean(p.Name))
 		})
 }
 
-func (r *run) patchPersona(word string, body map[string]any) error {
-	p, err := r.persona(word)
-	if err != nil {
-		return err
+// patchPersona changes a persona, and returns it as it was and as it is.
+func (r *run) patchPersona(word string, body map[string]any) (was, is apiPersona, raw json.RawMessage, err error) {
+	if was, err = r.persona(word); err == nil {
+		is, raw, err = call[apiPersona](r, http.MethodPatch, personasPath+"/"+was.PersonaID, body)
 	}
-	p, raw, err := call[apiPersona](r, http.MethodPatch, personasPath+"/"+p.PersonaID, body)
-	if err != nil {
-		return err
-	}
-	return r.done(raw, "%s: volume %s, output delay %s", clean(p.Name), limits(p), delay(p))
+	return was, is, raw, err
 }
 
 func personaSetCommand() *cobra.Command {
@@ -224,7 +225,11 @@ func personaSetCommand() *cobra.Command {
 			if len(body) == 0 {
 				return usagef("say what to set: --volume-min, --volume-max or --output-delay (see '%s --help')", c.CommandPath())
 			}
-			return r.patchPersona(args[0], body)
+			_, p, raw, err := r.patchPersona(args[0], body)
+			if err != nil {
+				return err
+			}
+			return r.done(raw, "%s: volume %s, output delay %s", clean(p.Name), limits(p), delay(p))
 		})
 	c.Flags().IntVar(&low, "volume-min", -1, "least volume, 0 to 100")
 	c.Flags().IntVar(&high, "volume-max", -1, "greatest volume, 0 to 100")
@@ -262,7 +267,7 @@ func personaRotateCommand() *cobra.Command {
 		})
 }
 
-func personaDeviceCommand(verb, short, long string, request func(apiPersona, apiClient) (method, path string, body any)) *cobra.Command {
+func personaDeviceCommand(verb, done, short, long string, request func(apiPersona, apiClient) (method, path string, body any)) *cobra.Command {
 	return command(verb+" <persona> <device>", short, long, `  tutti personas `+verb+` "Lobby left" new-speaker`,
 		cobra.ExactArgs(2), func(r *run, args []string) error {
 			p, err := r.persona(args[0])
@@ -278,15 +283,16 @@ func personaDeviceCommand(verb, short, long string, request func(apiPersona, api
 			if err != nil {
 				return err
 			}
-			return r.done(raw, "%s: %s %s; active is %s, %d devices in all", clean(p.Name), verb, clean(dev.display()), dash(shortOrNone(p.ActiveDevice)), len(p.Devices))
+			list, _, err := get[apiClients](r, "/api/v1/clients")
+			if err != nil {
+				return err
+			}
+			active := "none"
+			if p.ActiveDevice != "" {
+				active = deviceNames(list.Clients)(p.ActiveDevice)
+			}
+			return r.done(raw, "%s: %s %s; active is %s, devices in all: %d", clean(p.Name), done, clean(dev.display()), active, len(p.Devices))
 		})
-}
-
-func shortOrNone(id string) string {
-	if id == "" {
-		return ""
-	}
-	return short(id)
 }
 
 func personaExportCommand() *cobra.Command {

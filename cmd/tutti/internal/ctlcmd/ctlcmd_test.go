@@ -381,6 +381,8 @@ func TestEventsResumeByThemselves(t *testing.T) {
 	go func() { done <- tutti(ctx, out, "events", "--server", f.URL, "--token", "good") }()
 	f.feed <- "event: group.updated\nid: e-7\ndata: {\"name\":\"Bar\",\"playback_state\":\"playing\",\"source\":\"tone:440\"}\n\n"
 	eventually(t, out, "Bar: playing tone:440")
+	f.feed <- "event: queue.updated\nid: e-7\ndata: {\"group_id\":\"g-1\",\"items\":[{},{}],\"index\":0}\n\n"
+	eventually(t, out, "g-1: 2 titles")
 	f.feed <- "cut"
 	f.feed <- ": alive\n\nevent: inbox.updated\nid: e-8\ndata: {\"waiting\":[{}]}\n\n"
 	eventually(t, out, "1 wait")

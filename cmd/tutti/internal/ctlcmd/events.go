@@ -91,6 +91,14 @@ func summary(e feedEvent) string {
 		if json.Unmarshal(data, &g) == nil {
 			return fmt.Sprintf("%s: %s %s", g.display(), playState(g), title(g))
 		}
+	case "queue.updated":
+		var q struct {
+			GroupID string `json:"group_id"`
+			apiQueue
+		}
+		if json.Unmarshal(data, &q) == nil {
+			return fmt.Sprintf("%s: %d titles", q.GroupID, len(q.Items))
+		}
 	case "inbox.updated":
 		var in apiInbox
 		if json.Unmarshal(data, &in) == nil {

@@ -33,7 +33,7 @@ type eventsInput struct {
 	LastEventID string `header:"Last-Event-ID" maxLength:"64" doc:"The id of the last event that was seen: the feed goes on after it."`
 }
 
-const eventsDoc = `Server-Sent Events. Kinds: ` + "`client.updated`, `group.updated`, `inbox.updated`, `pairing.updated`, `persona.updated`, `schedule.updated`, `holidays.updated`, `server.updated`, `health.updated` and `audit.appended`" + ` carry the same JSON object that the GET returns (pairing.updated is for admins alone, as its GET); ` + "`client.removed`, `group.removed` and `schedule.removed`" + ` carry the id. Counters that move all the while (buffers, round trips) are sent about once a second, and less often in a large deployment. A reader with a role in single zones alone gets what is of those zones; a client that leaves them is client.removed.
+const eventsDoc = `Server-Sent Events. Kinds: ` + "`client.updated`, `group.updated`, `queue.updated`, `inbox.updated`, `pairing.updated`, `persona.updated`, `schedule.updated`, `holidays.updated`, `server.updated`, `health.updated` and `audit.appended`" + ` carry the same JSON object that the GET returns (pairing.updated is for admins alone, as its GET); ` + "`client.removed`, `group.removed` and `schedule.removed`" + ` carry the id. queue.updated comes whenever the titles or the index changed, by whoever; a group that is removed takes its queue along. Counters that move all the while (buffers, round trips) are sent about once a second, and less often in a large deployment. A reader with a role in single zones alone gets what is of those zones; a client that leaves them is client.removed.
 
 The feed begins with the present: connect first, then read the state by GET. A reader that comes back with Last-Event-ID gets what it missed; if that is too long ago it gets the event ` + "`reset`" + ` and reads the state anew. A comment line every 15 s says that the feed is alive.`
 
@@ -117,7 +117,16 @@ func (a *API) pass(s *stream, b feed.Batch) bool {
 		s.cursor = b.Cursor
 		return a.reset(s)
 	}
+	newest := map[string]uint64{} // of each group's queue: events of older ones would tell the same
 	for _, e := range b.Events {
+		if e.Kind == readmodel.EventQueueUpdated {
+			newest[e.GroupID] = e.Seq
+		}
+	}
+	for _, e := range b.Events {
+		if e.Kind == readmodel.EventQueueUpdated && e.Seq < newest[e.GroupID] {
+			continue
+		}
 		if kind, body := s.filter(e); kind != "" && !s.event(kind, e.Seq, body) {
 			return false
 		}

@@ -11,7 +11,6 @@ import (
 	"encoding/base32"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 )
 
@@ -20,7 +19,8 @@ import (
 // thousands of players, and hours in a home.
 const DefaultSize = 8192
 
-// Event is one change. Body is JSON; it is encoded when somebody first asks.
+// Event is one change. Body is JSON, encoded when somebody asks; any number of readers
+// call it at once.
 type Event struct {
 	Seq  uint64
 	Kind string
@@ -72,7 +72,6 @@ func (f *Feed) Append(events ...Event) {
 	buf := old.events
 	for i := range events {
 		events[i].Seq = old.next + uint64(i)
-		events[i].Body = sync.OnceValue(events[i].Body)
 		if len(buf) == cap(buf) {
 			// The array is full: the newest move to a new one, older readers keep the old.
 			buf = append(make([]Event, 0, 2*f.size), buf[len(buf)-f.size+1:]...)

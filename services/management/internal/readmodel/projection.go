@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 	EventClientRemoved   = "client.removed"
 	EventGroupUpdated    = "group.updated"
 	EventGroupRemoved    = "group.removed"
+	EventQueueUpdated    = "queue.updated"
 	EventInboxUpdated    = "inbox.updated"
 	EventPairingUpdated  = "pairing.updated"
 	EventPersonaUpdated  = "persona.updated"
@@ -148,7 +150,7 @@ func New(sup *actor.Supervisor, o Options) (*Projection, error) {
 	// The state outlives a crash of the actor: the buckets are read from their
 	// beginning only once, so a restart with nothing would stay empty. What a crash
 	// costs is the one message that caused it.
-	core := &projector{p: p, state: newState(), telemetry: map[string]struct{}{}}
+	core := &projector{p: p, state: newState(), telemetry: map[string]struct{}{}, queues: map[string]*queueView{}}
 	ref, err := actor.Spawn(sup, actor.Options{
 		Key: "projection", Size: mailboxSize, Full: actor.Block, Clock: o.Clock, Log: o.Log,
 	}, func(self *actor.Ref[message]) actor.Handler[message] {
@@ -220,6 +222,7 @@ type projector struct {
 	telemetry map[string]struct{} // clients whose counters moved since they were last sent
 	telArmed  bool
 	waiters   []awaitMsg
+	queues    map[string]*queueView // by group id, of queues that changed
 }
 
 // Handle takes one message.
@@ -359,7 +362,10 @@ func (h *projector) event(snap *Snapshot, c change) feed.Event {
 	case EventGroupUpdated:
 		return jsonEvent(c.kind, BuildGroup(snap.Group(c.id), h.p.Now(), snap.Client), feed.Scope{GroupID: c.id})
 	case EventGroupRemoved:
+		delete(h.queues, c.id)
 		return jsonEvent(c.kind, model.Removed{GroupID: c.id}, feed.Scope{GroupID: c.id})
+	case EventQueueUpdated:
+		return h.queueEvent(snap.Group(c.id))
 	case EventPairingUpdated:
 		return jsonEvent(c.kind, snap.Pairing(c.id), feed.Scope{})
 	case EventInboxUpdated:
@@ -387,13 +393,15 @@ func (h *projector) after(d time.Duration, m message) {
 // jsonEvent is an event whose body is v, encoded when somebody first asks. The
 // API's own types always encode.
 func jsonEvent(kind string, v any, about feed.Scope) feed.Event {
-	return feed.Event{Kind: kind, Scope: about, Body: func() []byte {
-		b, err := json.Marshal(v)
-		if err != nil {
-			return []byte("null")
-		}
-		return b
-	}}
+	return feed.Event{Kind: kind, Scope: about, Body: sync.OnceValue(func() []byte { return encode(v) })}
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return []byte("null")
+	}
+	return b
 }
 
 // BuildAudit renders one line of the ledger.

@@ -192,12 +192,17 @@ func (s *state) flushGroups(prev *Snapshot) ([]*pb.Group, []change) {
 		case g == nil && known:
 			out = slices.Delete(out, i, i+1)
 			changes = append(changes, change{kind: EventGroupRemoved, id: id})
-		case g != nil && !known:
-			out = slices.Insert(out, i, g)
-			changes = append(changes, change{kind: EventGroupUpdated, id: id})
 		case g != nil:
-			out[i] = g
+			var before *pb.Group
+			if known {
+				before, out[i] = out[i], g
+			} else {
+				out = slices.Insert(out, i, g)
+			}
 			changes = append(changes, change{kind: EventGroupUpdated, id: id})
+			if !sameQueue(before, g) {
+				changes = append(changes, change{kind: EventQueueUpdated, id: id})
+			}
 		}
 	}
 	clear(s.dirtyGroups)

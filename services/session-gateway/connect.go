@@ -34,8 +34,11 @@ const (
 func (s *Service) startDialing(ctx context.Context) (stop func(), err error) {
 	d := dial.New(ctx, network{s}, func(ctx context.Context, key string, run func(context.Context)) {
 		s.d.Leases.Campaign(ctx, key, func(ctx context.Context, _ *lease.Lease) { run(ctx) })
-	}, s.d.Clock, s.log)
+	}, s.peers.mine, s.d.Clock, s.log)
 	stop = d.Wait
+	s.mu.Lock()
+	s.dialer = d
+	s.mu.Unlock()
 	bucket, err := retry(ctx, s, "open the bucket of sightings", func(ctx context.Context) (*bus.Bucket[tuttiv1.Sighting, *tuttiv1.Sighting], error) {
 		return bus.OpenBucket[tuttiv1.Sighting](ctx, s.d.Bus, subject.BucketSightings, bus.BucketOptions{})
 	})
@@ -46,9 +49,6 @@ func (s *Service) startDialing(ctx context.Context) (stop func(), err error) {
 	if err != nil {
 		return stop, fmt.Errorf("gateway: watch sightings: %w", err)
 	}
-	s.mu.Lock()
-	s.dialer = d
-	s.mu.Unlock()
 	return func() { unwatch(); d.Wait() }, nil
 }
 
@@ -61,7 +61,7 @@ func (n network) ConnectedAs(url string) (clientID string, connected bool) {
 	if !ok {
 		return "", false
 	}
-	return p.ClientID, n.s.hub.Get(p.ClientID) != nil || p.Connected && n.s.alive.has(p.GatewayID)
+	return p.ClientID, n.s.hub.Get(p.ClientID) != nil || p.Connected && n.s.peers.alive(p.GatewayID)
 }
 
 // Follow implements dial.Network.
@@ -90,7 +90,7 @@ func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.O
 	o, err := s.open(ctx, t, peer, func(clientID string) (err error) {
 		id = clientID
 		s.board.Learn(target, clientID)
-		if p, _ := s.board.Lookup(clientID); p.Connected && p.GatewayID != s.cfg.InstanceID && s.alive.has(p.GatewayID) {
+		if p, _ := s.board.Lookup(clientID); p.Connected && p.GatewayID != s.cfg.InstanceID && s.peers.alive(p.GatewayID) {
 			return hub.ErrConnected
 		}
 		r, err := s.hub.Claim(clientID)

@@ -6,10 +6,9 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
 
+	"github.com/jonboulle/clockwork"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -83,7 +82,7 @@ func (s *Service) follow(ctx, base context.Context) (stops []func(), err error) 
 	add("watch instances", func(ctx context.Context) (func(), error) { return s.watchInstances(ctx, base) })
 	add("watch presence", func(context.Context) (func(), error) { return s.board.Watch(base) })
 	if err == nil {
-		s.sweep(ctx, true)
+		s.sweep(ctx, true, everyone)
 	}
 	add("watch the server's settings", func(ctx context.Context) (func(), error) { return s.watchSettings(ctx, base) })
 	add("watch what is set for clients", func(ctx context.Context) (func(), error) { return s.watchTunings(ctx, base) })
@@ -158,61 +157,19 @@ func (s *Service) trustChanged(m bus.RawMsg) {
 	}
 }
 
-// aliveSet is the gateways that are running.
-type aliveSet struct {
-	mu sync.Mutex
-	m  map[string]bool
-}
-
-func (a *aliveSet) has(id string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.m[id]
-}
-
-func (a *aliveSet) set(id string, alive bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.m == nil {
-		a.m = map[string]bool{}
-	}
-	if alive {
-		a.m[id] = true
-		return
-	}
-	delete(a.m, id)
-}
-
-// watchInstances returns when all running gateways are known, so that the first
-// sweep does not take one for dead.
-func (s *Service) watchInstances(ctx, base context.Context) (func(), error) {
-	known := make(chan struct{})
-	stop, err := s.instances.Watch(base, subject.InstanceKey(serviceName, "*"), func(e bus.Entry[*tuttiv1.Instance]) {
-		id := strings.TrimPrefix(e.Key, serviceName+".")
-		s.alive.set(id, e.Value != nil)
-	}, func() { close(known) })
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-known:
-		return stop, nil
-	case <-ctx.Done():
-		stop()
-		return nil, ctx.Err()
-	}
-}
-
 // sweep corrects records of sessions that nobody holds any more. At the start
 // those of this instance are left from its run before.
-func (s *Service) sweep(ctx context.Context, start bool) {
-	s.board.Sweep(ctx, func(gatewayID string) bool {
+func (s *Service) sweep(ctx context.Context, start bool, mine func(clientID string) bool) {
+	s.board.Sweep(ctx, func(clientID, gatewayID string) bool {
 		if gatewayID == s.cfg.InstanceID {
 			return start
 		}
-		return !s.alive.has(gatewayID)
+		return !s.peers.alive(gatewayID) && mine(clientID)
 	})
 }
+
+// everyone's records are swept now and then by every gateway.
+func everyone(string) bool { return true }
 
 // heartbeat keeps this instance's record until ctx ends, then takes it away.
 func (s *Service) heartbeat(ctx context.Context) {
@@ -226,16 +183,33 @@ func (s *Service) heartbeat(ctx context.Context) {
 		if _, err := s.instances.Put(ctx, key, me); err != nil && ctx.Err() == nil {
 			s.log.Warn("instance record is not written", obs.KeyErr, err)
 		}
-		s.sweep(ctx, false)
 		s.m.Tapes.Set(float64(s.tapes.Len()))
-		select {
-		case <-ctx.Done():
-		case <-tick.Chan():
+		if !s.untilBeat(ctx, tick) {
+			break
 		}
+		s.sweep(ctx, false, everyone)
 	}
 	bye, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = s.instances.Delete(bye, key) // the TTL does it otherwise
+}
+
+// untilBeat waits for the next heartbeat, which is due at once when this gateway takes
+// more or fewer sessions than before. Meanwhile it cleans up behind gateways that died:
+// what is dealt to this one, so that not all gateways do the same.
+func (s *Service) untilBeat(ctx context.Context, tick clockwork.Ticker) (goOn bool) {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.Chan():
+			return true
+		case <-s.beat:
+			return true
+		case <-s.died:
+			s.sweep(ctx, false, s.peers.mine)
+		}
+	}
 }
 
 func (s *Service) instance() *tuttiv1.Instance {
@@ -243,7 +217,7 @@ func (s *Service) instance() *tuttiv1.Instance {
 	i := &tuttiv1.Instance{
 		Service: serviceName, InstanceId: s.cfg.InstanceID, Version: s.cfg.Version,
 		StartedAt: timestamppb.New(s.started), Host: host, BootId: houseclock.BootID(),
-		SendspinPath: s.cfg.Path, Addresses: hostAddresses(),
+		SendspinPath: s.cfg.Path, Addresses: hostAddresses(), Draining: s.draining.Load(),
 	}
 	if _, port, err := net.SplitHostPort(s.Addr()); err == nil {
 		if n, err := strconv.ParseUint(port, 10, 16); err == nil {
@@ -272,5 +246,5 @@ func hostAddresses() []string {
 // load is what the heartbeat says of this process.
 func (s *Service) load(m *vitals.Meter) *tuttiv1.InstanceLoad {
 	l, sessions := m.Read(), uint32(s.hub.Len())
-	return &tuttiv1.InstanceLoad{Cpu: l.CPU, Cpus: uint32(l.CPUs), MemoryBytes: l.Memory, Goroutines: uint32(l.Goroutines), Pid: uint32(l.PID), Sessions: &sessions}
+	return &tuttiv1.InstanceLoad{Cpu: l.CPU, Cpus: uint32(l.CPUs), MemoryBytes: l.Memory, Goroutines: uint32(l.Goroutines), Pid: uint32(l.PID), Sessions: &sessions, Capacity: uint32(s.cfg.MaxSessions)}
 }

@@ -50,6 +50,9 @@ const serviceName = "session-gateway"
 // stopTimeout bounds the end of Run; Run's own promise is 10 s.
 const stopTimeout = 8 * time.Second
 
+// defaultSessions is what a gateway takes when nobody says otherwise.
+const defaultSessions = 20_000
+
 // Config of the session-gateway service. A zero value of a limit or a duration
 // means its default.
 type Config struct {
@@ -64,7 +67,8 @@ type Config struct {
 	// Dial makes the gateway dial the devices that discovery has seen.
 	Dial bool
 
-	// MaxSessions limits live sessions (default 20,000).
+	// MaxSessions limits live sessions (default 20,000). A gateway that has as many says
+	// so in its heartbeat, refuses devices that dial in, and is dealt no more sightings.
 	MaxSessions int
 	// MaxHalfOpen limits connections that have not finished their opening
 	// handshake, in all (default 256).
@@ -109,7 +113,7 @@ func (c Config) withDefaults() Config {
 	if len(c.SourceCodecs) == 0 {
 		c.SourceCodecs = []string{wire.CodecFLAC, wire.CodecPCM}
 	}
-	def(&c.MaxSessions, 20_000)
+	def(&c.MaxSessions, defaultSessions)
 	def(&c.MaxHalfOpen, 256)
 	def(&c.MaxHalfOpenPerAddress, 16)
 	def(&c.MaxWaiting, 1024)
@@ -164,7 +168,10 @@ type Service struct {
 	started   time.Time
 
 	settings atomic.Pointer[tuttiv1.ServerSettings]
-	alive    aliveSet
+	peers    *peers
+	died     chan struct{} // a token: a gateway died
+	beat     chan struct{} // a token: the heartbeat is due
+	draining atomic.Bool
 	tunings  tunings
 	dialing  chan struct{} // places for outbound handshakes
 
@@ -209,6 +216,8 @@ func New(cfg Config, d Deps) (*Service, error) {
 		quiet: &quieter{clock: d.Clock}, dialing: make(chan struct{}, maxDialing), state: errStarting,
 	}
 	s.errands = newErrands(s.m)
+	s.died, s.beat = make(chan struct{}, 1), make(chan struct{}, 1)
+	s.peers = newPeers(cfg.InstanceID, d.Clock, s.peersChanged)
 	s.tapes = reel.NewSet(reel.FromBus(d.Bus), d.House, d.Clock, log, func() { s.m.BadTapeChunks.Inc() })
 	s.pics = pictures.New(d.Bus, pictures.Bytes)
 	s.settings.Store(&tuttiv1.ServerSettings{Name: "Tutti"})
@@ -317,6 +326,9 @@ func (s *Service) prepare(ctx, base context.Context, wg *sync.WaitGroup) (undo f
 	}
 	s.life = ctx
 	wg.Go(func() { s.heartbeat(base) })
+	if s.d.Leases != nil {
+		wg.Go(func() { s.peers.live(base, s.d.Leases) })
+	}
 	if s.cfg.Dial {
 		stop, err := s.startDialing(ctx)
 		undos = append(undos, stop)

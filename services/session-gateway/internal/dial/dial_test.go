@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,6 +132,7 @@ type fixture struct {
 	n     *net
 	d     *Dialer
 	clock *clockwork.FakeClock
+	away  atomic.Bool // the sightings are dealt to another gateway
 }
 
 func setup(t *testing.T) *fixture {
@@ -144,7 +146,7 @@ func setup(t *testing.T) *fixture {
 			run(ctx)
 		}
 	}
-	f.d = New(ctx, f.n, campaign, f.clock, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	f.d = New(ctx, f.n, campaign, func(string) bool { return !f.away.Load() }, f.clock, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	t.Cleanup(func() { cancel(); f.d.Wait() })
 	return f
 }
@@ -235,4 +237,28 @@ func TestRemovedSightingEndsItsActor(t *testing.T) {
 		t.Error("the sighting is still dialled")
 	}
 	f.d.Wait()
+}
+
+func TestOnlyTheGatewayThatASightingIsDealtToDials(t *testing.T) {
+	f := setup(t)
+	f.away.Store(true)
+	f.take(&tuttiv1.Sighting{Key: "a", Url: "ws://1", Present: true})
+	f.d.Redeal()
+	if n := f.d.Len(); n != 0 {
+		t.Fatalf("%d sightings of another gateway", n)
+	}
+	// The other gateway died.
+	f.away.Store(false)
+	f.d.Redeal()
+	f.ends(Outcome{Err: errors.New("refused")})
+	f.sleeps(1)
+	// It is back, and has its share again.
+	f.away.Store(true)
+	f.d.Redeal()
+	if n := f.d.Len(); n != 0 {
+		t.Errorf("%d sightings after they were given back", n)
+	}
+	f.away.Store(false)
+	f.d.Redeal()
+	f.ends(Outcome{Err: errors.New("refused")})
 }

@@ -39,10 +39,17 @@ type Network interface {
 // Campaign runs run while this process holds the lease of key, until ctx ends.
 type Campaign func(ctx context.Context, key string, run func(ctx context.Context))
 
+// Mine says whether the sighting of key is dealt to this gateway. Only then does it
+// campaign for the lease, so that the bus does not carry every gateway's interest in
+// every device. The lease is for the moment in which two gateways see each other
+// differently.
+type Mine func(key string) bool
+
 // Dialer owns the dial actors.
 type Dialer struct {
 	net      Network
 	campaign Campaign
+	mine     Mine
 	clock    clockwork.Clock
 	log      *slog.Logger
 
@@ -54,8 +61,8 @@ type Dialer struct {
 
 // New returns a dialer without sightings; its actors end with ctx, and Wait waits
 // for them.
-func New(ctx context.Context, net Network, campaign Campaign, clock clockwork.Clock, log *slog.Logger) *Dialer {
-	return &Dialer{ctx: ctx, net: net, campaign: campaign, clock: clock, log: log, targets: map[string]*target{}}
+func New(ctx context.Context, net Network, campaign Campaign, mine Mine, clock clockwork.Clock, log *slog.Logger) *Dialer {
+	return &Dialer{ctx: ctx, net: net, campaign: campaign, mine: mine, clock: clock, log: log, targets: map[string]*target{}}
 }
 
 // Wait returns when all actors have ended.
@@ -68,7 +75,7 @@ func (d *Dialer) Take(e bus.Entry[*tuttiv1.Sighting]) {
 	t := d.targets[e.Key]
 	if e.Value == nil || e.Value.GetUrl() == "" {
 		if t != nil {
-			t.cancel()
+			t.drop()
 			delete(d.targets, e.Key)
 		}
 		return
@@ -77,16 +84,20 @@ func (d *Dialer) Take(e bus.Entry[*tuttiv1.Sighting]) {
 		t.update(e.Value)
 		return
 	}
-	if d.ctx.Err() != nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(d.ctx)
-	t = &target{d: d, key: e.Key, cancel: cancel, poke: make(chan struct{}, 1), sighting: e.Value}
+	t = &target{d: d, key: e.Key, poke: make(chan struct{}, 1), sighting: e.Value}
 	d.targets[e.Key] = t
-	d.wg.Go(func() {
-		defer cancel()
-		d.campaign(ctx, "dial."+e.Key, t.run)
-	})
+	t.deal()
+}
+
+// Redeal looks again at what is dealt to this gateway: a gateway came, went, or takes
+// no more. Sessions that live stay where they are.
+func (d *Dialer) Redeal() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range d.targets {
+		t.deal()
+		t.wake() // the gateway that had the client may be the one that went
+	}
 }
 
 // Ask makes dial actors that hold off try again: an operator decided something
@@ -101,23 +112,62 @@ func (d *Dialer) Ask(clientID string) {
 	}
 }
 
-// Len is the number of sightings that are dialled.
+// Len is the number of sightings that are dealt to this gateway.
 func (d *Dialer) Len() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.targets)
+	n := 0
+	for _, t := range d.targets {
+		if t.cancel != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // target is the dial actor of one sighting.
 type target struct {
-	d      *Dialer
-	key    string
-	cancel context.CancelFunc
-	poke   chan struct{} // wakes run: the sighting changed, or asked
+	d    *Dialer
+	key  string
+	poke chan struct{} // wakes run: the sighting changed, or asked
+
+	// Guarded by d.mu.
+	cancel context.CancelFunc // ends the campaign; nil: there is none
+	ended  chan struct{}      // closed at the end of the last campaign
 
 	mu       sync.Mutex
 	sighting *tuttiv1.Sighting
 	asked    bool
+}
+
+// deal begins to campaign for a sighting that is dealt to this gateway, and gives up
+// one that no longer is; the caller holds d.mu.
+func (t *target) deal() {
+	mine := t.d.ctx.Err() == nil && t.d.mine(t.key)
+	switch {
+	case !mine:
+		t.drop()
+	case t.cancel == nil:
+		ctx, cancel := context.WithCancel(t.d.ctx)
+		before, ended := t.ended, make(chan struct{})
+		t.cancel, t.ended = cancel, ended
+		t.d.wg.Go(func() {
+			defer close(ended)
+			defer cancel()
+			if before != nil {
+				<-before
+			}
+			t.d.campaign(ctx, "dial."+t.key, t.run)
+		})
+	}
+}
+
+// drop ends the campaign; the caller holds d.mu.
+func (t *target) drop() {
+	if t.cancel != nil {
+		t.cancel()
+		t.cancel = nil
+	}
 }
 
 func (t *target) url() string {

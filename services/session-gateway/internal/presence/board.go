@@ -324,11 +324,14 @@ func (e *Entry) put(ctx context.Context, p *tuttiv1.ClientPresence) (uint64, err
 }
 
 // Sweep marks records as disconnected whose session cannot exist any more: dead
-// says so of a gateway. It is called at start, and now and then for gateways that
+// says so of a client's gateway. It is called at start, and now and then for gateways that
 // died.
-func (b *Board) Sweep(ctx context.Context, dead func(gatewayID string) bool) {
+func (b *Board) Sweep(ctx context.Context, dead func(clientID, gatewayID string) bool) {
 	for _, p := range b.connected() {
-		if !dead(p.GatewayID) {
+		if ctx.Err() != nil {
+			return
+		}
+		if !dead(p.ClientID, p.GatewayID) {
 			continue
 		}
 		cur, rev, err := b.store.Get(ctx, p.ClientID)

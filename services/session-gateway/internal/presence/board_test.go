@@ -212,11 +212,11 @@ func TestSweepAndNote(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.watch(bus.Entry[*tuttiv1.ClientPresence]{Key: "c", Value: p})
-	b.Sweep(t.Context(), func(string) bool { return false })
+	b.Sweep(t.Context(), func(_, _ string) bool { return false })
 	if !s.get("c").GetConnected() {
 		t.Error("a living session was swept")
 	}
-	b.Sweep(t.Context(), func(id string) bool { return id == "gw" })
+	b.Sweep(t.Context(), func(_, id string) bool { return id == "gw" })
 	if got := s.get("c"); got.GetConnected() || len(got.GetActiveRoles()) != 0 || got.GetLastError() == "" {
 		t.Errorf("after the sweep: %v", got)
 	}

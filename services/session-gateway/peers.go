@@ -1,0 +1,229 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/lease"
+	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+
+	"github.com/tutti-audio/tutti/services/session-gateway/internal/deal"
+)
+
+// This file is what a gateway knows of the others: who is there, who takes sessions,
+// and who died. The heartbeat of 5 s is too slow for the last one, as the devices of a
+// dead gateway are silent: a lease is watched for it.
+
+const (
+	// leasePrefix and the instance id are the key of the lease that says a gateway lives.
+	leasePrefix = "gateway."
+	// lookEvery is how often the others' leases are looked at.
+	lookEvery = 500 * time.Millisecond
+	// settleFirst and settleAgain are how long this gateway has to hold its own lease
+	// before it takes others without one for dead: when the bus was away all leases
+	// have lapsed, and their holders come back one after the other.
+	settleFirst = 3 * time.Second
+	settleAgain = 10 * time.Second
+)
+
+// peers is the gateways of the deployment, this one included. It is safe for concurrent use.
+type peers struct {
+	self    string
+	clock   clockwork.Clock
+	changed func(died bool) // called without locks after a change; may be called at any time
+
+	mu      sync.Mutex
+	records map[string]*tuttiv1.Instance
+	dead    map[string]bool // have a record and no lease
+	judgeAt time.Time       // when this gateway may judge; zero: not now
+	held    bool            // this gateway held its lease once
+	full    bool            // this gateway takes no more
+	drains  bool            // this gateway is on its way out
+}
+
+func newPeers(self string, clock clockwork.Clock, changed func(died bool)) *peers {
+	return &peers{self: self, clock: clock, changed: changed, records: map[string]*tuttiv1.Instance{}, dead: map[string]bool{}}
+}
+
+// alive reports whether a gateway is running, as far as is known.
+func (p *peers) alive(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.aliveLocked(id)
+}
+
+func (p *peers) aliveLocked(id string) bool { return p.records[id] != nil && !p.dead[id] }
+
+// mine reports whether key is dealt to this gateway.
+func (p *peers) mine(key string) bool {
+	return deal.Owner(key, p.members()) == p.self
+}
+
+// members are the gateways that take sessions.
+func (p *peers) members() []deal.Member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []deal.Member
+	for id, r := range p.records {
+		load := r.GetLoad()
+		full := load.GetCapacity() > 0 && load.GetSessions() >= load.GetCapacity()
+		drains := r.GetDraining()
+		if id == p.self { // its own record is older than what it knows
+			full, drains = p.full, p.drains
+		}
+		if full || drains || !p.aliveLocked(id) {
+			continue
+		}
+		weight := float64(load.GetCapacity())
+		if weight == 0 {
+			weight = defaultSessions // an older version does not say
+		}
+		out = append(out, deal.Member{ID: id, Weight: weight})
+	}
+	return out
+}
+
+// take handles one change of the bucket of instances.
+func (p *peers) take(e bus.Entry[*tuttiv1.Instance]) {
+	id := strings.TrimPrefix(e.Key, serviceName+".")
+	p.mu.Lock()
+	died := e.Value == nil && p.records[id] != nil
+	if e.Value == nil {
+		delete(p.records, id)
+		delete(p.dead, id)
+	} else {
+		p.records[id] = e.Value
+	}
+	p.mu.Unlock()
+	p.changed(died)
+}
+
+// own sets what this gateway knows of itself, and reports whether that is news.
+func (p *peers) own(full, drains bool) bool {
+	p.mu.Lock()
+	news := p.full != full || p.drains != drains
+	p.full, p.drains = full, drains
+	p.mu.Unlock()
+	if news {
+		p.changed(false)
+	}
+	return news
+}
+
+// holds says whether this gateway's own lease is held now.
+func (p *peers) holds(held bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !held:
+		p.judgeAt = time.Time{}
+	case p.held:
+		p.judgeAt = p.clock.Now().Add(settleAgain)
+	default:
+		p.judgeAt = p.clock.Now().Add(settleFirst)
+	}
+	p.held = p.held || held
+}
+
+// others are the gateways to look after.
+func (p *peers) others() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for id := range p.records {
+		if id != p.self {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// found takes the result of a look at a gateway's lease.
+func (p *peers) found(id string, held bool) {
+	p.mu.Lock()
+	judge := held || !p.judgeAt.IsZero() && !p.clock.Now().Before(p.judgeAt)
+	news := judge && p.records[id] != nil && p.dead[id] == held
+	if news {
+		p.dead[id] = !held
+	}
+	p.mu.Unlock()
+	if news {
+		p.changed(!held)
+	}
+}
+
+// live holds this gateway's lease and looks at the others' until ctx ends.
+func (p *peers) live(ctx context.Context, leases *lease.Manager) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		leases.Campaign(ctx, leasePrefix+p.self, func(ctx context.Context, _ *lease.Lease) {
+			p.holds(true)
+			<-ctx.Done()
+			p.holds(false)
+		})
+	})
+	tick := p.clock.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.Chan():
+		}
+		for _, id := range p.others() {
+			_, _, err := leases.Holder(ctx, leasePrefix+id)
+			switch {
+			case err == nil:
+				p.found(id, true)
+			case fault.CodeOf(err) == fault.NotFound:
+				p.found(id, false)
+			}
+		}
+	}
+}
+
+// watchInstances returns when all running gateways are known, so that the first
+// sweep does not take one for dead.
+func (s *Service) watchInstances(ctx, base context.Context) (func(), error) {
+	known := make(chan struct{})
+	stop, err := s.instances.Watch(base, subject.InstanceKey(serviceName, "*"), s.peers.take, func() { close(known) })
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-known:
+		return stop, nil
+	case <-ctx.Done():
+		stop()
+		return nil, ctx.Err()
+	}
+}
+
+// peersChanged deals the sightings anew, and cleans up behind a gateway that died.
+func (s *Service) peersChanged(died bool) {
+	if died {
+		signal(s.died)
+	}
+	s.mu.Lock()
+	d := s.dialer
+	s.mu.Unlock()
+	if d != nil {
+		d.Redeal()
+	}
+}
+
+// signal puts a token into a channel of one place.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -45,10 +45,20 @@ func registerState(reg prometheus.Registerer, clock clockwork.Clock, p *readmode
 		count("tutti_management_groups_playing", "Groups that play, in the whole deployment.", nil, playing),
 		count("tutti_management_inbox_waiting", "Devices that wait for approval or pairing.", nil,
 			func(s *readmodel.Snapshot) int { return len(s.Waiting(clock.Now()).Waiting) }),
-		count("tutti_management_instances", "Service processes that are alive.", nil,
-			func(s *readmodel.Snapshot) int { return len(s.Instances) }),
 	} {
 		err = errors.Join(err, reg.Register(c))
+	}
+	// Named one by one, so that a service of which nothing is left shows as 0.
+	for _, name := range []string{"discovery", "session-gateway", "pairing", "management", "stream"} {
+		err = errors.Join(err, reg.Register(count("tutti_management_instances", "Instances that are alive, by service.",
+			prometheus.Labels{"service": name}, func(s *readmodel.Snapshot) (n int) {
+				for _, i := range s.Instances {
+					if i.Service == name {
+						n++
+					}
+				}
+				return n
+			})))
 	}
 	if err != nil {
 		return fmt.Errorf("management: register metrics: %w", err)

@@ -16,7 +16,7 @@ func TestMetricsTellTheState(t *testing.T) {
 		got := string(w.getRaw("/metrics"))
 		for _, want := range []string{
 			`tutti_management_clients{connected="true"} 2`, `tutti_management_clients{connected="false"} 1`,
-			"tutti_management_inbox_waiting 1", "tutti_management_groups_playing 0", "tutti_management_instances 1", `tutti_health_findings{severity="serious"} 0`,
+			"tutti_management_inbox_waiting 1", "tutti_management_groups_playing 0", `tutti_management_instances{service="management"} 1`, `tutti_management_instances{service="stream"} 0`, `tutti_health_findings{severity="serious"} 0`,
 		} {
 			if !strings.Contains(got, want) {
 				return fmt.Errorf("no %s in the metrics", want)

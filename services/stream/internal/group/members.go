@@ -227,10 +227,9 @@ func (g *Group) want(m *member) want {
 	}
 	w := want{sessionID: m.p.GetSessionId(), group: g.shared.group, metadata: g.shared.metadata, coming: g.shared.coming, controller: g.shared.controller,
 		volume: m.volume, mute: m.mute}
-	switch s := g.shared.stream; {
-	case s.endUS != 0:
-		w.endAt = s.endUS
-	case s.epoch != 0 && m.streams:
+	s := g.shared.stream
+	w.endAt = s.endUS
+	if s.epoch != 0 && m.streams { // one that ends, too: it may not have been told of it yet
 		spec := m.spec
 		if s.short {
 			spec = short(spec)

@@ -20,7 +20,7 @@ type want struct {
 	artwork     *tuttiv1.ArtworkShow // nil: it shows no pictures
 	stream      *tuttiv1.StreamStart // nil: no stream
 	visual      *tuttiv1.VisualStart // nil: no visualizer stream
-	endAt       int64                // without a stream: when the last one ends by itself; 0: now
+	endAt       int64                // when the stream, or without one the last, ends by itself; 0: not known, or now
 	volume      order
 	mute        order
 	last        bool // tell the session that its stream ends, and nothing more
@@ -75,6 +75,9 @@ func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
 	if t.stream != nil && t.endAt != 0 && now >= t.endAt {
 		t.stream, t.endAt = nil, 0 // it has ended by itself
 	}
+	if w.endAt != 0 && now >= w.endAt {
+		w.stream = nil // likewise
+	}
 	if w.stream == nil && t.stream != nil && (t.endAt == 0 || w.endAt == 0) {
 		return endCommand(t, w)
 	}
@@ -92,8 +95,12 @@ func next(t told, w want, now int64) (*tuttiv1.SessionCommand, told) {
 		t.group = w.group
 		return &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Group{Group: w.group}}, t
 	}
-	if w.stream != nil && !proto.Equal(t.stream, w.stream) || w.stream != nil && t.endAt != 0 {
+	switch {
+	case w.stream == nil:
+	case !proto.Equal(t.stream, w.stream), t.endAt != 0 && w.endAt == 0:
 		return streamCommand(t, w.stream)
+	case t.endAt != w.endAt:
+		return endCommand(t, w)
 	}
 	if c, after := nextVisual(t, w); c != nil {
 		return c, after

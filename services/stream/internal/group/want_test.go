@@ -82,8 +82,10 @@ func TestNextSendsWhatIsMissing(t *testing.T) {
 		now  int64
 		sent string
 	}
-	ended := here(nil)
-	ended.endAt = 500
+	ended, gone := here(start("flac", 7)), here(nil)
+	ended.endAt, gone.endAt = 500, 500 // gone: it can be sent no audio any more
+	later := here(start("flac", 7))
+	later.endAt = 800
 	louder, other := here(nil), here(start("flac", 7))
 	louder.volume, louder.mute = order{3, 40, "1"}, order{4, 1, "1"}
 	stale := here(nil)
@@ -98,6 +100,14 @@ func TestNextSendsWhatIsMissing(t *testing.T) {
 		"a seek in another":        {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {here(start("pcm", 8)), 0, "clear(8) start(pcm,8)"}},
 		"a pause":                  {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {here(nil), 0, "end(0)"}, {here(nil), 0, ""}, {here(start("flac", 8)), 0, "start(flac,8)"}},
 		"the end of the queue":     {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {ended, 100, "end(500)"}, {ended, 400, ""}, {here(start("flac", 8)), 600, "start(flac,8)"}},
+		"a clip all of it at once": {{ended, 100, "group start(flac,7) end(500) state"}, {ended, 400, ""}, {ended, 600, ""}, {here(nil), 700, ""}},
+		"a clip behind another":    {{here(start("flac", 6)), 0, "group start(flac,6) state"}, {ended, 100, "clear(7) end(500)"}, {ended, 400, ""}},
+		"a return before the end":  {{ended, 100, "group start(flac,7) end(500) state"}, {func() want { w := ended; w.sessionID = "2"; return w }(), 400, "group start(flac,7) end(500) state"}},
+		"it comes after the end":   {{ended, 500, "group state"}, {ended, 600, ""}},
+		"it hears late of the end": {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {ended, 600, "end(500)"}},
+		"another end":              {{ended, 100, "group start(flac,7) end(500) state"}, {later, 200, "end(800)"}, {later, 600, ""}},
+		"no audio before the end":  {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {gone, 100, "end(500)"}, {gone, 400, ""}},
+		"it goes on":               {{ended, 100, "group start(flac,7) end(500) state"}, {here(start("flac", 7)), 200, "start(flac,7)"}},
 		"a jump before the end":    {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {ended, 100, "end(500)"}, {here(start("flac", 8)), 400, "clear(8)"}, {here(start("flac", 8)), 600, ""}},
 		"a pause before the end":   {{here(start("flac", 7)), 0, "group start(flac,7) state"}, {ended, 100, "end(500)"}, {here(nil), 400, "end(0)"}, {here(nil), 600, ""}},
 		"orders are sent once":     {{louder, 0, "group state player player"}, {louder, 0, ""}},

@@ -4,10 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
-
-	"google.golang.org/protobuf/types/known/wrapperspb"
-
-	"github.com/tutti-audio/tutti/platform/bus"
 )
 
 // releaseTimeout bounds the farewell of a campaign.
@@ -18,12 +14,13 @@ const releaseTimeout = time.Second
 // run must then return. When run returns by itself the lease is released, and after
 // a third of the TTL the campaign goes on, so that another process may have it.
 func (m *Manager) Campaign(ctx context.Context, key string, run func(ctx context.Context, l *Lease)) {
-	w := waiting{m: m, key: key, free: make(chan struct{}, 1)}
-	defer w.close()
+	w := &waiter{key: key, wake: make(chan struct{}, 1)}
+	m.entries.join(w)
+	defer m.entries.part(w)
 	for ctx.Err() == nil {
 		l, err := m.Acquire(ctx, key)
 		if err != nil {
-			w.wait(ctx)
+			m.await(ctx, w)
 			continue
 		}
 		m.serve(ctx, l, run)
@@ -48,54 +45,41 @@ func (m *Manager) serve(ctx context.Context, l *Lease, run func(ctx context.Cont
 		<-ended
 		bye, done := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 		defer done()
-		_ = l.Release(bye) // when it fails, the TTL releases it
+		_ = l.Release(bye) // when it fails, the manager tries again
 	}()
 	run(rctx, l)
 }
 
-// waiting is a campaign's wait for a key to be free: a watch, opened when it is first
-// needed and kept, is the fast way; a look after about a TTL the sure one.
-type waiting struct {
-	m    *Manager
-	key  string
-	free chan struct{} // one slot: the key went
-	stop func()
-}
+// Between two tries, in TTLs: while another process holds the lease the table says when
+// it ends, and the look is for what the table might miss.
+const (
+	lookHeld  = 10
+	lookAfter = 1
+)
 
-func (w *waiting) wait(ctx context.Context) {
-	d := w.m.ttl/2 + rand.N(w.m.ttl/2)
-	if w.stop == nil && !w.watch(ctx) {
-		d = w.m.ttl / 6 // the bus is away, most likely
-	}
-	select {
-	case <-w.free:
-	case <-w.m.clock.After(d):
-	case <-ctx.Done():
-	}
-}
-
-// watch opens the watch; it reports whether that worked.
-func (w *waiting) watch(ctx context.Context) bool {
-	present := false
-	stop, err := w.m.b.Watch(ctx, w.key, func(e bus.Entry[*wrapperspb.StringValue]) {
-		if present = e.Value != nil; !present {
-			signal(w.free)
+// await waits until a try is worth it.
+func (m *Manager) await(ctx context.Context, w *waiter) {
+	for {
+		d := m.ttl / 6 // the bus is away, most likely
+		if m.entries.start() == nil {
+			free, known := m.entries.free(w.key)
+			d = m.ttl * lookAfter
+			if known && !free {
+				d = m.ttl * lookHeld
+			}
+			d = d/2 + rand.N(d/2)
 		}
-	}, func() {
-		if !present { // it went before the watch was there
-			signal(w.free)
+		select {
+		case <-w.wake:
+			if free, known := m.entries.free(w.key); known && !free {
+				continue // somebody else was faster
+			}
+			return
+		case <-m.clock.After(d):
+			return
+		case <-ctx.Done():
+			return
 		}
-	})
-	if err != nil {
-		return false
-	}
-	w.stop = stop
-	return true
-}
-
-func (w *waiting) close() {
-	if w.stop != nil {
-		w.stop()
 	}
 }
 
@@ -103,12 +87,5 @@ func (m *Manager) pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-m.clock.After(d):
 	case <-ctx.Done():
-	}
-}
-
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

@@ -1,17 +1,25 @@
 // Package lease lets a thing exist once in the deployment: a group's actor, a
-// client's session, the leader of the house clock.
+// device's connection, the leader of the house clock.
 //
-// A lease is a key in the bucket "leases", whose entries expire after the TTL. The
-// holder renews it at a third of the TTL. A holder that dies is followed after at
-// most the TTL; one that releases, at once.
+// A lease is a key of the bucket "leases" whose value names its holder's life. A life
+// is a key of the bucket "lives", whose entries expire after the TTL: one for each
+// process, renewed at a third of the TTL, however many leases the process holds. A
+// lease is free when its key is gone (the holder released it) or when the life that it
+// names is gone (the holder died). So a holder that dies is followed after at most the
+// TTL; one that releases, at once; and renewal costs the same for one lease and for
+// thousands.
 //
-// A holder believes in its lease only until five sixths of the TTL after it last
-// *sent* a renewal that succeeded. So a holder that is cut off gives up before the
-// server lets someone else in, as long as the two measure time alike; a machine
-// that was suspended, or a paused process, may still think for a moment that it
-// holds what another has. That is what the fence is for: a number that grows with
-// every acquisition, travels with what the holder sends, and lets receivers drop
-// what carries an older one.
+// A holder believes in its life, and so in its leases, only until five sixths of the
+// TTL after it last *sent* a renewal that succeeded. So a holder that is cut off gives
+// up before the server lets someone else in, as long as the two measure time alike; a
+// machine that was suspended, or a paused process, may still think for a moment that
+// it holds what another has. That is what the fence is for: a number that grows with
+// every acquisition, travels with what the holder sends, and lets receivers drop what
+// carries an older one.
+//
+// Who takes over from a dead life first writes a tombstone in its place, which the
+// bus accepts only where there is no life. So nothing depends on a read that might be
+// answered by a replica that lags.
 package lease
 
 import (
@@ -28,86 +36,122 @@ import (
 	"github.com/tutti-audio/tutti/platform/fault"
 )
 
-// BucketName is the bucket of all leases. It is kept in files: fences must not
-// start again.
-const BucketName = "leases"
+// BucketName is the bucket of all leases, LivesName that of the processes that hold
+// them. Both are kept in files: fences must not start again, and a restart of the
+// server must not end a life.
+const (
+	BucketName = "leases"
+	LivesName  = "lives"
+)
 
-// DefaultTTL is how long a dead holder keeps its things from others.
-const DefaultTTL = 6 * time.Second
+// DefaultTTL is how long a dead holder keeps its things from others. See
+// docs/adr/0034-leases-and-placement.md for why.
+const DefaultTTL = 2 * time.Second
 
-// minTTL is what NATS supports together with expiry markers.
-const minTTL = time.Second
+// The range of a TTL. A second is the least that NATS supports together with expiry
+// markers; a minute of silence after a death is more than anybody wants.
+const (
+	minTTL = time.Second
+	maxTTL = time.Minute
+)
 
 // Options of a manager.
 type Options struct {
-	// TTL of the leases; 0 means DefaultTTL, at least 1 s. It is a property of the
-	// bucket, so all managers of a deployment must use the same.
+	// TTL of the leases; 0 means DefaultTTL, else 1 s to 1 min. It is a property of the
+	// bucket: a manager whose TTL differs from that of a process that runs is refused.
 	TTL time.Duration
 	// Clock times renewals; the real one when nil.
 	Clock clockwork.Clock
+	// Alone says that no other process of the deployment can be alive, so what a former
+	// one left counts for nothing. See EvictAll.
+	Alone bool
 }
 
 type bucket = bus.Bucket[wrapperspb.StringValue, *wrapperspb.StringValue]
 
-// record is the value of a key.
+// record is the value of a lease's key. Its revision is the fence.
 type record struct {
 	Owner string `json:"owner"`
-	// Life tells two lives of an owner with the same name apart.
+	// Life is the key of the holder's life; it tells two lives of one owner apart.
 	Life string `json:"life"`
-	// Fence is 0 in the first revision, whose number is the fence.
-	Fence uint64 `json:"fence,omitempty"`
 }
 
 // Manager acquires leases for one owner. Safe for concurrent use.
 type Manager struct {
 	c     *bus.Conn
 	b     *bucket
+	lives *bucket
 	owner string
-	life  string
 	ttl   time.Duration
 	clock clockwork.Clock
 
-	mu   sync.Mutex
-	held map[string]*Lease
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	birth   chan struct{} // one slot: who has it may begin a life
+	wg      sync.WaitGroup
+	entries *table
+
+	mu      sync.Mutex
+	held    map[string]*Lease // nil while an Acquire is under way
+	orphans map[string]bool   // see orphan
+	life    *life             // nil: none yet, or lost
+	closed  bool
 }
 
-// NewManager opens the bucket; it waits up to bus.RequestTimeout for the bus. owner
-// names the process (its instance id) in conflicts.
+// NewManager opens the buckets; it waits up to bus.RequestTimeout for the bus. owner
+// names the process (its instance id) in conflicts. It fails with fault.Conflict when
+// a process of the deployment runs with another TTL.
 func NewManager(c *bus.Conn, owner string, o Options) (*Manager, error) {
 	if o.TTL == 0 {
 		o.TTL = DefaultTTL
 	}
-	if o.TTL < minTTL {
-		return nil, fmt.Errorf("lease: TTL is %v, but must be at least %v", o.TTL, minTTL)
+	if o.TTL < minTTL || o.TTL > maxTTL {
+		return nil, fmt.Errorf("lease: TTL is %v, but must be %v to %v", o.TTL, minTTL, maxTTL)
 	}
 	if o.Clock == nil {
 		o.Clock = clockwork.NewRealClock()
 	}
-	b, err := bus.OpenBucket[wrapperspb.StringValue](context.Background(), c, BucketName, bus.BucketOptions{TTL: o.TTL})
-	if err != nil {
+	m := &Manager{c: c, owner: owner, ttl: o.TTL, clock: o.Clock, birth: make(chan struct{}, 1), held: map[string]*Lease{}, orphans: map[string]bool{}}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	if err := m.open(o.Alone); err != nil {
+		m.cancel()
 		return nil, fmt.Errorf("lease: %w", err)
 	}
-	return &Manager{c: c, b: b, owner: owner, life: bus.NewTraceID(), ttl: o.TTL, clock: o.Clock,
-		held: map[string]*Lease{}}, nil
+	m.entries = newTable(m)
+	return m, nil
 }
 
+func (m *Manager) open(alone bool) (err error) {
+	if m.b, err = bus.OpenBucket[wrapperspb.StringValue](m.ctx, m.c, BucketName, bus.BucketOptions{History: 1}); err != nil {
+		return err
+	}
+	if !alone {
+		// As a reader first: the bucket's TTL is not changed before all agree.
+		if m.lives, err = bus.OpenBucket[wrapperspb.StringValue](m.ctx, m.c, LivesName, bus.BucketOptions{}); err != nil {
+			return err
+		}
+		if err := m.agree(m.ctx, 0); err != nil {
+			return err
+		}
+	}
+	m.lives, err = bus.OpenBucket[wrapperspb.StringValue](m.ctx, m.c, LivesName, bus.BucketOptions{TTL: m.ttl})
+	return err
+}
+
+// TTL is how long a dead holder keeps its things from others, at most.
+func (m *Manager) TTL() time.Duration { return m.ttl }
+
 // Acquire takes the lease of key, or fails with fault.Conflict, whose message names
-// the holder. The lease is renewed until it is released or lost.
+// the holder. The lease is kept until it is released or lost.
 func (m *Manager) Acquire(ctx context.Context, key string) (*Lease, error) {
 	if !m.reserve(key) {
 		return nil, fault.New(fault.Conflict, "lease %s is held by this process (%s)", key, m.owner)
 	}
-	sent := m.clock.Now()
-	rev, err := m.b.Create(ctx, key, m.record(0))
-	if fault.CodeOf(err) == fault.Conflict {
-		sent = m.clock.Now()
-		rev, err = m.retake(ctx, key)
-	}
+	l, err := m.acquire(ctx, key)
 	if err != nil {
 		m.forget(key, nil)
-		return nil, err
 	}
-	return m.hold(key, rev, sent), nil
+	return l, err
 }
 
 // reserve lets one Acquire per key in; held[key] is nil until it has succeeded.
@@ -121,30 +165,48 @@ func (m *Manager) reserve(key string) bool {
 	return true
 }
 
-// retake takes a lease that this manager holds without knowing: an answer was lost.
-func (m *Manager) retake(ctx context.Context, key string) (uint64, error) {
-	rec, rev, err := m.get(ctx, key)
+func (m *Manager) acquire(ctx context.Context, key string) (*Lease, error) {
+	lf, err := m.alive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rec := encode(record{Owner: m.owner, Life: lf.id})
+	fence, err := m.b.Create(ctx, key, rec)
+	if fault.CodeOf(err) == fault.Conflict {
+		fence, err = m.takeOver(ctx, lf, key, rec)
+	}
+	if err != nil {
+		if fault.CodeOf(err) != fault.Conflict {
+			m.orphan(key)
+		}
+		return nil, err
+	}
+	l := &Lease{m: m, key: key, fence: fence, life: lf, lost: make(chan struct{})}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.life != lf {
+		return nil, fault.New(fault.Unavailable, "lease %s: this process lost the bus while it took it", key)
+	}
+	m.held[key] = l
+	return l, nil
+}
+
+// takeOver takes a lease that is there: of a life that is gone, or of this very life,
+// when an earlier answer was lost.
+func (m *Manager) takeOver(ctx context.Context, lf *life, key string, rec *wrapperspb.StringValue) (uint64, error) {
+	cur, rev, err := m.get(ctx, key)
 	if fault.CodeOf(err) == fault.NotFound {
-		return m.b.Create(ctx, key, m.record(0)) // it expired in between
+		return m.b.Create(ctx, key, rec) // it was released in between
 	}
 	if err != nil {
 		return 0, err
 	}
-	if rec.Life != m.life {
-		return 0, fault.New(fault.Conflict, "lease %s is held by %s", key, rec.Owner)
+	if cur.Life != lf.id {
+		if err := m.bury(ctx, cur); err != nil {
+			return 0, fault.Wrap(fault.CodeOf(err), err, "lease %s is held by %s", key, cur.Owner)
+		}
 	}
-	return m.b.Update(ctx, key, m.record(0), rev)
-}
-
-func (m *Manager) hold(key string, rev uint64, sent time.Time) *Lease {
-	l := &Lease{m: m, key: key, fence: rev, rev: rev, lost: make(chan struct{}),
-		stop: make(chan struct{}), done: make(chan struct{})}
-	l.extend(sent)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.held[key] = l
-	go l.keep()
-	return l
+	return m.b.Update(ctx, key, rec, rev) // Conflict: somebody was faster
 }
 
 // forget removes what is held (or reserved, l nil) under key.
@@ -163,10 +225,31 @@ func (m *Manager) Holder(ctx context.Context, key string) (owner string, fence u
 	if err != nil {
 		return "", 0, err
 	}
-	if rec.Fence == 0 {
-		rec.Fence = rev
+	v, _, err := m.lives.Get(ctx, rec.Life)
+	if err != nil {
+		return "", 0, err
 	}
-	return rec.Owner, rec.Fence, nil
+	if decodeLife(v).Dead {
+		return "", 0, fault.New(fault.NotFound, "lease %s is free: %s, which held it, died", key, rec.Owner)
+	}
+	return rec.Owner, rev, nil
+}
+
+// Close gives every lease back and ends the life of this manager, so that others need
+// not wait. No method may be called after it. Without the bus it returns an error and
+// everything ends by itself within the TTL.
+func (m *Manager) Close(ctx context.Context) error {
+	m.mu.Lock()
+	m.closed = true
+	lf := m.life
+	m.mu.Unlock()
+	var err error
+	if lf != nil {
+		err = lf.end(ctx)
+	}
+	m.cancel()
+	m.wg.Wait()
+	return err
 }
 
 func (m *Manager) get(ctx context.Context, key string) (record, uint64, error) {
@@ -174,17 +257,22 @@ func (m *Manager) get(ctx context.Context, key string) (record, uint64, error) {
 	if err != nil {
 		return record{}, 0, err
 	}
-	var rec record
-	if err := json.Unmarshal([]byte(v.Value), &rec); err != nil {
+	rec, err := decode(v)
+	if err != nil {
 		return record{}, 0, fault.Wrap(fault.Internal, err, "lease: decode %s", key)
 	}
 	return rec, rev, nil
 }
 
-func (m *Manager) record(fence uint64) *wrapperspb.StringValue {
-	b, err := json.Marshal(record{Owner: m.owner, Life: m.life, Fence: fence})
+func decode(v *wrapperspb.StringValue) (rec record, err error) {
+	err = json.Unmarshal([]byte(v.GetValue()), &rec)
+	return rec, err
+}
+
+func encode(v any) *wrapperspb.StringValue {
+	b, err := json.Marshal(v)
 	if err != nil {
-		panic("lease: " + err.Error()) // strings and a number always encode
+		panic("lease: " + err.Error()) // strings, numbers and bools always encode
 	}
 	return wrapperspb.String(string(b))
 }

@@ -104,7 +104,7 @@ func serviceHelp() []help {
 	}
 }
 
-const commonFlags = "config nats internal-http log-level log-format help"
+const commonFlags = "config nats lease-ttl internal-http log-level log-format help"
 
 func runServiceCommand(about help, version string, r Restorer) *cobra.Command {
 	cfg := Defaults(version)

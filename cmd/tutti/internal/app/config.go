@@ -45,6 +45,7 @@ type Config struct {
 	OIDCName         string        `config:"oidc-name" usage:"what the button says (default \"Single sign-on\")"`
 	OIDCUserClaim    string        `config:"oidc-user-claim" usage:"claim with the name of the user here (default email, verified)"`
 	OIDCRoleClaim    string        `config:"oidc-role-claim" usage:"claim whose values tutti-viewer, tutti-operator and tutti-admin give roles and make users; empty: only users that are here sign in"`
+	LeaseTTL         time.Duration `config:"lease-ttl" usage:"how long what a dead process held stays its own before others take over, 1s to 1m; the same for all processes of a deployment (default 2s with --nats, 6s without)"`
 	InternalHTTP     string        `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
 	Resume           bool          `config:"resume" usage:"after a restart, go on playing what played"`
 	Demo             bool          `config:"demo" usage:"also start three virtual rooms and play music that Tutti makes up"`
@@ -75,6 +76,18 @@ func Defaults(version string) Config {
 
 // Embedded tells whether the bus runs inside this process.
 func (c Config) Embedded() bool { return c.NATS == "" }
+
+// embeddedLeaseTTL is the lease TTL where the bus is in this process: nobody waits to
+// take over, so a disk that spins up must not look like a death.
+const embeddedLeaseTTL = 6 * time.Second
+
+// leaseTTL is the TTL of this process's leases; 0: the default of package lease.
+func (c Config) leaseTTL() time.Duration {
+	if c.LeaseTTL == 0 && c.Embedded() {
+		return embeddedLeaseTTL
+	}
+	return c.LeaseTTL
+}
 
 // Complete fills what depends on the machine (the data directory) and reports
 // every fault at once.
@@ -112,6 +125,9 @@ func (c *Config) Complete() error {
 		faults = append(faults, fmt.Errorf("--policy %q: choose required (only devices you approve) or optional (trust on first use)", c.Policy))
 	}
 	faults = append(faults, c.checkTLS()...)
+	if c.LeaseTTL != 0 && (c.LeaseTTL < time.Second || c.LeaseTTL > time.Minute) {
+		faults = append(faults, fmt.Errorf("--lease-ttl %v: choose 1s to 1m (shorter finds the dead sooner, longer forgives a slow bus)", c.LeaseTTL))
+	}
 	if strings.TrimSpace(c.Name) == "" {
 		faults = append(faults, errors.New("--name is empty: devices show it, so give the server a name"))
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -94,9 +93,16 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 		}
 	})
 	p.health.Add("bus", conn.Healthy)
-	if p.leases, err = lease.NewManager(conn, p.instance, lease.Options{Clock: clockwork.NewRealClock()}); err != nil {
-		return fmt.Errorf("leases: %w", err)
+	if p.leases, err = lease.NewManager(conn, p.instance, lease.Options{TTL: p.cfg.leaseTTL(), Clock: clockwork.NewRealClock(), Alone: p.cfg.Embedded()}); err != nil {
+		return err
 	}
+	p.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+		defer cancel()
+		if err := p.leases.Close(ctx); err != nil {
+			p.log.Warn("leases were not given back; they end by themselves", obs.KeyErr, err)
+		}
+	})
 	if p.cfg.Embedded() {
 		// The lock on the data directory says that nobody else is alive.
 		if err := p.leases.EvictAll(ctx); err != nil {

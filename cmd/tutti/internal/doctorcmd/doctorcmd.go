@@ -76,6 +76,7 @@ type settings struct {
 	OIDCName     string        `config:"oidc-name"`
 	OIDCUser     string        `config:"oidc-user-claim"`
 	OIDCRole     string        `config:"oidc-role-claim"`
+	LeaseTTL     time.Duration `config:"lease-ttl"`
 	InternalHTTP string        `config:"internal-http"`
 	LibraryCache string        `config:"library-cache"`
 	Resume       bool          `config:"resume"`
@@ -87,7 +88,7 @@ type settings struct {
 // notLookedAt are flags that the doctor takes and does not show.
 func notLookedAt() []string {
 	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval", "admin-token", "admin-token-file",
-		"internal-http", "library-cache", "resume", "demo", "log-level", "log-format"}
+		"lease-ttl", "internal-http", "library-cache", "resume", "demo", "log-level", "log-format"}
 }
 
 // checkTimeout bounds one check; they run side by side.

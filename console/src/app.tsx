@@ -1,6 +1,6 @@
 import type { ComponentType, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { t } from './i18n';
+import { has, t } from './i18n';
 import { SignIn } from './pages/signin/signin';
 import { Now } from './pages/now/now';
 import { href, route } from './router';
@@ -75,12 +75,20 @@ function Nav({ pages, current }: { pages: Page[]; current: Page }): JSX.Element 
       {pages.map((p) => (
         <a key={p.name} href={href(p.name)} aria-current={p === current ? 'page' : undefined}>
           <Icon name={p.icon} />
-          <span>{t(`common.page.${p.name}`)}</span>
+          <NavLabel name={p.name} />
           {p.name === 'devices' && waiting > 0 && <b class="count" aria-label={t('common.waiting', { n: waiting })}>{waiting}</b>}
         </a>
       ))}
     </nav>
   );
+}
+
+/** The page's name; on a phone, where six stand side by side, the short one if there is one. */
+function NavLabel({ name }: { name: string }): JSX.Element {
+  const long = t(`common.page.${name}`);
+  const short = `common.nav.${name}`;
+  if (!has(short)) return <span>{long}</span>;
+  return <><span class="nav-long">{long}</span><span class="nav-short">{t(short)}</span></>;
 }
 
 /** A page whose code is loaded when it is first shown. */

@@ -277,10 +277,11 @@ func TestAdvertisesThisHostsGateways(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	drains := false
 	put := func(id, host string, port uint32) {
 		t.Helper()
 		if _, err := instances.Put(t.Context(), subject.InstanceKey("session-gateway", id), &tuttiv1.Instance{Service: "session-gateway",
-			InstanceId: id, Host: host, BootId: houseclock.BootID(), SendspinPort: port, SendspinPath: "/sendspin"}); err != nil {
+			InstanceId: id, Host: host, BootId: houseclock.BootID(), SendspinPort: port, SendspinPath: "/sendspin", Draining: drains}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -315,6 +316,11 @@ func TestAdvertisesThisHostsGateways(t *testing.T) {
 	name("Tutti", "required")
 	wantAdverts("eth0 Tutti-"+hint+"-8927:8927 [path=/sendspin name=Tutti pair=required]", "wlan0 Tutti-")
 	put("g2", host, 8930)
+	wantAdverts("eth0 Tutti-"+hint+"-8927:8927", "wlan0 Tutti-"+hint+"-8927:8927", "eth0 Tutti-"+hint+"-8930:8930", "wlan0 Tutti-"+hint+"-8930:8930")
+	put("g3", host, 8931)
+	wantAdverts("-8927:8927", "-8930:8930", "-8931:8931", "eth0", "wlan0", "Tutti-")
+	drains = true // devices are not sent to a gateway that is on its way out
+	put("g3", host, 8931)
 	wantAdverts("eth0 Tutti-"+hint+"-8927:8927", "wlan0 Tutti-"+hint+"-8927:8927", "eth0 Tutti-"+hint+"-8930:8930", "wlan0 Tutti-"+hint+"-8930:8930")
 	if err := instances.Delete(t.Context(), subject.InstanceKey("session-gateway", "g2")); err != nil {
 		t.Fatal(err)

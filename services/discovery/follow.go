@@ -101,9 +101,10 @@ func (s *Service) watchGateways(ctx context.Context, b *instances, r *radio.Radi
 	}, nil)
 }
 
-// gateway is what the radio needs of an instance, when it is a gateway on this host.
+// gateway is what the radio needs of an instance, when it is a gateway on this host that
+// takes devices: one that is on its way out is not advertised.
 func (s *Service) gateway(i *tuttiv1.Instance) (radio.Gateway, bool) {
-	if i.GetService() != gatewayService || i.GetHost() != s.host || i.GetBootId() != houseclock.BootID() {
+	if i.GetService() != gatewayService || i.GetHost() != s.host || i.GetBootId() != houseclock.BootID() || i.GetDraining() {
 		return radio.Gateway{}, false
 	}
 	port := i.GetSendspinPort()

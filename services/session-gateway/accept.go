@@ -66,13 +66,8 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 // accept upgrades one request, within the limits, and hands it to a goroutine of
 // its own: the handler's returns, with its buffers.
 func (s *Service) accept(w http.ResponseWriter, r *http.Request) {
-	if s.hub.Len()+s.gate.Open() >= s.cfg.MaxSessions {
-		s.refuse(w, r, "max_sessions", http.StatusServiceUnavailable)
-		return
-	}
-	exit, err := s.gate.Enter(r.RemoteAddr)
-	if err != nil {
-		s.refuse(w, r, "half_open", http.StatusTooManyRequests)
+	exit, ok := s.admit(w, r)
+	if !ok {
 		return
 	}
 	s.m.HalfOpen.Inc()
@@ -115,15 +110,6 @@ func (s *Service) accept(w http.ResponseWriter, r *http.Request) {
 
 func (s *Service) wsOptions() channel.Options {
 	return channel.Options{WriteTimeout: s.cfg.WriteDeadline}
-}
-
-func (s *Service) refuse(w http.ResponseWriter, r *http.Request, why string, status int) {
-	s.m.Refused.WithLabelValues(why).Inc()
-	if s.quiet.ok() {
-		s.log.Warn("connection refused", obs.KeyAddr, r.RemoteAddr, obs.KeyReason, why)
-	}
-	w.Header().Set("Retry-After", "5")
-	http.Error(w, http.StatusText(status), status)
 }
 
 // open runs the opening handshake and accounts for its result. claim is for

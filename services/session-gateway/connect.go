@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -25,10 +26,29 @@ import (
 const (
 	// dialTimeout bounds the TCP connection and the WebSocket upgrade.
 	dialTimeout = 5 * time.Second
-	// maxDialing bounds outbound handshakes at once, so that a house that comes
+	// maxConnecting bounds outbound connections that are no sessions yet. Most of them
+	// wait for a device that does not answer.
+	maxConnecting = 512
+	// handshakesPerCore bounds outbound handshakes at once, so that a house that comes
 	// back after a power cut is not dialled in one burst.
-	maxDialing = 64
+	handshakesPerCore = 32
+	// handshakeTurn is how long a handshake counts for that: one whose device is slow
+	// goes on, and does not keep others waiting.
+	handshakeTurn = 2 * time.Second
 )
+
+// places bound how many do something at once.
+type places chan struct{}
+
+// take takes a place, in turn; give gives it back and may be called more than once.
+func (p places) take(ctx context.Context) (give func(), err error) {
+	select {
+	case p <- struct{}{}:
+		return sync.OnceFunc(func() { <-p }), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
 // startDialing follows the sightings. stop returns when all dial actors have ended.
 func (s *Service) startDialing(ctx context.Context) (stop func(), err error) {
@@ -70,12 +90,22 @@ func (n network) Follow(clientID string) (<-chan struct{}, func()) { return n.s.
 // Connect implements dial.Network.
 func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.Outcome) {
 	s := n.s
-	select {
-	case s.dialing <- struct{}{}:
-		defer func() { <-s.dialing }()
-	case <-ctx.Done():
-		return nil, &dial.Outcome{Err: ctx.Err()}
+	give, err := s.connecting.take(ctx)
+	if err != nil {
+		return nil, &dial.Outcome{Err: err}
 	}
+	defer give()
+	switch {
+	case s.draining.Load():
+		s.m.Admission.WithLabelValues(metrics.AdmitDraining).Inc()
+		return nil, &dial.Outcome{Full: true}
+	case s.full():
+		s.m.Admission.WithLabelValues(metrics.AdmitFull).Inc()
+		return nil, &dial.Outcome{Full: true}
+	}
+	s.opening.Add(1)
+	defer s.opening.Add(-1)
+	s.m.Admission.WithLabelValues(metrics.AdmitOK).Inc()
 	peer := session.Peer{Address: hostPort(target), URL: target}
 	dialCtx, cancel := clockwork.WithTimeout(ctx, s.d.Clock, dialTimeout)
 	t, err := channel.Dial(dialCtx, target, s.wsOptions())
@@ -84,6 +114,13 @@ func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.O
 		s.m.Handshakes.WithLabelValues(metrics.ResultDial).Inc()
 		return nil, &dial.Outcome{Err: err}
 	}
+	done, err := s.handshakes.take(ctx)
+	if err != nil {
+		_ = t.CloseNow()
+		return nil, &dial.Outcome{Err: err}
+	}
+	turn := s.d.Clock.AfterFunc(handshakeTurn, done)
+	defer func() { turn.Stop(); done() }()
 	var id string
 	release := func() {}
 	defer func() { release() }()

@@ -6,8 +6,10 @@
 // a reader and a writer (package internal/session). Nothing a session does waits
 // for another session.
 //
-//	accept.go    inbound connections, with their limits
+//	accept.go    inbound connections
+//	admission.go what comes in, and who waits
 //	connect.go   outbound connections, for the dialer
+//	peers.go     the other gateways: who is there, who takes sessions, who died
 //	follow.go    what the gateway hears on the bus: settings, trust, sightings, instances
 package gateway
 
@@ -17,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,11 +73,16 @@ type Config struct {
 	// MaxSessions limits live sessions (default 20,000). A gateway that has as many says
 	// so in its heartbeat, refuses devices that dial in, and is dealt no more sightings.
 	MaxSessions int
-	// MaxHalfOpen limits connections that have not finished their opening
-	// handshake, in all (default 256).
+	// MaxHalfOpen limits inbound connections that have not finished their opening
+	// handshake, in all (default 128 for each core). Others wait for their turn.
 	MaxHalfOpen int
 	// MaxHalfOpenPerAddress is the same per IPv4 address or IPv6 /64 (default 16).
 	MaxHalfOpenPerAddress int
+	// MaxQueued limits inbound connections that wait, in all (default 4,096), and
+	// MaxQueuedPerAddress per IPv4 address or IPv6 /64 (default 1,024); QueueWait is how
+	// long one may wait (default 8 s). Beyond these connections are refused.
+	MaxQueued, MaxQueuedPerAddress int
+	QueueWait                      time.Duration
 	// MaxWaiting limits inbound sessions that wait for the operator's approval, in
 	// all (default 1,024): anybody can make up devices.
 	MaxWaiting int
@@ -114,7 +122,10 @@ func (c Config) withDefaults() Config {
 		c.SourceCodecs = []string{wire.CodecFLAC, wire.CodecPCM}
 	}
 	def(&c.MaxSessions, defaultSessions)
-	def(&c.MaxHalfOpen, 256)
+	def(&c.MaxHalfOpen, 128*runtime.GOMAXPROCS(0))
+	def(&c.MaxQueued, maxQueued)
+	def(&c.MaxQueuedPerAddress, maxQueuedPerAddress)
+	def(&c.QueueWait, queueWait)
 	def(&c.MaxHalfOpenPerAddress, 16)
 	def(&c.MaxWaiting, 1024)
 	def(&c.MaxWaitingPerAddress, 64)
@@ -153,7 +164,8 @@ type Service struct {
 	log   *slog.Logger
 	m     *metrics.Metrics
 	trust *trust.Client
-	gate  *gate.Gate // half-open connections
+	gate  *gate.Gate // half-open inbound connections
+	queue *gate.Queue
 	lobby *gate.Gate // inbound sessions without roles
 	hub   *hub.Hub
 	tapes *reel.Set
@@ -173,7 +185,9 @@ type Service struct {
 	beat     chan struct{} // a token: the heartbeat is due
 	draining atomic.Bool
 	tunings  tunings
-	dialing  chan struct{} // places for outbound handshakes
+
+	connecting, handshakes places       // of outbound connections
+	opening                atomic.Int64 // outbound connections that are no sessions yet
 
 	// sessions and handshakes run under life and are waited for with conns.
 	life  context.Context
@@ -213,9 +227,12 @@ func New(cfg Config, d Deps) (*Service, error) {
 		cfg: cfg, d: d, log: log, m: metrics.New(d.Registerer), trust: tr,
 		gate: gate.New(cfg.MaxHalfOpen, cfg.MaxHalfOpenPerAddress), hub: hub.New(),
 		lobby: gate.New(cfg.MaxWaiting, cfg.MaxWaitingPerAddress),
-		quiet: &quieter{clock: d.Clock}, dialing: make(chan struct{}, maxDialing), state: errStarting,
+		quiet: &quieter{clock: d.Clock}, state: errStarting,
 	}
+	s.queue = gate.NewQueue(s.gate, cfg.MaxQueued, cfg.MaxQueuedPerAddress)
+	s.m.Capacity.Set(float64(cfg.MaxSessions))
 	s.errands = newErrands(s.m)
+	s.connecting, s.handshakes = make(places, maxConnecting), make(places, handshakesPerCore*runtime.GOMAXPROCS(0))
 	s.died, s.beat = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.peers = newPeers(cfg.InstanceID, d.Clock, s.peersChanged)
 	s.tapes = reel.NewSet(reel.FromBus(d.Bus), d.House, d.Clock, log, func() { s.m.BadTapeChunks.Inc() })
@@ -326,6 +343,7 @@ func (s *Service) prepare(ctx, base context.Context, wg *sync.WaitGroup) (undo f
 	}
 	s.life = ctx
 	wg.Go(func() { s.heartbeat(base) })
+	wg.Go(func() { s.watchLoad(base) })
 	if s.d.Leases != nil {
 		wg.Go(func() { s.peers.live(base, s.d.Leases) })
 	}

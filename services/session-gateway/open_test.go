@@ -233,7 +233,7 @@ func TestBinaryMessages(t *testing.T) {
 
 func TestHandshakeTimeoutAndHalfOpenLimits(t *testing.T) {
 	r := newRig(t, func(c *Config, _ *Deps) {
-		c.MaxHalfOpenPerAddress, c.MaxHalfOpen = 3, 5
+		c.MaxHalfOpenPerAddress, c.MaxHalfOpen, c.MaxQueuedPerAddress = 3, 5, -1 // nobody waits
 		c.HandshakeTimeout = 700 * time.Millisecond
 	})
 	var idle []channel.Transport

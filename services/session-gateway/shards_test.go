@@ -44,8 +44,16 @@ func newShards(t *testing.T, n int, opts ...rigOption) *shards {
 	return s
 }
 
-// add starts one more gateway.
+// add starts one more gateway, which all others count on from then on.
 func (s *shards) add(opts ...rigOption) *rig {
+	s.t.Helper()
+	r := s.join(opts...)
+	s.knowEachOther()
+	return r
+}
+
+// join starts one more gateway.
+func (s *shards) join(opts ...rigOption) *rig {
 	s.t.Helper()
 	id := fmt.Sprintf("gw-%d", len(s.gws)+1)
 	c := bustest.Connect(s.t, s.server)
@@ -56,7 +64,6 @@ func (s *shards) add(opts ...rigOption) *rig {
 	r := &rig{t: s.t, bus: c, house: s.house, pairing: s.pairing, reg: prometheus.NewRegistry(), done: make(chan struct{})}
 	r.start(append([]rigOption{func(c *Config, d *Deps) { c.InstanceID, c.Dial, d.Leases = id, true, lm }}, opts...)...)
 	s.gws = append(s.gws, r)
-	s.knowEachOther()
 	return r
 }
 

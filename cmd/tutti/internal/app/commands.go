@@ -93,7 +93,7 @@ func serviceHelp() []help {
 			"  tutti run stream --nats nats://nats:4222 --music /srv/music", "music library-cache resume"},
 		{"session-gateway", "Device connections and delivery on time",
 			"Holds the devices' encrypted sessions and sends them audio on time. It waits until a stream service leads the house clock.",
-			"  tutti run session-gateway --nats nats://nats:4222 --sendspin :8927", "sendspin rekey-interval"},
+			"  tutti run session-gateway --nats nats://nats:4222 --sendspin :8927", "sendspin rekey-interval max-sessions"},
 		{"discovery", "mDNS and static device addresses",
 			"Finds devices and advertises the server by mDNS; needs the network that the devices are in.",
 			`  tutti run discovery --nats nats://nats:4222

@@ -47,6 +47,7 @@ type Config struct {
 	OIDCRoleClaim    string        `config:"oidc-role-claim" usage:"claim whose values tutti-viewer, tutti-operator and tutti-admin give roles and make users; empty: only users that are here sign in"`
 	LeaseTTL         time.Duration `config:"lease-ttl" usage:"how long what a dead process held stays its own before others take over, 1s to 1m; the same for all processes of a deployment (default 2s with --nats, 6s without)"`
 	InternalHTTP     string        `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
+	MaxSessions      int           `config:"max-sessions" usage:"sessions with devices that one gateway takes at most; a full one leaves devices to the others"`
 	Resume           bool          `config:"resume" usage:"after a restart, go on playing what played"`
 	Demo             bool          `config:"demo" usage:"also start three virtual rooms and play music that Tutti makes up"`
 	LogLevel         string        `config:"log-level" usage:"debug, info, warn or error (default info; with --demo warn)"`
@@ -68,6 +69,7 @@ func Defaults(version string) Config {
 		RekeyInterval:    12 * time.Hour,
 		MDNS:             true,
 		InternalHTTP:     ":9100",
+		MaxSessions:      20_000,
 		Resume:           true,
 		LogFormat:        "text",
 		Version:          version,
@@ -123,6 +125,9 @@ func (c *Config) Complete() error {
 	}
 	if c.Policy != "required" && c.Policy != "optional" {
 		faults = append(faults, fmt.Errorf("--policy %q: choose required (only devices you approve) or optional (trust on first use)", c.Policy))
+	}
+	if c.MaxSessions < 1 {
+		faults = append(faults, fmt.Errorf("--max-sessions %d: a gateway that takes no device is of no use; choose 1 or more", c.MaxSessions))
 	}
 	faults = append(faults, c.checkTLS()...)
 	if c.LeaseTTL != 0 && (c.LeaseTTL < time.Second || c.LeaseTTL > time.Minute) {

@@ -78,7 +78,7 @@ func (b *built) add(p *process, name string) error {
 	case "session-gateway":
 		s, err := gateway.New(gateway.Config{
 			InstanceID: p.instance, Version: p.cfg.Version, Listen: p.cfg.Sendspin, Dial: true,
-			RekeyInterval: p.cfg.RekeyInterval, SourceCodecs: decode.Codecs(),
+			MaxSessions: p.cfg.MaxSessions, RekeyInterval: p.cfg.RekeyInterval, SourceCodecs: decode.Codecs(),
 		}, gateway.Deps{Bus: p.bus, Leases: p.leases, House: p.house, Log: log, Registerer: p.reg})
 		if err != nil {
 			return err

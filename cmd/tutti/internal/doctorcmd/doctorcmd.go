@@ -66,6 +66,7 @@ type settings struct {
 	Key          string        `config:"deployment-key" secret:"true"`
 	Controllers  string        `config:"controller-policy"`
 	Rekey        time.Duration `config:"rekey-interval"`
+	MaxSessions  int           `config:"max-sessions"`
 	AdminToken   string        `config:"admin-token" secret:"true"`
 	TLS          string        `config:"tls"`
 	TLSCert      string        `config:"tls-cert"`
@@ -87,8 +88,10 @@ type settings struct {
 
 // notLookedAt are flags that the doctor takes and does not show.
 func notLookedAt() []string {
-	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval", "admin-token", "admin-token-file",
-		"lease-ttl", "internal-http", "library-cache", "resume", "demo", "log-level", "log-format"}
+	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval", "max-sessions",
+		"admin-token", "admin-token-file",
+		"lease-ttl",
+		"internal-http", "library-cache", "resume", "demo", "log-level", "log-format"}
 }
 
 // checkTimeout bounds one check; they run side by side.

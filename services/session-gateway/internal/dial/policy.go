@@ -21,6 +21,8 @@ const (
 	Stable = 30 * time.Second
 	// later is when a client that prefers another server now is asked again.
 	later = time.Minute
+	// room is when a gateway that was full looks again whether it has room.
+	room = 2 * time.Second
 	// absentTries is how often a device is tried that discovery does not see now.
 	absentTries = 5
 )
@@ -31,6 +33,8 @@ type Outcome struct {
 	Err error
 	// ClientID is who answered, when the attempt came that far.
 	ClientID string
+	// Full: this gateway takes no more sessions; nothing is known of the client.
+	Full bool
 	// AlreadyConnected: the client is connected another way; nothing is wrong.
 	AlreadyConnected bool
 
@@ -73,6 +77,9 @@ func (p *Policy) After(o Outcome, present bool) Verdict {
 	if o.AlreadyConnected {
 		p.failures = 0
 		return Verdict{Delay: p.jitter(BackoffMin), Why: "already_connected"}
+	}
+	if o.Full {
+		return Verdict{Delay: p.jitter(room), Why: "full"}
 	}
 	if o.Err != nil {
 		p.failures++

@@ -19,9 +19,10 @@ var (
 type Gate struct {
 	total, perAddress int
 
-	mu   sync.Mutex
-	open int
-	by   map[netip.Addr]int
+	mu    sync.Mutex
+	open  int
+	by    map[netip.Addr]int
+	freed func() // called with mu held after a place was given back; may be nil
 }
 
 // New returns a gate that admits total connections, perAddress of one address.
@@ -35,23 +36,47 @@ func (g *Gate) Enter(remote string) (leave func(), err error) {
 	addr := key(remote)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.open >= g.total {
-		return nil, ErrFull
+	if err := g.roomFor(addr); err != nil {
+		return nil, err
 	}
-	if g.by[addr] >= g.perAddress {
-		return nil, ErrAddressFull
-	}
-	g.open++
-	g.by[addr]++
-	return sync.OnceFunc(func() { g.leave(addr) }), nil
+	return g.take(addr), nil
 }
 
+// roomFor says whether one more of addr may enter; the caller holds mu.
+func (g *Gate) roomFor(addr netip.Addr) error {
+	switch {
+	case g.open >= g.total:
+		return ErrFull
+	case g.by[addr] >= g.perAddress:
+		return ErrAddressFull
+	}
+	return nil
+}
+
+// take takes a place; the caller holds mu.
+func (g *Gate) take(addr netip.Addr) (leave func()) {
+	g.open++
+	g.by[addr]++
+	return g.once(addr)
+}
+
+// once returns what gives a place of addr back.
+func (g *Gate) once(addr netip.Addr) (leave func()) {
+	return sync.OnceFunc(func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.leave(addr)
+	})
+}
+
+// leave gives a place back; the caller holds mu.
 func (g *Gate) leave(addr netip.Addr) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.open--
 	if g.by[addr]--; g.by[addr] == 0 {
 		delete(g.by, addr)
+	}
+	if g.freed != nil {
+		g.freed()
 	}
 }
 

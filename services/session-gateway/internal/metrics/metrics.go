@@ -29,6 +29,9 @@ type Metrics struct {
 	CommandsDenied  prometheus.Counter
 	Tapes           prometheus.Gauge
 	Refused         *prometheus.CounterVec // why: before the handshake
+	Admission       *prometheus.CounterVec // result: what became of a connection before its handshake
+	Capacity        prometheus.Gauge
+	Queued          prometheus.Gauge
 	Rekeys          *prometheus.CounterVec // category of the new PSK
 	Relays          prometheus.Counter
 	ErrandsDropped  prometheus.Counter
@@ -47,6 +50,16 @@ const (
 	ResultDuplicate  = "already_connected"
 	ResultGoodbye    = "goodbye"
 	ResultDial       = "dial_failed"
+)
+
+// Results of admission, the label "result" of tutti_gateway_admission_total.
+const (
+	AdmitOK       = "accepted"
+	AdmitQueued   = "accepted_after_waiting"
+	AdmitBusy     = "busy"     // too many handshakes, and too many that wait for theirs
+	AdmitTimeout  = "gave_up"  // waited too long for its handshake
+	AdmitFull     = "full"     // this gateway has all the sessions that it takes
+	AdmitDraining = "draining" // this gateway is on its way out
 )
 
 // New registers the metrics; r may be nil in tests.
@@ -86,6 +99,9 @@ func New(r prometheus.Registerer) *Metrics {
 		CommandsDenied:  counter("session_commands_refused_total", "Session commands answered with an error."),
 		Tapes:           gauge("tapes", "Tapes held in memory."),
 		Refused:         vec("connections_refused_total", "Connections refused before their handshake.", "why"),
+		Admission:       vec("admission_total", "Connections of both directions before their handshake, by what became of them.", "result"),
+		Capacity:        gauge("capacity_sessions", "Sessions that this gateway takes at most."),
+		Queued:          gauge("admission_queue", "Inbound connections that wait for their opening handshake."),
 		Rekeys:          vec("rehandshakes_total", "Re-handshakes on live sessions, by the category of the new PSK.", "category"),
 		Relays:          counter("pairing_relays_total", "Pairing messages of clients handed to their attempt."),
 		ErrandsDropped:  counter("errands_dropped_total", "Reports to pairing given up, because too many waited or nobody answered."),
@@ -96,7 +112,7 @@ func New(r prometheus.Registerer) *Metrics {
 	if r != nil {
 		r.MustRegister(m.Sessions, m.HalfOpen, m.Handshakes, m.HandshakeTime, m.Closes, m.Chunks, m.ChunksLate,
 			m.AudioBytes, m.ArtworkBytes, m.ArtworkMissing, m.VisualFrames, m.VisualDropped, m.BadTapeChunks, m.WriteStalls, m.OutboxHigh, m.ClockReplies, m.ClockDropped,
-			m.Ignored, m.CommandsDenied, m.Tapes, m.Refused, m.Rekeys, m.Relays, m.ErrandsDropped,
+			m.Ignored, m.CommandsDenied, m.Tapes, m.Refused, m.Admission, m.Capacity, m.Queued, m.Rekeys, m.Relays, m.ErrandsDropped,
 			m.SourceChunks, m.SourceDiscarded, m.SourceLost)
 	}
 	return m

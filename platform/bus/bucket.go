@@ -18,6 +18,10 @@ import (
 // longer than any watcher needs, because watchers compare after an outage.
 const markerTTL = 10 * time.Minute
 
+// dedupeWindow is how long the server knows a write again that is sent twice because
+// its acknowledgement was lost.
+const dedupeWindow = 2 * time.Minute
+
 // Headers of KV messages, as NATS defines them.
 const (
 	headerKVOp     = "KV-Operation"
@@ -105,30 +109,33 @@ func optionsKey(o BucketOptions) string {
 
 func (k *kv) make(ctx context.Context, o BucketOptions) error {
 	if o == (BucketOptions{}) {
-		if _, err := k.c.js.Stream(ctx, k.stream); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		have, err := k.c.streamConfig(ctx, k.stream)
+		if err == nil {
+			return k.c.grow(ctx, have)
+		}
+		if !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return err
 		}
 	}
-	cfg := jetstream.KeyValueConfig{
-		Bucket: k.name, TTL: o.TTL, History: max(o.History, 1),
-		Replicas: max(k.c.cfg.Replicas, 1), LimitMarkerTTL: markerTTL,
+	return k.c.place(ctx, k.config(o))
+}
+
+// config is the stream of a bucket, as NATS defines it (ADR-8 of NATS).
+func (k *kv) config(o BucketOptions) jetstream.StreamConfig {
+	sc := jetstream.StreamConfig{
+		Name: k.stream, Subjects: []string{k.prefix + ">"}, Storage: jetstream.FileStorage, Replicas: k.c.replicas(),
+		MaxMsgsPerSubject: int64(max(o.History, 1)), MaxAge: o.TTL, Duplicates: dedupeWindow,
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgSize: -1, MaxConsumers: -1, Discard: jetstream.DiscardNew,
+		AllowRollup: true, DenyDelete: true, AllowDirect: true,
+		AllowMsgTTL: true, SubjectDeleteMarkerTTL: markerTTL,
+	}
+	if o.TTL > 0 {
+		sc.Duplicates = min(dedupeWindow, o.TTL)
 	}
 	if o.Memory {
-		cfg.Storage = jetstream.MemoryStorage
+		sc.Storage = jetstream.MemoryStorage
 	}
-	_, err := k.c.js.CreateOrUpdateKeyValue(ctx, cfg)
-	if err == nil || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	// The other storage, perhaps: take it as it is.
-	s, serr := k.c.js.Stream(ctx, k.stream)
-	if serr != nil || s.CachedInfo().Config.Storage == cfg.Storage {
-		return err
-	}
-	k.c.log.Warn("bus: bucket has another storage than asked for", "bucket", k.name)
-	cfg.Storage = s.CachedInfo().Config.Storage
-	_, err = k.c.js.CreateOrUpdateKeyValue(ctx, cfg)
-	return err
+	return sc
 }
 
 // subject is where a key's messages are.
@@ -149,11 +156,6 @@ func (k *kv) key(subject string) string {
 func (k *kv) last(ctx context.Context, key string) (m *jetstream.RawStreamMsg, deleted bool, err error) {
 	subj, err := k.subject(key)
 	if err != nil {
-		return nil, false, err
-	}
-	ctx, cancel := withTimeout(ctx)
-	defer cancel()
-	if err := k.c.awaitReady(ctx); err != nil {
 		return nil, false, err
 	}
 	m, err = k.c.lastMsg(ctx, k.stream, subj)
@@ -286,7 +288,7 @@ func (b *Bucket[T, PT]) DeleteRev(ctx context.Context, key string, rev uint64) e
 
 // Keys lists the keys that have a value, in no order.
 func (b *Bucket[T, PT]) Keys(ctx context.Context) ([]string, error) {
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := b.kv.c.withTimeout(ctx)
 	defer cancel()
 	var keys []string
 	done := make(chan struct{})

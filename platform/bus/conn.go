@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,7 +48,8 @@ type Config struct {
 	CredentialsFile string
 	// CAFile is a PEM file of roots for tls:// addresses; empty for the system's.
 	CAFile string
-	// Replicas of file-backed streams and buckets in a NATS cluster; 0 means 1.
+	// Replicas of every stream, bucket and object store in a NATS cluster, 1 to 5; 0 means
+	// 1. An existing one is given more when the number has grown, and never fewer.
 	Replicas int
 	// Log and Registerer may be nil.
 	Log        *slog.Logger
@@ -70,8 +72,9 @@ type Conn struct {
 	closed  chan struct{}  // NATS says that the connection is closed for good
 	again   chan struct{}  // one slot: "the connection came back"
 	st      state
-	kept    kept     // what must exist on the server
-	streams sync.Map // stream name -> jetstream.Stream
+	kept    kept        // what must exist on the server
+	short   atomic.Bool // something has fewer replicas than asked for
+	streams sync.Map    // stream name -> jetstream.Stream
 }
 
 // Connect connects and waits until the bus can be used, for as long as ctx

@@ -16,8 +16,11 @@ import (
 const (
 	// pullMessages bounds what waits in this process for one consumer.
 	pullMessages = 128
-	// consumerHeartbeat finds a consumer that the server lost: two missed beats.
-	consumerHeartbeat = 2 * time.Second
+	// consumerHeartbeat finds a consumer that the server lost, or that died with its node
+	// of a cluster: two missed beats.
+	consumerHeartbeat = time.Second
+	// settleEvery is how often a watch whose replica lags looks whether it still does.
+	settleEvery = 100 * time.Millisecond
 	// consumerIdle is after how long the server forgets a consumer whose process died.
 	consumerIdle = 30 * time.Second
 )
@@ -46,7 +49,9 @@ func (c *Conn) Consume(ctx context.Context, stream string, o ConsumeOptions, h f
 		begin: func(info *jetstream.StreamInfo) jetstream.ConsumerConfig {
 			cc := jetstream.ConsumerConfig{FilterSubject: o.Subject}
 			switch {
-			case !created.IsZero() && !info.Created.Equal(created):
+			case !created.IsZero() && (!info.Created.Equal(created) || info.State.LastSeq < last):
+				// Another stream, or one whose nodes all lost it: a cluster makes it
+				// again, empty, with the date of the first.
 				cc.DeliverPolicy, last = jetstream.DeliverAllPolicy, 0
 			case last > 0:
 				cc.DeliverPolicy, cc.OptStartSeq = jetstream.DeliverByStartSequencePolicy, last+1
@@ -68,26 +73,32 @@ func (c *Conn) Consume(ctx context.Context, stream string, o ConsumeOptions, h f
 			created = info.Created
 			return cc
 		},
-		message: func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+		message: func(_ context.Context, m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 			last = meta.Sequence.Stream
 			h(RawMsg{Subject: m.Subject(), Data: m.Data(), Seq: last})
+			return nil
 		},
 	})
 }
 
-// followSpec is what a follower does; all functions run on its one goroutine.
+// followSpec is what a follower does; all functions run on its one goroutine. An error of
+// started or message makes the follower begin anew.
 type followSpec struct {
 	// begin says where a new consumer starts.
 	begin func(info *jetstream.StreamInfo) jetstream.ConsumerConfig
 	// started hears how many messages wait at first; may be nil.
-	started func(pending uint64)
-	message func(m jetstream.Msg, meta *jetstream.MsgMetadata)
+	started func(ctx context.Context, pending uint64) error
+	message func(ctx context.Context, m jetstream.Msg, meta *jetstream.MsgMetadata) error
+	// While lagging says so, settle is called every settleEvery in which no message
+	// came. Both may be nil.
+	lagging func() bool
+	settle  func(ctx context.Context) error
 }
 
 // follow keeps an ordered consumer alive: after a gap, a lost consumer or a
 // reconnect it makes a new one. The first is made before follow returns.
 func (c *Conn) follow(ctx context.Context, stream string, spec followSpec) (stop func(), err error) {
-	first, cancelFirst := withTimeout(ctx)
+	first, cancelFirst := c.withTimeout(ctx)
 	defer cancelFirst()
 	if err := c.awaitReady(first); err != nil {
 		return nil, err
@@ -96,7 +107,7 @@ func (c *Conn) follow(ctx context.Context, stream string, spec followSpec) (stop
 	detach := context.AfterFunc(c.ctx, cancel)
 	f := &follower{c: c, stream: stream, spec: spec}
 	_, _, gen := c.st.channels()
-	if err := f.open(first); err != nil {
+	if err := c.insist(first, c.awaitReady, f.open); err != nil {
 		detach()
 		cancel()
 		return nil, err
@@ -166,7 +177,7 @@ func (f *follower) run(ctx context.Context, gen <-chan struct{}) {
 			case <-ctx.Done():
 				return
 			}
-			try, cancel := context.WithTimeout(ctx, RequestTimeout)
+			try, cancel := context.WithTimeout(ctx, f.c.openTimeout())
 			err := f.open(try)
 			cancel()
 			if err == nil {
@@ -197,14 +208,21 @@ func (f *follower) deliver(ctx context.Context, gen <-chan struct{}) error {
 	}()
 	defer func() { cancel(nil); <-watch }()
 	if f.spec.started != nil {
-		f.spec.started(f.pending)
+		if err := f.spec.started(ctx, f.pending); err != nil {
+			return err
+		}
 	}
 	for {
-		m, err := f.iter.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
+		m, err := f.receive(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, context.DeadlineExceeded): // of a wait that lags
+			if err := f.spec.settle(ctx); err != nil {
+				return err
 			}
+			continue
+		case err != nil:
 			return err
 		}
 		meta, err := m.Metadata()
@@ -215,8 +233,20 @@ func (f *follower) deliver(ctx context.Context, gen <-chan struct{}) error {
 			return fmt.Errorf("gap: message %d after %d", meta.Sequence.Consumer, f.next-1)
 		}
 		f.next++
-		f.spec.message(m, meta)
+		if err := f.spec.message(ctx, m, meta); err != nil {
+			return err
+		}
 	}
+}
+
+// receive waits for the next message, and while the spec lags at most settleEvery.
+func (f *follower) receive(ctx context.Context) (jetstream.Msg, error) {
+	if f.spec.lagging != nil && f.spec.lagging() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, settleEvery)
+		defer cancel()
+	}
+	return f.iter.Next(jetstream.NextContext(ctx))
 }
 
 // close ends the consumer here and, when that is quick, on the server.

@@ -28,6 +28,17 @@
 // this process asked for are made again if the server lost them (memory storage),
 // then consumers and watchers go on where they were.
 //
+// # A cluster
+//
+// Config.URL may name several nodes, and Config.Replicas how many of them keep each
+// stream, bucket and store. While a node is away its connections move to another, and
+// what it led is led by another: at once when it was stopped in order, after 4 to 9 s
+// when it died. Writes and reads of streams and buckets wait for that within their
+// deadline (15 s when the context has none) and are made once, however often they are
+// sent; requests that may be repeated (RequestAgain) are. Reads go to the leader, so they
+// see what was acknowledged before; a watch calls initialDone only when the replica that
+// it reads has caught up.
+//
 // # Embedded
 //
 // With Config.Embedded the NATS server runs in this process, without a socket. Its

@@ -18,6 +18,7 @@ type metrics struct {
 	asyncErrors prometheus.Counter
 	restarts    prometheus.Counter
 	slow        prometheus.Counter
+	retries     prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -41,5 +42,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "tutti_bus_consumer_restarts_total", Help: "Times that a consumer or watch was made again."})),
 		slow: promreg.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tutti_bus_slow_consumer_total", Help: "Times that a subscription overflowed and lost messages."})),
+		retries: promreg.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tutti_bus_retries_total", Help: "Operations tried again, because the cluster had no leader or an answer was lost."})),
 	}
 }

@@ -51,9 +51,7 @@ type Objects struct {
 func (c *Conn) EnsureObjects(ctx context.Context, cfg ObjectsConfig) (*Objects, error) {
 	make := func(ctx context.Context) error {
 		for size := cfg.MaxBytes; ; size /= 2 {
-			_, err := c.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-				Bucket: cfg.Name, TTL: cfg.TTL, MaxBytes: size, Storage: jetstream.FileStorage, Replicas: max(c.cfg.Replicas, 1),
-			})
+			err := c.place(ctx, objectsConfig(cfg, size, c.replicas()))
 			var api *jetstream.APIError
 			short := errors.As(err, &api) && (api.ErrorCode == storageShort || api.ErrorCode == memoryShort)
 			if !short || size <= cfg.MaxBytes/8 {
@@ -65,6 +63,17 @@ func (c *Conn) EnsureObjects(ctx context.Context, cfg ObjectsConfig) (*Objects, 
 		return nil, err
 	}
 	return c.Objects(cfg.Name), nil
+}
+
+// objectsConfig is the stream of an object store of size bytes, as NATS defines it
+// (ADR-20 of NATS).
+func objectsConfig(cfg ObjectsConfig, size int64, replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: "OBJ_" + cfg.Name, Subjects: []string{"$O." + cfg.Name + ".C.>", "$O." + cfg.Name + ".M.>"},
+		MaxAge: cfg.TTL, MaxBytes: orNone(size), MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1, MaxConsumers: -1,
+		Storage: jetstream.FileStorage, Replicas: replicas, Discard: jetstream.DiscardNew,
+		AllowRollup: true, AllowDirect: true,
+	}
 }
 
 // Objects is the store of a name, for who does not own it. It is looked for when it is used.
@@ -126,7 +135,7 @@ func (o *Objects) Get(ctx context.Context, name string, limit int64) ([]byte, er
 
 // Stat returns the size of an object and when it was put; fault.NotFound when there is none.
 func (o *Objects) Stat(ctx context.Context, name string) (size int64, put time.Time, err error) {
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := o.c.withTimeout(ctx)
 	defer cancel()
 	s, err := o.open(ctx)
 	if err != nil {

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,6 +24,69 @@ func (c *Conn) Request(ctx context.Context, subject string, req, resp proto.Mess
 	err := c.request(ctx, subject, req, resp)
 	c.m.requests.WithLabelValues(string(codeLabel(err))).Inc()
 	return err
+}
+
+// RequestAgain is Request for what may be carried out twice with the effect of once: a
+// question, or a command whose receiver knows it again. Within ctx's deadline it is sent
+// again when nobody answers for the moment (its receiver moves to another node of the bus,
+// or to another instance) and when the answer can be lost (this connection or the
+// receiver's broke).
+func (c *Conn) RequestAgain(ctx context.Context, subject string, req, resp proto.Message) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, RequestTimeout)
+		defer cancel()
+	}
+	for attempt := 1; ; attempt++ {
+		err := c.requestOnce(ctx, subject, req, resp)
+		c.m.requests.WithLabelValues(string(codeLabel(err))).Inc()
+		if err == nil || ctx.Err() != nil || !lost(err) {
+			return err
+		}
+		c.m.retries.Inc()
+		if pause(ctx, reconnectDelay(min(attempt, 4))) != nil {
+			return err
+		}
+	}
+}
+
+// requestOnce is one try of RequestAgain: it ends early when the connection came back
+// anew, because the answer went to the old one.
+func (c *Conn) requestOnce(ctx context.Context, subject string, req, resp proto.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, againTimeout)
+	defer cancel()
+	if err := c.awaitLink(ctx); err != nil {
+		return err
+	}
+	_, _, gen := c.st.channels()
+	done := make(chan struct{})
+	defer func() { cancel(); <-done }()
+	go func() {
+		defer close(done)
+		select {
+		case <-gen:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return c.request(ctx, subject, req, resp)
+}
+
+// againTimeout bounds one try of RequestAgain. It is longer than a handler takes that
+// reads a database.
+const againTimeout = 2500 * time.Millisecond
+
+// lost tells whether a request failed on the way, and not by its handler's decision.
+func lost(err error) bool {
+	for _, e := range []error{
+		nats.ErrNoResponders, nats.ErrTimeout, context.DeadlineExceeded, context.Canceled,
+		nats.ErrDisconnected, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Conn) request(ctx context.Context, subject string, req, resp proto.Message) error {

@@ -193,6 +193,9 @@ func (c *Conn) toFault(ctx context.Context, err error, format string, a ...any) 
 	if err == nil {
 		return nil
 	}
+	if _, ok := err.(*fault.Error); ok { //nolint:errorlint // it is one itself, and says all
+		return err
+	}
 	what := fmt.Sprintf(format, a...)
 	switch {
 	case errors.Is(err, context.Canceled):

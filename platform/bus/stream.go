@@ -41,22 +41,18 @@ func (c *Conn) EnsureStream(ctx context.Context, cfg StreamConfig) error {
 		Name: cfg.Name, Subjects: cfg.Subjects, Storage: jetstream.FileStorage,
 		Discard: jetstream.DiscardOld, MaxAge: cfg.MaxAge, MaxBytes: orNone(cfg.MaxBytes),
 		MaxMsgsPerSubject: orNone(cfg.MaxMsgsPerSubject), MaxMsgs: -1, MaxConsumers: -1,
-		AllowDirect: true, Replicas: max(c.cfg.Replicas, 1),
+		AllowDirect: true, Replicas: c.replicas(),
 	}
 	if cfg.Memory {
 		sc.Storage = jetstream.MemoryStorage
-		sc.Replicas = 1
 	}
-	make := func(ctx context.Context) error {
-		_, err := c.js.CreateOrUpdateStream(ctx, sc)
-		return err
-	}
+	make := func(ctx context.Context) error { return c.place(ctx, sc) }
 	return c.ensure(ctx, "stream "+cfg.Name, make, make)
 }
 
 // ensure runs make now, and again after each reconnect.
 func (c *Conn) ensure(ctx context.Context, what string, make, again func(ctx context.Context) error) error {
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
 	if err := c.awaitReady(ctx); err != nil {
 		return err
@@ -104,9 +100,18 @@ type keptThing struct {
 // keep puts streams and buckets in place after each reconnect and then lets
 // everybody go on. It ends with the Conn.
 func (c *Conn) keep() {
+	grow := time.NewTicker(growAgain)
+	defer grow.Stop()
 	for {
 		select {
 		case <-c.again:
+		case <-grow.C:
+			if c.short.Swap(false) && c.nc.IsConnected() {
+				if err := c.remake(); err != nil {
+					c.log.Warn("bus: streams could not be looked after", "addr", c.target, "err", err)
+				}
+			}
+			continue
 		case <-c.ctx.Done():
 			return
 		}
@@ -159,12 +164,18 @@ func (c *Conn) PublishEvent(ctx context.Context, subject string, m proto.Message
 
 // store publishes to JetStream and returns the sequence number.
 func (c *Conn) store(ctx context.Context, m *nats.Msg, opts ...jetstream.PublishOpt) (uint64, error) {
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
-	if err := c.awaitReady(ctx); err != nil {
-		return 0, err
+	if c.clustered() {
+		// By its id the server knows a message again that is sent twice, because the
+		// acknowledgement was lost with the leader.
+		m.Header[headerMessageID] = []string{NewTraceID()}
 	}
-	ack, err := c.js.PublishMsg(ctx, m, append(opts, jetstream.WithRetryAttempts(0))...)
+	var ack *jetstream.PubAck
+	err := c.insist(ctx, c.awaitReady, func(ctx context.Context) (err error) {
+		ack, err = c.js.PublishMsg(ctx, m, append(opts, jetstream.WithRetryAttempts(0))...)
+		return err
+	})
 	if err != nil {
 		if errors.Is(err, jetstream.ErrNoStreamResponse) {
 			return 0, fault.Wrap(fault.Unavailable, err, "bus: no stream listens at %s", m.Subject)
@@ -216,11 +227,6 @@ func (c *Conn) rawFailed(_ jetstream.JetStream, m *nats.Msg, err error) {
 
 // LastFor is the newest message of one subject; fault.NotFound when there is none.
 func (c *Conn) LastFor(ctx context.Context, stream, subject string) (RawMsg, error) {
-	ctx, cancel := withTimeout(ctx)
-	defer cancel()
-	if err := c.awaitReady(ctx); err != nil {
-		return RawMsg{}, err
-	}
 	m, err := c.lastMsg(ctx, stream, subject)
 	if err != nil {
 		return RawMsg{}, err
@@ -228,22 +234,36 @@ func (c *Conn) LastFor(ctx context.Context, stream, subject string) (RawMsg, err
 	return RawMsg{Subject: m.Subject, Data: m.Data, Seq: m.Sequence}, nil
 }
 
-// lastMsg reads by direct get. With one replica it sees what was acknowledged before;
-// with several it may be answered by one that lags by moments, which is why writers
-// compare revisions.
-func (c *Conn) lastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
-	s, err := c.streamHandle(ctx, stream)
-	if err != nil {
-		return nil, err
-	}
-	m, err := s.GetLastMsgForSubject(ctx, subject)
+// lastMsg reads the newest message of a subject and sees every write that was
+// acknowledged before: a single server answers by direct get, and in a cluster the
+// stream's leader is asked, because the other replicas may lag by moments.
+func (c *Conn) lastMsg(ctx context.Context, stream, subject string) (m *jetstream.RawStreamMsg, err error) {
+	ctx, cancel := c.withTimeout(ctx)
+	defer cancel()
+	err = c.insist(ctx, c.awaitReady, func(ctx context.Context) error {
+		s, err := c.streamHandle(ctx, stream)
+		if err != nil {
+			return err
+		}
+		m, err = s.GetLastMsgForSubject(ctx, subject)
+		return err
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, fault.New(fault.NotFound, "bus: stream %s has nothing at %s", stream, subject)
 	}
-	if err != nil {
-		return nil, c.toFault(ctx, err, "read %s of stream %s", subject, stream)
-	}
-	return m, nil
+	return m, c.toFault(ctx, err, "read %s of stream %s", subject, stream)
+}
+
+// streamConfig is the configuration of a stream that exists.
+func (c *Conn) streamConfig(ctx context.Context, name string) (cfg jetstream.StreamConfig, err error) {
+	err = c.insist(ctx, c.awaitLink, func(ctx context.Context) error {
+		s, err := c.js.Stream(ctx, name)
+		if err == nil {
+			cfg = s.CachedInfo().Config
+		}
+		return err
+	})
+	return cfg, err
 }
 
 // streamHandle returns the handle of a stream, cached: it holds a name and the
@@ -257,17 +277,14 @@ func (c *Conn) streamHandle(ctx context.Context, name string) (jetstream.Stream,
 		return nil, fault.Wrap(fault.Unavailable, err, "bus: stream %s does not exist yet", name)
 	}
 	if err != nil {
-		return nil, c.toFault(ctx, err, "find stream %s", name)
+		return nil, err
+	}
+	if c.clustered() {
+		// The handle decides by this copy whether it reads by direct get.
+		s.CachedInfo().Config.AllowDirect = false
 	}
 	c.streams.Store(name, s)
 	return s, nil
-}
-
-func withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, RequestTimeout)
 }
 
 func orNone(n int64) int64 {

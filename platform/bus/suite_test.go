@@ -57,6 +57,7 @@ func TestSuite(t *testing.T) {
 			}
 			return bustest.Connect(t, bustest.StartProcess(t))
 		}},
+		{"cluster", func(t *testing.T) *bus.Conn { return bustest.NewCluster(t, 3).Connect() }},
 	}
 	cases := []struct {
 		name string

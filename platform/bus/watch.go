@@ -5,6 +5,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/tutti-audio/tutti/platform/fault"
 )
 
 // Entry is one change of a bucket.
@@ -49,6 +51,10 @@ type kvChange struct {
 	initial bool
 }
 
+// maxWaits is how often a watch looks whether its replica still lags, before it begins
+// anew with another.
+const maxWaits = 50
+
 // watcher is the state of one watch; it belongs to the follower's goroutine.
 type watcher struct {
 	k       *kv
@@ -59,7 +65,14 @@ type watcher struct {
 	left    uint64            // messages of the sync that are still to come
 	syncing bool
 	first   bool
-	created int64 // of the stream: another one starts its revisions anew
+	created int64  // of the stream: another one starts its revisions anew
+	top     uint64 // the highest revision that h heard of
+	// A sync in a cluster: the highest revision that it met, the one it has to meet, and
+	// whether it waits for a replica to come that far.
+	reached, target uint64
+	lagging         bool
+	waits           int    // how often it was looked for that
+	pattern         string // escaped
 }
 
 func (k *kv) watch(ctx context.Context, pattern string, h func(kvChange), initialDone func()) (func(), error) {
@@ -67,10 +80,11 @@ func (k *kv) watch(ctx context.Context, pattern string, h func(kvChange), initia
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{k: k, h: h, synced: initialDone, known: map[string]uint64{}, first: true}
+	w := &watcher{k: k, pattern: p, h: h, synced: initialDone, known: map[string]uint64{}, first: true}
 	return k.c.follow(ctx, k.stream, followSpec{
 		begin: func(info *jetstream.StreamInfo) jetstream.ConsumerConfig {
-			if at := info.Created.UnixNano(); at != w.created {
+			// A cluster whose nodes all lost a stream makes it again with the old date.
+			if at := info.Created.UnixNano(); at != w.created || info.State.LastSeq < w.top {
 				if w.created != 0 {
 					w.forgetRevisions()
 				}
@@ -80,7 +94,9 @@ func (k *kv) watch(ctx context.Context, pattern string, h func(kvChange), initia
 				FilterSubject: k.prefix + p, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}
 		},
 		started: w.start,
-		message: func(m jetstream.Msg, meta *jetstream.MsgMetadata) { w.message(m, meta) },
+		message: w.message,
+		lagging: func() bool { return w.lagging },
+		settle:  w.settle,
 	})
 }
 
@@ -90,21 +106,26 @@ func (w *watcher) forgetRevisions() {
 	for key := range w.known {
 		w.known[key] = 0
 	}
+	w.top = 0
 }
 
 // start begins a sync of pending messages.
-func (w *watcher) start(pending uint64) {
-	w.seen, w.left, w.syncing = map[string]bool{}, pending, true
+func (w *watcher) start(ctx context.Context, pending uint64) error {
+	w.seen, w.left, w.syncing, w.lagging, w.reached, w.waits = map[string]bool{}, pending, true, false, 0, 0
 	if pending == 0 {
-		w.endSync()
+		return w.settle(ctx)
 	}
+	return nil
 }
 
-func (w *watcher) message(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+func (w *watcher) message(ctx context.Context, m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 	c := kvChange{key: w.k.key(m.Subject()), data: m.Data(), rev: meta.Sequence.Stream,
 		deleted: isMarker(m.Headers()), initial: w.first}
+	w.reached = max(w.reached, c.rev)
+	w.top = max(w.top, c.rev)
 	rev, had := w.known[c.key]
 	switch {
+	case rev > c.rev: // a replica that lags tells what is known already
 	case c.deleted && had:
 		delete(w.known, c.key)
 		w.h(c)
@@ -113,17 +134,45 @@ func (w *watcher) message(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 		w.h(c)
 	}
 	if !w.syncing {
-		return
+		return nil
 	}
 	w.seen[c.key] = true
-	if w.left--; w.left == 0 || meta.NumPending == 0 {
-		w.endSync()
+	if w.left > 0 {
+		w.left--
 	}
+	if w.lagging && w.reached < w.target || !w.lagging && w.left > 0 && meta.NumPending > 0 {
+		return nil
+	}
+	return w.settle(ctx)
+}
+
+// settle ends the sync when everything was met that the bucket held when it was called.
+// In a cluster the consumer reads one replica, which may lag behind what was acknowledged;
+// there the leader says how far it must come.
+func (w *watcher) settle(ctx context.Context) error {
+	if w.k.c.clustered() {
+		w.target = 0
+		m, err := w.k.c.lastMsg(ctx, w.k.stream, w.k.prefix+w.pattern)
+		if err != nil && fault.CodeOf(err) != fault.NotFound {
+			return err
+		}
+		if err == nil {
+			w.target = m.Sequence
+		}
+		if w.lagging = w.reached < w.target; w.lagging {
+			if w.waits++; w.waits > maxWaits {
+				return fault.New(fault.Timeout, "bus: a replica of bucket %s lags", w.k.name)
+			}
+			return nil
+		}
+	}
+	w.endSync()
+	return nil
 }
 
 // endSync reports the keys that are gone and, the first time, that all is there.
 func (w *watcher) endSync() {
-	w.syncing = false
+	w.syncing, w.lagging = false, false
 	for key := range w.known {
 		if !w.seen[key] {
 			delete(w.known, key)

@@ -58,12 +58,12 @@ func TestDefaultDataDirectoryFollowsXDGAndKeepsTheDemoApart(t *testing.T) {
 }
 
 func TestEveryConfigurationFaultIsTold(t *testing.T) {
-	cfg := Config{DataDir: "/x", HTTP: "8080", Sendspin: ":8927", InternalHTTP: ":1", Policy: "sometimes", Music: "/nowhere", LogLevel: "loud"}
+	cfg := Config{DataDir: "/x", HTTP: "8080", Sendspin: ":8927", InternalHTTP: ":1", Policy: "sometimes", Music: "/nowhere", LogLevel: "loud", NATSReplicas: 2}
 	err := cfg.Complete()
 	if err == nil {
 		t.Fatal("want faults")
 	}
-	for _, want := range []string{"--http", "--policy", "--name", "--music", "--log-level"} {
+	for _, want := range []string{"--http", "--policy", "--name", "--music", "--log-level", "--nats-replicas"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not named in %v", want, err)
 		}

@@ -31,7 +31,8 @@ type Config struct {
 	RekeyInterval    time.Duration `config:"rekey-interval" usage:"how long the keys of a device's session are used before they are replaced; negative: as long as it lasts"`
 	MDNS             bool          `config:"mdns" usage:"find devices and advertise this server by mDNS"`
 	Devices          []string      `config:"device" usage:"address of a device that mDNS does not reach (ws://host:8928/sendspin); repeatable"`
-	NATS             string        `config:"nats" secret:"true" usage:"NATS server URL; empty: embedded"`
+	NATS             string        `config:"nats" secret:"true" usage:"NATS server URL, or those of a cluster's nodes separated by commas; empty: embedded"`
+	NATSReplicas     int           `config:"nats-replicas" usage:"how many nodes of a NATS cluster keep each bucket and stream: 1 or 3; what exists is given more when the number grows"`
 	DatabaseURL      string        `config:"database-url" secret:"true" usage:"PostgreSQL URL; empty: SQLite in the data directory"`
 	KeyFile          string        `config:"deployment-key-file" usage:"file with the key that seals secrets at rest; empty: made in the data directory on first start"`
 	Key              string        `config:"deployment-key" secret:"true" usage:"the key itself instead of a file: 64 hexadecimal digits"`
@@ -71,6 +72,7 @@ func Defaults(version string) Config {
 		InternalHTTP:     ":9100",
 		MaxSessions:      20_000,
 		Resume:           true,
+		NATSReplicas:     1,
 		LogFormat:        "text",
 		Version:          version,
 	}
@@ -133,6 +135,7 @@ func (c *Config) Complete() error {
 	if c.LeaseTTL != 0 && (c.LeaseTTL < time.Second || c.LeaseTTL > time.Minute) {
 		faults = append(faults, fmt.Errorf("--lease-ttl %v: choose 1s to 1m (shorter finds the dead sooner, longer forgives a slow bus)", c.LeaseTTL))
 	}
+	faults = append(faults, c.checkNATS()...)
 	if strings.TrimSpace(c.Name) == "" {
 		faults = append(faults, errors.New("--name is empty: devices show it, so give the server a name"))
 	}

@@ -76,10 +76,8 @@ func (p *process) openData(say func(format string, a ...any)) error {
 // connect waits for the bus. leadClock says that this process may lead the house
 // clock (it runs the stream service). Who reads the clock calls follow.
 func (p *process) connect(ctx context.Context, leadClock bool) error {
-	bc := bus.Config{URL: p.cfg.NATS, Name: "tutti-" + p.instance, Log: p.log, Registerer: p.reg}
-	if p.cfg.Embedded() {
-		bc.Embedded = &bus.EmbeddedConfig{StoreDir: BusDir(p.cfg.DataDir)}
-	}
+	bc := p.cfg.busConfig("tutti-" + p.instance)
+	bc.Log, bc.Registerer = p.log, p.reg
 	conn, err := bus.Connect(ctx, bc)
 	if err != nil {
 		return err

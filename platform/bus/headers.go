@@ -121,6 +121,7 @@ func faultIn(h nats.Header) *fault.Error {
 		code = fault.Internal
 	}
 	e := fault.New(code, "%s", msg)
+	e.Answered = true
 	if f := h.Get(headerFields); f != "" {
 		_ = json.Unmarshal([]byte(f), &e.Fields) // fields are extra; the code stands without them
 	}

@@ -114,6 +114,31 @@ func TestStopWaits(t *testing.T) {
 	wantCode(t, c.Request(t.Context(), "t.slow", s(""), nil), fault.Unavailable)
 }
 
+// TestAnAnswerIsToldFromNone: both are Unavailable, and only one says what is missing.
+func TestAnAnswerIsToldFromNone(t *testing.T) {
+	c, err := bus.Connect(t.Context(), bus.Config{Embedded: &bus.EmbeddedConfig{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	svc, err := c.NewService("sick", "1.0.0", "i")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.Handle(svc, "t.sick", func(context.Context, *str) (*str, error) {
+		return nil, fault.New(fault.Unavailable, "the database is away")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for subject, answered := range map[string]bool{"t.sick": true, "t.nobody": false} {
+		err := c.Request(t.Context(), subject, s(""), nil)
+		wantCode(t, err, fault.Unavailable)
+		if f := fault.From(err); f.Answered != answered || answered && f.Msg != "the database is away" {
+			t.Errorf("%s: %+v", subject, f)
+		}
+	}
+}
+
 func BenchmarkRequest(b *testing.B) {
 	c, err := bus.Connect(b.Context(), bus.Config{Embedded: &bus.EmbeddedConfig{}})
 	if err != nil {

@@ -94,6 +94,9 @@ type Error struct {
 	Fields []Field
 	// RetryAfter is how long to wait before another try; 0 when nothing is known.
 	RetryAfter time.Duration
+	// Answered: the service that was asked says this itself. It is false for what the
+	// bus, or this process, says about it, such as that nobody answers.
+	Answered bool
 	// Err is the cause on this side of the bus; it does not cross it.
 	Err error
 }

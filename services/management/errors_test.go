@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/services/management"
 	"github.com/tutti-audio/tutti/services/management/internal/api"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
@@ -213,6 +214,33 @@ func TestDeadServiceIs503(t *testing.T) {
 	for _, r := range requests[:9] {
 		p := w.do(r.method, r.path, adminToken, map[bool]any{true: nil, false: r.body}[r.body == ""]).problem(http.StatusServiceUnavailable)
 		if !strings.Contains(p.Detail, "service cannot be reached") || strings.Contains(p.Detail, "tutti.v1") {
+			t.Errorf("%s %s: detail = %q", r.method, r.path, p.Detail)
+		}
+	}
+}
+
+// TestA503SaysTheReason: a service that runs without its database is not one that does
+// not run.
+func TestA503SaysTheReason(t *testing.T) {
+	w := newWorld(t)
+	id := w.fakes.device("Kitchen")
+	stranger := w.fakes.device("Stranger", waiting("new"))
+	w.known(id, stranger)
+	w.fakes.mu.Lock()
+	w.fakes.sick = fault.New(fault.Unavailable, "PostgreSQL at 192.0.2.7:5432 does not answer: connection refused")
+	w.fakes.mu.Unlock()
+	for _, r := range []struct{ method, path, body string }{
+		{"POST", "/api/v1/clients/" + stranger + "/approve", `{}`},
+		{"POST", "/api/v1/clients/" + id + "/pairing", `{"method":"dynamic_pairing_code"}`},
+		{"POST", "/api/v1/clients/" + id + "/unpair", ""},
+		{"GET", "/api/v1/audit", ""},
+		{"GET", "/api/v1/pairing/tokens", ""},
+		{"POST", "/api/v1/pairing/tokens", `{"tokens":["SP:0AAAA"]}`},
+		{"POST", "/api/v1/backup", `{"passphrase":"` + passphrase + `"}`},
+	} {
+		p := w.do(r.method, r.path, adminToken, map[bool]any{true: nil, false: r.body}[r.body == ""]).problem(http.StatusServiceUnavailable)
+		if !strings.Contains(p.Detail, "the pairing service") || !strings.Contains(p.Detail, "PostgreSQL at 192.0.2.7:5432 does not answer: connection refused; try again") ||
+			strings.Contains(p.Detail, "cannot be reached") {
 			t.Errorf("%s %s: detail = %q", r.method, r.path, p.Detail)
 		}
 	}

@@ -47,6 +47,7 @@ type fakes struct {
 	pairing  fakePairing
 	later    sync.WaitGroup
 	hold     chan struct{} // when set, handlers wait for it
+	sick     error         // when set, handlers answer with it
 }
 
 // slowPlayers is a group whose players report a while after a command.
@@ -145,6 +146,12 @@ func handle[Req, Resp any, PReq interface {
 }](f *fakes, s *bus.Service, subj string, h func(ctx context.Context, r PReq) (PResp, error)) {
 	err := bus.Handle(s, subj, func(ctx context.Context, r PReq) (PResp, error) {
 		f.pass()
+		f.mu.Lock()
+		sick := f.sick
+		f.mu.Unlock()
+		if sick != nil {
+			return nil, sick
+		}
 		return h(ctx, r)
 	})
 	if err != nil {

@@ -157,6 +157,15 @@ func New(mux *http.ServeMux, d Deps) *API {
 // Document is the OpenAPI 3.1 document. It does not change after New.
 func (a *API) Document() *huma.OpenAPI { return a.huma.OpenAPI() }
 
+// away says why a service did not do something: it is not there, or it runs and says
+// itself what it lacks, such as its database.
+func away(service, what string, err error) error {
+	if f := fault.From(err); f.Answered {
+		return fault.Wrap(fault.Unavailable, err, "the %s service cannot %s now: %s; try again in a moment", service, what, f.Msg)
+	}
+	return fault.Wrap(fault.Unavailable, err, "the %s service cannot be reached; is it running? try again in a moment", service)
+}
+
 // ask sends a request to a service and says in the operator's words when that
 // service does not answer.
 func (a *API) ask(ctx context.Context, service, subject string, req, resp proto.Message) error {
@@ -165,7 +174,7 @@ func (a *API) ask(ctx context.Context, service, subject string, req, resp proto.
 	case "":
 		return nil
 	case fault.Unavailable:
-		return fault.Wrap(fault.Unavailable, err, "the %s service cannot be reached; is it running? try again in a moment", service)
+		return away(service, "do this", err)
 	case fault.Timeout:
 		return fault.Wrap(fault.Timeout, err, "the %s service did not answer in time; whether it was done is not known", service)
 	case fault.Invalid, fault.OutOfRange, fault.Forbidden:

@@ -48,7 +48,9 @@ func (a *API) makeBackup(ctx context.Context, in *makeBackup) (*huma.StreamRespo
 	b, err := a.d.Archive.Begin(ctx, h, in.Body.Passphrase)
 	switch c := fault.CodeOf(err); c {
 	case "":
-	case fault.Unavailable, fault.Timeout:
+	case fault.Unavailable:
+		return nil, away("pairing", "make a backup", err)
+	case fault.Timeout:
 		return nil, fault.Wrap(c, err, "the backup cannot be made now: the pairing service does not answer; try again in a moment")
 	default:
 		return nil, err

@@ -221,3 +221,34 @@ func TestSpeakersEndWithTheService(t *testing.T) {
 		t.Error("the connection lives on")
 	}
 }
+
+// TestASpeakerNeedsARole: who is signed in and may see nothing is no speaker either; a role
+// in one zone is enough, and when it is taken away the connection ends.
+func TestASpeakerNeedsARole(t *testing.T) {
+	z := newZones(t)
+	g := newFakeGateway(t)
+	g.announce(t, z.world)
+	z.speaker(g)
+	z.admin.do("POST", "/api/v1/users", map[string]any{"name": "Nora", "role": "none", "password": goodPassword}).want(http.StatusCreated)
+	as := func(b *browser) http.Header {
+		h := z.asPage()
+		h.Del("Authorization")
+		h.Set("Cookie", b.cookie)
+		return h
+	}
+	nora := z.signIn("Nora", goodPassword)
+	asked := len(g.seen)
+	if conn, _, status, body := z.upgrade(as(nora)); conn != nil || status != http.StatusForbidden || !strings.Contains(body, "viewer") {
+		t.Errorf("without a role: status %d: %s", status, body)
+	}
+	if len(g.seen) != asked {
+		t.Error("the gateway was asked")
+	}
+	if conn, _, status, body := z.upgrade(as(z.anna)); conn == nil {
+		t.Errorf("with a role in one zone: status %d: %s", status, body)
+	}
+	z.admin.do("PATCH", "/api/v1/users/"+z.anna.session.User.UserID, `{"zones":[]}`).want(http.StatusOK)
+	if conn, _, status, _ := z.upgrade(as(z.anna)); conn != nil || status != http.StatusForbidden {
+		t.Errorf("after the role was taken away: status %d", status)
+	}
+}

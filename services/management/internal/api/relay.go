@@ -5,6 +5,7 @@ import (
 
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/houseclock"
+	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
 	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
 	"github.com/tutti-audio/tutti/services/management/internal/relay"
@@ -21,7 +22,10 @@ func (a *API) Relay(mux *http.ServeMux) *relay.Relay {
 		Gateways: func() []readmodel.Gateway { return a.d.Projection.Snapshot().Gateways },
 		BootID:   houseclock.BootID(),
 		Authenticate: func(r *http.Request) error {
-			_, err := a.authenticate(r)
+			p, err := a.authenticate(r)
+			if err == nil && p.Somewhere() < auth.RoleViewer {
+				return tooLow(p, auth.RoleViewer)
+			}
 			return err
 		},
 		Refuse: func(w http.ResponseWriter, err error) {

@@ -41,7 +41,7 @@ type Config struct {
 	Gateways func() []readmodel.Gateway
 	// BootID is this kernel's: a gateway with the same one is tried on the loopback first.
 	BootID string
-	// Authenticate says whether a request comes from somebody who is signed in.
+	// Authenticate says whether a request comes from somebody who may see any zone.
 	Authenticate func(*http.Request) error
 	// Refuse writes an error as an answer.
 	Refuse func(http.ResponseWriter, error)

@@ -30,6 +30,7 @@ type bench struct {
 	front *httptest.Server
 	clock *clockwork.FakeClock
 	err   chan error // answers of Authenticate after the first ones; empty: nil
+	given chan error // what it answered of those
 }
 
 func newBench(t *testing.T, most int) *bench {
@@ -46,7 +47,7 @@ func newBench(t *testing.T, most int) *bench {
 	u, _ := url.Parse(gateway.URL)
 	port, _ := strconv.Atoi(u.Port())
 	streams, end := context.WithCancel(t.Context())
-	b := &bench{t: t, clock: clockwork.NewFakeClock(), err: make(chan error, 10)}
+	b := &bench{t: t, clock: clockwork.NewFakeClock(), err: make(chan error, 10), given: make(chan error, 10)}
 	b.relay = New(Config{
 		Gateways: func() []readmodel.Gateway {
 			return []readmodel.Gateway{{BootID: "b", Port: uint16(port), Path: "/x"}}
@@ -55,6 +56,7 @@ func newBench(t *testing.T, most int) *bench {
 		Authenticate: func(*http.Request) error {
 			select {
 			case err := <-b.err:
+				b.given <- err
 				return err
 			default:
 				return nil
@@ -104,13 +106,15 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Fatalf("third: %d, want 503", status)
 	}
 	first.Close()
-	for range 300 {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		if _, status := b.open(); status == 101 {
 			return
 		}
-		time.Sleep(100 * time.Millisecond) // the end of a connection shows nowhere else
+		if time.Now().After(deadline) {
+			t.Fatal("a place that was left is not taken again")
+		}
+		time.Sleep(10 * time.Millisecond) // the pace of a poll: the end of a connection shows nowhere else
 	}
-	t.Error("a place that was left is not taken again")
 }
 
 func TestAConnectionEndsWithItsSession(t *testing.T) {
@@ -127,8 +131,10 @@ func TestAConnectionEndsWithItsSession(t *testing.T) {
 	if err := b.clock.BlockUntilContext(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	for len(b.err) > 0 {
-		time.Sleep(time.Millisecond)
+	select {
+	case <-b.given:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the session was not looked at again")
 	}
 	b.err <- fault.New(fault.Unauthorized, "signed out")
 	b.clock.Advance(recheckEvery)

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -10,9 +11,17 @@ import (
 // ProblemType is the content type of errors (RFC 9457).
 const ProblemType = "application/problem+json"
 
+// TypeCSRF is the type of the refusal of a change that came with a good session cookie and
+// another session's CSRF token, as after somebody signed in anew in another tab. The page
+// reads GET /api/v1/session and asks again.
+const TypeCSRF = "urn:tutti:problem:csrf-token"
+
+// typed is an error that a program must tell from others of its status.
+type typed interface{ ProblemType() string }
+
 // Problem is an error as the API shows it (RFC 9457).
 type Problem struct {
-	Type   string         `json:"type" doc:"A URI reference that names the kind of problem; about:blank says that the status tells all." example:"about:blank"`
+	Type   string         `json:"type" doc:"A URI reference that names the kind of problem; about:blank says that the status tells all. urn:tutti:problem:csrf-token: the session is good and X-CSRF-Token is not its own; read GET /api/v1/session and ask again." example:"about:blank"`
 	Title  string         `json:"title" doc:"The status in words." example:"Conflict"`
 	Status int            `json:"status" doc:"The HTTP status." example:"409"`
 	Detail string         `json:"detail" doc:"What happened, to what, and what to do about it."`
@@ -52,6 +61,10 @@ func FromError(err error) *Problem {
 	}
 	p := NewProblem(f.Code.HTTPStatus(), detail, fields...)
 	p.retryAfter = f.RetryAfter
+	var t typed
+	if errors.As(err, &t) {
+		p.Type = t.ProblemType()
+	}
 	return p
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
+	"github.com/tutti-audio/tutti/services/management/internal/model"
 	"github.com/tutti-audio/tutti/services/management/internal/sessions"
 )
 
@@ -129,11 +130,18 @@ func (d *Door) checkChange(r *http.Request, v Visit) error {
 		return err
 	}
 	if got := r.Header.Get(CSRFHeader); subtle.ConstantTimeCompare([]byte(got), []byte(v.Session.CSRF)) != 1 {
-		return fault.New(fault.Forbidden,
+		return fault.Wrap(fault.Forbidden, staleToken{},
 			"a change with the session cookie needs the header %s with the csrf_token of GET /api/v1/session", CSRFHeader)
 	}
 	return nil
 }
+
+// staleToken is why a change from our own page is refused: the page read its session before
+// somebody signed in anew in another tab.
+type staleToken struct{}
+
+func (staleToken) Error() string       { return "the CSRF token is not the session's" }
+func (staleToken) ProblemType() string { return model.TypeCSRF }
 
 func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions

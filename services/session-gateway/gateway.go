@@ -10,6 +10,7 @@
 //	admission.go what comes in, and who waits
 //	connect.go   outbound connections, for the dialer
 //	peers.go     the other gateways: who is there, who takes sessions, who died
+//	drain.go     sessions move to the others before the end
 //	follow.go    what the gateway hears on the bus: settings, trust, sightings, instances
 package gateway
 
@@ -200,7 +201,10 @@ type Service struct {
 	state error // why the service is not ready; nil when it is
 }
 
-var errStarting = errors.New("gateway: starting")
+var (
+	errStarting = errors.New("gateway: starting")
+	errDraining = errors.New("gateway: draining: its sessions move to other gateways")
+)
 
 // New checks cfg and starts nothing.
 func New(cfg Config, d Deps) (*Service, error) {

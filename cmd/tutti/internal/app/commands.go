@@ -90,10 +90,10 @@ func serviceHelp() []help {
 			"data-dir database-url deployment-key name languages policy controller-policy"},
 		{"stream", "Groups, queues, decoding, encoding, house clock",
 			"Plays: holds the groups and their queues, decodes, encodes, and leads the house clock.",
-			"  tutti run stream --nats nats://nats:4222 --music /srv/music", "music library-cache resume"},
+			"  tutti run stream --nats nats://nats:4222 --music /srv/music", "music library-cache resume drain-timeout"},
 		{"session-gateway", "Device connections and delivery on time",
 			"Holds the devices' encrypted sessions and sends them audio on time. It waits until a stream service leads the house clock.",
-			"  tutti run session-gateway --nats nats://nats:4222 --sendspin :8927", "sendspin rekey-interval max-sessions"},
+			"  tutti run session-gateway --nats nats://nats:4222 --sendspin :8927", "sendspin rekey-interval max-sessions drain-timeout"},
 		{"discovery", "mDNS and static device addresses",
 			"Finds devices and advertises the server by mDNS; needs the network that the devices are in.",
 			`  tutti run discovery --nats nats://nats:4222

@@ -49,6 +49,7 @@ type Config struct {
 	LeaseTTL         time.Duration `config:"lease-ttl" usage:"how long what a dead process held stays its own before others take over, 1s to 1m; the same for all processes of a deployment (default 2s with --nats, 6s without)"`
 	InternalHTTP     string        `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
 	MaxSessions      int           `config:"max-sessions" usage:"sessions with devices that one gateway takes at most; a full one leaves devices to the others"`
+	DrainTimeout     time.Duration `config:"drain-timeout" usage:"how long a process that is asked to stop may hand over what it holds to others before it stops (0: not at all); it needs 10 s more to stop. With the embedded bus there is nobody to hand over to"`
 	Resume           bool          `config:"resume" usage:"after a restart, go on playing what played"`
 	Demo             bool          `config:"demo" usage:"also start three virtual rooms and play music that Tutti makes up"`
 	LogLevel         string        `config:"log-level" usage:"debug, info, warn or error (default info; with --demo warn)"`
@@ -71,6 +72,7 @@ func Defaults(version string) Config {
 		MDNS:             true,
 		InternalHTTP:     ":9100",
 		MaxSessions:      20_000,
+		DrainTimeout:     20 * time.Second,
 		Resume:           true,
 		NATSReplicas:     1,
 		LogFormat:        "text",

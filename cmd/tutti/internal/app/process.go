@@ -37,8 +37,9 @@ type process struct {
 	// supervisor has to do that.
 	restart func()
 
-	mu      sync.Mutex // guards closers: a part may connect while another runs
+	mu      sync.Mutex // guards the following: a part may connect while another runs
 	closers []func()
+	drains  []drainer
 }
 
 // newProcess makes a process that is not connected yet.

@@ -141,9 +141,12 @@ func unlessAsked(ctx context.Context, err error) error {
 
 // runAll runs parts until ctx ends or one of them fails; then it stops the rest
 // and waits, so long that closing still fits into stopLimit. A part that is done
-// early, such as the banner, ends nothing.
+// early, such as the banner, ends nothing. When ctx ends, what can be handed over to
+// other processes is, before anything stops.
 func runAll(ctx context.Context, p *process, parts []service) error {
 	g := run.Group{Log: p.log, Limit: stopLimit - closeLimit}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	for _, part := range parts {
 		g.Add(part.name, func(ctx context.Context) error {
 			if err := part.run(ctx); err != nil {
@@ -153,7 +156,13 @@ func runAll(ctx context.Context, p *process, parts []service) error {
 			return nil
 		}, nil)
 	}
-	err := g.Run(ctx)
+	drained := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { defer close(drained); defer end(); p.drain(life) })
+	err := g.Run(life)
+	end() // a part failed: no more handing over
+	if !stop() {
+		<-drained
+	}
 	p.log.Info("stopped", obs.KeyInstance, p.instance)
 	return err
 }

@@ -85,6 +85,7 @@ func (b *built) add(p *process, name string) error {
 		}
 		p.health.Add(name, s.Ready)
 		b.gateway = s
+		p.onDrain(name, s.Drain)
 		b.services = append(b.services, service{name, s.Run})
 	case "discovery":
 		s, err := discovery.New(discovery.Config{

@@ -67,6 +67,7 @@ type settings struct {
 	Controllers  string        `config:"controller-policy"`
 	Rekey        time.Duration `config:"rekey-interval"`
 	MaxSessions  int           `config:"max-sessions"`
+	DrainTimeout time.Duration `config:"drain-timeout"`
 	AdminToken   string        `config:"admin-token" secret:"true"`
 	TLS          string        `config:"tls"`
 	TLSCert      string        `config:"tls-cert"`
@@ -90,7 +91,7 @@ type settings struct {
 func notLookedAt() []string {
 	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval", "max-sessions",
 		"admin-token", "admin-token-file",
-		"lease-ttl",
+		"lease-ttl", "drain-timeout",
 		"internal-http", "library-cache", "resume", "demo", "log-level", "log-format"}
 }
 

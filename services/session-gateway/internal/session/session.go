@@ -199,6 +199,9 @@ func newID() string {
 // Done is closed when the session is over; Ended is valid from then on.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
+// Plays reports whether the session has sent audio that still has to sound.
+func (s *Session) Plays() bool { return s.writer.Status().bufferedUS > 0 }
+
 // Ended says how the session ended.
 func (s *Session) Ended() Ended { return s.ended }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/jonboulle/clockwork"
 
 	"github.com/tutti-audio/tutti/platform/bus"
-	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/lease"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -24,7 +23,7 @@ import (
 const (
 	// leasePrefix and the instance id are the key of the lease that says a gateway lives.
 	leasePrefix = "gateway."
-	// lookEvery is how often the others' leases are looked at.
+	// lookEvery is how often the others' leases are looked at when nothing changes.
 	lookEvery = 500 * time.Millisecond
 	// settleFirst and settleAgain are how long this gateway has to hold its own lease
 	// before it takes others without one for dead: when the bus was away all leases
@@ -159,7 +158,7 @@ func (p *peers) found(id string, held bool) {
 	}
 }
 
-// live holds this gateway's lease and looks at the others' until ctx ends.
+// live holds this gateway's lease and watches the others' until ctx ends.
 func (p *peers) live(ctx context.Context, leases *lease.Manager) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -172,19 +171,28 @@ func (p *peers) live(ctx context.Context, leases *lease.Manager) {
 	})
 	tick := p.clock.NewTicker(lookEvery)
 	defer tick.Stop()
+	var seen *lease.Observer
+	var changed <-chan struct{}
 	for {
+		if seen == nil { // the bus may be away
+			if o, err := leases.Observe(leasePrefix); err == nil {
+				defer o.Close()
+				seen, changed = o, o.Changed()
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.Chan():
+		case <-tick.Chan(): // what could not be judged before may be now
+		case <-changed:
 		}
+		if seen == nil {
+			continue
+		}
+		held, known := seen.Held()
 		for _, id := range p.others() {
-			_, _, err := leases.Holder(ctx, leasePrefix+id)
-			switch {
-			case err == nil:
-				p.found(id, true)
-			case fault.CodeOf(err) == fault.NotFound:
-				p.found(id, false)
+			if _, ok := held[leasePrefix+id]; ok || known {
+				p.found(id, ok)
 			}
 		}
 	}

@@ -61,6 +61,11 @@ func (s *shards) join(opts ...rigOption) *rig {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = lm.Close(ctx) // a killed one has nothing to close
+	})
 	r := &rig{t: s.t, bus: c, house: s.house, pairing: s.pairing, reg: prometheus.NewRegistry(), done: make(chan struct{})}
 	r.start(append([]rigOption{func(c *Config, d *Deps) { c.InstanceID, c.Dial, d.Leases = id, true, lm }}, opts...)...)
 	s.gws = append(s.gws, r)
@@ -93,7 +98,7 @@ func (s *shards) kill(g *rig) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	_ = g.bus.Close(ctx) // what it had to say is lost
-	g.stop()
+	go g.stop()          // it would wait for the bus; the end of the test waits for it
 }
 
 // by returns the gateway with an instance id.

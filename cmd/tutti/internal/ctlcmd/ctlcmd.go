@@ -21,7 +21,7 @@ import (
 // Commands returns every command of this package, ready to be added to the root.
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
-		statusCommand(), healthCommand(), clientsCommand(),
+		statusCommand(), healthCommand(), topCommand(), clientsCommand(),
 		inboxCommand(), pairCommand(), unpairCommand(), approveCommand(), denyCommand(), blockCommand(), forgetCommand(), addCommand(), addressesCommand(),
 		personasCommand(), swapCommand(), serverCommand(),
 		groupsCommand(), groupCommand(),

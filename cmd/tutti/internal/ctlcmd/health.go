@@ -20,17 +20,22 @@ type apiHealth struct {
 		CPU         float64   `json:"cpu"`
 		MemoryBytes uint64    `json:"memory_bytes"`
 		Sessions    *uint32   `json:"sessions"`
+		Groups      *uint32   `json:"groups"`
+		Capacity    uint32    `json:"capacity"`
+		Draining    bool      `json:"draining"`
 		Shared      bool      `json:"shared"`
 	} `json:"services"`
-	Clients []struct {
-		ClientID     string `json:"client_id"`
-		Quality      string `json:"quality"`
-		RTTUS        *int64 `json:"rtt_us"`
-		BufferedMS   *int64 `json:"buffered_ms"`
-		Late10M      int    `json:"late_10m"`
-		Reconnects1H int    `json:"reconnects_1h"`
-	} `json:"clients"`
-	Findings []apiFinding `json:"findings"`
+	Clients  []apiClientHealth `json:"clients"`
+	Findings []apiFinding      `json:"findings"`
+}
+
+type apiClientHealth struct {
+	ClientID     string `json:"client_id"`
+	Quality      string `json:"quality"`
+	RTTUS        *int64 `json:"rtt_us"`
+	BufferedMS   *int64 `json:"buffered_ms"`
+	Late10M      int    `json:"late_10m"`
+	Reconnects1H int    `json:"reconnects_1h"`
 }
 
 type apiFinding struct {
@@ -97,18 +102,7 @@ func (r *run) health(h apiHealth, clients []apiClient) error {
 	if len(h.Clients) > 0 {
 		t := newTable("DEVICE", "QUALITY", "ROUND TRIP", "BUFFER", "LATE (10 MIN)", "CAME BACK (1 H)")
 		for _, c := range h.Clients {
-			name := short(c.ClientID)
-			if known, ok := byID[c.ClientID]; ok {
-				name = known.display()
-			}
-			rtt, buffered := "", ""
-			if c.RTTUS != nil {
-				rtt = fmt.Sprintf("%.1f ms", float64(*c.RTTUS)/1000)
-			}
-			if c.BufferedMS != nil {
-				buffered = fmt.Sprintf("%.1f s", float64(*c.BufferedMS)/1000)
-			}
-			t.add(name, healthSigns[c.Quality], dash(rtt), dash(buffered), fmt.Sprint(c.Late10M), fmt.Sprint(c.Reconnects1H))
+			t.addDevice(byID, c)
 		}
 		slices.SortFunc(t.rows[1:], func(a, b []string) int { return strings.Compare(a[0], b[0]) })
 		if err := t.print(r.out); err != nil {
@@ -118,24 +112,62 @@ func (r *run) health(h apiHealth, clients []apiClient) error {
 			return err
 		}
 	}
-	t := newTable("SERVICE", "STATE", "VERSION", "HOST", "STARTED", "CORES", "MEMORY", "SESSIONS")
-	shared := false
+	t, shared := serviceTable(h, time.Now())
+	if err := t.print(r.out); err != nil || !shared {
+		return err
+	}
+	_, err := fmt.Fprintln(r.out, sharedNote)
+	return err
+}
+
+// addDevice adds a device's line: name, quality, round trip, buffer, late chunks, returns.
+func (t *table) addDevice(byID map[string]apiClient, c apiClientHealth) {
+	name := short(c.ClientID)
+	if known, ok := byID[c.ClientID]; ok {
+		name = known.display()
+	}
+	rtt, buffered := "", ""
+	if c.RTTUS != nil {
+		rtt = fmt.Sprintf("%.1f ms", float64(*c.RTTUS)/1000)
+	}
+	if c.BufferedMS != nil {
+		buffered = fmt.Sprintf("%.1f s", float64(*c.BufferedMS)/1000)
+	}
+	t.add(name, healthSigns[c.Quality], dash(rtt), dash(buffered), fmt.Sprint(c.Late10M), fmt.Sprint(c.Reconnects1H))
+}
+
+const sharedNote = "* of one process that these services share"
+
+// serviceTable is a line for each process of each service; shared says that sharedNote
+// belongs below it.
+func serviceTable(h apiHealth, now time.Time) (t *table, shared bool) {
+	t = newTable("SERVICE", "STATE", "VERSION", "HOST", "STARTED", "CORES", "MEMORY", "HOLDS")
 	for _, s := range h.Services {
-		state, cores, memory, sessions := "✓ up", fmt.Sprintf("%.2f", s.CPU), fmt.Sprintf("%d MB", s.MemoryBytes/1_000_000), ""
-		if !s.Up {
+		state, cores, memory, holds := "✓ up", fmt.Sprintf("%.2f", s.CPU), fmt.Sprintf("%d MB", s.MemoryBytes/1_000_000), ""
+		switch {
+		case !s.Up:
 			state, cores, memory = "✗ lost", "", ""
+		case s.Draining:
+			state = "↓ leaving"
 		}
 		if s.Shared {
 			shared, cores, memory = true, cores+" *", memory+" *"
 		}
-		if s.Sessions != nil {
-			sessions = fmt.Sprint(*s.Sessions)
+		switch {
+		case s.Sessions != nil:
+			holds = load(*s.Sessions, s.Capacity, "session")
+		case s.Groups != nil:
+			holds = load(*s.Groups, s.Capacity, "group")
 		}
-		t.add(s.Service, state, dash(s.Version), dash(s.Host), ago(s.StartedAt, time.Now()), dash(cores), dash(memory), dash(sessions))
+		t.add(s.Service, state, dash(s.Version), dash(s.Host), ago(s.StartedAt, now), dash(cores), dash(memory), dash(holds))
 	}
-	if err := t.print(r.out); err != nil || !shared {
-		return err
+	return t, shared
+}
+
+// load is what an instance holds, of how much it takes where that is known.
+func load(n, capacity uint32, what string) string {
+	if capacity > 0 && n*2 > capacity { // the cap is of interest when it comes near
+		return fmt.Sprintf("%d of %d %ss", n, capacity, what)
 	}
-	_, err := fmt.Fprintln(r.out, "* of one process that these services share")
-	return err
+	return plural(int(n), what)
 }

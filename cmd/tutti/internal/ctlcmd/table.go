@@ -48,6 +48,13 @@ func (t *table) print(w io.Writer) error {
 	return err
 }
 
+// lines are the rows as print writes them, without colours.
+func (t *table) lines() []string {
+	var b strings.Builder
+	_ = t.print(&b) // a strings.Builder does not fail
+	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
+}
+
 // paint colours a cell that begins with a sign of trust.
 func paint(cell string, colours bool) string {
 	if !colours {

@@ -13,6 +13,10 @@ type apiServer struct {
 		Service    string `json:"service"`
 		InstanceID string `json:"instance_id"`
 	} `json:"instances"`
+	HouseClock struct {
+		Leader        string `json:"leader"`
+		UncertaintyUS int64  `json:"uncertainty_us"`
+	} `json:"house_clock"`
 }
 
 type apiClient struct {

@@ -107,6 +107,7 @@ func (r *roll) list() []model.ServiceHealth {
 			h.LostAt = ptr(a.lost)
 		} else if l != nil {
 			h.CPU, h.CPUs, h.MemoryBytes, h.Goroutines, h.Sessions = l.GetCpu(), l.GetCpus(), l.GetMemoryBytes(), l.GetGoroutines(), l.Sessions
+			h.Groups, h.Capacity, h.Draining = l.Groups, l.GetCapacity(), v.GetDraining()
 		}
 		out = append(out, h)
 	}

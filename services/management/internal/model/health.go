@@ -40,6 +40,9 @@ type ServiceHealth struct {
 	MemoryBytes uint64     `json:"memory_bytes" doc:"Resident memory of its process; 0 when not known."`
 	Goroutines  uint32     `json:"goroutines"`
 	Sessions    *uint32    `json:"sessions,omitempty" doc:"Live sessions of a gateway."`
+	Groups      *uint32    `json:"groups,omitempty" doc:"Groups that an instance of stream holds."`
+	Capacity    uint32     `json:"capacity,omitempty" doc:"How many sessions or groups it takes at most; absent when it does not say."`
+	Draining    bool       `json:"draining,omitempty" doc:"It is on its way out and hands over what it has."`
 	Shared      bool       `json:"shared" doc:"Several services live in this process: cpu, memory_bytes and goroutines are of all of them together."`
 }
 

@@ -61,6 +61,7 @@ type scheduler struct {
 
 	known map[string]*tuttiv1.Group // by id, as last written
 	zones map[string]*zone          // what is under way, by group id
+	homes map[string]string         // the home zone of each client that has one
 	gen   int                       // of the armed timer
 	stop  func()                    // of the timer
 
@@ -77,7 +78,7 @@ func (s *Service) schedule(ctx context.Context, groups *groupBucket) {
 	sup := actor.NewSupervisor(ctx, actor.SupervisorOptions{Name: "scheduler", Log: s.d.Log, Clock: s.d.Clock})
 	defer sup.Stop()
 	ref, err := actor.Spawn(sup, actor.Options{Key: "scheduler", Size: 256, Full: actor.Block}, func(self *actor.Ref[schedulerMessage]) actor.Handler[schedulerMessage] {
-		return &scheduler{s: s, self: self, groups: groups, known: map[string]*tuttiv1.Group{}, zones: map[string]*zone{}, stop: func() {}}
+		return &scheduler{s: s, self: self, groups: groups, known: map[string]*tuttiv1.Group{}, zones: map[string]*zone{}, homes: map[string]string{}, stop: func() {}}
 	})
 	if err != nil {
 		return
@@ -228,22 +229,22 @@ func (a *scheduler) take(m schedulerMessage) []string {
 		if err != nil {
 			a.s.d.Log.Error("schedule cannot be used", obs.KeyErr, err)
 		}
-		return groups
+		return a.abroad(groups)
 	case holidayNews:
 		a.book.LoadHolidays(m.h, m.rev)
-		return a.book.Groups()
+		return a.abroad(a.book.Groups())
 	case zoneNews:
 		have := a.known[m.id]
 		switch {
 		case m.g == nil:
 			delete(a.known, m.id)
 			delete(a.zones, m.id)
-			return nil
+			return a.settle(have, nil)
 		case have.GetFence() == m.g.GetFence() && have.GetUpdatedAt().AsTime().After(m.g.GetUpdatedAt().AsTime()):
 			return nil // the group itself has told more meanwhile
 		}
 		a.known[m.id] = m.g
-		return []string{m.id}
+		return append(a.settle(have, m.g), m.id)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -75,6 +76,7 @@ func (a *scheduler) look(id string) {
 		w, u := schedule.Wanted(home, now)
 		o.VolumeCap, until = w.VolumeCap, u
 	}
+	until = a.guests(o, g, now, until)
 	if z.due = until; now.Before(z.wait) {
 		z.due = soonest(until, z.wait)
 		return
@@ -109,6 +111,76 @@ func (a *scheduler) home(g *tuttiv1.Group) *calendar.Plan {
 		return nil
 	}
 	return a.book.Of(g.GetPreviousGroupId())
+}
+
+// guests adds the quiet hours of the home zones of a group's members to its order. It
+// returns when that may change, or until when that is sooner.
+func (a *scheduler) guests(o *tuttiv1.ScheduleOrder, g *tuttiv1.Group, now, until time.Time) time.Time {
+	plans := map[string]*tuttiv1.ScheduleOrder{} // of a home zone at now
+	for _, id := range g.GetMembers() {
+		home := a.homes[id]
+		if home == g.GetGroupId() {
+			continue
+		}
+		w := plans[home]
+		if w == nil {
+			var change time.Time
+			if w, change = schedule.Wanted(a.book.Of(home), now); !change.IsZero() {
+				until = soonest(until, change)
+			}
+			plans[home] = w
+		}
+		limit := int32(schedule.NoCap)
+		if w.VolumeCap != nil {
+			limit = w.GetVolumeCap()
+		} else if _, held := g.GetVolumeCaps()[id]; !held {
+			continue
+		}
+		if o.VolumeCaps == nil {
+			o.VolumeCaps = map[string]int32{}
+		}
+		o.VolumeCaps[id] = limit
+	}
+	return until
+}
+
+// settle notes whose home a group is, now and before, and returns the other groups in which
+// these clients are: what holds for them there may have changed.
+func (a *scheduler) settle(before, now *tuttiv1.Group) (groups []string) {
+	id := cmp.Or(now.GetGroupId(), before.GetGroupId())
+	moved := map[string]bool{}
+	for _, c := range before.GetAssigned() {
+		if a.homes[c] == id && !slices.Contains(now.GetAssigned(), c) {
+			delete(a.homes, c)
+			moved[c] = true
+		}
+	}
+	for _, c := range now.GetAssigned() {
+		if a.homes[c] != id {
+			a.homes[c], moved[c] = id, true
+		}
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	return a.with(func(c string) bool { return moved[c] })
+}
+
+// with lists the groups that have a member of a kind.
+func (a *scheduler) with(kind func(client string) bool) (groups []string) {
+	for id, g := range a.known {
+		if slices.ContainsFunc(g.GetMembers(), kind) {
+			groups = append(groups, id)
+		}
+	}
+	return groups
+}
+
+// abroad adds to groups those in which clients are whose home is one of them.
+func (a *scheduler) abroad(groups []string) []string {
+	out := append(slices.Clone(groups), a.with(func(c string) bool { return slices.Contains(groups, a.homes[c]) })...)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func soonest(a, b time.Time) time.Time {
@@ -158,7 +230,13 @@ func (a *scheduler) ordered(m ordered) {
 		z.silent = true
 	default:
 		z.silent = false
+		others := a.settle(a.known[m.id], m.g)
 		a.known[m.id] = m.g
+		for _, id := range others {
+			if id != m.id {
+				a.look(id)
+			}
+		}
 		switch f := &z.failed; {
 		case m.why == "" && (m.began || m.o.GetRetry()):
 			*f = failure{}

@@ -72,8 +72,15 @@ type Group struct {
 	Aside            *Aside            `protobuf:"bytes,80,opt,name=aside,proto3" json:"aside,omitempty"`                                                                               // unset: nothing plays aside
 	VolumeCap        *int32            `protobuf:"varint,110,opt,name=volume_cap,json=volumeCap,proto3,oneof" json:"volume_cap,omitempty"`                                              // quiet hours: no player of the group is louder, 0-100; unset: none
 	Schedule         *GroupSchedule    `protobuf:"bytes,111,opt,name=schedule,proto3" json:"schedule,omitempty"`                                                                        // what the scheduler does with the group; unset: it has no schedule
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Named groups: the clients whose home zone this is, because an operator put them here.
+	// A client has one home at most, and keeps it while it is elsewhere by itself or by a
+	// controller.
+	Assigned      []string `protobuf:"bytes,120,rep,name=assigned,proto3" json:"assigned,omitempty"`
+	AssignedKnown bool     `protobuf:"varint,121,opt,name=assigned_known,json=assignedKnown,proto3" json:"assigned_known,omitempty"` // false: written before there were home zones; its members are at home
+	// Quiet hours of other zones that hold for members whose home they are, by client id, 0-100.
+	VolumeCaps    map[string]int32 `protobuf:"bytes,122,rep,name=volume_caps,json=volumeCaps,proto3" json:"volume_caps,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Group) Reset() {
@@ -382,6 +389,27 @@ func (x *Group) GetVolumeCap() int32 {
 func (x *Group) GetSchedule() *GroupSchedule {
 	if x != nil {
 		return x.Schedule
+	}
+	return nil
+}
+
+func (x *Group) GetAssigned() []string {
+	if x != nil {
+		return x.Assigned
+	}
+	return nil
+}
+
+func (x *Group) GetAssignedKnown() bool {
+	if x != nil {
+		return x.AssignedKnown
+	}
+	return false
+}
+
+func (x *Group) GetVolumeCaps() map[string]int32 {
+	if x != nil {
+		return x.VolumeCaps
 	}
 	return nil
 }
@@ -2098,7 +2126,10 @@ type Membership struct {
 	Delete           bool                   `protobuf:"varint,2,opt,name=delete,proto3" json:"delete,omitempty"`
 	PreviousGroupId  string                 `protobuf:"bytes,40,opt,name=previous_group_id,json=previousGroupId,proto3" json:"previous_group_id,omitempty"` // as in Group; always the director's whole word
 	PreviousClientId string                 `protobuf:"bytes,41,opt,name=previous_client_id,json=previousClientId,proto3" json:"previous_client_id,omitempty"`
-	Name             string                 `protobuf:"bytes,42,opt,name=name,proto3" json:"name,omitempty"` // a solo group's new name; "": as it is
+	Name             string                 `protobuf:"bytes,42,opt,name=name,proto3" json:"name,omitempty"`          // a solo group's new name; "": as it is
+	Assigned         []string               `protobuf:"bytes,120,rep,name=assigned,proto3" json:"assigned,omitempty"` // as in Group; the director's whole word when assigned_known is set
+	AssignedKnown    bool                   `protobuf:"varint,121,opt,name=assigned_known,json=assignedKnown,proto3" json:"assigned_known,omitempty"`
+	VolumeCaps       map[string]int32       `protobuf:"bytes,122,rep,name=volume_caps,json=volumeCaps,proto3" json:"volume_caps,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // caps of members that come; the scheduler's word follows
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -2166,6 +2197,27 @@ func (x *Membership) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *Membership) GetAssigned() []string {
+	if x != nil {
+		return x.Assigned
+	}
+	return nil
+}
+
+func (x *Membership) GetAssignedKnown() bool {
+	if x != nil {
+		return x.AssignedKnown
+	}
+	return false
+}
+
+func (x *Membership) GetVolumeCaps() map[string]int32 {
+	if x != nil {
+		return x.VolumeCaps
+	}
+	return nil
 }
 
 // GroupReply is the group after the command.
@@ -3988,17 +4040,20 @@ func (x *GroupSchedule) GetPendingVolume() int32 {
 // ScheduleOrder is the scheduler's word to a group, always the whole of it. Said twice it
 // does nothing the second time.
 type ScheduleOrder struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Show          *GroupSchedule         `protobuf:"bytes,1,opt,name=show,proto3" json:"show,omitempty"`                                   // without the group's own part; unset: the group has no schedule
-	VolumeCap     *int32                 `protobuf:"varint,2,opt,name=volume_cap,json=volumeCap,proto3,oneof" json:"volume_cap,omitempty"` // in force now; unset: none
-	Apply         bool                   `protobuf:"varint,3,opt,name=apply,proto3" json:"apply,omitempty"`                                // the rest counts: unless mark is the group's already
-	Mark          string                 `protobuf:"bytes,4,opt,name=mark,proto3" json:"mark,omitempty"`                                   // "": no daypart is in force
-	Play          *Play                  `protobuf:"bytes,5,opt,name=play,proto3" json:"play,omitempty"`                                   // unset: what plays goes on
-	Shuffle       *bool                  `protobuf:"varint,6,opt,name=shuffle,proto3,oneof" json:"shuffle,omitempty"`
-	Repeat        *string                `protobuf:"bytes,7,opt,name=repeat,proto3,oneof" json:"repeat,omitempty"`
-	Volume        *int32                 `protobuf:"varint,8,opt,name=volume,proto3,oneof" json:"volume,omitempty"`
-	Stop          bool                   `protobuf:"varint,9,opt,name=stop,proto3" json:"stop,omitempty"`
-	Retry         bool                   `protobuf:"varint,10,opt,name=retry,proto3" json:"retry,omitempty"` // mark is the group's, but its play has failed: try again, unless overridden
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Show      *GroupSchedule         `protobuf:"bytes,1,opt,name=show,proto3" json:"show,omitempty"`                                   // without the group's own part; unset: the group has no schedule
+	VolumeCap *int32                 `protobuf:"varint,2,opt,name=volume_cap,json=volumeCap,proto3,oneof" json:"volume_cap,omitempty"` // in force now; unset: none
+	Apply     bool                   `protobuf:"varint,3,opt,name=apply,proto3" json:"apply,omitempty"`                                // the rest counts: unless mark is the group's already
+	Mark      string                 `protobuf:"bytes,4,opt,name=mark,proto3" json:"mark,omitempty"`                                   // "": no daypart is in force
+	Play      *Play                  `protobuf:"bytes,5,opt,name=play,proto3" json:"play,omitempty"`                                   // unset: what plays goes on
+	Shuffle   *bool                  `protobuf:"varint,6,opt,name=shuffle,proto3,oneof" json:"shuffle,omitempty"`
+	Repeat    *string                `protobuf:"bytes,7,opt,name=repeat,proto3,oneof" json:"repeat,omitempty"`
+	Volume    *int32                 `protobuf:"varint,8,opt,name=volume,proto3,oneof" json:"volume,omitempty"`
+	Stop      bool                   `protobuf:"varint,9,opt,name=stop,proto3" json:"stop,omitempty"`
+	Retry     bool                   `protobuf:"varint,10,opt,name=retry,proto3" json:"retry,omitempty"` // mark is the group's, but its play has failed: try again, unless overridden
+	// Caps of members whose home is elsewhere, by client id; 100: none. Who is not named came
+	// after the scheduler looked, and keeps its cap.
+	VolumeCaps    map[string]int32 `protobuf:"bytes,120,rep,name=volume_caps,json=volumeCaps,proto3" json:"volume_caps,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4101,6 +4156,13 @@ func (x *ScheduleOrder) GetRetry() bool {
 		return x.Retry
 	}
 	return false
+}
+
+func (x *ScheduleOrder) GetVolumeCaps() map[string]int32 {
+	if x != nil {
+		return x.VolumeCaps
+	}
+	return nil
 }
 
 // ScheduleRequest asks for tutti.v1.stream.schedule.
@@ -4554,7 +4616,7 @@ var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\xc3\f\n" +
+	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\x87\x0e\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -4610,13 +4672,20 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x05aside\x18P \x01(\v2\x0f.tutti.v1.AsideR\x05aside\x12\"\n" +
 	"\n" +
 	"volume_cap\x18n \x01(\x05H\x00R\tvolumeCap\x88\x01\x01\x123\n" +
-	"\bschedule\x18o \x01(\v2\x17.tutti.v1.GroupScheduleR\bschedule\x1a:\n" +
+	"\bschedule\x18o \x01(\v2\x17.tutti.v1.GroupScheduleR\bschedule\x12\x1a\n" +
+	"\bassigned\x18x \x03(\tR\bassigned\x12%\n" +
+	"\x0eassigned_known\x18y \x01(\bR\rassignedKnown\x12@\n" +
+	"\vvolume_caps\x18z \x03(\v2\x1f.tutti.v1.Group.VolumeCapsEntryR\n" +
+	"volumeCaps\x1a:\n" +
 	"\fRemarksEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
 	"\vSilentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a=\n" +
+	"\x0fVolumeCapsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01B\r\n" +
 	"\v_volume_cap\"\x8c\x01\n" +
 	"\vHistoryItem\x12'\n" +
 	"\x04item\x18\x01 \x01(\v2\x13.tutti.v1.QueueItemR\x04item\x127\n" +
@@ -4768,14 +4837,21 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x02at\x18\x02 \x01(\tR\x02at\x12\x19\n" +
 	"\x05index\x18\x03 \x01(\x05H\x00R\x05index\x88\x01\x01\x12)\n" +
 	"\x05items\x18Z \x03(\v2\x13.tutti.v1.QueueItemR\x05itemsB\b\n" +
-	"\x06_index\"\xac\x01\n" +
+	"\x06_index\"\xf5\x02\n" +
 	"\n" +
 	"Membership\x12\x18\n" +
 	"\amembers\x18\x01 \x03(\tR\amembers\x12\x16\n" +
 	"\x06delete\x18\x02 \x01(\bR\x06delete\x12*\n" +
 	"\x11previous_group_id\x18( \x01(\tR\x0fpreviousGroupId\x12,\n" +
 	"\x12previous_client_id\x18) \x01(\tR\x10previousClientId\x12\x12\n" +
-	"\x04name\x18* \x01(\tR\x04name\"3\n" +
+	"\x04name\x18* \x01(\tR\x04name\x12\x1a\n" +
+	"\bassigned\x18x \x03(\tR\bassigned\x12%\n" +
+	"\x0eassigned_known\x18y \x01(\bR\rassignedKnown\x12E\n" +
+	"\vvolume_caps\x18z \x03(\v2$.tutti.v1.Membership.VolumeCapsEntryR\n" +
+	"volumeCaps\x1a=\n" +
+	"\x0fVolumeCapsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"3\n" +
 	"\n" +
 	"GroupReply\x12%\n" +
 	"\x05group\x18\x01 \x01(\v2\x0f.tutti.v1.GroupR\x05group\"$\n" +
@@ -4952,7 +5028,7 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"overridden\x12\x18\n" +
 	"\aplaying\x18\x16 \x01(\tR\aplaying\x12*\n" +
 	"\x0epending_volume\x18\x17 \x01(\x05H\x00R\rpendingVolume\x88\x01\x01B\x11\n" +
-	"\x0f_pending_volume\"\xe2\x02\n" +
+	"\x0f_pending_volume\"\xeb\x03\n" +
 	"\rScheduleOrder\x12+\n" +
 	"\x04show\x18\x01 \x01(\v2\x17.tutti.v1.GroupScheduleR\x04show\x12\"\n" +
 	"\n" +
@@ -4965,7 +5041,12 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x06volume\x18\b \x01(\x05H\x03R\x06volume\x88\x01\x01\x12\x12\n" +
 	"\x04stop\x18\t \x01(\bR\x04stop\x12\x14\n" +
 	"\x05retry\x18\n" +
-	" \x01(\bR\x05retryB\r\n" +
+	" \x01(\bR\x05retry\x12H\n" +
+	"\vvolume_caps\x18x \x03(\v2'.tutti.v1.ScheduleOrder.VolumeCapsEntryR\n" +
+	"volumeCaps\x1a=\n" +
+	"\x0fVolumeCapsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01B\r\n" +
 	"\v_volume_capB\n" +
 	"\n" +
 	"\b_shuffleB\t\n" +
@@ -5023,7 +5104,7 @@ func file_tutti_v1_stream_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_stream_proto_rawDescData
 }
 
-var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_tutti_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_tutti_v1_stream_proto_goTypes = []any{
 	(*Group)(nil),                 // 0: tutti.v1.Group
 	(*HistoryItem)(nil),           // 1: tutti.v1.HistoryItem
@@ -5076,16 +5157,19 @@ var file_tutti_v1_stream_proto_goTypes = []any{
 	(*ScheduleEvent)(nil),         // 48: tutti.v1.ScheduleEvent
 	nil,                           // 49: tutti.v1.Group.RemarksEntry
 	nil,                           // 50: tutti.v1.Group.SilentEntry
-	(*timestamppb.Timestamp)(nil), // 51: google.protobuf.Timestamp
-	(*ColorState)(nil),            // 52: tutti.v1.ColorState
-	(*AudioFormat)(nil),           // 53: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 54: tutti.v1.Empty
+	nil,                           // 51: tutti.v1.Group.VolumeCapsEntry
+	nil,                           // 52: tutti.v1.Membership.VolumeCapsEntry
+	nil,                           // 53: tutti.v1.ScheduleOrder.VolumeCapsEntry
+	(*timestamppb.Timestamp)(nil), // 54: google.protobuf.Timestamp
+	(*ColorState)(nil),            // 55: tutti.v1.ColorState
+	(*AudioFormat)(nil),           // 56: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 57: tutti.v1.Empty
 }
 var file_tutti_v1_stream_proto_depIdxs = []int32{
 	4,  // 0: tutti.v1.Group.queue:type_name -> tutti.v1.QueueItem
 	5,  // 1: tutti.v1.Group.now_playing:type_name -> tutti.v1.NowPlaying
 	6,  // 2: tutti.v1.Group.renditions:type_name -> tutti.v1.Rendition
-	51, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
+	54, // 3: tutti.v1.Group.updated_at:type_name -> google.protobuf.Timestamp
 	25, // 4: tutti.v1.Group.timeline:type_name -> tutti.v1.Timeline
 	1,  // 5: tutti.v1.Group.history:type_name -> tutti.v1.HistoryItem
 	2,  // 6: tutti.v1.Group.announcement:type_name -> tutti.v1.Announcement
@@ -5094,67 +5178,70 @@ var file_tutti_v1_stream_proto_depIdxs = []int32{
 	2,  // 9: tutti.v1.Group.announcements:type_name -> tutti.v1.Announcement
 	12, // 10: tutti.v1.Group.aside:type_name -> tutti.v1.Aside
 	42, // 11: tutti.v1.Group.schedule:type_name -> tutti.v1.GroupSchedule
-	4,  // 12: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
-	51, // 13: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
-	51, // 14: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
-	51, // 15: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
-	3,  // 16: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
-	51, // 17: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
-	52, // 18: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
-	53, // 19: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
-	31, // 20: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
-	16, // 21: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
-	54, // 22: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
-	54, // 23: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
-	54, // 24: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
-	54, // 25: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
-	17, // 26: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
-	54, // 27: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
-	18, // 28: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
-	54, // 29: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
-	13, // 30: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
-	14, // 31: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
-	15, // 32: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
-	43, // 33: tutti.v1.GroupCommand.schedule:type_name -> tutti.v1.ScheduleOrder
-	4,  // 34: tutti.v1.Play.items:type_name -> tutti.v1.QueueItem
-	4,  // 35: tutti.v1.Enqueue.items:type_name -> tutti.v1.QueueItem
-	0,  // 36: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
-	22, // 37: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
-	26, // 38: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
-	27, // 39: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
-	31, // 40: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
-	53, // 41: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
-	30, // 42: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
-	32, // 43: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
-	29, // 44: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
-	51, // 45: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
-	38, // 46: tutti.v1.Schedule.dayparts:type_name -> tutti.v1.Daypart
-	39, // 47: tutti.v1.Schedule.quiet_hours:type_name -> tutti.v1.QuietHours
-	51, // 48: tutti.v1.Schedule.skip_until:type_name -> google.protobuf.Timestamp
-	51, // 49: tutti.v1.Schedule.updated_at:type_name -> google.protobuf.Timestamp
-	41, // 50: tutti.v1.Holidays.holidays:type_name -> tutti.v1.Holiday
-	51, // 51: tutti.v1.GroupSchedule.since:type_name -> google.protobuf.Timestamp
-	51, // 52: tutti.v1.GroupSchedule.until:type_name -> google.protobuf.Timestamp
-	51, // 53: tutti.v1.GroupSchedule.next_at:type_name -> google.protobuf.Timestamp
-	42, // 54: tutti.v1.ScheduleOrder.show:type_name -> tutti.v1.GroupSchedule
-	16, // 55: tutti.v1.ScheduleOrder.play:type_name -> tutti.v1.Play
-	37, // 56: tutti.v1.ScheduleRequest.put:type_name -> tutti.v1.Schedule
-	40, // 57: tutti.v1.ScheduleRequest.holidays:type_name -> tutti.v1.Holidays
-	46, // 58: tutti.v1.ScheduleRequest.preview:type_name -> tutti.v1.SchedulePreview
-	45, // 59: tutti.v1.ScheduleRequest.skip:type_name -> tutti.v1.ScheduleSkip
-	51, // 60: tutti.v1.ScheduleSkip.until:type_name -> google.protobuf.Timestamp
-	51, // 61: tutti.v1.SchedulePreview.from:type_name -> google.protobuf.Timestamp
-	51, // 62: tutti.v1.SchedulePreview.to:type_name -> google.protobuf.Timestamp
-	37, // 63: tutti.v1.ScheduleReply.schedule:type_name -> tutti.v1.Schedule
-	40, // 64: tutti.v1.ScheduleReply.holidays:type_name -> tutti.v1.Holidays
-	48, // 65: tutti.v1.ScheduleReply.events:type_name -> tutti.v1.ScheduleEvent
-	51, // 66: tutti.v1.ScheduleEvent.at:type_name -> google.protobuf.Timestamp
-	51, // 67: tutti.v1.ScheduleEvent.until:type_name -> google.protobuf.Timestamp
-	68, // [68:68] is the sub-list for method output_type
-	68, // [68:68] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	51, // 12: tutti.v1.Group.volume_caps:type_name -> tutti.v1.Group.VolumeCapsEntry
+	4,  // 13: tutti.v1.HistoryItem.item:type_name -> tutti.v1.QueueItem
+	54, // 14: tutti.v1.HistoryItem.played_at:type_name -> google.protobuf.Timestamp
+	54, // 15: tutti.v1.Announcement.started_at:type_name -> google.protobuf.Timestamp
+	54, // 16: tutti.v1.Announcement.ended_at:type_name -> google.protobuf.Timestamp
+	3,  // 17: tutti.v1.Announcement.players:type_name -> tutti.v1.AnnouncementPlayer
+	54, // 18: tutti.v1.NowPlaying.at:type_name -> google.protobuf.Timestamp
+	55, // 19: tutti.v1.NowPlaying.colors:type_name -> tutti.v1.ColorState
+	56, // 20: tutti.v1.Rendition.format:type_name -> tutti.v1.AudioFormat
+	31, // 21: tutti.v1.Rendition.equalizer:type_name -> tutti.v1.Equalizer
+	16, // 22: tutti.v1.GroupCommand.play:type_name -> tutti.v1.Play
+	57, // 23: tutti.v1.GroupCommand.pause:type_name -> tutti.v1.Empty
+	57, // 24: tutti.v1.GroupCommand.stop:type_name -> tutti.v1.Empty
+	57, // 25: tutti.v1.GroupCommand.next:type_name -> tutti.v1.Empty
+	57, // 26: tutti.v1.GroupCommand.previous:type_name -> tutti.v1.Empty
+	17, // 27: tutti.v1.GroupCommand.enqueue:type_name -> tutti.v1.Enqueue
+	57, // 28: tutti.v1.GroupCommand.clear_queue:type_name -> tutti.v1.Empty
+	18, // 29: tutti.v1.GroupCommand.membership:type_name -> tutti.v1.Membership
+	57, // 30: tutti.v1.GroupCommand.get:type_name -> tutti.v1.Empty
+	13, // 31: tutti.v1.GroupCommand.move_item:type_name -> tutti.v1.MoveItem
+	14, // 32: tutti.v1.GroupCommand.settings:type_name -> tutti.v1.GroupSettings
+	15, // 33: tutti.v1.GroupCommand.announce:type_name -> tutti.v1.Announce
+	43, // 34: tutti.v1.GroupCommand.schedule:type_name -> tutti.v1.ScheduleOrder
+	4,  // 35: tutti.v1.Play.items:type_name -> tutti.v1.QueueItem
+	4,  // 36: tutti.v1.Enqueue.items:type_name -> tutti.v1.QueueItem
+	52, // 37: tutti.v1.Membership.volume_caps:type_name -> tutti.v1.Membership.VolumeCapsEntry
+	0,  // 38: tutti.v1.GroupReply.group:type_name -> tutti.v1.Group
+	22, // 39: tutti.v1.LibraryResponse.entries:type_name -> tutti.v1.LibraryEntry
+	26, // 40: tutti.v1.Timeline.segments:type_name -> tutti.v1.TimelineSegment
+	27, // 41: tutti.v1.TimelineSegment.marks:type_name -> tutti.v1.TimelineMark
+	31, // 42: tutti.v1.ClientTuning.equalizer:type_name -> tutti.v1.Equalizer
+	56, // 43: tutti.v1.ClientTuning.format:type_name -> tutti.v1.AudioFormat
+	30, // 44: tutti.v1.ClientTuning.auto_start:type_name -> tutti.v1.AutoStart
+	32, // 45: tutti.v1.Equalizer.bands:type_name -> tutti.v1.EqualizerBand
+	29, // 46: tutti.v1.TuneRequest.tuning:type_name -> tutti.v1.ClientTuning
+	54, // 47: tutti.v1.LibraryStatus.scanned_at:type_name -> google.protobuf.Timestamp
+	38, // 48: tutti.v1.Schedule.dayparts:type_name -> tutti.v1.Daypart
+	39, // 49: tutti.v1.Schedule.quiet_hours:type_name -> tutti.v1.QuietHours
+	54, // 50: tutti.v1.Schedule.skip_until:type_name -> google.protobuf.Timestamp
+	54, // 51: tutti.v1.Schedule.updated_at:type_name -> google.protobuf.Timestamp
+	41, // 52: tutti.v1.Holidays.holidays:type_name -> tutti.v1.Holiday
+	54, // 53: tutti.v1.GroupSchedule.since:type_name -> google.protobuf.Timestamp
+	54, // 54: tutti.v1.GroupSchedule.until:type_name -> google.protobuf.Timestamp
+	54, // 55: tutti.v1.GroupSchedule.next_at:type_name -> google.protobuf.Timestamp
+	42, // 56: tutti.v1.ScheduleOrder.show:type_name -> tutti.v1.GroupSchedule
+	16, // 57: tutti.v1.ScheduleOrder.play:type_name -> tutti.v1.Play
+	53, // 58: tutti.v1.ScheduleOrder.volume_caps:type_name -> tutti.v1.ScheduleOrder.VolumeCapsEntry
+	37, // 59: tutti.v1.ScheduleRequest.put:type_name -> tutti.v1.Schedule
+	40, // 60: tutti.v1.ScheduleRequest.holidays:type_name -> tutti.v1.Holidays
+	46, // 61: tutti.v1.ScheduleRequest.preview:type_name -> tutti.v1.SchedulePreview
+	45, // 62: tutti.v1.ScheduleRequest.skip:type_name -> tutti.v1.ScheduleSkip
+	54, // 63: tutti.v1.ScheduleSkip.until:type_name -> google.protobuf.Timestamp
+	54, // 64: tutti.v1.SchedulePreview.from:type_name -> google.protobuf.Timestamp
+	54, // 65: tutti.v1.SchedulePreview.to:type_name -> google.protobuf.Timestamp
+	37, // 66: tutti.v1.ScheduleReply.schedule:type_name -> tutti.v1.Schedule
+	40, // 67: tutti.v1.ScheduleReply.holidays:type_name -> tutti.v1.Holidays
+	48, // 68: tutti.v1.ScheduleReply.events:type_name -> tutti.v1.ScheduleEvent
+	54, // 69: tutti.v1.ScheduleEvent.at:type_name -> google.protobuf.Timestamp
+	54, // 70: tutti.v1.ScheduleEvent.until:type_name -> google.protobuf.Timestamp
+	71, // [71:71] is the sub-list for method output_type
+	71, // [71:71] is the sub-list for method input_type
+	71, // [71:71] is the sub-list for extension type_name
+	71, // [71:71] is the sub-list for extension extendee
+	0,  // [0:71] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_stream_proto_init() }
@@ -5215,7 +5302,7 @@ func file_tutti_v1_stream_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_stream_proto_rawDesc), len(file_tutti_v1_stream_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   51,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -246,13 +246,13 @@ func (a *API) setLabel(ctx context.Context, c *model.Client, label string) error
 
 // moveClient puts c into a group, or out of its present one.
 func (a *API) moveClient(ctx context.Context, c *model.Client, groupID string) error {
-	switch groupID {
-	case c.GroupID:
+	g := a.d.Projection.Snapshot().Group(c.GroupID)
+	switch {
+	case groupID == c.GroupID && (g == nil || readmodel.AtHome(g, c.ClientID)):
 		return nil
-	case "":
-		if g := a.d.Projection.Snapshot().Group(c.GroupID); g == nil || g.GetSolo() {
-			return nil // it is alone already
-		}
+	case groupID == "" && (g == nil || g.GetSolo()): // it is alone already
+		return a.removeMember(ctx, c.HomeID, c)
+	case groupID == "":
 		return a.removeMember(ctx, c.GroupID, c)
 	}
 	_, err := a.addMember(ctx, groupID, c)

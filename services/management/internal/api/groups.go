@@ -77,11 +77,11 @@ func (a *API) groupRoutes() {
 	}, a.deleteGroup)
 	register(a, route{
 		id: "add-member", method: http.MethodPut, path: "/api/v1/groups/{group_id}/members/{client_id}", tag: tagGroups, role: auth.RoleOperator, zone: zoneBoth,
-		summary: "Put a client into a group", doc: "It leaves the group it is in. What plays goes on; the client joins within its lead.", errors: changes,
+		summary: "Put a client into a group", doc: "It leaves the group it is in, and is at home in this one: the quiet hours here hold for it wherever it goes by itself or by a controller. What plays goes on; the client joins within its lead.", errors: changes,
 	}, a.putMember)
 	register(a, route{
 		id: "remove-member", method: http.MethodDelete, path: "/api/v1/groups/{group_id}/members/{client_id}", tag: tagGroups, role: auth.RoleOperator,
-		summary: "Take a client out of a group", doc: "It goes back to a group of its own. The others play on.", errors: changes,
+		summary: "Take a client out of a group", doc: "It goes back to a group of its own, and is at home nowhere. The others play on.", errors: changes,
 	}, a.deleteMember)
 }
 
@@ -195,7 +195,10 @@ func (a *API) putMember(ctx context.Context, in *memberPath) (*body[model.Group]
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(g.GetMembers(), in.ClientID) { // else it is as asked for already
+	if !readmodel.AtHome(g, in.ClientID) { // else it is as asked for already
+		if err := a.mayTake(ctx, c, in.ID); err != nil {
+			return nil, err
+		}
 		if g, err = a.addMember(ctx, in.ID, c); err != nil {
 			return nil, err
 		}
@@ -225,7 +228,7 @@ func (a *API) deleteMember(ctx context.Context, in *memberPath) (*body[model.Gro
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(g.GetMembers(), in.ClientID) { // else it is as asked for already
+	if slices.Contains(g.GetMembers(), in.ClientID) || c.HomeID == in.ID { // else it is as asked for already
 		if err := a.removeMember(ctx, in.ID, c); err != nil {
 			return nil, err
 		}
@@ -248,7 +251,8 @@ func (a *API) removeMember(ctx context.Context, groupID string, c *model.Client)
 	a.act(ctx, "group.member_removed", c.ClientID, fmt.Sprintf("%s left group %s", c.DisplayName(), groupID))
 	a.await(ctx, func(s *readmodel.Snapshot) bool {
 		g := s.Group(groupID)
-		return g == nil || !slices.Contains(g.GetMembers(), c.ClientID)
+		now := s.Client(c.ClientID)
+		return g == nil || !slices.Contains(g.GetMembers(), c.ClientID) && (now == nil || now.HomeID != groupID)
 	})
 	return nil
 }

@@ -172,8 +172,22 @@ func (a *API) mayPlace(ctx context.Context, c *model.Client, b patchClientBody) 
 			return err
 		}
 	}
+	if b.GroupID != nil {
+		if err := a.mayTake(ctx, c, *b.GroupID); err != nil {
+			return err
+		}
+	}
 	if to := b.AutoStart.value; to != nil {
 		return a.demand(ctx, auth.RoleOperator, to.GroupID)
+	}
+	return nil
+}
+
+// mayTake is nil when the caller may make a client be at home in another group than now:
+// who operates the zone in which it is a guest does not take it from its own.
+func (a *API) mayTake(ctx context.Context, c *model.Client, groupID string) error {
+	if p := auth.PrincipalOf(ctx); c.HomeID != "" && c.HomeID != groupID && p.In(c.HomeID) < auth.RoleOperator {
+		return fault.New(fault.Forbidden, "%q belongs to another zone; who operates that one as well can put it somewhere else", clip(c.DisplayName()))
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ type Client struct {
 
 	Available *bool  `json:"available" doc:"Whether the device can do its work at this moment, as it says; null when it did not say."`
 	GroupID   string `json:"group_id,omitempty" doc:"The group that the device plays in."`
+	HomeID    string `json:"home_group_id,omitempty" doc:"The zone into which an operator put the device: its quiet hours hold for it wherever it plays. Another one than group_id while a controller has switched it, or it has left by itself."`
 
 	Tuning  *Tuning  `json:"tuning,omitempty" doc:"What the operator set for the player; absent when nothing is."`
 	Limits  *Limits  `json:"limits,omitempty" doc:"What the volume is held to; absent: 0 to 100. The narrower of the client's own and its persona's."`

@@ -8,6 +8,7 @@ type Group struct {
 	Name          string        `json:"name" example:"Ground floor"`
 	Solo          bool          `json:"solo" doc:"Made for one client; comes and goes by itself."`
 	Members       []string      `json:"members" nullable:"false" doc:"Client ids, absent devices too."`
+	Away          []string      `json:"away,omitempty" nullable:"false" doc:"Client ids that are at home here and play elsewhere, because they have left by themselves or a controller has switched them."`
 	PlaybackState string        `json:"playback_state" enum:"playing,stopped"`
 	Paused        bool          `json:"paused" doc:"Stopped with a place to resume from."`
 	Volume        int32         `json:"volume" doc:"0 to 100: the average of the members that let their volume be set."`
@@ -59,6 +60,7 @@ type MemberStatus struct {
 	ChunksLate uint64       `json:"chunks_late" doc:"Chunks skipped because their time had come, in this session."`
 	LeadMS     int64        `json:"lead_ms" doc:"Smallest lead of the last 10 s."`
 	Detail     string       `json:"detail,omitempty" doc:"Why it is not ok, in words."`
+	VolumeCap  *int32       `json:"volume_cap,omitempty" doc:"Quiet hours of its home, which is another zone. Absent: none."`
 }
 
 // NowPlaying is the title that is audible.

@@ -13,7 +13,7 @@ import (
 
 // buildClient merges what the gateway and pairing know of one key. Either may be
 // nil, not both. now fills the times that nobody stated.
-func buildClient(id string, p *pb.ClientPresence, t *pb.TrustRecord, groupID string, now time.Time) *model.Client {
+func buildClient(id string, p *pb.ClientPresence, t *pb.TrustRecord, groupID, homeID string, now time.Time) *model.Client {
 	c := &model.Client{
 		ClientID:       id,
 		Name:           firstOf(p.GetName(), t.GetName()),
@@ -39,6 +39,7 @@ func buildClient(id string, p *pb.ClientPresence, t *pb.TrustRecord, groupID str
 		UnpairedOK:     p.GetUnpairedAccess(),
 		Warning:        t.GetWarning(),
 		GroupID:        groupID,
+		HomeID:         homeID,
 		LastGoodbye:    p.GetLastGoodbye(),
 	}
 	addDecisions(c, t)

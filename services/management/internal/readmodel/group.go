@@ -3,6 +3,7 @@ package readmodel
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -22,6 +23,7 @@ func BuildGroup(g *pb.Group, now Now, client func(id string) *model.Client) mode
 	out := model.Group{
 		GroupID: g.GetGroupId(), Name: g.GetName(), Solo: g.GetSolo(),
 		Members:       list(g.GetMembers()),
+		Away:          away(g),
 		PlaybackState: firstOf(g.GetPlaybackState(), "stopped"),
 		Paused:        g.GetPaused(),
 		Volume:        g.GetVolume(), Muted: g.GetMuted(),
@@ -54,6 +56,21 @@ func BuildGroup(g *pb.Group, now Now, client func(id string) *model.Client) mode
 		out.Formats = append(out.Formats, f)
 	}
 	return out
+}
+
+// away lists who is at home in g and not there.
+func away(g *pb.Group) (out []string) {
+	for _, id := range g.GetAssigned() {
+		if !slices.Contains(g.GetMembers(), id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// AtHome says whether an operator's word that a client be in g would change nothing.
+func AtHome(g *pb.Group, clientID string) bool {
+	return slices.Contains(g.GetMembers(), clientID) && (g.GetSolo() || !g.GetAssignedKnown() || slices.Contains(g.GetAssigned(), clientID))
 }
 
 func buildNowPlaying(groupID string, n *pb.NowPlaying, now Now) *model.NowPlaying {

@@ -17,6 +17,9 @@ func memberStatus(g *pb.Group, id string, c *model.Client) model.MemberStatus {
 		s.ChunksLate, s.LeadMS = c.Player.ChunksLate, c.Player.MinLeadMS
 	}
 	s.State, s.Detail = memberState(g, id, c)
+	if v, ok := g.GetVolumeCaps()[id]; ok {
+		s.VolumeCap = &v
+	}
 	return s
 }
 

@@ -55,7 +55,7 @@ func TestMemberStatus(t *testing.T) {
 			if c.p == nil {
 				return nil
 			}
-			return buildClient(id, c.p, nil, "g", time.Time{})
+			return buildClient(id, c.p, nil, "g", "", time.Time{})
 		})
 		if out.VolumeRange != (model.VolumeRange{Min: 5, Max: 60}) || out.LeadClient != "a" || out.SendAheadMS != 700 || len(out.MemberStatus) != 1 {
 			t.Fatalf("%s: %+v", name, out)
@@ -119,7 +119,7 @@ func TestMemberStatusHoldsRemarks(t *testing.T) {
 	for late, want := range map[int64]string{0: "its buffer is small",
 		2: "2 chunks came too late in the last seconds: its network or this server is too slow; its buffer is small"} {
 		p.Stream.Late_10S = uint64(late)
-		s := memberStatus(g, "a", buildClient("a", p, nil, "g", time.Time{}))
+		s := memberStatus(g, "a", buildClient("a", p, nil, "g", "", time.Time{}))
 		if s.Detail != want {
 			t.Errorf("%d late: %q, want %q", late, s.Detail, want)
 		}

@@ -17,6 +17,7 @@ type state struct {
 	trust     map[string]*pb.TrustRecord
 	groups    map[string]*pb.Group
 	groupsOf  map[string][]string         // client id -> ids of the groups that name it
+	homeOf    map[string]string           // client id -> its home zone
 	tuning    map[string]*pb.ClientTuning // the operator's choices
 	sightings map[string]*pb.Sighting
 	personas  map[string]*pb.Persona
@@ -46,6 +47,7 @@ func newState() *state {
 		trust:          map[string]*pb.TrustRecord{},
 		groups:         map[string]*pb.Group{},
 		groupsOf:       map[string][]string{},
+		homeOf:         map[string]string{},
 		tuning:         map[string]*pb.ClientTuning{},
 		sightings:      map[string]*pb.Sighting{},
 		instances:      map[string]*pb.Instance{},
@@ -94,6 +96,7 @@ func (s *state) putGroup(id string, g *pb.Group) {
 		s.dirtyClients[m] = struct{}{}
 		s.placed(m)
 	}
+	s.settle(s.groups[id], g, id)
 	s.scheduled(s.groups[id].GetSchedule(), g.GetSchedule())
 	put(s.groups, id, g, g == nil)
 	for _, m := range g.GetMembers() {
@@ -104,6 +107,22 @@ func (s *state) putGroup(id string, g *pb.Group) {
 		s.placed(m)
 	}
 	s.dirtyGroups[id] = struct{}{}
+}
+
+// settle notes whose home a group is, before and now.
+func (s *state) settle(before, now *pb.Group, id string) {
+	for _, c := range before.GetAssigned() {
+		if s.homeOf[c] == id && !slices.Contains(now.GetAssigned(), c) {
+			delete(s.homeOf, c)
+			s.dirtyClients[c] = struct{}{}
+		}
+	}
+	for _, c := range now.GetAssigned() {
+		if s.homeOf[c] != id {
+			s.homeOf[c] = id
+			s.dirtyClients[c] = struct{}{}
+		}
+	}
 }
 
 func (s *state) putTuning(id string, t *pb.ClientTuning) {
@@ -180,7 +199,7 @@ func (s *state) client(id string, now time.Time) *model.Client {
 		}
 		fallback = seen
 	}
-	c := buildClient(id, p, t, s.groupOf(id), fallback)
+	c := buildClient(id, p, t, s.groupOf(id), s.homeOf[id], fallback)
 	c.Tuning = buildTuning(s.tuning[id])
 	if f := s.tuning[id].GetFormat(); f != nil && c.Player != nil {
 		c.Player.PreferredFormat = buildFormat(f)

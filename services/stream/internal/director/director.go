@@ -66,6 +66,9 @@ type entry struct {
 	playing  bool
 	members  []string
 	memory   memory
+	assigned []string // clients that are at home here (homes.go)
+	known    bool     // the record says so
+	limit    *int32   // the cap of its quiet hours, as its actor last wrote; nil: none
 }
 
 // memory is the previous group of a client that was moved into a solo group because it
@@ -78,6 +81,7 @@ type Director struct {
 	Deps
 	groups    map[string]*entry
 	where     map[string]*entry // by client id
+	home      map[string]*entry // by client id, of those that have one
 	available map[string]availability
 	personas  map[string]*tuttiv1.Persona // endpoints, by id
 	seats     map[string]string           // by persona: the active device that was given its place
@@ -91,7 +95,7 @@ type availability struct {
 
 // New returns a director that knows these groups.
 func New(d Deps, groups []*tuttiv1.Group) *Director {
-	x := &Director{Deps: d, groups: map[string]*entry{}, where: map[string]*entry{}, available: map[string]availability{},
+	x := &Director{Deps: d, groups: map[string]*entry{}, where: map[string]*entry{}, home: map[string]*entry{}, available: map[string]availability{},
 		personas: map[string]*tuttiv1.Persona{}, seats: map[string]string{}}
 	for _, g := range groups {
 		e := &entry{id: g.GetGroupId(), name: g.GetName(), solo: g.GetSolo(), playing: g.GetPlaybackState() == "playing",
@@ -99,6 +103,7 @@ func New(d Deps, groups []*tuttiv1.Group) *Director {
 		x.groups[e.id] = e
 		x.set(e, slices.Clone(g.GetMembers()))
 	}
+	x.settled(groups)
 	return x
 }
 
@@ -147,6 +152,7 @@ func (d *Director) Begin(ctx context.Context) {
 	for _, g := range d.sorted() { // what was in two groups
 		d.set(g, g.members)
 	}
+	d.adopt(ctx)
 	for id := range d.Clients.All() {
 		d.Presence(ctx, id) // also remembers who is available
 	}
@@ -225,7 +231,7 @@ func (d *Director) Tend(ctx context.Context) {
 // Record takes news of a group's record from its actor.
 func (d *Director) Record(g *tuttiv1.Group) {
 	if e := d.groups[g.GetGroupId()]; e != nil {
-		e.playing, e.name = g.GetPlaybackState() == "playing", g.GetName()
+		e.playing, e.name, e.limit = g.GetPlaybackState() == "playing", g.GetName(), g.VolumeCap
 	}
 }
 
@@ -266,21 +272,27 @@ func (d *Director) solo(ctx context.Context, client, previous string) error {
 	e := &entry{id: d.soloID(client), name: d.soloName(client), solo: true, members: []string{client}}
 	if previous != "" {
 		e.memory = memory{client, previous}
+		if p := d.groups[previous]; p != nil { // it stands where it stood
+			e.limit = p.limit
+		}
 	}
 	return d.create(ctx, e)
 }
 
 // create makes a group's record and starts its actor.
 func (d *Director) create(ctx context.Context, e *entry) error {
-	g := &tuttiv1.Group{GroupId: e.id, Name: e.name, Solo: e.solo, Members: e.members,
+	g := &tuttiv1.Group{GroupId: e.id, Name: e.name, Solo: e.solo, Members: e.members, Assigned: e.assigned, AssignedKnown: true,
+		VolumeCap: e.limit, VolumeCaps: d.capsOf(e, e.members, e.assigned),
 		PreviousGroupId: e.memory.group, PreviousClientId: e.memory.client, PlaybackState: "stopped", Repeat: "off", QueueIndex: -1, Volume: 100}
 	_, err := d.Groups.Create(ctx, e.id, g)
 	exists := fault.CodeOf(err) == fault.Conflict
 	if err != nil && !exists {
 		return err
 	}
+	e.known = true
 	d.groups[e.id] = e
 	d.set(e, e.members)
+	d.house(e, e.assigned)
 	d.Log.Info("group created", obs.KeyGroup, e.id, "group_name", e.name, "members", len(e.members))
 	if err := d.Activate(ctx, e.id); err != nil {
 		d.Log.Warn("group is not running yet", obs.KeyGroup, e.id, obs.KeyErr, err) // the sweep tries again
@@ -291,9 +303,14 @@ func (d *Director) create(ctx context.Context, e *entry) error {
 	return nil
 }
 
-// tell makes a group's members be these.
+// tell makes a group's members be these. Who is at home there stays.
 func (d *Director) tell(ctx context.Context, e *entry, members []string) error {
-	m := &tuttiv1.Membership{Members: members}
+	return d.order(ctx, e, members, e.assigned)
+}
+
+// order makes a group's members be these, and these be at home there.
+func (d *Director) order(ctx context.Context, e *entry, members, assigned []string) error {
+	m := &tuttiv1.Membership{Members: members, Assigned: assigned, AssignedKnown: true, VolumeCaps: d.capsOf(e, members, assigned)}
 	kept := e.memory
 	if !slices.Contains(members, kept.client) {
 		kept = memory{} // whoever comes back later has been elsewhere
@@ -306,11 +323,12 @@ func (d *Director) tell(ctx context.Context, e *entry, members []string) error {
 	if err != nil {
 		return err
 	}
-	e.memory = kept
+	e.memory, e.known = kept, true
 	if m.Name != "" {
 		e.name = m.Name
 	}
 	d.set(e, members)
+	d.house(e, assigned)
 	return nil
 }
 
@@ -322,6 +340,7 @@ func (d *Director) drop(ctx context.Context, e *entry) error {
 		return err
 	}
 	d.set(e, nil)
+	d.house(e, nil)
 	delete(d.groups, e.id)
 	return nil
 }

@@ -55,7 +55,11 @@ func (h *house) ask(_ context.Context, c *tuttiv1.GroupCommand) (*tuttiv1.Group,
 			delete(h.groups, c.GetGroupId())
 			h.log = append(h.log, "delete "+c.GetGroupId())
 		} else {
+			if !k.Membership.GetAssignedKnown() {
+				return nil, errors.New("a membership without home zones")
+			}
 			g.Members = k.Membership.GetMembers()
+			g.Assigned, g.AssignedKnown, g.VolumeCaps = k.Membership.GetAssigned(), true, k.Membership.GetVolumeCaps()
 			g.PreviousGroupId, g.PreviousClientId = k.Membership.GetPreviousGroupId(), k.Membership.GetPreviousClientId()
 			if n := k.Membership.GetName(); n != "" {
 				g.Name = n

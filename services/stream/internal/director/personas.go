@@ -57,6 +57,10 @@ func (d *Director) seat(ctx context.Context, p *tuttiv1.Persona) error {
 		}
 		d.Log.Info("a persona's place goes to another device", "persona", id, obs.KeyGroup, g.id, obs.KeyClient, now, "former", was)
 		d.Presence(ctx, was) // it gets a group of its own
+	} else if was != now { // it has left its zone by itself, where the place is all the same
+		if err := d.inherit(ctx, was, now); err != nil {
+			return err
+		}
 	}
 	if was != "" && now != "" && was != now {
 		// Limits, channels and equalizer are of the place, and go with it.
@@ -73,18 +77,32 @@ func (d *Director) seat(ctx context.Context, p *tuttiv1.Persona) error {
 
 // replace puts one client into another's place in a group; "" leaves it empty.
 func (d *Director) replace(ctx context.Context, g *entry, was, now string) error {
-	members := slices.Clone(g.members)
-	at := slices.Index(members, was)
-	if now == "" || slices.Contains(members, now) {
-		return d.tell(ctx, g, slices.Delete(members, at, at+1))
+	if h := d.home[was]; h != g { // it is a guest here
+		if err := d.inherit(ctx, was, now); err != nil {
+			return err
+		}
+		return d.takeSeat(ctx, g, was, now, g.assigned)
+	}
+	if h := d.home[now]; h != nil && h != g {
+		if err := d.evict(ctx, h, now); err != nil {
+			return err
+		}
+	}
+	return d.takeSeat(ctx, g, was, now, heirs(g.assigned, was, now))
+}
+
+// takeSeat is the moving part of replace; assigned are at home in the group afterwards.
+func (d *Director) takeSeat(ctx context.Context, g *entry, was, now string, assigned []string) error {
+	members := heirs(g.members, was, now)
+	if now == "" || slices.Contains(g.members, now) {
+		return d.order(ctx, g, members, assigned)
 	}
 	if from := d.of(now); from != nil {
 		if err := d.remove(ctx, from, now); err != nil {
 			return err
 		}
 	}
-	members[at] = now
-	if err := d.tell(ctx, g, members); err != nil {
+	if err := d.order(ctx, g, members, assigned); err != nil {
 		d.Presence(ctx, now) // it must not be without a group meanwhile
 		return err
 	}

@@ -25,14 +25,13 @@ func (d *Director) CreateGroup(ctx context.Context, r *tuttiv1.CreateGroupReques
 	}
 	e := &entry{id: "g-" + d.NewID(), name: r.GetName()}
 	for _, id := range members {
-		if from := d.of(id); from != nil {
-			if err := d.remove(ctx, from, id); err != nil {
-				d.mend(ctx, members)
-				return nil, err
-			}
+		if err := d.free(ctx, id); err != nil {
+			d.mend(ctx, members)
+			return nil, err
 		}
 		e.members = append(e.members, id)
 	}
+	e.assigned = slices.Clone(e.members)
 	if err := d.create(ctx, e); err != nil {
 		d.mend(ctx, members)
 		return nil, err
@@ -93,27 +92,32 @@ func (d *Director) AddMember(ctx context.Context, r *tuttiv1.GroupMemberRequest)
 	if e.solo && d.of(r.GetClientId()) != e {
 		return nil, fault.New(fault.Conflict, "%s is the solo group of another client: create a group for both", e.id)
 	}
-	if err := d.move(ctx, r.GetClientId(), e); err != nil {
+	if err := d.place(ctx, r.GetClientId(), e); err != nil {
 		d.mend(ctx, []string{r.GetClientId()})
 		return nil, err
 	}
 	return d.show(ctx, e)
 }
 
-// RemoveMember moves a client out of a named group into a solo one. It answers with the
-// group that the client left.
+// RemoveMember moves a client out of a named group into a solo one; it is at home nowhere
+// then. It answers with the group that the client left.
 func (d *Director) RemoveMember(ctx context.Context, r *tuttiv1.GroupMemberRequest) (*tuttiv1.GroupReply, error) {
 	e, err := d.get(r.GetGroupId())
 	if err != nil {
 		return nil, err
 	}
 	if !slices.Contains(e.members, r.GetClientId()) {
+		if slices.Contains(e.assigned, r.GetClientId()) { // it is elsewhere by itself
+			if err := d.evict(ctx, e, r.GetClientId()); err != nil {
+				return nil, err
+			}
+		}
 		return d.show(ctx, e) // as it should be
 	}
 	if e.solo && len(e.members) == 1 {
 		return nil, fault.New(fault.Conflict, "%s is the client's solo group: add the client to another group instead", e.id)
 	}
-	if err := d.remove(ctx, e, r.GetClientId()); err != nil {
+	if err := d.free(ctx, r.GetClientId()); err != nil {
 		return nil, err
 	}
 	d.mend(ctx, []string{r.GetClientId()})
@@ -125,10 +129,10 @@ func (d *Director) ForgetClient(ctx context.Context, r *tuttiv1.ForgetClientRequ
 	id := r.GetClientId()
 	delete(d.available, id)
 	for _, e := range d.sorted() {
-		if !slices.Contains(e.members, id) {
+		if !slices.Contains(e.members, id) && !slices.Contains(e.assigned, id) {
 			continue
 		}
-		if err := d.remove(ctx, e, id); err != nil {
+		if err := d.withdraw(ctx, e, id); err != nil {
 			return nil, err
 		}
 		d.Log.Info("client forgotten", obs.KeyClient, id, obs.KeyGroup, e.id)

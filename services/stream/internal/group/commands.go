@@ -247,6 +247,7 @@ func (g *Group) membership(m *tuttiv1.Membership, reply chan<- Reply) {
 		g.deleted = true
 		g.rec.Members = nil
 	} else {
+		g.house(m)
 		g.rec.Members = slices.Clone(m.GetMembers())
 		g.rec.PreviousGroupId, g.rec.PreviousClientId = m.GetPreviousGroupId(), m.GetPreviousClientId()
 		if m.GetName() != "" {

@@ -225,7 +225,7 @@ func (g *Group) want(m *member) want {
 	if !presence.Active(m.p) {
 		return want{}
 	}
-	w := want{sessionID: m.p.GetSessionId(), group: g.shared.group, metadata: g.shared.metadata, coming: g.shared.coming, controller: g.shared.controller,
+	w := want{sessionID: m.p.GetSessionId(), group: g.infoFor(m.id), metadata: g.shared.metadata, coming: g.shared.coming, controller: g.shared.controller,
 		volume: m.volume, mute: m.mute}
 	s := g.shared.stream
 	w.endAt = s.endUS

@@ -30,6 +30,7 @@ func (g *Group) scheduled(o *tuttiv1.ScheduleOrder, items []playback.Item) error
 	}
 	capped := g.rec.VolumeCap
 	g.rec.VolumeCap = o.VolumeCap // what it begins with is inside
+	g.capGuests(o.GetVolumeCaps())
 	begins := o.GetApply() && o.GetMark() != have.GetMark()
 	again := o.GetRetry() && o.GetMark() == have.GetMark() && !have.GetOverridden()
 	if begins || again {

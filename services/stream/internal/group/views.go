@@ -118,8 +118,8 @@ func (g *Group) levels(now int64) (players []*member, levels []volume.Level) {
 		if limits := m.p.GetLimits(); limits != nil {
 			l.Min, l.Max = int(limits.GetMin()), int(limits.GetMax())
 		}
-		if g.rec.VolumeCap != nil { // the session may not have told yet that it knows
-			l.Max = min(l.Max, int(g.rec.GetVolumeCap()))
+		if limit := g.capOf(m.id); limit != nil { // the session may not have told yet that it knows
+			l.Max = min(l.Max, int(*limit))
 			l.Min = min(l.Min, l.Max)
 		}
 		players, levels = append(players, m), append(levels, l)
@@ -153,6 +153,7 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 		UpdatedAt: timestamppb.New(g.Clock.Now())}
 	toRecord(r, g.s)
 	r.VolumeCap, r.Schedule = g.rec.VolumeCap, g.rec.GetSchedule()
+	r.Assigned, r.AssignedKnown, r.VolumeCaps = g.rec.GetAssigned(), g.rec.GetAssignedKnown(), g.rec.GetVolumeCaps()
 	r.History = g.history.at(now)
 	g.recordAnnouncements(r, now)
 	r.CrossfadeMs, r.Normalization = g.rec.GetCrossfadeMs(), g.rec.GetNormalization()

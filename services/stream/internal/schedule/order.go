@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -83,7 +84,24 @@ func Begins(o *tuttiv1.ScheduleOrder, have *tuttiv1.GroupSchedule) bool {
 // Missing reports whether a group does not know an order yet. A retry is always missing.
 func Missing(o *tuttiv1.ScheduleOrder, g *tuttiv1.Group) bool {
 	return o.GetRetry() || Begins(o, g.GetSchedule()) || !proto.Equal(Shown(o.GetShow()), Shown(g.GetSchedule())) ||
-		(o.VolumeCap == nil) != (g.VolumeCap == nil) || o.GetVolumeCap() != g.GetVolumeCap()
+		(o.VolumeCap == nil) != (g.VolumeCap == nil) || o.GetVolumeCap() != g.GetVolumeCap() || !guestsKnow(o, g)
+}
+
+// NoCap is what an order says of a member whose home zone has no cap.
+const NoCap = 100
+
+// guestsKnow reports whether a group holds its guests to what an order says.
+func guestsKnow(o *tuttiv1.ScheduleOrder, g *tuttiv1.Group) bool {
+	for id, v := range o.GetVolumeCaps() {
+		have, ok := g.GetVolumeCaps()[id]
+		if !ok {
+			have = NoCap
+		}
+		if have != v && slices.Contains(g.GetMembers(), id) {
+			return false
+		}
+	}
+	return true
 }
 
 // Shown is the scheduler's part of a group's schedule, without the group's own.

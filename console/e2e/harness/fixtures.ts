@@ -1,5 +1,5 @@
 // What a test gets: a running server and a page that an administrator is signed in to.
-import { test as base, expect, type Page } from '@playwright/test';
+import { test as base, expect, type Browser, type Page } from '@playwright/test';
 import { admin, Server } from './server';
 
 export { admin, expect, Server };
@@ -62,3 +62,11 @@ export const test = base.extend<{ fresh: Server; ui: Page }, { server: Server }>
     clean();
   },
 });
+
+/** The same person in a second browser: a session of its own, and a page. */
+export async function second(browser: Browser, server: Server): Promise<Page> {
+  const context = await browser.newContext();
+  const r = await context.request.post(server.url + '/api/v1/session', { data: admin });
+  expect(r.ok(), await r.text()).toBeTruthy();
+  return context.newPage();
+}

@@ -22,6 +22,9 @@ export const positionAt = new Map<string, number>();
 export type Link = 'loading' | 'live' | 'lost';
 export const link = signal<Link>('loading');
 
+/** Counts the openings of the feed and its gaps: what a page read beside the store is to be read anew. */
+export const feedEpoch = signal(0);
+
 /** Kinds of events that pages listen to beyond the store's own. */
 type Listener = (data: unknown) => void;
 const listeners = new Map<string, Set<Listener>>();
@@ -210,6 +213,7 @@ function retry(): void {
 }
 
 async function reload(): Promise<void> {
+  feedEpoch.value++;
   try {
     await load();
     tries = 0;

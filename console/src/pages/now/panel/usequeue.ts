@@ -1,16 +1,12 @@
-// The queue of a zone as it is now: asked for when the zone says that it changed, and shown
+// The queue of a zone as it is now: read once, then told by the event feed, and shown
 // changed before the server has confirmed it.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { get } from '../../../api/http';
 import type { Group } from '../../../api/types';
+import { feedEpoch, onEvent } from '../../../state/store';
 import { attempt, explain } from '../../../ui/toast';
 import { groupPath } from '../actions';
 import type { Queue } from '../types';
-
-/** Changes by others that the zone's own fields do not show are seen this often (ms). */
-const lookAgain = 10_000;
-/** Several changes at once are one question (ms). */
-const rest = 150;
 
 export interface LiveQueue {
   queue: Queue | null;
@@ -24,37 +20,44 @@ export function useQueue(g: Group): LiveQueue {
   const [error, setError] = useState('');
   const changes = useRef(0);
   const open = useRef(0);
+  /** How often the feed has told this queue: what was asked for before is older. */
+  const told = useRef(0);
   const id = g.group_id;
+  const shownId = useRef(id);
+  shownId.current = id;
 
   const load = async () => {
-    const before = changes.current;
+    const [before, heard] = [changes.current, told.current];
     try {
       const q = await get<Queue>(groupPath(id, 'queue'));
-      if (before === changes.current && open.current === 0) setQueue(q);
+      if (shownId.current === id && before === changes.current && heard === told.current && open.current === 0) setQueue(q);
       setError('');
     } catch (err) {
       setError(explain(err));
     }
   };
-  const stamp = [g.queue_length, g.source, g.shuffle, g.now_playing?.title, g.playback_state].join('|');
-  useEffect(() => {
-    const soon = setTimeout(() => void load(), rest);
-    return () => clearTimeout(soon);
-  }, [id, stamp]);
-  useEffect(() => {
-    const again = setInterval(() => { if (!document.hidden) void load(); }, lookAgain);
-    return () => clearInterval(again);
-  }, [id]);
+  // Read anew whenever events may have been missed.
+  useEffect(() => { void load(); }, [id, feedEpoch.value]);
+  useEffect(() => onEvent('queue.updated', (data) => {
+    const q = data as Queue;
+    if (q.group_id !== id) return;
+    told.current++;
+    if (open.current === 0) setQueue(q);
+  }), [id]);
 
   const change = async (shown: Queue, ask: () => Promise<unknown>): Promise<boolean> => {
     const mine = ++changes.current;
     open.current++;
+    const heard = told.current;
     setQueue(shown);
     let answer: unknown;
     const ok = await attempt(async () => { answer = await ask(); }, g.name);
     open.current--;
-    if (mine === changes.current && ok && answer && typeof answer === 'object' && 'items' in answer) setQueue(answer as Queue);
-    else if (open.current === 0) await load(); // the server's own word, whatever it is
+    const whole = ok && answer && typeof answer === 'object' && 'items' in answer;
+    if (mine === changes.current && whole) setQueue(answer as Queue);
+    // The server's own word, whatever it is: also when the feed told something meanwhile,
+    // which may be older or newer than the answer.
+    if (open.current === 0 && (!whole || mine !== changes.current || heard !== told.current)) await load();
     return ok;
   };
   return { queue, error, change };

@@ -15,6 +15,8 @@ export class ApiError extends Error {
     readonly detail: string,
     readonly fields: FieldProblem[] = [],
     readonly retryAfterS = 0,
+    /** What kind of problem it is, where the server says more than the status. */
+    readonly type = '',
   ) {
     super(detail || title);
   }
@@ -33,6 +35,15 @@ export function setOnSignedOut(f: () => void): void {
   onSignedOut = f;
 }
 
+/** The type of a refusal of a CSRF token that is not the session's: another tab has signed in anew. */
+const staleToken = 'urn:tutti:problem:csrf-token';
+
+/** Asks for the session's token again; whether it is still the same person's. */
+let renew: () => Promise<boolean> = async () => false;
+export function setRenew(f: () => Promise<boolean>): void {
+  renew = f;
+}
+
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** How long an answer may take (ms). The API promises 5 s; the network has its share. */
@@ -48,15 +59,31 @@ export interface Options {
   timeout?: number;
 }
 
-/** Headers that a change needs, for callers that cannot use request (downloads). */
-export function changeHeaders(): Record<string, string> {
-  return csrf ? { 'X-CSRF-Token': csrf } : {};
+/**
+ * A request as it is, for bodies and answers that are not JSON; a change is sent with the
+ * CSRF token, and once more when the token had changed. A refusal is thrown as ApiError.
+ */
+export async function send(path: string, init: RequestInit & { headers: Record<string, string> }): Promise<Response> {
+  const change = init.method !== undefined && init.method !== 'GET';
+  for (let again = false; ; again = true) {
+    const headers = change && csrf ? { ...init.headers, 'X-CSRF-Token': csrf } : init.headers;
+    let response: Response;
+    try {
+      response = await fetch(path, { ...init, headers, credentials: 'same-origin', cache: 'no-store' });
+    } catch {
+      throw new ApiError(0, 'unreachable', '');
+    }
+    if (response.ok) return response;
+    const error = await problem(response);
+    if (change && !again && response.status === 403 && error.type === staleToken && await renew()) continue;
+    if (response.status === 401 && !path.startsWith('/api/v1/session') && !path.startsWith('/api/v1/setup')) onSignedOut();
+    throw error;
+  }
 }
 
 /** Sends a request and returns the parsed answer; undefined for 204. Throws ApiError. */
 export async function request<T>(method: Method, path: string, body?: unknown, o: Options = {}): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json' };
-  if (method !== 'GET') Object.assign(headers, changeHeaders());
   if (o.idempotencyKey) headers['Idempotency-Key'] = o.idempotencyKey;
   let payload: BodyInit | undefined;
   if (o.raw) {
@@ -69,21 +96,12 @@ export async function request<T>(method: Method, path: string, body?: unknown, o
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), o.timeout ?? patience);
   o.signal?.addEventListener('abort', () => stop.abort());
-  let response: Response;
   try {
-    response = await fetch(path, { method, headers, body: payload, credentials: 'same-origin', cache: 'no-store', signal: stop.signal });
-  } catch {
-    throw new ApiError(0, 'unreachable', '');
+    const response = await send(path, { method, headers, body: payload, signal: stop.signal });
+    return response.status === 204 ? undefined as T : (await response.json()) as T;
   } finally {
     clearTimeout(timer);
   }
-  if (response.ok) {
-    if (response.status === 204) return undefined as T;
-    return (await response.json()) as T;
-  }
-  const error = await problem(response);
-  if (response.status === 401 && !path.startsWith('/api/v1/session') && !path.startsWith('/api/v1/setup')) onSignedOut();
-  throw error;
 }
 
 /** Reads a refusal. */
@@ -91,7 +109,7 @@ export async function problem(response: Response): Promise<ApiError> {
   const retry = Number(response.headers.get('Retry-After') ?? '0');
   try {
     const p = await response.json();
-    return new ApiError(response.status, p.title ?? '', p.detail ?? '', p.errors ?? [], retry);
+    return new ApiError(response.status, p.title ?? '', p.detail ?? '', p.errors ?? [], retry, p.type ?? '');
   } catch {
     return new ApiError(response.status, response.statusText, '', [], retry);
   }

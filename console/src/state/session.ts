@@ -1,6 +1,6 @@
 // Who uses the console: asked for at the start, set by signing in, lost by signing out.
 import { signal } from '@preact/signals';
-import { del, get, post, setCsrf, setOnSignedOut } from '../api/http';
+import { del, get, post, setCsrf, setOnSignedOut, setRenew } from '../api/http';
 import type { Session } from '../api/types';
 import { preferred, setLanguage } from '../i18n';
 import { connect, disconnect, link, session } from './store';
@@ -22,8 +22,19 @@ export async function start(): Promise<void> {
     link.value = 'loading';
     take({ signed_in: false, setup_needed: false, oidc: session.value.oidc });
   });
+  setRenew(renewed);
   await setLanguage(preferred());
   await ask();
+}
+
+/** Takes the session as it is now; true when it is still the same person's, so that what they asked for may be repeated. */
+async function renewed(): Promise<boolean> {
+  const before = session.value?.user?.user_id;
+  const s = await get<Session>('/api/v1/session');
+  const same = s.signed_in && s.user?.user_id === before;
+  if (same) setCsrf(s.csrf_token ?? '');
+  else take(s); // somebody else sits here now, or nobody
+  return same;
 }
 
 /** Asks again, after a failure. */

@@ -1,5 +1,5 @@
-// Backups on their way: sealed files are not JSON, so they do not go through api/http.
-import { ApiError, changeHeaders, problem } from '../../api/http';
+// Backups on their way: sealed files are not JSON.
+import { send } from '../../api/http';
 
 /** What a backup holds. */
 export interface BackupContents {
@@ -17,20 +17,11 @@ export interface BackupContents {
   records: Record<string, number>;
 }
 
-async function send(path: string, headers: Record<string, string>, body: BodyInit): Promise<Response> {
-  let r: Response;
-  try {
-    r = await fetch(path, { method: 'POST', headers: { ...changeHeaders(), ...headers }, body, credentials: 'same-origin', cache: 'no-store' });
-  } catch {
-    throw new ApiError(0, 'unreachable', '');
-  }
-  if (!r.ok) throw await problem(r);
-  return r;
-}
+const post = (path: string, headers: Record<string, string>, body: BodyInit): Promise<Response> => send(path, { method: 'POST', headers, body });
 
 /** Makes a backup; its name as the server gave it. An answer that breaks off is none, and throws. */
 export async function makeBackup(passphrase: string): Promise<{ name: string; file: Blob }> {
-  const r = await send('/api/v1/backup', { 'Content-Type': 'application/json' }, JSON.stringify({ passphrase }));
+  const r = await post('/api/v1/backup', { 'Content-Type': 'application/json' }, JSON.stringify({ passphrase }));
   const name = /filename="([\w.-]+)"/.exec(r.headers.get('Content-Disposition') ?? '')?.[1] ?? 'tutti.backup';
   return { name, file: await r.blob() };
 }
@@ -42,7 +33,7 @@ export function headerText(text: string): string {
 }
 
 const sealed = (path: string, file: Blob, passphrase: string): Promise<Response> =>
-  send(path, { 'Content-Type': 'application/octet-stream', 'Tutti-Passphrase': headerText(passphrase) }, file);
+  post(path, { 'Content-Type': 'application/octet-stream', 'Tutti-Passphrase': headerText(passphrase) }, file);
 
 /** What is in a backup; nothing changes. */
 export const checkBackup = async (file: Blob, passphrase: string): Promise<BackupContents> =>

@@ -87,8 +87,28 @@ func (c *Child) Stop() error {
 	return c.cmd.Wait()
 }
 
+// Kill ends the child as kill -9 does, and waits for it.
+func (c *Child) Kill() error {
+	if err := c.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("proc: kill: %w", err)
+	}
+	_ = c.cmd.Wait() // it says that it was killed
+	return nil
+}
+
 // UntilStdinEnds blocks a child until its parent lets it go.
 func UntilStdinEnds() { _, _ = io.Copy(io.Discard, os.Stdin) }
+
+// Load is the machine's load average of the last minute, "unknown" where the system does
+// not tell.
+func Load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(b), " ")
+	return first
+}
 
 // Machine describes the processor, system and Go version, for the head of a table.
 func Machine() string {

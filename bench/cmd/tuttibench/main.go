@@ -18,6 +18,7 @@ import (
 	"github.com/tutti-audio/tutti/bench/load"
 	"github.com/tutti-audio/tutti/bench/noisebench"
 	"github.com/tutti-audio/tutti/bench/proc"
+	"github.com/tutti-audio/tutti/bench/shards"
 	"github.com/tutti-audio/tutti/sendspin/noise"
 )
 
@@ -35,6 +36,8 @@ type options struct {
 	most     int           // players of the search for the most on time
 	only     string        // part of the name of the shapes to measure
 	profiles string        // folder for profiles of the gateway; "" for none
+	sessions int           // most sessions that are spread over several gateways
+	images   string        // folder for the plots of that; "" for none
 	parts    map[string]bool
 }
 
@@ -47,16 +50,24 @@ func run(args []string) error {
 			return host.Main()
 		case load.Role:
 			return load.Main(args[1:])
+		case shards.RoleHub:
+			return shards.HubMain()
+		case shards.RoleShard:
+			return shards.ShardMain(args[1:])
+		case shards.RoleDevices:
+			return shards.DevicesMain(args[1:])
 		}
 	}
 	flags := flag.NewFlagSet("tuttibench", flag.ContinueOnError)
 	var o options
-	parts := flags.String("run", "handshake,floor,memory,time,gateway,largest,group", "what to measure, separated by commas")
+	parts := flags.String("run", "handshake,floor,memory,time,gateway,largest,group,sessions", "what to measure, separated by commas")
 	flags.DurationVar(&o.duration, "duration", 8*time.Second, "how long each measurement lasts")
 	flags.IntVar(&o.players, "players", 500, "players in a measurement of cost")
 	flags.IntVar(&o.most, "most", 8000, "where the search for the most players on time ends")
 	flags.StringVar(&o.only, "only", "", "measure only chunks whose name contains this, such as \"PCM 100\"")
 	flags.StringVar(&o.profiles, "profiles", "", "folder for CPU and heap profiles of the gateway")
+	flags.IntVar(&o.sessions, "sessions", 5000, "most sessions spread over several gateways")
+	flags.StringVar(&o.images, "images", "", "folder for the plots of sessions, such as docs/img")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -79,6 +90,7 @@ func run(args []string) error {
 		{"gateway", gateways},
 		{"largest", largest},
 		{"group", groups},
+		{"sessions", sessions},
 	} {
 		if o.parts[part.name] {
 			if err := part.run(ctx, o); err != nil {

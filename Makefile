@@ -116,6 +116,10 @@ SOAK ?= 2m
 soak: ## long end-to-end run: SOAK=20m make soak
 	TUTTI_SOAK=$(SOAK) go test -race -count=1 -timeout 60m -run Soak ./e2e/...
 
+.PHONY: test-cluster
+test-cluster: ## three hosts, 60 players, every fault (20 minutes, root): writes docs/failover.md
+	TUTTI_FAILOVER_REPORT=$(CURDIR)/docs/failover.md go test -count=1 -timeout 60m -v -run TestCluster ./e2e/cluster
+
 .PHONY: clean
 clean: ## remove what make built
 	rm -rf bin dist console/node_modules

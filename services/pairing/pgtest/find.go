@@ -101,3 +101,14 @@ func credential() (*syscall.Credential, error) {
 	}
 	return nil, errors.New("PostgreSQL refuses to run as root, and neither user postgres nor nobody exists; run the tests as another user")
 }
+
+// Programs is the folder of PostgreSQL's programs (initdb, postgres) and the user to run
+// them as, nil for our own: for a test that starts servers itself, because where they run
+// is what it is about. log takes a line when something is installed.
+func Programs(log io.Writer) (bin string, as *syscall.Credential, err error) {
+	if bin, err = findOrInstall(log); err != nil {
+		return "", nil, err
+	}
+	as, err = credential()
+	return bin, as, err
+}

@@ -1,0 +1,272 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tutti-audio/tutti/e2e/harness"
+)
+
+// Fault is something that goes wrong with the deployment.
+type Fault struct {
+	Name string
+	// Short faults are in the form that every test run includes.
+	Short bool
+	// Strike makes it happen; mend undoes it: it starts again what was ended.
+	Strike func(t testing.TB, c *Cluster) (mend func())
+	// Silence is how long a player may be silent, as the architecture page promises it for
+	// this fault; 0: not at all.
+	Silence time.Duration
+	// Alone: there is one of it, so nothing is waited for before it is mended.
+	Alone bool
+	// Apart is how long the deployment is without what was struck, beyond its recovery.
+	Apart time.Duration
+	// Watch is how long is listened after everything is mended: what was ahead on tapes
+	// and in buffers has to be played before a seam is heard.
+	Watch time.Duration
+}
+
+// slack is for a machine that does more than the test: measured silences are asserted
+// against the promise times slack, and reported as they are.
+const slack = 3
+
+// tapeAhead is how far tapes run ahead: what a dead stream instance has left behind.
+const tapeAhead = 30 * time.Second
+
+// Faults are all of them, in the order in which they strike.
+func Faults() []Fault {
+	kill := func(service, metric string) func(testing.TB, *Cluster) func() {
+		return func(t testing.TB, c *Cluster) func() {
+			in := c.Of(service)[0]
+			if metric != "" {
+				in = c.Busiest(t, service, metric)
+			}
+			in.Kill()
+			return func() { in.Start(t) }
+		}
+	}
+	out := []Fault{
+		{Name: "stream instance: kill -9", Short: true, Strike: kill("stream", "tutti_stream_groups_playing"), Watch: tapeAhead},
+		{Name: "gateway: kill -9", Strike: kill("session-gateway", "tutti_gateway_sessions"), Silence: 3 * time.Second},
+		{Name: "pairing: kill -9", Strike: kill("pairing", ""), Alone: true, Apart: 5 * time.Second},
+		{Name: "management: kill -9", Strike: kill("management", ""), Alone: true, Apart: 5 * time.Second},
+		{Name: "discovery: kill -9", Strike: kill("discovery", ""), Alone: true, Apart: 5 * time.Second},
+		{Name: "stream instance: SIGSTOP past its lease, SIGCONT", Strike: pause, Watch: tapeAhead},
+		{Name: "a host is cut off and comes back", Strike: cutOff, Silence: 3 * time.Second, Watch: tapeAhead},
+	}
+	for i := range hostNames() {
+		out = append(out, Fault{Name: fmt.Sprintf("NATS node %d: kill -9", i+1), Apart: 10 * time.Second, Watch: tapeAhead,
+			Strike: func(t testing.TB, c *Cluster) func() {
+				p := c.Nodes[i]
+				p.Kill()
+				return func() { p.Start(t); c.awaitNode(t, p) }
+			}})
+	}
+	return append(out,
+		Fault{Name: "PostgreSQL: restart", Short: true, Strike: restartPostgres, Alone: true},
+		Fault{Name: "every service: rolling restart", Strike: roll, Alone: true, Watch: tapeAhead})
+}
+
+// pause stops a stream instance until every lease that it held has another holder, and
+// then lets it go on in the belief that it holds them still.
+func pause(t testing.TB, c *Cluster) func() {
+	in := c.Busiest(t, "stream", "tutti_stream_groups_playing")
+	in.Signal(syscall.SIGSTOP)
+	return func() { in.Signal(syscall.SIGCONT) }
+}
+
+// cutOff takes away the host that has nothing but a gateway, a stream instance and a
+// NATS node.
+func cutOff(_ testing.TB, c *Cluster) func() {
+	h := c.Net.Hosts[2]
+	h.Cut()
+	return h.Heal
+}
+
+// restartPostgres is its fast restart: open connections are closed.
+func restartPostgres(t testing.TB, c *Cluster) func() {
+	if err := c.Postgres.End(syscall.SIGINT, 20*time.Second); err != nil {
+		t.Error(err)
+	}
+	c.Postgres.Start(t)
+	return func() { c.awaitPostgres(t) }
+}
+
+// drainLimit is how long an instance may take to leave after SIGTERM: Kubernetes'
+// terminationGracePeriodSeconds of ours.
+const drainLimit = 45 * time.Second
+
+// roll ends every instance by SIGTERM, one after the other, and starts it again when it
+// has left.
+func roll(t testing.TB, c *Cluster) func() {
+	for _, service := range []string{"pairing", "management", "discovery", "stream", "session-gateway"} {
+		for _, in := range c.Of(service) {
+			began := time.Now()
+			if err := in.End(syscall.SIGTERM, drainLimit); err != nil {
+				t.Error(err)
+			}
+			left := time.Since(began)
+			in.Start(t)
+			c.AwaitReady(t, in)
+			t.Logf("%s left within %s and was ready again after %s", in.Name, left.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+		}
+	}
+	return func() {}
+}
+
+// Row is what one fault did.
+type Row struct {
+	Fault
+	Players          int           // that were silent
+	Longest, Median  time.Duration // silence: of the worst player, of the one in the middle
+	Strict           time.Duration // longest of a player that does not play on without a connection
+	Lost, Repeated   int64         // samples, of all players
+	Music, Orders    time.Duration // until all players had music again, and all groups took orders; -1: never
+	TwoOwners        int
+	Fenced           float64
+	TrustLost        int
+	Crashes          int64 // instances that ended by themselves
+	from, to         int64
+	ordersUnanswered []string
+}
+
+// Suffer lets a fault happen while the fleet listens, and measures.
+func (f *Fleet) Suffer(t testing.TB, c *Cluster, fault Fault) Row {
+	t.Helper()
+	r := Row{Fault: fault, Music: -1, Orders: -1}
+	f.AwaitSteady(t)
+	fenced, crashes := c.Total("tutti_fenced_total"), c.Crashes.Load()
+	r.from = nowUS()
+	began := time.Now()
+	mend := fault.Strike(t, c)
+	if !fault.Alone {
+		f.await(c, &r, began)
+	}
+	wait(fault.Apart)
+	mend()
+	for _, in := range c.Instances {
+		c.AwaitReady(t, in)
+	}
+	f.await(c, &r, began)
+	wait(fault.Watch + BufferSeconds*time.Second)
+	r.to = nowUS()
+	r.Fenced = c.Total("tutti_fenced_total") - fenced
+	r.Crashes = c.Crashes.Load() - crashes
+	f.judge(t, &r)
+	harness.Eventually(t, patience, "the API answers", func() string {
+		var out struct{ Clients []harness.Client }
+		if err := c.Do("GET", "/api/v1/clients", nil, &out); err != nil {
+			return err.Error()
+		}
+		r.TrustLost = len(f.Players) - approved(out.Clients)
+		if n := f.playing(out.Clients); r.TrustLost == 0 && n < len(f.Players) {
+			return fmt.Sprintf("it shows %d of %d players", n, len(f.Players))
+		}
+		return ""
+	})
+	return r
+}
+
+// await measures when music and orders are back, as far as they have not been yet.
+func (f *Fleet) await(c *Cluster, r *Row, began time.Time) {
+	var wg sync.WaitGroup
+	if r.Music < 0 {
+		wg.Go(func() { r.Music = f.awaitMusic(began) })
+	}
+	if r.Orders < 0 {
+		wg.Go(func() { r.Orders, r.ordersUnanswered = f.awaitOrders(c, began) })
+	}
+	wg.Wait()
+}
+
+func approved(clients []harness.Client) (n int) {
+	for _, cl := range clients {
+		if cl.Trust == "approved" {
+			n++
+		}
+	}
+	return n
+}
+
+// judge fills in what the players heard.
+func (f *Fleet) judge(t testing.TB, r *Row) {
+	t.Helper()
+	each, two := f.Hear(t, r.from, r.to)
+	r.TwoOwners = two
+	var silences []int64
+	for _, h := range each {
+		silences = append(silences, h.Silence)
+		if h.Silence > 0 {
+			r.Players++
+		}
+		r.Strict = max(r.Strict, us(h.Strict))
+		r.Lost += h.Lost
+		r.Repeated += h.Repeated
+	}
+	slices.Sort(silences)
+	r.Longest, r.Median = us(silences[len(silences)-1]), us(silences[len(silences)/2])
+}
+
+func us(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+// recovery bounds how long is waited for music and orders before what was struck is
+// mended; some things do not come back before.
+const recovery = 25 * time.Second
+
+// awaitMusic waits until every player has most of its buffer ahead again, at two looks in a
+// row that are further apart than the buffer is long.
+func (f *Fleet) awaitMusic(began time.Time) time.Duration {
+	first := time.Duration(-1)
+	for limit := time.Now().Add(recovery); time.Now().Before(limit); wait(50 * time.Millisecond) {
+		switch {
+		case f.Thin(BufferSeconds*time.Second/2) != "":
+			first = -1
+		case first < 0:
+			first = time.Since(began)
+		case time.Since(began)-first > BufferSeconds*time.Second:
+			return first
+		}
+	}
+	return -1
+}
+
+// awaitOrders gives every group an order that changes nothing that is heard, and waits
+// until all have been taken after the fault.
+func (f *Fleet) awaitOrders(c *Cluster, began time.Time) (time.Duration, []string) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var latest time.Duration
+	var unanswered []string
+	for _, id := range f.Groups {
+		wg.Go(func() {
+			err := fmt.Errorf("no answer")
+			for limit := time.Now().Add(recovery); time.Now().Before(limit); wait(100 * time.Millisecond) {
+				if err = c.Do("POST", "/api/v1/groups/"+id+"/volume", map[string]any{"volume": 40}, nil); err == nil {
+					break
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			latest = max(latest, time.Since(began))
+			if err != nil {
+				unanswered = append(unanswered, fmt.Sprintf("%s: %v", id, err))
+			}
+		})
+	}
+	wg.Wait()
+	if len(unanswered) > 0 {
+		return -1, unanswered
+	}
+	return latest, nil
+}
+
+// wait lets real time pass: what is measured is what happens in it.
+func wait(d time.Duration) {
+	if d > 0 {
+		<-time.After(d)
+	}
+}

@@ -1,0 +1,86 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Setting says how the numbers of a report came about.
+type Setting struct {
+	Players, Groups int
+	Link            Link
+	Took            time.Duration
+}
+
+// Report writes the table of docs/failover.md.
+func Report(file string, s Setting, rows []Row) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Fail-over, measured
+
+This page is written by `+"`make test-cluster`"+` (`+"`e2e/cluster`"+`,
+[0041](adr/0041-cluster-test.md)); do not edit it.
+
+Three hosts, which are network namespaces with links of %s ± %s one way and %.2g %% loss:
+each has a NATS node, a gateway and a stream instance; pairing, management, discovery and
+PostgreSQL run once. %d virtual players with %d s of buffer each, in %d groups, play
+buffered media of %d Hz while one thing after the other goes wrong. All of it shares
+%d CPU cores. The run took %s.
+
+| fault | silent players | longest silence | median | at once | lost | repeated | music after | orders after | two owners | fenced | trust lost |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+`, s.Link.Delay, s.Link.Jitter, s.Link.Loss*100, s.Players, BufferSeconds, s.Groups, rate, runtime.NumCPU(), s.Took.Round(time.Second))
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %d of %d | %s | %s | %s | %d | %d | %s | %s | %d | %.0f | %d |\n",
+			r.Name, r.Players, s.Players, seconds(r.Longest), seconds(r.Median), seconds(r.Strict), r.Lost, r.Repeated,
+			seconds(r.Music), seconds(r.Orders), r.TwoOwners, r.Fenced, r.TrustLost)
+	}
+	b.WriteString(`
+- **longest silence**, **median**: of the worst player and of the one in the middle, for
+  players that play on what they hold when their connection is lost, as ` + "`tutti player`" + ` does;
+  **at once**: the longest silence of a player that stops when its connection is lost.
+- **lost**, **repeated**: samples of all players that were skipped, or heard again, where
+  there was no silence in their place. Every frame of the music says which one it is.
+- **music after**: until every player had half its buffer ahead again, and kept it;
+  **orders after**: until every group had taken an order through the API.
+- **two owners**: moments of 50 ms in which players of one group heard different music.
+- **fenced**: messages of owners whose lease had passed on, which receivers dropped.
+- **trust lost**: players whose approval was not there afterwards.
+`)
+	return os.WriteFile(file, []byte(b.String()), 0o644)
+}
+
+// seconds is a duration as the table shows it.
+func seconds(d time.Duration) string {
+	if d < 0 {
+		return "never"
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+// Line is a row for the log.
+func (r Row) Line() string {
+	return fmt.Sprintf("%-50s silent %d, longest %s, median %s, at once %s; lost %d, repeated %d; music after %s, orders after %s; two owners %d, fenced %.0f, trust lost %d, crashes %d",
+		r.Name, r.Players, seconds(r.Longest), seconds(r.Median), seconds(r.Strict), r.Lost, r.Repeated, seconds(r.Music), seconds(r.Orders),
+		r.TwoOwners, r.Fenced, r.TrustLost, r.Crashes)
+}
+
+// Broken are the promises that were not kept.
+func (r Row) Broken() []string {
+	var out []string
+	say := func(bad bool, format string, a ...any) {
+		if bad {
+			out = append(out, r.Name+": "+fmt.Sprintf(format, a...))
+		}
+	}
+	allowed := max(r.Silence*slack, time.Second/2)
+	say(r.Longest > allowed, "a player was silent for %s; at most %s is allowed", seconds(r.Longest), seconds(allowed))
+	say(r.Lost > 0 || r.Repeated > 0, "%d samples lost, %d repeated", r.Lost, r.Repeated)
+	say(r.Music < 0, "not every player got its music back")
+	say(r.Orders < 0, "not every group takes orders: %s", strings.Join(r.ordersUnanswered, "; "))
+	say(r.TwoOwners > 0, "players of a group heard different music for %d moments", r.TwoOwners)
+	say(r.TrustLost != 0, "%d trust records are lost", r.TrustLost)
+	return out
+}

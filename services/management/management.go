@@ -95,11 +95,16 @@ type OIDC struct {
 	// RoleClaim is the claim that may give a role (tutti-viewer, tutti-operator,
 	// tutti-admin); empty: users and their roles are made here alone.
 	RoleClaim string
+	// Admins are names, as the user claim holds them, of those who are administrators: made
+	// so when they first sign in, if they have no password here.
+	Admins []string
 }
 
 // check says what is wrong with it.
 func (o OIDC) check() error {
 	switch {
+	case o.Issuer == "" && o.ClientID == "" && len(o.Admins) > 0:
+		return errors.New("OIDC has administrators and no provider: name the issuer and the client id")
 	case o.Issuer == "" && o.ClientID == "":
 		return nil
 	case o.Issuer == "" || o.ClientID == "":

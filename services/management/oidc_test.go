@@ -104,6 +104,9 @@ func (p *idp) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	claims := map[string]any{"iss": p.URL, "aud": oidcClient, "sub": "s-1", "nonce": asked.Get("nonce"), "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
+	if e, ok := p.claims["email"].(string); ok { // everybody has an account of their own
+		claims["sub"] = "s-" + strings.ToLower(e)
+	}
 	maps.Copy(claims, p.claims)
 	if p.spoil != nil {
 		p.spoil(claims)
@@ -203,11 +206,12 @@ func (b *visitor) session(w *world) model.Session {
 	return s
 }
 
-func oidcWorld(t *testing.T, roleClaim string) (*world, *idp) {
+func oidcWorld(t *testing.T, roleClaim string, admins ...string) (*world, *idp) {
 	t.Helper()
 	p := newIDP(t)
 	w := newWorld(t, func(c *management.Config) {
-		c.OIDC = management.OIDC{Issuer: p.URL, ClientID: oidcClient, ClientSecret: oidcSecret, Name: "Hotel account", RoleClaim: roleClaim}
+		c.DataDir = t.TempDir()
+		c.OIDC = management.OIDC{Issuer: p.URL, ClientID: oidcClient, ClientSecret: oidcSecret, Name: "Hotel account", RoleClaim: roleClaim, Admins: admins}
 	})
 	return w, p
 }
@@ -261,7 +265,8 @@ func TestSignInWithAnAccountOfElsewhere(t *testing.T) {
 	// The userinfo endpoint may be where the address is.
 	p.as(map[string]any{})
 	p.mu.Lock()
-	p.info = map[string]any{"sub": "s-1", "email": "maria@example.org", "email_verified": "true"}
+	p.claims = map[string]any{"sub": "s-maria@example.org"}
+	p.info = map[string]any{"sub": "s-maria@example.org", "email": "maria@example.org", "email_verified": "true"}
 	p.mu.Unlock()
 	other := &visitor{t: t}
 	if other.get(w.url + startPath); !other.session(w).SignedIn {
@@ -366,7 +371,7 @@ func TestAProviderThatIsAwayIsNoReasonNotToStart(t *testing.T) {
 	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "sign in with a password") {
 		t.Errorf("%s %s", resp.Status, body)
 	}
-	for _, o := range []management.OIDC{{Issuer: "https://id.example"}, {ClientID: "x"}, {Issuer: "http://id.example", ClientID: "x"}, {Issuer: "http://localhost.evil", ClientID: "x"}} {
+	for _, o := range []management.OIDC{{Issuer: "https://id.example"}, {ClientID: "x"}, {Issuer: "http://id.example", ClientID: "x"}, {Issuer: "http://localhost.evil", ClientID: "x"}, {Admins: []string{"maria@example.org"}}} {
 		if _, err := management.New(management.Config{InstanceID: "m", AdminToken: "x", OIDC: o}, management.Deps{Bus: w.bus}); err == nil || !strings.Contains(strings.ToLower(err.Error()), "oidc") {
 			t.Errorf("%+v: %v", o, err)
 		}

@@ -61,7 +61,7 @@ func (s *Service) provider(life context.Context, p *parts, d *api.Deps) {
 		c.Name = "Single sign-on"
 	}
 	d.Flow = oidc.New(life, oidc.Config{Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret, UserClaim: c.UserClaim, RoleClaim: c.RoleClaim}, s.deps.Clock)
-	d.OIDC, d.OIDCRoles = &model.SignInWay{Name: c.Name}, c.RoleClaim != ""
+	d.OIDC, d.OIDCRoles, d.OIDCAdmins = &model.SignInWay{Name: c.Name}, c.RoleClaim != "", c.Admins
 	p.stops = append(p.stops, d.Flow.Close)
 }
 

@@ -100,7 +100,7 @@ func serviceHelp() []help {
   tutti run discovery --nats nats://nats:4222 --mdns=false --device ws://10.0.8.20:8928/sendspin`, "mdns device"},
 		{"management", "Operator API",
 			"Serves the operator's HTTP API. The other services may come later: what needs them is answered 503 until then.",
-			"  tutti run management --nats nats://nats:4222 --http :8080 --data-dir /var/lib/tutti", "data-dir http admin-token tls tls-cert tls-key oidc-issuer oidc-client-id oidc-client-secret oidc-name oidc-user-claim oidc-role-claim"},
+			"  tutti run management --nats nats://nats:4222 --http :8080 --data-dir /var/lib/tutti", "data-dir http admin-token tls tls-cert tls-key oidc-issuer oidc-client-id oidc-client-secret oidc-name oidc-user-claim oidc-role-claim oidc-admins"},
 	}
 }
 

@@ -45,6 +45,7 @@ type Config struct {
 	OIDCClientSecret string        `config:"oidc-client-secret" secret:"true" usage:"the secret that belongs to it"`
 	OIDCName         string        `config:"oidc-name" usage:"what the button says (default \"Single sign-on\")"`
 	OIDCUserClaim    string        `config:"oidc-user-claim" usage:"claim with the name of the user here (default email, verified)"`
+	OIDCAdmins       []string      `config:"oidc-admins" usage:"names (values of the user claim) of those who become administrators when they first sign in with the provider; repeatable"`
 	OIDCRoleClaim    string        `config:"oidc-role-claim" usage:"claim whose values tutti-viewer, tutti-operator and tutti-admin give roles and make users; empty: only users that are here sign in"`
 	LeaseTTL         time.Duration `config:"lease-ttl" usage:"how long what a dead process held stays its own before others take over, 1s to 1m; the same for all processes of a deployment (default 2s with --nats, 6s without)"`
 	InternalHTTP     string        `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`

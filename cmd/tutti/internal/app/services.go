@@ -105,7 +105,7 @@ func (b *built) add(p *process, name string) error {
 			InstanceID: p.instance, Version: p.cfg.Version, HTTP: p.cfg.HTTP, DataDir: p.cfg.DataDir, AdminToken: p.cfg.AdminToken,
 			Mode: p.mode(), Encoders: encode.Codecs(), OIDC: management.OIDC{
 				Issuer: p.cfg.OIDCIssuer, ClientID: p.cfg.OIDCClientID, ClientSecret: p.cfg.OIDCClientSecret,
-				Name: p.cfg.OIDCName, UserClaim: p.cfg.OIDCUserClaim, RoleClaim: p.cfg.OIDCRoleClaim,
+				Name: p.cfg.OIDCName, UserClaim: p.cfg.OIDCUserClaim, RoleClaim: p.cfg.OIDCRoleClaim, Admins: p.cfg.OIDCAdmins,
 			},
 		}, management.Deps{Bus: p.bus, House: p.house, Log: log, Registerer: p.reg, Gatherer: p.reg, Ready: p.ready, SetUp: b.setUp, TLS: cert, Restorer: newRestorer(p.cfg, p.restart)})
 		if err != nil {

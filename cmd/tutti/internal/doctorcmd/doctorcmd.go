@@ -79,6 +79,7 @@ type settings struct {
 	OIDCUser     string        `config:"oidc-user-claim"`
 	OIDCRole     string        `config:"oidc-role-claim"`
 	LeaseTTL     time.Duration `config:"lease-ttl"`
+	OIDCAdmins   []string      `config:"oidc-admins"`
 	InternalHTTP string        `config:"internal-http"`
 	LibraryCache string        `config:"library-cache"`
 	Resume       bool          `config:"resume"`

@@ -77,11 +77,13 @@ type Deps struct {
 	Door *signin.Door
 	// OIDC is another way to sign in; nil when there is none.
 	OIDC *model.SignInWay
-	// Flow carries it out; OIDCRoles says that the provider also says who may do what.
-	Flow      *oidc.Flow
-	OIDCRoles bool
-	Ledger    *ledger.Ledger
-	Idem      *idem.Cache
+	// Flow carries it out; OIDCRoles says that the provider also says who may do what, and
+	// OIDCAdmins are the names of those who are administrators without its word.
+	Flow       *oidc.Flow
+	OIDCRoles  bool
+	OIDCAdmins []string
+	Ledger     *ledger.Ledger
+	Idem       *idem.Cache
 	// Clips keeps what is sent in to be announced.
 	Clips Clips
 	// Archive makes backups.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -95,40 +97,88 @@ func (a *API) endOIDC(r *http.Request, w http.ResponseWriter) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// userOf finds the user of an account by its name. Who has no password is known by the
-// account alone: then the role claim, where there is one, says what they may do, and who
-// has a role there but is no user yet becomes one.
+// userOf finds the user of an account. The first time it goes by the name, and the account
+// is linked to the user; from then on by the account alone, so that whoever comes to have
+// another's name at the provider does not become that user here. Who has no password is known by the
+// account alone: then the role claim, where there is one, says what they may do, and who has
+// a role there, or is among OIDCAdmins, but is no user yet becomes one.
 func (a *API) userOf(ctx context.Context, p oidc.Person) (users.User, error) {
 	store := a.d.Door.Users()
-	u, known := store.FindName(p.Name)
-	follows := a.d.OIDCRoles && (!known || u.Password == "")
+	account := users.Account{Issuer: p.Issuer, Subject: p.Subject}
+	u, known := store.FindAccount(account)
+	name := p.Name
+	if !known {
+		if u, known = store.FindName(p.Name); known && u.Account != nil {
+			a.d.Log.WarnContext(ctx, "an account of the provider has the name of a user that is another account's", "user", u.Name, "subject", clip(p.Subject))
+			return u, fault.New(fault.Forbidden, "the user %s belongs to another account of the provider: ask an administrator of Tutti, who can unlink it", clip(p.Name))
+		}
+	}
+	if known {
+		name = u.Name // what it was when the account was linked: a new name makes nobody an administrator
+	}
 	refused := func(why string) error {
 		return fault.New(fault.Forbidden, "the account %s is known, and %s: ask an administrator of Tutti", clip(p.Name), why)
+	}
+	admin := slices.ContainsFunc(a.d.OIDCAdmins, func(x string) bool { return users.Fold(x) == users.Fold(name) })
+	follows := (a.d.OIDCRoles || admin) && (!known || u.Password == "")
+	role := p.Role
+	if admin {
+		role = auth.RoleAdmin
 	}
 	switch {
 	case known && u.Disabled:
 		return u, refused("its user is disabled here")
-	case follows && p.Role == auth.RoleNone:
+	case follows && role == auth.RoleNone:
 		return u, refused("gives no role here")
-	case follows && known && u.Role != p.Role:
-		if err := a.recordAs(ctx, "oidc", "user.changed", fmt.Sprintf("user %q (%s): role %s, as the provider says", u.Name, u.ID, p.Role)); err != nil {
-			return u, err
-		}
-		return store.Change(ctx, u.ID, users.Patch{Role: &p.Role})
 	case known:
-		return u, nil
+		return a.follow(ctx, u, account, follows, role)
 	case !follows:
 		return u, refused("there is no user of that name here")
 	}
+	return a.newcomer(ctx, p, account, role)
+}
+
+// follow links a user to the account that signs in, and gives it the provider's role where
+// that counts.
+func (a *API) follow(ctx context.Context, u users.User, account users.Account, follows bool, role auth.Role) (users.User, error) {
+	var change users.Patch
+	var words []string
+	if u.Account == nil {
+		change.Account = &account
+		words = append(words, fmt.Sprintf("linked to the account %q of the provider", account.Subject))
+	}
+	if follows && u.Role != role {
+		change.Role = &role
+		words = append(words, fmt.Sprintf("role %s, as the provider says", role))
+	}
+	if len(words) == 0 {
+		return u, nil
+	}
+	if err := a.recordAs(ctx, "oidc", "user.changed", fmt.Sprintf("user %q (%s): %s", u.Name, u.ID, strings.Join(words, ", "))); err != nil {
+		return u, err
+	}
+	return a.d.Door.Users().Change(ctx, u.ID, change)
+}
+
+// newcomer makes a user of an account with a role. It may be the first one: then the
+// set-up is over.
+func (a *API) newcomer(ctx context.Context, p oidc.Person, account users.Account, role auth.Role) (users.User, error) {
 	name, err := users.CheckName(p.Name, "body.name")
 	if err != nil {
-		return u, refused("its name cannot be a user's")
+		return users.User{}, fault.New(fault.Forbidden, "the account %s is known, and its name cannot be a user's: ask an administrator of Tutti", clip(p.Name))
 	}
-	u = users.User{ID: users.NewID(), Name: name, Role: p.Role, Epoch: 1, CreatedAt: users.Created(a.d.Clock.Now())}
+	u := users.User{ID: users.NewID(), Name: name, Role: role, Account: &account, Epoch: 1, CreatedAt: users.Created(a.d.Clock.Now())}
 	if err := a.recordAs(ctx, "oidc", "user.created", fmt.Sprintf("user %q (%s), %s, as the provider says", u.Name, u.ID, u.Role)); err != nil {
 		return u, err
 	}
-	return u, store.Create(ctx, u)
+	first := a.d.Door.SetUpNeeded()
+	if err := a.d.Door.Users().Create(ctx, u); err != nil {
+		return u, err
+	}
+	if first {
+		a.d.Door.EndSetUp(ctx)
+	}
+	return u, nil
 }
 
 var noOIDCPage = template.Must(template.New("").Parse(`<!DOCTYPE html>

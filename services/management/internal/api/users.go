@@ -31,6 +31,7 @@ type patchUser struct {
 		Password *string           `json:"password,omitempty" maxLength:"4096" format:"password" doc:"At least 10 characters. The user's sessions end."`
 		Disabled *bool             `json:"disabled,omitempty" doc:"True ends the user's sessions."`
 		Language *string           `json:"language,omitempty" maxLength:"35"`
+		Unlink   *bool             `json:"unlink_account,omitempty" doc:"True: the account of the provider does not sign in as this user any more, and the next one of that name does. The user's sessions end."`
 	}
 }
 
@@ -81,6 +82,9 @@ func (a *API) userRoutes() {
 
 func (a *API) showUser(u users.User) model.User {
 	out := model.User{SessionUser: showSessionUser(u), Disabled: u.Disabled, HasPassword: u.Password != "", CreatedAt: u.CreatedAt}
+	if u.Account != nil {
+		out.Account = &model.Account{Issuer: u.Account.Issuer, Subject: u.Account.Subject}
+	}
 	if at := a.d.Door.Users().LastSignIn(u.ID); !at.IsZero() {
 		out.LastSignInAt = &at
 	}
@@ -142,7 +146,7 @@ func (a *API) patchUser(ctx context.Context, in *patchUser) (*body[model.User], 
 		return nil, err
 	}
 	detail := fmt.Sprintf("user %q (%s): %s", before.Name, before.ID, says(p))
-	gives := p.Password != nil || p.Role != nil || p.Zones != nil || p.Disabled != nil && !*p.Disabled
+	gives := p.Unlink || p.Password != nil || p.Role != nil || p.Zones != nil || p.Disabled != nil && !*p.Disabled
 	if gives {
 		if err := a.record(ctx, "user.changed", detail); err != nil {
 			return nil, err
@@ -167,7 +171,7 @@ func (a *API) patchUser(ctx context.Context, in *patchUser) (*body[model.User], 
 // userPatch checks a change.
 func (a *API) userPatch(ctx context.Context, before users.User, in *patchUser) (p users.Patch, err error) {
 	b := in.Body
-	p.Disabled = b.Disabled
+	p.Disabled, p.Unlink = b.Disabled, b.Unlink != nil && *b.Unlink && before.Account != nil
 	name := before.Name
 	if b.Name != nil {
 		if name, err = users.CheckName(*b.Name, "body.name"); err != nil {
@@ -228,6 +232,9 @@ func says(p users.Patch) string {
 	}
 	if p.Password != nil {
 		out = append(out, "a new password")
+	}
+	if p.Unlink {
+		out = append(out, "the provider's account is unlinked")
 	}
 	return strings.Join(out, ", ")
 }

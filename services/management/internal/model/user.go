@@ -38,8 +38,15 @@ type User struct {
 	SessionUser
 	Disabled     bool       `json:"disabled" doc:"Cannot sign in, and has no session."`
 	HasPassword  bool       `json:"has_password" doc:"Whether there is a password to sign in with."`
+	Account      *Account   `json:"account,omitempty" doc:"The account of the OpenID Connect provider that signs in as this user, since it first did."`
 	CreatedAt    time.Time  `json:"created_at"`
 	LastSignInAt *time.Time `json:"last_sign_in_at,omitempty" doc:"Absent when never."`
+}
+
+// Account is an account of an OpenID Connect provider.
+type Account struct {
+	Issuer  string `json:"issuer" example:"https://id.example"`
+	Subject string `json:"subject" doc:"The provider's lasting name of it (sub)."`
 }
 
 // Users is what GET /api/v1/users returns.

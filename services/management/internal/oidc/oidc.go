@@ -33,6 +33,8 @@ const (
 	flowTime   = 10 * time.Minute
 	// askTime bounds one question to the provider.
 	askTime = 10 * time.Second
+	// maxSubject is the greatest length of an account's subject in bytes; the standard allows 255.
+	maxSubject = 255
 	// RolePrefix begins the values of the role claim that give a role: tutti-admin,
 	// tutti-operator, tutti-viewer. Others are somebody else's.
 	RolePrefix = "tutti-"
@@ -54,8 +56,8 @@ type Config struct {
 
 // Person is who the provider says somebody is.
 type Person struct {
-	// Subject names the account at the provider.
-	Subject string
+	// Issuer is the provider, and Subject names the account there, for ever.
+	Issuer, Subject string
 	// Name is what the user claim holds.
 	Name string
 	// Role is the highest one of the role claim; auth.RoleNone when there is none.
@@ -200,7 +202,10 @@ func (f *Flow) person(ctx context.Context, p *coreos.Provider, token *oauth2.Tok
 	if f.cfg.UserClaim == "email" && !verified(claims["email_verified"]) {
 		return Person{}, fault.New(fault.Unauthorized, "the provider has not verified the address %s: verify it there, or name another claim with --oidc-user-claim", clip(name))
 	}
-	out := Person{Subject: id.Subject, Name: name}
+	if len(id.Subject) == 0 || len(id.Subject) > maxSubject {
+		return Person{}, fault.New(fault.Unauthorized, "the provider's name of your account (sub) is empty or too long")
+	}
+	out := Person{Issuer: id.Issuer, Subject: id.Subject, Name: name}
 	if f.cfg.RoleClaim != "" {
 		out.Role = roleOf(claims[f.cfg.RoleClaim])
 	}

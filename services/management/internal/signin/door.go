@@ -189,10 +189,15 @@ func (d *Door) SetUp(r *http.Request, code, name, pass string, record func(actor
 	if err := d.o.Users.CreateFirst(ctx, u); err != nil {
 		return Visit{}, err
 	}
+	d.EndSetUp(ctx)
+	return d.Begin(ctx, u, "after the set-up, from "+w.addr)
+}
+
+// EndSetUp removes the set-up code, once there is a user.
+func (d *Door) EndSetUp(ctx context.Context) {
 	if err := d.o.Users.EndSetUp(ctx, d.o.DataDir); err != nil {
 		d.o.Log.WarnContext(ctx, "the set-up code was not removed; it opens nothing any more", "err", err)
 	}
-	return d.Begin(ctx, u, "after the set-up, from "+w.addr)
 }
 
 // ChangePassword gives the one who is signed in a new password. The sessions of the user

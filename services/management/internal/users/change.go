@@ -28,6 +28,9 @@ type Patch struct {
 	Language *string
 	// Password is a PHC string.
 	Password *string
+	// Account links a user that has no account yet; Unlink takes it away first.
+	Account *Account
+	Unlink  bool
 }
 
 // NewID draws an id.
@@ -78,6 +81,9 @@ func (s *Store) Create(ctx context.Context, u User) error {
 		if err := r.free(u.Name, ""); err != nil {
 			return err
 		}
+		if err := r.mayLink(u, u.Account); err != nil {
+			return err
+		}
 		r.Users = append(r.Users, u)
 		return nil
 	})
@@ -109,8 +115,8 @@ func (r *record) free(name, but string) error {
 	return nil
 }
 
-// Change changes a user and returns it. With a new password, or disabled, all sessions of
-// the user end. Errors are fault.NotFound, and
+// Change changes a user and returns it. With a new password, disabled, or unlinked from its
+// account, all sessions of the user end. Errors are fault.NotFound, and
 // fault.Conflict for a name that is taken and for the last administrator.
 func (s *Store) Change(ctx context.Context, id string, p Patch) (User, error) {
 	var out User
@@ -125,6 +131,13 @@ func (s *Store) Change(ctx context.Context, id string, p Patch) (User, error) {
 				return err
 			}
 			u.Name = *p.Name
+		}
+		if p.Unlink && u.Account != nil {
+			u.Account = nil
+			u.Epoch++
+		}
+		if err := r.mayLink(u, p.Account); err != nil {
+			return err
 		}
 		p.apply(&u)
 		wasAdmin := r.Users[i].admin()
@@ -148,6 +161,9 @@ func (p Patch) apply(u *User) {
 		u.Password = *p.Password
 		u.Epoch++
 	}
+	if p.Account != nil {
+		u.Account = p.Account
+	}
 	if p.Disabled != nil {
 		if *p.Disabled && !u.Disabled {
 			u.Epoch++
@@ -155,6 +171,25 @@ func (p Patch) apply(u *User) {
 		u.Disabled = *p.Disabled
 	}
 }
+
+// mayLink is nil when an account may sign in as u: nobody else's, and u has no other one.
+func (r *record) mayLink(u User, a *Account) error {
+	if a == nil {
+		return nil
+	}
+	if u.Account != nil && *u.Account != *a {
+		return ErrOtherAccount
+	}
+	for _, x := range r.Users {
+		if x.ID != u.ID && x.Account != nil && *x.Account == *a {
+			return ErrOtherAccount
+		}
+	}
+	return nil
+}
+
+// ErrOtherAccount is the refusal to sign an account in as a user that is another one's.
+var ErrOtherAccount = fault.New(fault.Conflict, "the user belongs to another account of the provider: an administrator can unlink it")
 
 // Rehash replaces the hash of a password by a stronger one of the same password. It does
 // nothing when the password is another meanwhile.

@@ -53,9 +53,18 @@ type User struct {
 	Language string               `json:"language,omitempty"`
 	// Password is the PHC string; empty when the user has no password.
 	Password string `json:"password,omitempty"`
+	// Account is the account of a provider that signs in as this user; nil: none has yet.
+	Account *Account `json:"account,omitempty"`
 	// Epoch grows when all sessions of the user must end.
 	Epoch     uint64    `json:"epoch"`
 	CreatedAt time.Time `json:"created_at"`
+}
+
+// Account is an account of an OpenID Connect provider. Its subject never becomes another
+// person's, unlike names and addresses.
+type Account struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
 }
 
 // Principal is the user as the one who makes a request.
@@ -190,6 +199,16 @@ func (s *Store) Find(id string) (User, bool) {
 func (s *Store) FindName(name string) (User, bool) {
 	if u := s.view.Load().byName[Fold(name)]; u != nil {
 		return *u, true
+	}
+	return User{}, false
+}
+
+// FindAccount finds the user of a provider's account.
+func (s *Store) FindAccount(a Account) (User, bool) {
+	for _, u := range s.view.Load().users {
+		if u.Account != nil && *u.Account == a {
+			return u, true
+		}
 	}
 	return User{}, false
 }

@@ -111,6 +111,9 @@ const (
 	StreamLibraryArt    = Prefix + "stream.library_artwork"
 )
 
+// StreamActivateAt asks one stream instance to hold a group.
+func StreamActivateAt(instanceID string) string { return StreamActivate + "." + instanceID }
+
 // GatewayList is answered by every gateway instance.
 const GatewayList = Prefix + "session-gateway.list"
 

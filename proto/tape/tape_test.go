@@ -17,7 +17,7 @@ func TestChunkComesBackAsWritten(t *testing.T) {
 		}
 		want := Chunk{
 			Flags: uint8(rnd.IntN(4)), Epoch: rnd.Uint64(), TimestampUS: rnd.Int64() - rnd.Int64(),
-			DurationUS: rnd.Uint32(), Frames: rnd.Uint32(), MediaEndMS: rnd.Int64(),
+			DurationUS: rnd.Uint32(), Frames: rnd.Uint32(), MediaEndMS: rnd.Int64(), Fence: uint64(rnd.IntN(2)) * rnd.Uint64(),
 			ItemID: strings.Repeat("x", rnd.IntN(256)), Data: data,
 		}
 		got, err := Parse(Append([]byte("before"), &want)[6:])
@@ -29,7 +29,7 @@ func TestChunkComesBackAsWritten(t *testing.T) {
 		}
 		got.Data, want.Data = nil, nil
 		if got.Epoch != want.Epoch || got.TimestampUS != want.TimestampUS || got.ItemID != want.ItemID || got.Flags != want.Flags ||
-			got.DurationUS != want.DurationUS || got.Frames != want.Frames || got.MediaEndMS != want.MediaEndMS {
+			got.DurationUS != want.DurationUS || got.Fence != want.Fence || got.Frames != want.Frames || got.MediaEndMS != want.MediaEndMS {
 			t.Fatalf("got %+v want %+v", got, want)
 		}
 	}
@@ -37,12 +37,15 @@ func TestChunkComesBackAsWritten(t *testing.T) {
 
 func TestEveryTruncationOfTheHeaderIsMalformed(t *testing.T) {
 	full := Append(nil, &Chunk{ItemID: "abc", Data: []byte{1}})
-	for n := range fixed + 3 {
-		if _, err := Parse(full[:n]); !errors.Is(err, ErrMalformed) {
-			t.Fatalf("%d bytes: got %v, want ErrMalformed", n, err)
+	fenced := Append(nil, &Chunk{ItemID: "abc", Fence: 7, Data: []byte{1}})
+	for _, b := range [][]byte{full[:fixed+3], fenced[:fixedFenced+3]} {
+		for n := range b {
+			if _, err := Parse(b[:n]); !errors.Is(err, ErrMalformed) {
+				t.Fatalf("%d bytes: got %v, want ErrMalformed", n, err)
+			}
 		}
 	}
-	full[0] = 2
+	full[0] = 3
 	if _, err := Parse(full); !errors.Is(err, ErrMalformed) {
 		t.Fatalf("another version: got %v, want ErrMalformed", err)
 	}
@@ -57,6 +60,7 @@ func TestALongItemIDIsCut(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(Append(nil, &Chunk{Epoch: 1, TimestampUS: 2, ItemID: "id", Data: []byte("audio")}))
+	f.Add(Append(nil, &Chunk{Epoch: 1, Fence: 9, ItemID: "id", Data: []byte("audio")}))
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := Parse(b)

@@ -239,7 +239,8 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s.connecting, s.handshakes = make(places, maxConnecting), make(places, handshakesPerCore*runtime.GOMAXPROCS(0))
 	s.died, s.beat = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.peers = newPeers(cfg.InstanceID, d.Clock, s.peersChanged)
-	s.tapes = reel.NewSet(reel.FromBus(d.Bus), d.House, d.Clock, log, func() { s.m.BadTapeChunks.Inc() })
+	s.tapes = reel.NewSet(reel.FromBus(d.Bus), d.House, d.Clock, log, func() { s.m.BadTapeChunks.Inc() },
+		func() { s.m.Fenced.WithLabelValues("tape").Inc() })
 	s.pics = pictures.New(d.Bus, pictures.Bytes)
 	s.settings.Store(&tuttiv1.ServerSettings{Name: "Tutti"})
 	return s, nil

@@ -76,6 +76,7 @@ type directorActor struct {
 	s      *Service
 	self   *actor.Ref[directorMessage]
 	groups *groupBucket
+	fence  uint64 // of the director's lease: goes with its orders
 	d      *director.Director
 	notes  *notes
 	stops  []func()
@@ -84,13 +85,13 @@ type directorActor struct {
 }
 
 // direct is the director's office: it lasts as long as this instance holds the lease.
-func (s *Service) direct(ctx context.Context, groups *groupBucket) {
+func (s *Service) direct(ctx context.Context, groups *groupBucket, fence uint64) {
 	s.d.Log.Info("this instance is the director")
 	defer s.d.Log.Info("this instance is no longer the director")
 	sup := actor.NewSupervisor(ctx, actor.SupervisorOptions{Name: "director", Log: s.d.Log, Clock: s.d.Clock})
 	defer sup.Stop()
 	ref, err := actor.Spawn(sup, actor.Options{Key: "director"}, func(self *actor.Ref[directorMessage]) actor.Handler[directorMessage] {
-		return &directorActor{s: s, self: self, groups: groups, notes: &notes{ids: map[string]bool{}, wake: make(chan struct{}, 1)}}
+		return &directorActor{s: s, self: self, groups: groups, fence: fence, notes: &notes{ids: map[string]bool{}, wake: make(chan struct{}, 1)}}
 	})
 	if err != nil {
 		return
@@ -138,7 +139,7 @@ func (a *directorActor) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.d = director.New(director.Deps{Groups: a.groups, Seats: seats, Tuning: a.s.tuning, Clients: a.s.hub, Ask: a.s.ask, Activate: a.s.activate, NewID: newGroupID, Log: a.s.d.Log}, initial)
+	a.d = director.New(director.Deps{Groups: a.groups, Seats: seats, Tuning: a.s.tuning, Clients: a.s.hub, Ask: a.s.orders(a.fence), Activate: a.s.activate, NewID: newGroupID, Log: a.s.d.Log}, initial)
 	a.s.hub.WatchAll("director", a.notes.add)
 	a.wg.Go(func() {
 		for {

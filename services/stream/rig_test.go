@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jonboulle/clockwork"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
@@ -57,6 +58,8 @@ type rig struct {
 	ttl time.Duration
 	// daytime is the time of day; nil: the real one.
 	daytime clockwork.Clock
+	// registerer of the services' metrics; nil: none.
+	registerer prometheus.Registerer
 }
 
 func newRig(t *testing.T, c *bus.Conn) *rig {
@@ -105,7 +108,7 @@ func (r *rig) service(c *bus.Conn, id string, change ...func(*Config)) (stop fun
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("test", r.t.Name(), "instance", id)
 	}
-	s, err := New(cfg, Deps{Bus: c, Leases: lm, House: monotonic{}, Log: log, Wall: r.daytime})
+	s, err := New(cfg, Deps{Bus: c, Leases: lm, House: monotonic{}, Log: log, Wall: r.daytime, Registerer: r.registerer})
 	if err != nil {
 		r.t.Fatal(err)
 	}

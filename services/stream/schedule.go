@@ -57,6 +57,7 @@ type scheduler struct {
 	s      *Service
 	self   *actor.Ref[schedulerMessage]
 	groups *groupBucket
+	fence  uint64 // of the scheduler's lease: goes with its orders
 	book   *schedule.Book
 
 	known map[string]*tuttiv1.Group // by id, as last written
@@ -72,13 +73,13 @@ type scheduler struct {
 }
 
 // schedule is the scheduler's office: it lasts as long as this instance holds the lease.
-func (s *Service) schedule(ctx context.Context, groups *groupBucket) {
+func (s *Service) schedule(ctx context.Context, groups *groupBucket, fence uint64) {
 	s.d.Log.Info("this instance is the scheduler")
 	defer s.d.Log.Info("this instance is no longer the scheduler")
 	sup := actor.NewSupervisor(ctx, actor.SupervisorOptions{Name: "scheduler", Log: s.d.Log, Clock: s.d.Clock})
 	defer sup.Stop()
 	ref, err := actor.Spawn(sup, actor.Options{Key: "scheduler", Size: 256, Full: actor.Block}, func(self *actor.Ref[schedulerMessage]) actor.Handler[schedulerMessage] {
-		return &scheduler{s: s, self: self, groups: groups, known: map[string]*tuttiv1.Group{}, zones: map[string]*zone{}, homes: map[string]string{}, stop: func() {}}
+		return &scheduler{s: s, self: self, groups: groups, fence: fence, known: map[string]*tuttiv1.Group{}, zones: map[string]*zone{}, homes: map[string]string{}, stop: func() {}}
 	})
 	if err != nil {
 		return

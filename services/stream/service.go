@@ -210,10 +210,10 @@ func (s *Service) Run(ctx context.Context) error {
 		wg.Go(func() { s.lib.Index.Run(run) })
 	}
 	wg.Go(func() {
-		s.d.Leases.Campaign(run, "director", func(ctx context.Context, _ *lease.Lease) { s.direct(ctx, groups) })
+		s.d.Leases.Campaign(run, "director", func(ctx context.Context, l *lease.Lease) { s.direct(ctx, groups, l.Fence()) })
 	})
 	wg.Go(func() {
-		s.d.Leases.Campaign(run, "scheduler", func(ctx context.Context, _ *lease.Lease) { s.schedule(ctx, groups) })
+		s.d.Leases.Campaign(run, "scheduler", func(ctx context.Context, l *lease.Lease) { s.schedule(ctx, groups, l.Fence()) })
 	})
 	s.state.set(nil)
 	s.d.Log.Info("stream service runs", obs.KeyInstance, s.cfg.InstanceID, "music", s.cfg.MusicDir)
@@ -285,39 +285,4 @@ func retry[T any](ctx context.Context, s *Service, what string, f func(ctx conte
 		case <-s.d.Clock.After(wait):
 		}
 	}
-}
-
-// ask sends a command to a group's actor; when none answers, it has one started.
-func (s *Service) ask(ctx context.Context, c *tuttiv1.GroupCommand) (*tuttiv1.Group, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	for {
-		reply := &tuttiv1.GroupReply{}
-		err := s.d.Bus.Request(ctx, subject.Group(c.GetGroupId()), c, reply)
-		if err == nil {
-			return reply.GetGroup(), nil
-		}
-		if fault.CodeOf(err) != fault.Unavailable || ctx.Err() != nil {
-			return nil, err
-		}
-		if aerr := s.activate(ctx, c.GetGroupId()); aerr != nil && fault.CodeOf(aerr) != fault.Unavailable {
-			return nil, aerr
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fault.New(fault.Unavailable, "group %s does not answer: the instance that holds it may have died; try again in some seconds", c.GetGroupId())
-		case <-s.d.Clock.After(askRetry):
-		}
-	}
-}
-
-// Asking a group: within the 5 s that the operator's API promises.
-const (
-	askTimeout = 4500 * time.Millisecond
-	askRetry   = 50 * time.Millisecond
-)
-
-// activate has a group started by any instance.
-func (s *Service) activate(ctx context.Context, id string) error {
-	return s.d.Bus.Request(ctx, subject.StreamActivate, &tuttiv1.GroupRequest{GroupId: id, Actor: s.cfg.InstanceID}, &tuttiv1.Empty{})
 }

@@ -95,7 +95,7 @@ func (a *scheduler) look(id string) {
 		name = p.Schedule().GetName()
 	}
 	a.wg.Go(func() {
-		m := a.s.give(a.base, id, name, o)
+		m := a.s.give(a.base, a.fence, id, name, o)
 		m.began = began
 		if m.err == nil {
 			a.s.auditOrder(a.base, name, m, had, from)
@@ -256,17 +256,18 @@ func (a *scheduler) ordered(m ordered) {
 
 // give gives an order to a group. Where its music cannot be played, the rest of the order
 // counts, and the group shows why.
-func (s *Service) give(ctx context.Context, id, name string, o *tuttiv1.ScheduleOrder) ordered {
+func (s *Service) give(ctx context.Context, fence uint64, id, name string, o *tuttiv1.ScheduleOrder) ordered {
 	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
 	defer cancel()
 	m := ordered{id: id, o: o}
+	ask := s.orders(fence)
 	c := &tuttiv1.GroupCommand{GroupId: id, Actor: scheduleActor + name, Command: &tuttiv1.GroupCommand_Schedule{Schedule: proto.CloneOf(o)}}
 	var failed error
 	if o.GetPlay() != nil {
 		failed = s.resolve(ctx, c)
 	}
 	if failed == nil {
-		m.g, m.err = s.ask(ctx, c)
+		m.g, m.err = ask(ctx, c)
 		switch fault.CodeOf(m.err) {
 		case "", fault.Unavailable, fault.Timeout:
 			return m
@@ -280,8 +281,8 @@ func (s *Service) give(ctx context.Context, id, name string, o *tuttiv1.Schedule
 	m.why = clipped(failed.Error(), 300)
 	without := proto.CloneOf(o)
 	without.Play, without.Retry, without.Show.Error = nil, false, m.why
-	c.Command = &tuttiv1.GroupCommand_Schedule{Schedule: without}
-	m.g, m.err = s.ask(ctx, c)
+	c.Command, c.CommandId = &tuttiv1.GroupCommand_Schedule{Schedule: without}, ""
+	m.g, m.err = ask(ctx, c)
 	return m
 }
 

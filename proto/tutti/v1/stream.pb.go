@@ -78,9 +78,14 @@ type Group struct {
 	Assigned      []string `protobuf:"bytes,120,rep,name=assigned,proto3" json:"assigned,omitempty"`
 	AssignedKnown bool     `protobuf:"varint,121,opt,name=assigned_known,json=assignedKnown,proto3" json:"assigned_known,omitempty"` // false: written before there were home zones; its members are at home
 	// Quiet hours of other zones that hold for members whose home they are, by client id, 0-100.
-	VolumeCaps    map[string]int32 `protobuf:"bytes,122,rep,name=volume_caps,json=volumeCaps,proto3" json:"volume_caps,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	VolumeCaps map[string]int32 `protobuf:"bytes,122,rep,name=volume_caps,json=volumeCaps,proto3" json:"volume_caps,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Ids of the commands that were carried out last, oldest first, bounded: a command that
+	// is sent again, because its answer was lost with a holder, is carried out once.
+	AppliedCommands []string `protobuf:"bytes,130,rep,name=applied_commands,json=appliedCommands,proto3" json:"applied_commands,omitempty"`
+	DirectorFence   uint64   `protobuf:"varint,131,opt,name=director_fence,json=directorFence,proto3" json:"director_fence,omitempty"`    // of the director whose word was the last; older ones are refused
+	SchedulerFence  uint64   `protobuf:"varint,132,opt,name=scheduler_fence,json=schedulerFence,proto3" json:"scheduler_fence,omitempty"` // likewise
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Group) Reset() {
@@ -412,6 +417,27 @@ func (x *Group) GetVolumeCaps() map[string]int32 {
 		return x.VolumeCaps
 	}
 	return nil
+}
+
+func (x *Group) GetAppliedCommands() []string {
+	if x != nil {
+		return x.AppliedCommands
+	}
+	return nil
+}
+
+func (x *Group) GetDirectorFence() uint64 {
+	if x != nil {
+		return x.DirectorFence
+	}
+	return 0
+}
+
+func (x *Group) GetSchedulerFence() uint64 {
+	if x != nil {
+		return x.SchedulerFence
+	}
+	return 0
 }
 
 // HistoryItem is a title that was audible.
@@ -1292,6 +1318,8 @@ type GroupCommand struct {
 	//	*GroupCommand_EndAside
 	//	*GroupCommand_Schedule
 	Command       isGroupCommand_Command `protobuf_oneof:"command"`
+	CommandId     string                 `protobuf:"bytes,120,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"` // made by the first sender, the same when it is sent again; "": stream makes one
+	Fence         uint64                 `protobuf:"varint,121,opt,name=fence,proto3" json:"fence,omitempty"`                         // of the director or scheduler that gives the order; 0: anybody else
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1570,6 +1598,20 @@ func (x *GroupCommand) GetSchedule() *ScheduleOrder {
 		}
 	}
 	return nil
+}
+
+func (x *GroupCommand) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *GroupCommand) GetFence() uint64 {
+	if x != nil {
+		return x.Fence
+	}
+	return 0
 }
 
 type isGroupCommand_Command interface {
@@ -4616,7 +4658,7 @@ var File_tutti_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\x87\x0e\n" +
+	"\x15tutti/v1/stream.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\x1a\x16tutti/v1/gateway.proto\"\x85\x0f\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -4676,7 +4718,10 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\bassigned\x18x \x03(\tR\bassigned\x12%\n" +
 	"\x0eassigned_known\x18y \x01(\bR\rassignedKnown\x12@\n" +
 	"\vvolume_caps\x18z \x03(\v2\x1f.tutti.v1.Group.VolumeCapsEntryR\n" +
-	"volumeCaps\x1a:\n" +
+	"volumeCaps\x12*\n" +
+	"\x10applied_commands\x18\x82\x01 \x03(\tR\x0fappliedCommands\x12&\n" +
+	"\x0edirector_fence\x18\x83\x01 \x01(\x04R\rdirectorFence\x12(\n" +
+	"\x0fscheduler_fence\x18\x84\x01 \x01(\x04R\x0eschedulerFence\x1a:\n" +
 	"\fRemarksEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
@@ -4767,7 +4812,7 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\"H\n" +
 	"\x13ForgetClientRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
-	"\x05actor\x18\x02 \x01(\tR\x05actor\"\x9c\b\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\"\xd1\b\n" +
 	"\fGroupCommand\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12$\n" +
@@ -4801,7 +4846,10 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\n" +
 	"play_aside\x18P \x01(\tH\x00R\tplayAside\x12\x1d\n" +
 	"\tend_aside\x18Q \x01(\tH\x00R\bendAside\x125\n" +
-	"\bschedule\x18n \x01(\v2\x17.tutti.v1.ScheduleOrderH\x00R\bscheduleB\t\n" +
+	"\bschedule\x18n \x01(\v2\x17.tutti.v1.ScheduleOrderH\x00R\bschedule\x12\x1d\n" +
+	"\n" +
+	"command_id\x18x \x01(\tR\tcommandId\x12\x14\n" +
+	"\x05fence\x18y \x01(\x04R\x05fenceB\t\n" +
 	"\acommand\"|\n" +
 	"\x05Aside\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12 \n" +

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/tutti-audio/tutti/platform/fault"
@@ -14,7 +15,7 @@ func (m *Machine) Command(c *tuttiv1.SessionCommand, now int64) ([]Effect, error
 	if err := m.addressed(c); err != nil {
 		return nil, err
 	}
-	if err := m.fence(c.GetGroupId(), c.GetFence()); err != nil {
+	if err := m.fenced(c.GetGroupId(), c.GetFence()); err != nil {
 		return nil, err
 	}
 	switch k := c.GetCommand().(type) {
@@ -54,13 +55,17 @@ func (m *Machine) addressed(c *tuttiv1.SessionCommand) error {
 	return nil
 }
 
-// fence drops what an earlier holder of the group still sends.
-func (m *Machine) fence(group string, fence uint64) error {
+// ErrFenced is wrapped by the refusal of a command of a holder that another one has
+// followed.
+var ErrFenced = errors.New("fence is older than one that was seen")
+
+// fenced drops what an earlier holder of the group still sends.
+func (m *Machine) fenced(group string, fence uint64) error {
 	if fence == 0 {
 		return nil
 	}
 	if high := m.fences[group]; fence < high {
-		return fault.New(fault.Conflict, "command of group %s carries fence %d, but %d was seen: another instance holds the group", group, fence, high)
+		return fault.Wrap(fault.Conflict, ErrFenced, "command of group %s carries fence %d, but %d was seen: another instance holds the group", group, fence, high)
 	}
 	m.fences[group] = fence
 	return nil

@@ -4,6 +4,8 @@ package metrics
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tutti-audio/tutti/platform/lease"
 )
 
 // Metrics of one gateway.
@@ -38,6 +40,9 @@ type Metrics struct {
 	SourceChunks    prometheus.Counter
 	SourceDiscarded prometheus.Counter
 	SourceLost      prometheus.Counter
+	// Fenced counts what came from a holder that another one has followed: receiver
+	// "session" (commands) or "tape" (chunks).
+	Fenced *prometheus.CounterVec
 }
 
 // Results of a handshake, the label "result".
@@ -109,6 +114,7 @@ func New(r prometheus.Registerer) *Metrics {
 		SourceDiscarded: counter("source_chunks_discarded_total", "Audio chunks of sources that nobody wanted any more."),
 		SourceLost:      counter("source_messages_lost_total", "Messages of sources that could not be published."),
 	}
+	m.Fenced = lease.Fenced(r)
 	if r != nil {
 		r.MustRegister(m.Sessions, m.HalfOpen, m.Handshakes, m.HandshakeTime, m.Closes, m.Chunks, m.ChunksLate,
 			m.AudioBytes, m.ArtworkBytes, m.ArtworkMissing, m.VisualFrames, m.VisualDropped, m.BadTapeChunks, m.WriteStalls, m.OutboxHigh, m.ClockReplies, m.ClockDropped,

@@ -27,6 +27,8 @@ var ErrTooLong = errors.New("reel: chunk is longer than 150 ms")
 type Chunk struct {
 	// Epoch is the tape's epoch: a new one begins where the timeline is cut.
 	Epoch uint64
+	// Fence is that of the holder of the group that wrote it; 0: it has none.
+	Fence uint64
 	// Timestamp is when the first sample sounds, house clock µs.
 	Timestamp int64
 	// Duration in µs, and End = Timestamp + Duration.
@@ -66,6 +68,7 @@ func Parse(b []byte) (*Chunk, error) {
 	wire.PutAudioHeader(plain, t.TimestampUS, 0)
 	return &Chunk{
 		Epoch:     t.Epoch,
+		Fence:     t.Fence,
 		Timestamp: t.TimestampUS,
 		Duration:  int64(t.DurationUS),
 		Size:      len(plain),

@@ -116,6 +116,31 @@ func TestRingBounds(t *testing.T) {
 	}
 }
 
+// TestRingDropsWhatAFormerHolderWrites: in the same epoch too, and whatever its time is.
+func TestRingDropsWhatAFormerHolderWrites(t *testing.T) {
+	r := NewRing(Limits{})
+	put := func(epoch, fence uint64, ts int64) bool {
+		return r.Append(mustParse(t, tape.Append(nil, &tape.Chunk{Epoch: epoch, Fence: fence, TimestampUS: ts, DurationUS: 100_000, Data: []byte("x")})), 0)
+	}
+	for _, c := range []struct {
+		epoch, fence uint64
+		ts           int64
+		want         bool
+	}{{5, 10, 100_000, true}, {5, 10, 200_000, true}, {5, 12, 300_000, true}, {5, 10, 300_000, false}, {6, 10, 400_000, false},
+		{5, 0, 400_000, false}, {5, 12, 400_000, true}, {6, 13, 500_000, true}, {6, 12, 600_000, false}} {
+		if got := put(c.epoch, c.fence, c.ts); got != c.want {
+			t.Errorf("epoch %d fence %d at %d: %v, want %v", c.epoch, c.fence, c.ts, got, c.want)
+		}
+	}
+	if n, _ := r.Len(); n != 5 {
+		t.Errorf("%d chunks, want 5", n)
+	}
+	// One that is past is not kept, but its holder is believed.
+	if r.Append(mustParse(t, tape.Append(nil, &tape.Chunk{Epoch: 6, Fence: 20})), 1<<40); put(6, 13, 1<<40) {
+		t.Error("the fence of a chunk that is past does not count")
+	}
+}
+
 func TestWaitersAreWokenOnlyWhenArmed(t *testing.T) {
 	r := NewRing(Limits{})
 	w := &Waiter{Wake: make(chan struct{}, 1)}
@@ -203,8 +228,8 @@ func (f *feeder) consume(_ context.Context, _ string, h func([]byte)) (func(), e
 func TestSetReadsEachTapeOnce(t *testing.T) {
 	f := &feeder{fail: 1}
 	clock := clockwork.NewFakeClock()
-	bad := 0
-	s := NewSet(f.consume, houseclock.NewManual(0), clock, slog.New(slog.NewTextHandler(io.Discard, nil)), func() { bad++ })
+	bad, fenced := 0, 0
+	s := NewSet(f.consume, houseclock.NewManual(0), clock, slog.New(slog.NewTextHandler(io.Discard, nil)), func() { bad++ }, func() { fenced++ })
 	a, b := s.Acquire("g", "r"), s.Acquire("g", "r")
 	if a != b || s.Len() != 1 {
 		t.Fatalf("%d tapes for one rendition", s.Len())
@@ -222,6 +247,8 @@ func TestSetReadsEachTapeOnce(t *testing.T) {
 		if h != nil {
 			h(encoded(1, 1, []byte("x")))
 			h([]byte("rubbish"))
+			h(tape.Append(nil, &tape.Chunk{Epoch: 1, TimestampUS: 2, Fence: 8}))
+			h(tape.Append(nil, &tape.Chunk{Epoch: 1, TimestampUS: 3, Fence: 7}))
 			break
 		}
 		if ctx.Err() != nil {
@@ -229,8 +256,8 @@ func TestSetReadsEachTapeOnce(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	if n, _ := a.Len(); n != 1 || bad != 1 {
-		t.Errorf("%d chunks, %d bad", n, bad)
+	if n, _ := a.Len(); n != 2 || bad != 1 || fenced != 1 {
+		t.Errorf("%d chunks, %d bad, %d fenced", n, bad, fenced)
 	}
 	a.Release()
 	if s.Len() != 1 {

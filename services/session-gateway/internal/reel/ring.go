@@ -28,6 +28,7 @@ type Ring struct {
 	chunks  []*Chunk
 	base    uint64 // sequence number of chunks[0]
 	bytes   int
+	fence   uint64 // the highest that was seen
 	waiters map[*Waiter]struct{}
 }
 
@@ -48,12 +49,20 @@ func NewRing(l Limits) *Ring {
 
 // Append adds a chunk at house time now, drops what is past or too much, and
 // wakes the waiters that have read everything. A chunk that is past already is
-// not kept.
-func (r *Ring) Append(c *Chunk, now int64) {
-	if c.End()+r.limits.PastUS <= now {
-		return
-	}
+// not kept. It is false for a chunk of a holder of the group that another one has
+// followed: it was paused or cut off, and does not know yet. What such a holder put on
+// the tape before its successor's first chunk stays: it is the same audio, and sessions
+// skip by time what they were sent.
+func (r *Ring) Append(c *Chunk, now int64) bool {
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.Fence < r.fence {
+		return false
+	}
+	r.fence = c.Fence
+	if c.End()+r.limits.PastUS <= now {
+		return true
+	}
 	r.chunks = append(r.chunks, c)
 	r.bytes += c.Size
 	drop := 0
@@ -71,7 +80,7 @@ func (r *Ring) Append(c *Chunk, now int64) {
 	for w := range r.waiters {
 		w.notify()
 	}
-	r.mu.Unlock()
+	return true
 }
 
 // notify wakes an armed waiter once.

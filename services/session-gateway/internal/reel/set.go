@@ -34,6 +34,8 @@ type Set struct {
 	clock   clockwork.Clock
 	log     *slog.Logger
 	onBad   func()
+	// onFenced is called for each chunk of a holder that another one has followed.
+	onFenced func()
 
 	mu     sync.Mutex
 	tapes  map[string]*Tape
@@ -42,12 +44,16 @@ type Set struct {
 }
 
 // NewSet returns a set without tapes. onBad is called for each chunk that cannot
-// be used (malformed, or longer than a chunk may be); it may be nil.
-func NewSet(consume Consume, house houseclock.Clock, clock clockwork.Clock, log *slog.Logger, onBad func()) *Set {
+// be used (malformed, or longer than a chunk may be), onFenced for each one of a holder
+// of the group that another one has followed; they may be nil.
+func NewSet(consume Consume, house houseclock.Clock, clock clockwork.Clock, log *slog.Logger, onBad, onFenced func()) *Set {
 	if onBad == nil {
 		onBad = func() {}
 	}
-	return &Set{consume: consume, house: house, clock: clock, log: log, onBad: onBad, tapes: map[string]*Tape{}}
+	if onFenced == nil {
+		onFenced = func() {}
+	}
+	return &Set{consume: consume, house: house, clock: clock, log: log, onBad: onBad, onFenced: onFenced, tapes: map[string]*Tape{}}
 }
 
 // Tape is one tape in memory. Release it once when it is no longer played.
@@ -122,7 +128,9 @@ func (s *Set) feed(ctx context.Context, tapeSubject string, r *Ring) {
 				s.onBad()
 				return
 			}
-			r.Append(c, s.house.NowMicros())
+			if !r.Append(c, s.house.NowMicros()) {
+				s.onFenced()
+			}
 		})
 		if err == nil {
 			<-ctx.Done()

@@ -191,6 +191,9 @@ func (b *brain) command(in command, now int64) {
 	if err != nil {
 		b.s.d.Metrics.CommandsDenied.Inc()
 	}
+	if errors.Is(err, machine.ErrFenced) {
+		b.s.d.Metrics.Fenced.WithLabelValues("session").Inc()
+	}
 	in.reply <- answer{err: err}
 }
 

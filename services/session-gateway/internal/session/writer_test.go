@@ -133,7 +133,7 @@ func testDeps(t testing.TB, house houseclock.Clock) (*Deps, *tapeSource) {
 		House: house, Clock: clockwork.NewRealClock(), Log: log, Codec: wire.Current(), Metrics: metrics.New(nil),
 		WriteDeadline: 10 * time.Second,
 	}
-	d.Tapes = reel.NewSet(src.consume, house, d.Clock, log, nil)
+	d.Tapes = reel.NewSet(src.consume, house, d.Clock, log, nil, nil)
 	t.Cleanup(d.Tapes.Close)
 	return d, src
 }

@@ -34,22 +34,68 @@ func (g *Group) command(c Command) {
 		c.Reply <- Reply{Err: fault.New(fault.NotFound, "group %s was deleted", g.id)}
 		return
 	}
+	if err := g.fencedOrder(c.Cmd); err != nil {
+		c.Reply <- Reply{Err: err}
+		return
+	}
 	if m := c.Cmd.GetMembership(); m != nil {
 		g.membership(m, c.Reply)
 		return
 	}
-	err := g.allowed(c.Cmd)
-	if err == nil {
-		err = g.obey(c)
-	}
-	if err != nil {
-		c.Reply <- Reply{Err: err}
+	if c.Cmd.GetGet() != nil {
+		c.Reply <- Reply{Group: g.record(g.House.NowMicros())}
 		return
 	}
-	g.overridden(c.Cmd)
+	if id := c.Cmd.GetCommandId(); id == "" || !slices.Contains(g.rec.GetAppliedCommands(), id) {
+		err := g.allowed(c.Cmd)
+		if err == nil {
+			err = g.obey(c)
+		}
+		if err != nil {
+			c.Reply <- Reply{Err: err}
+			return
+		}
+		g.overridden(c.Cmd)
+		g.applied(id)
+	}
+	// It is answered when the record says so: should this instance die before, the command
+	// is sent again to the next holder, which knows by the record whether it was carried out.
 	g.touched = true
-	now := g.House.NowMicros()
-	c.Reply <- Reply{Group: g.record(now)}
+	g.answers = append(g.answers, owed{c.Reply, Reply{Group: g.record(g.House.NowMicros())}})
+}
+
+// maxApplied bounds the ids of commands that are remembered: those of the last seconds
+// count, because a sender gives up after five.
+const maxApplied = 64
+
+// applied remembers the id of a command that was carried out.
+func (g *Group) applied(id string) {
+	if id == "" {
+		return
+	}
+	ids := append(slices.Clone(g.rec.GetAppliedCommands()), id) // the record that is written holds the old slice
+	g.rec.AppliedCommands = ids[max(len(ids)-maxApplied, 0):]
+}
+
+// fencedOrder refuses the word of a director or scheduler that another one has followed.
+func (g *Group) fencedOrder(c *tuttiv1.GroupCommand) error {
+	var seen *uint64
+	switch {
+	case c.GetFence() == 0:
+		return nil
+	case c.GetMembership() != nil:
+		seen = &g.rec.DirectorFence
+	case c.GetSchedule() != nil:
+		seen = &g.rec.SchedulerFence
+	default:
+		return nil
+	}
+	if c.GetFence() < *seen {
+		g.Metrics.dropped("group_order")
+		return fault.New(fault.Conflict, "the order to group %s carries fence %d, but %d was seen: another instance gives orders now", g.id, c.GetFence(), *seen)
+	}
+	*seen = c.GetFence()
+	return nil
 }
 
 // allowed refuses a controller's command that its state does not offer

@@ -65,6 +65,13 @@ type Deps struct {
 // Message is what the actor takes.
 type Message interface{ message() }
 
+// Tenure is the lease under which a group is held, as the group sees it.
+type Tenure interface {
+	Fence() uint64
+	// Valid reports whether the lease is believed in at this moment.
+	Valid() bool
+}
+
 // Command is a GroupCommand with what was looked up for it. Reply must have room for
 // the one answer.
 type Command struct {
@@ -100,6 +107,7 @@ type Group struct {
 	Deps
 	id    string
 	fence uint64
+	held  Tenure
 	self  *actor.Ref[Message]
 	ready func()
 	log   *slog.Logger
@@ -137,17 +145,18 @@ type Group struct {
 	revisual bool
 
 	keeper  *keeper
-	touched bool  // the record must be written
-	keptUS  int64 // when it was handed to the keeper
-	gen     int   // of the armed timer
+	answers []owed // to commands, once the record is written
+	touched bool   // the record must be written
+	keptUS  int64  // when it was handed to the keeper
+	gen     int    // of the armed timer
 	disarm  func()
 }
 
 // New returns what makes the actor's handler. ready is called after every successful
 // start of a life.
-func New(d Deps, id string, fence uint64, ready func()) func(self *actor.Ref[Message]) actor.Handler[Message] {
+func New(d Deps, id string, held Tenure, ready func()) func(self *actor.Ref[Message]) actor.Handler[Message] {
 	return func(self *actor.Ref[Message]) actor.Handler[Message] {
-		return &Group{Deps: d, id: id, fence: fence, self: self, ready: ready, log: d.Log.With(obs.KeyGroup, id),
+		return &Group{Deps: d, id: id, fence: held.Fence(), held: held, self: self, ready: ready, log: d.Log.With(obs.KeyGroup, id),
 			members: map[string]*member{}, dirty: map[string]bool{}, later: map[string]int64{}, disarm: func() {}}
 	}
 }

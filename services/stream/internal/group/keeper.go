@@ -23,27 +23,42 @@ type Store interface {
 // hold up the group. Only the newest record counts. It notices when somebody with a
 // higher fence writes the same record: then this instance has lost the group.
 type keeper struct {
-	id    string
-	fence uint64
-	rev   uint64
-	store Store
-	clock clockwork.Clock
-	log   *slog.Logger
-	lost  func()
+	id      string
+	fence   uint64
+	rev     uint64
+	store   Store
+	clock   clockwork.Clock
+	log     *slog.Logger
+	lost    func()
+	metrics *Metrics
 
-	records chan *tuttiv1.Group // one slot
+	records chan kept // one slot
 	done    chan struct{}
 }
 
 const keepTimeout = 3 * time.Second
 
-// keep replaces the record to be written. It never blocks. One goroutine calls it.
-func (k *keeper) keep(g *tuttiv1.Group) {
+// kept is a record to be written, and who waits for that.
+type kept struct {
+	g       *tuttiv1.Group
+	answers []owed
+}
+
+// owed is the answer to a command.
+type owed struct {
+	to chan<- Reply // has room for it
+	r  Reply
+}
+
+// keep replaces the record to be written; answers go out when it is. It never blocks. One
+// goroutine calls it.
+func (k *keeper) keep(g *tuttiv1.Group, answers []owed) {
 	select {
-	case <-k.records:
+	case old := <-k.records:
+		answers = append(old.answers, answers...)
 	default:
 	}
-	k.records <- g
+	k.records <- kept{g, answers}
 }
 
 // run writes until ctx ends; what waits then is written with a last effort.
@@ -51,17 +66,19 @@ func (k *keeper) run(ctx context.Context) {
 	defer close(k.done)
 	for {
 		select {
-		case g := <-k.records:
-			for !k.write(context.WithoutCancel(ctx), g) && ctx.Err() == nil && len(k.records) == 0 {
+		case r := <-k.records:
+			for !k.write(context.WithoutCancel(ctx), r) && ctx.Err() == nil {
 				select {
+				case newer := <-k.records:
+					r = kept{newer.g, append(r.answers, newer.answers...)}
 				case <-k.clock.After(time.Second):
 				case <-ctx.Done():
 				}
 			}
 		case <-ctx.Done():
 			select {
-			case g := <-k.records:
-				k.write(context.WithoutCancel(ctx), g)
+			case r := <-k.records:
+				k.write(context.WithoutCancel(ctx), r)
 			default:
 			}
 			return
@@ -69,13 +86,25 @@ func (k *keeper) run(ctx context.Context) {
 	}
 }
 
+// answer gives out what is owed; with an error when the record could not be written any
+// more.
+func answer(answers []owed, err error) {
+	for _, a := range answers {
+		if err != nil {
+			a.r = Reply{Err: err}
+		}
+		a.to <- a.r
+	}
+}
+
 // write stores g. It is false when it should be tried again.
-func (k *keeper) write(ctx context.Context, g *tuttiv1.Group) bool {
+func (k *keeper) write(ctx context.Context, r kept) bool {
 	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
 	defer cancel()
-	rev, err := k.store.Update(ctx, k.id, g, k.rev)
+	rev, err := k.store.Update(ctx, k.id, r.g, k.rev)
 	if err == nil {
 		k.rev = rev
+		answer(r.answers, nil)
 		return true
 	}
 	if fault.CodeOf(err) != fault.Conflict {
@@ -87,7 +116,9 @@ func (k *keeper) write(ctx context.Context, g *tuttiv1.Group) bool {
 	switch {
 	case fault.CodeOf(err) == fault.NotFound, err == nil && cur.GetFence() > k.fence:
 		k.log.Warn("group is held by another instance", obs.KeyFence, cur.GetFence())
+		k.metrics.dropped("group_record")
 		k.lost()
+		answer(r.answers, fault.New(fault.Unavailable, "group %s is moving to another instance: try again", k.id))
 		return true
 	case err == nil:
 		k.rev = rev

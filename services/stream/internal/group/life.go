@@ -2,7 +2,10 @@ package group
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/fault"
@@ -20,9 +23,9 @@ const resumeMarginUS = 700_000
 
 // Start reads the record, greets the members and carries on what played.
 func (g *Group) Start(ctx context.Context) error {
-	rec, rev, err := g.Store.Get(ctx, g.id)
-	if fault.CodeOf(err) == fault.NotFound {
-		return actor.ErrStop // deleted while it was asked for
+	rec, rev, err := g.claim(ctx)
+	if fault.CodeOf(err) == fault.NotFound || errors.Is(err, errFollowed) {
+		return actor.ErrStop // deleted while it was asked for, or another instance is further
 	}
 	if err != nil {
 		return fmt.Errorf("read the group's record: %w", err)
@@ -31,8 +34,8 @@ func (g *Group) Start(ctx context.Context) error {
 	g.rec, g.s, g.epoch = rec, fromRecord(rec), rec.GetEpoch()
 	g.history = history{items: rec.GetHistory(), fromUS: g.House.NowMicros(), handed: true}
 	g.adopt(rec)
-	g.keeper = &keeper{id: g.id, fence: g.fence, rev: rev, store: g.Store, clock: g.Clock, log: g.log, lost: g.self.Stop,
-		records: make(chan *tuttiv1.Group, 1), done: make(chan struct{})}
+	g.keeper = &keeper{id: g.id, fence: g.fence, rev: rev, store: g.Store, clock: g.Clock, log: g.log, lost: g.self.Stop, metrics: g.Metrics,
+		records: make(chan kept, 1), done: make(chan struct{})}
 	g.wg.Go(func() { g.keeper.run(g.ctx) })
 	for _, id := range rec.GetMembers() {
 		g.join(id)
@@ -47,6 +50,35 @@ func (g *Group) Start(ctx context.Context) error {
 	g.log.Info("group held", obs.KeyFence, g.fence, obs.KeyState, modeName(g.s.Mode), "members", len(g.members))
 	g.ready()
 	return nil
+}
+
+// errFollowed says that a later holder has the group.
+var errFollowed = errors.New("another instance has followed as the holder")
+
+// claim reads the record and writes this holder's fence into it, so that what a former
+// holder still writes is refused by its revision.
+func (g *Group) claim(ctx context.Context) (*tuttiv1.Group, uint64, error) {
+	for {
+		rec, rev, err := g.Store.Get(ctx, g.id)
+		if err != nil {
+			return nil, 0, err
+		}
+		if rec.GetFence() > g.fence {
+			return nil, 0, errFollowed
+		}
+		if rec.GetFence() == g.fence {
+			return rec, rev, nil // another life under the same lease
+		}
+		mine := proto.CloneOf(rec)
+		mine.Fence, mine.InstanceId = g.fence, g.InstanceID
+		rev, err = g.Store.Update(ctx, g.id, mine, rev)
+		if err == nil {
+			return rec, rev, nil
+		}
+		if fault.CodeOf(err) != fault.Conflict || ctx.Err() != nil {
+			return nil, 0, err
+		}
+	}
 }
 
 // Close ends what this life started. Sessions are told nothing.

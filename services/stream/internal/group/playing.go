@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/actor"
+	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/stream/internal/pipeline"
@@ -88,7 +89,8 @@ func (g *Group) launch(r *run, cfg pipeline.Config) {
 	ctx, cancel := context.WithCancel(g.ctx)
 	g.run = r
 	specs, _ := g.specs()
-	cfg.EpochID, cfg.ChunkMS, cfg.AheadMS, cfg.Renditions = r.epoch, g.ChunkMS, g.AheadMS, specs
+	cfg.EpochID, cfg.Fence = r.epoch, g.fence
+	cfg.ChunkMS, cfg.AheadMS, cfg.Renditions = g.ChunkMS, g.AheadMS, specs
 	cfg.LeadUS, cfg.LiveLeadUS = g.leads()
 	cfg.Visual, cfg.LiveFloorUS = g.visualTapes(), g.liveFloor()
 	cfg.House, cfg.Clock, cfg.Metrics = g.House, g.Clock, g.Audio
@@ -96,7 +98,12 @@ func (g *Group) launch(r *run, cfg pipeline.Config) {
 		cfg.Open, cfg.Processing = g.open, g.processing()
 	}
 	cfg.Log = g.log.With("epoch", r.epoch)
-	cfg.Publish = func(ctx context.Context, id string, data []byte) error { return g.Publish(ctx, g.id, id, data) }
+	cfg.Publish = func(ctx context.Context, id string, data []byte) error {
+		if !g.held.Valid() { // this process was paused, or cut off: another one may have the group
+			return fault.New(fault.Unavailable, "the lease of group %s is over", g.id)
+		}
+		return g.Publish(ctx, g.id, id, data)
+	}
 	self := g.self
 	cfg.Events = func(ctx context.Context, e pipeline.Event) {
 		_ = self.Send(ctx, fromPipeline{r.epoch, e}) // fails only when one of the two has ended

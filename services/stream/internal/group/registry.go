@@ -79,7 +79,7 @@ func (r *Registry) Activate(ctx context.Context, id string) error {
 	var once sync.Once
 	log := r.deps.Log.With(obs.KeyGroup, id)
 	ref, err := actor.Spawn(r.sup, actor.Options{Key: "group/" + id, Size: 256, Log: log},
-		New(r.deps, id, l.Fence(), func() { once.Do(func() { close(started) }) }))
+		New(r.deps, id, l, func() { once.Do(func() { close(started) }) }))
 	if err != nil {
 		r.release(l)
 		return fault.Wrap(fault.Unavailable, err, "this instance is ending")

@@ -152,6 +152,8 @@ func (g *Group) record(now int64) *tuttiv1.Group {
 		PreviousGroupId: g.rec.GetPreviousGroupId(), PreviousClientId: g.rec.GetPreviousClientId(), Epoch: g.epoch, Fence: g.fence, InstanceId: g.InstanceID,
 		UpdatedAt: timestamppb.New(g.Clock.Now())}
 	toRecord(r, g.s)
+	r.AppliedCommands = g.rec.GetAppliedCommands()
+	r.DirectorFence, r.SchedulerFence = g.rec.GetDirectorFence(), g.rec.GetSchedulerFence()
 	r.VolumeCap, r.Schedule = g.rec.VolumeCap, g.rec.GetSchedule()
 	r.Assigned, r.AssignedKnown, r.VolumeCaps = g.rec.GetAssigned(), g.rec.GetAssignedKnown(), g.rec.GetVolumeCaps()
 	r.History = g.history.at(now)
@@ -220,5 +222,6 @@ func (g *Group) keep(now int64) {
 		return
 	}
 	g.touched, g.keptUS = false, now
-	g.keeper.keep(g.record(now))
+	g.keeper.keep(g.record(now), g.answers)
+	g.answers = nil
 }

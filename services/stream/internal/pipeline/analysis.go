@@ -269,7 +269,7 @@ func (p *Pipeline) publishVisual(ctx context.Context, now int64) (worked bool) {
 			}
 			an.a.Decide(end)
 		}
-		an.collect(p.epoch, last)
+		an.collect(p.epoch, p.cfg.Fence, last)
 		if p.epoch.T0+end > now {
 			p.putVisual(ctx)
 		}
@@ -280,9 +280,9 @@ func (p *Pipeline) publishVisual(ctx context.Context, now int64) (worked bool) {
 }
 
 // collect makes the next chunk of each tape.
-func (an *analyser) collect(e *timeline.Epoch, last bool) {
+func (an *analyser) collect(e *timeline.Epoch, fence uint64, last bool) {
 	begin := an.next * an.chunk
-	c := tape.Chunk{Epoch: e.ID, TimestampUS: e.T0 + begin, DurationUS: uint32(an.chunk)}
+	c := tape.Chunk{Epoch: e.ID, Fence: fence, TimestampUS: e.T0 + begin, DurationUS: uint32(an.chunk)}
 	if last {
 		c.Flags |= tape.FlagLast
 	}

@@ -49,6 +49,7 @@ func (p *Pipeline) add(id string, s rendition.Spec) {
 		p.cfg.Log.Error("rendition cannot be made", "rendition", id, "err", err)
 		return
 	}
+	r.Fence = p.cfg.Fence
 	p.live[id] = r
 	p.cfg.Metrics.renditions(1)
 }

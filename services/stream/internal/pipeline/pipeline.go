@@ -31,6 +31,7 @@ type House interface{ NowMicros() int64 }
 // Config of one epoch's pipeline. All fields are required unless they say otherwise.
 type Config struct {
 	EpochID    uint64
+	Fence      uint64 // of the group's holder, for the chunks; 0: none
 	ChunkMS    int
 	AheadMS    int
 	BufferMS   int   // source audio that must be there before T0 is fixed; 0: the first block

@@ -25,6 +25,7 @@ const warmUS = 1_000_000
 type Rendition struct {
 	ID     string
 	Format pcm.Format
+	Fence  uint64 // of the group's holder, for the chunks; may be set before the first Chunk
 
 	epoch       *timeline.Epoch
 	store       *Store
@@ -121,6 +122,7 @@ func (r *Rendition) cut(dst []byte) ([]byte, tape.Chunk, Status, error) {
 	end := r.next + int64(frames)
 	c := tape.Chunk{
 		Epoch:       r.epoch.ID,
+		Fence:       r.Fence,
 		TimestampUS: r.Time(),
 		DurationUS:  uint32(timeline.Scale(int64(frames), timeline.Micro, int64(r.Format.SampleRate))),
 		Frames:      uint32(frames),

@@ -190,3 +190,40 @@ func TestTimeToTakeOver(t *testing.T) {
 		t.Errorf("%v: the watch does not tell of the death", worst)
 	}
 }
+
+// TestWatchLives hears of processes that come, die, and end.
+func TestWatchLives(t *testing.T) {
+	c := bustest.Embedded(t)
+	dying, err := c.Another(t.Context(), "dying")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := manager(t, dying, "a"), manager(t, c, "b")
+	acquire(t, a, "1")
+	news := make(chan string, 16)
+	stop, err := b.WatchLives(t.Context(), func(owner string, alive bool) { news <- fmt.Sprint(owner, " ", alive) }, func() { news <- "initial" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	want := func(want ...string) {
+		t.Helper()
+		for _, w := range want {
+			if got := next(t, news, 20*ttl); got != w {
+				t.Fatalf("heard %q, want %q", got, w)
+			}
+		}
+	}
+	want("a true", "initial")
+	third := manager(t, c, "c")
+	acquire(t, third, "2")
+	want("c true")
+	if err := dying.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want("a false")
+	if err := third.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want("c false")
+}

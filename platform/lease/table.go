@@ -21,7 +21,7 @@ type table struct {
 	open    bool
 	synced  int // buckets whose first state is known
 	leases  map[string]entry
-	lives   map[string]bool // seen, and not buried
+	lives   map[string]string // seen, and not buried: their owners
 	dead    map[string]bool // known to be over for good
 	waiters map[*waiter]struct{}
 }
@@ -35,11 +35,12 @@ type entry struct {
 // waiter is somebody who waits for leases.
 type waiter struct {
 	key, prefix string        // of one key, or of all with a prefix
+	lives       bool          // of lives instead
 	wake        chan struct{} // one slot: something of interest changed
 }
 
 func newTable(m *Manager) *table {
-	return &table{m: m, leases: map[string]entry{}, lives: map[string]bool{}, dead: map[string]bool{}, waiters: map[*waiter]struct{}{}}
+	return &table{m: m, leases: map[string]entry{}, lives: map[string]string{}, dead: map[string]bool{}, waiters: map[*waiter]struct{}{}}
 }
 
 // start opens the watches; it may be called again when it failed.
@@ -92,15 +93,21 @@ func (t *table) lease(e bus.Entry[*wrapperspb.StringValue]) {
 func (t *table) life(e bus.Entry[*wrapperspb.StringValue]) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e.Value != nil && !decodeLife(e.Value).Dead {
-		t.lives[e.Key] = true
-		return
-	}
-	if !t.lives[e.Key] && e.Value == nil {
-		delete(t.dead, e.Key) // the tombstone went: no lease names it any more, or bury makes another
+	_, had := t.lives[e.Key]
+	if e.Value != nil {
+		if rec := decodeLife(e.Value); !rec.Dead {
+			t.lives[e.Key] = rec.Owner
+			if !had {
+				t.wakeLives()
+			}
+			return
+		}
+	} else if !had {
+		delete(t.dead, e.Key) // the tombstone went; should a lease still name it, bury makes another
 		return
 	}
 	delete(t.lives, e.Key)
+	t.wakeLives()
 	for key, l := range t.leases {
 		if l.Life == e.Key {
 			t.wake(key)
@@ -129,17 +136,28 @@ func (t *table) free(key string) (free, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l, taken := t.leases[key]
-	return !taken || !t.lives[l.Life], t.synced == 2
+	return !taken || !t.alive(l.Life), t.synced == 2
 }
 
 // wake signals whoever waits for key. t.mu is held.
 func (t *table) wake(key string) {
 	for w := range t.waiters {
-		if w.key == key || w.key == "" && strings.HasPrefix(key, w.prefix) {
+		if !w.lives && (w.key == key || w.key == "" && strings.HasPrefix(key, w.prefix)) {
 			signal(w.wake)
 		}
 	}
 }
+
+// wakeLives signals whoever waits for lives. t.mu is held.
+func (t *table) wakeLives() {
+	for w := range t.waiters {
+		if w.lives {
+			signal(w.wake)
+		}
+	}
+}
+
+func (t *table) alive(life string) bool { _, ok := t.lives[life]; return ok }
 
 func (t *table) wakeAll() {
 	for w := range t.waiters {
@@ -191,7 +209,7 @@ func (o *Observer) Held() (held map[string]Holding, known bool) {
 	defer o.t.mu.Unlock()
 	held = map[string]Holding{}
 	for key, l := range o.t.leases {
-		if strings.HasPrefix(key, o.w.prefix) && o.t.lives[l.Life] {
+		if strings.HasPrefix(key, o.w.prefix) && o.t.alive(l.Life) {
 			held[key] = Holding{Owner: l.Owner, Fence: l.rev}
 		}
 	}

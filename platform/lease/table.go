@@ -22,7 +22,7 @@ type table struct {
 	synced  int // buckets whose first state is known
 	leases  map[string]entry
 	lives   map[string]string // seen, and not buried: their owners
-	dead    map[string]bool // known to be over for good
+	dead    map[string]bool   // known to be over for good
 	waiters map[*waiter]struct{}
 }
 

@@ -16,15 +16,17 @@ import (
 // Limits of the internal HTTP server. Nobody but probes and Prometheus speaks to it.
 const (
 	headerTimeout   = 5 * time.Second
-	writeTimeout    = 30 * time.Second // a profile or a slow scrape
+	writeTimeout    = 30 * time.Second // a slow scrape
+	profileTimeout  = 2 * time.Minute  // a profile of a minute
 	shutdownTimeout = 2 * time.Second
 	maxHeaderBytes  = 16 << 10
 )
 
 // InternalHTTP serves /healthz (the process is up), /readyz (it can serve; 503 names
 // what is not ready) and /metrics at addr until ctx ends. It returns nil then, or
-// the error that kept it from serving. An empty addr serves nothing and waits.
-func InternalHTTP(ctx context.Context, addr string, h *Health, reg *prometheus.Registry) error {
+// the error that kept it from serving. An empty addr serves nothing and waits. With
+// profiles, Go's profiling endpoints are below /debug/pprof/.
+func InternalHTTP(ctx context.Context, addr string, h *Health, reg *prometheus.Registry, profiles bool) error {
 	if addr == "" {
 		<-ctx.Done()
 		return nil
@@ -33,14 +35,17 @@ func InternalHTTP(ctx context.Context, addr string, h *Health, reg *prometheus.R
 	if err != nil {
 		return fmt.Errorf("--internal-http %s cannot be opened (%w): choose another address", addr, err)
 	}
-	return ServeInternal(ctx, l, h, reg)
+	return ServeInternal(ctx, l, h, reg, profiles)
 }
 
 // ServeInternal is InternalHTTP on a listener, which it closes.
-func ServeInternal(ctx context.Context, l net.Listener, h *Health, reg *prometheus.Registry) error {
+func ServeInternal(ctx context.Context, l net.Listener, h *Health, reg *prometheus.Registry, profiles bool) error {
 	srv := &http.Server{Handler: Handler(h, reg), ReadHeaderTimeout: headerTimeout,
 		ReadTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: time.Minute,
 		MaxHeaderBytes: maxHeaderBytes}
+	if profiles {
+		srv.Handler, srv.WriteTimeout = withProfiles(srv.Handler), profileTimeout
+	}
 	stopped := make(chan struct{})
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {

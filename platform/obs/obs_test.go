@@ -61,7 +61,7 @@ func TestInternalHTTP(t *testing.T) {
 	h.Add("worse", func() error { panic("oh") })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- obs.ServeInternal(ctx, l, h, obs.NewRegistry("1.2.3")) }()
+	go func() { done <- obs.ServeInternal(ctx, l, h, obs.NewRegistry("1.2.3"), false) }()
 	base := "http://" + l.Addr().String()
 
 	if code, body := get(t, base+"/healthz"); code != 200 || body != "ok\n" {
@@ -81,8 +81,31 @@ func TestInternalHTTP(t *testing.T) {
 			t.Errorf("metrics (%d) lack %s", code, want)
 		}
 	}
+	if code, _ := get(t, base+"/debug/pprof/"); code != 404 {
+		t.Errorf("profiles that nobody asked for: %d", code)
+	}
 	if code, _ := get(t, base+"/nothing"); code != 404 {
 		t.Errorf("unknown path: %d", code)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatalf("end: %v", err)
+	}
+}
+
+func TestProfilesWhenAskedFor(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- obs.ServeInternal(ctx, l, obs.NewHealth(), obs.NewRegistry(""), true) }()
+	base := "http://" + l.Addr().String()
+	for path, want := range map[string]string{"/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile", "/healthz": "ok", "/metrics": "go_goroutines"} {
+		if code, body := get(t, base+path); code != 200 || !strings.Contains(body, want) {
+			t.Errorf("%s: %d, without %q", path, code, want)
+		}
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -96,7 +119,7 @@ func TestInternalHTTPAddressInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	err = obs.InternalHTTP(t.Context(), l.Addr().String(), obs.NewHealth(), obs.NewRegistry(""))
+	err = obs.InternalHTTP(t.Context(), l.Addr().String(), obs.NewHealth(), obs.NewRegistry(""), false)
 	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Fatalf("got %v", err)
 	}

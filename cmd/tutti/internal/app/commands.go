@@ -50,6 +50,7 @@ named by --config. A flag wins over the environment, that over the file.`,
 	}
 	config.MustBind(c.Flags(), &cfg)
 	hide(c, "internal-http")
+	hide(c, "pprof")
 	return c
 }
 
@@ -104,7 +105,7 @@ func serviceHelp() []help {
 	}
 }
 
-const commonFlags = "config nats lease-ttl internal-http log-level log-format help"
+const commonFlags = "config nats lease-ttl internal-http pprof log-level log-format help"
 
 func runServiceCommand(about help, version string, r Restorer) *cobra.Command {
 	cfg := Defaults(version)

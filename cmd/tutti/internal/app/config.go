@@ -49,6 +49,7 @@ type Config struct {
 	OIDCRoleClaim    string        `config:"oidc-role-claim" usage:"claim whose values tutti-viewer, tutti-operator and tutti-admin give roles and make users; empty: only users that are here sign in"`
 	LeaseTTL         time.Duration `config:"lease-ttl" usage:"how long what a dead process held stays its own before others take over, 1s to 1m; the same for all processes of a deployment (default 2s with --nats, 6s without)"`
 	InternalHTTP     string        `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
+	Pprof            bool          `config:"pprof" usage:"Go profiles below /debug/pprof/ on --internal-http; only where strangers cannot reach it"`
 	MaxSessions      int           `config:"max-sessions" usage:"sessions with devices that one gateway takes at most; a full one leaves devices to the others"`
 	DrainTimeout     time.Duration `config:"drain-timeout" usage:"how long a process that is asked to stop may hand over what it holds to others before it stops (0: not at all); it needs 10 s more to stop. With the embedded bus there is nobody to hand over to"`
 	Resume           bool          `config:"resume" usage:"after a restart, go on playing what played"`

@@ -86,7 +86,7 @@ func serviceParts(p *process, name string, out io.Writer) []service {
 	p.health.Add(name, func() error { return errors.New("starting") })
 	return []service{
 		{"internal-http", func(ctx context.Context) error {
-			return obs.InternalHTTP(ctx, p.cfg.InternalHTTP, p.health, p.reg)
+			return obs.InternalHTTP(ctx, p.cfg.InternalHTTP, p.health, p.reg, p.cfg.Pprof)
 		}},
 		{name, func(ctx context.Context) error { return p.runOne(ctx, name, out) }},
 	}

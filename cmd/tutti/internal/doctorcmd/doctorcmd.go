@@ -81,6 +81,7 @@ type settings struct {
 	LeaseTTL     time.Duration `config:"lease-ttl"`
 	OIDCAdmins   []string      `config:"oidc-admins"`
 	InternalHTTP string        `config:"internal-http"`
+	Pprof        bool          `config:"pprof"`
 	LibraryCache string        `config:"library-cache"`
 	Resume       bool          `config:"resume"`
 	Demo         bool          `config:"demo"`
@@ -93,7 +94,7 @@ func notLookedAt() []string {
 	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval", "max-sessions",
 		"admin-token", "admin-token-file",
 		"lease-ttl", "drain-timeout",
-		"internal-http", "library-cache", "resume", "demo", "log-level", "log-format"}
+		"internal-http", "pprof", "library-cache", "resume", "demo", "log-level", "log-format"}
 }
 
 // checkTimeout bounds one check; they run side by side.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tutti-audio/tutti/platform/fault"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/pairtoken"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
@@ -117,6 +118,25 @@ func TestACodeMayOvertakeTheNews(t *testing.T) {
 	}
 	if p := decode[model.Pairing](w.post(path+"/code", `{"code":"123-456"}`).want(http.StatusAccepted)); p.State != "paired" {
 		t.Errorf("after the right code: %+v", p)
+	}
+}
+
+// A device that another server has is on: to switch it on is no advice.
+func TestPairingADeviceOfAnotherServer(t *testing.T) {
+	w := newWorld(t)
+	for _, goodbye := range []string{"another_server", "concurrent_attempt", "shutdown"} {
+		id := w.fakes.device(goodbye, offline, func(p *pb.ClientPresence, _ *pb.TrustRecord) { p.LastGoodbye = goodbye })
+		w.known(id)
+		w.fakes.mu.Lock()
+		w.fakes.sick = fault.New(fault.Conflict, "client x is not connected: switch it on")
+		w.fakes.mu.Unlock()
+		d := w.post("/api/v1/clients/"+id+"/pairing", `{"method":"dynamic_pairing_code"}`).problem(http.StatusConflict).Detail
+		if strings.Contains(d, "another Sendspin server has "+goodbye) != (goodbye != "shutdown") || strings.Contains(d, "switch it on") != (goodbye == "shutdown") {
+			t.Errorf("%s: %q", goodbye, d)
+		}
+		w.fakes.mu.Lock()
+		w.fakes.sick = nil
+		w.fakes.mu.Unlock()
 	}
 }
 

@@ -3,7 +3,24 @@ package ctlcmd
 import (
 	"encoding/json"
 	"testing"
+	"time"
 )
+
+func TestStateOfADevice(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for goodbye, want := range map[string]string{
+		"": "away, seen 3 s ago", "shutdown": "away, seen 3 s ago",
+		"another_server": "with another server, seen 3 s ago", "concurrent_attempt": "with another server, seen 3 s ago",
+	} {
+		c := apiClient{LastGoodbye: goodbye, LastSeenAt: now.Add(-3 * time.Second)}
+		if got := state(c, now); got != want {
+			t.Errorf("after %q: %q", goodbye, got)
+		}
+		if c.Connected = true; state(c, now) != "connected" {
+			t.Errorf("connected, after %q: %q", goodbye, state(c, now))
+		}
+	}
+}
 
 func TestAProblemInOneLine(t *testing.T) {
 	for raw, want := range map[string]string{

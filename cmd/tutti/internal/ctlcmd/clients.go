@@ -93,6 +93,9 @@ func state(c apiClient, now time.Time) string {
 	case c.Connected:
 		return "connected"
 	}
+	if c.LastGoodbye == "another_server" || c.LastGoodbye == "concurrent_attempt" {
+		return "with another server, seen " + ago(c.LastSeenAt, now)
+	}
 	return "away, seen " + ago(c.LastSeenAt, now)
 }
 

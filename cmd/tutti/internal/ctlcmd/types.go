@@ -58,6 +58,7 @@ type apiClient struct {
 	ApprovalUntilDisconnect bool            `json:"approval_until_disconnect"`
 	PairedAt                *time.Time      `json:"paired_at"`
 	PersonaID               string          `json:"persona_id"`
+	LastGoodbye             string          `json:"last_goodbye"`
 }
 
 type apiPairMethod struct {

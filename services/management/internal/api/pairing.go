@@ -100,7 +100,7 @@ func (a *API) startPairing(ctx context.Context, in *startPairing) (*accepted[*mo
 	}
 	out := &pb.PairingAttempt{}
 	if err := a.ask(ctx, "pairing", subject.PairingStart, req, out); err != nil {
-		return nil, a.runsAlready(c, err)
+		return nil, a.elsewhere(in.ID, a.runsAlready(c, err))
 	}
 	a.logAct(ctx, "pairing.started", in.ID, c.DisplayName()+" by "+in.Body.Method)
 	return &accepted[*model.Pairing]{
@@ -117,6 +117,17 @@ func (a *API) runsAlready(c *model.Client, err error) error {
 	}
 	return fault.Wrap(fault.Conflict, err, "%s is being paired already: %s began at %s, and the attempt is %s; wait for its end, or cancel it with DELETE /api/v1/clients/%s/pairing",
 		c.DisplayName(), p.Actor, p.StartedAt.Format(time.TimeOnly+" UTC"), p.State, c.ClientID)
+}
+
+// elsewhere says of a Conflict that another Sendspin server has the device, where that
+// is so: to switch it on would not help.
+func (a *API) elsewhere(id string, err error) error {
+	c := a.d.Projection.Snapshot().Client(id)
+	if fault.CodeOf(err) != fault.Conflict || c == nil || c.Blocked || !c.Elsewhere() {
+		return err
+	}
+	return fault.Wrap(fault.Conflict, err, "another Sendspin server has %s now (%s), and it takes no connection of this one: release it there, or switch that server off, and start again when the device is listed as connected",
+		c.DisplayName(), c.LastGoodbye)
 }
 
 // shownPairing waits for the read model to show an attempt, so that a GET that follows

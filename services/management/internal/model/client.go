@@ -8,6 +8,8 @@ package model
 import (
 	"time"
 	"unicode"
+
+	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
 // Trust values of Client.Trust.
@@ -133,6 +135,12 @@ type Source struct {
 type Sync struct {
 	RTTUS              int64     `json:"rtt_us" doc:"Round trip in microseconds; 0 when not known."`
 	LastTimeExchangeAt time.Time `json:"last_time_exchange_at"`
+}
+
+// Elsewhere reports whether the device left for another Sendspin server, or turned this
+// one away because another has it. It is on, and does not take a connection of ours now.
+func (c *Client) Elsewhere() bool {
+	return !c.Connected && (c.LastGoodbye == wire.GoodbyeAnotherServer || c.LastGoodbye == wire.GoodbyeConcurrentAttempt)
 }
 
 // DisplayName is the label, else the stated name, else the start of the key: for

@@ -1,11 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +40,7 @@ type restorer struct {
 // directory, the API says what to do instead.
 func newRestorer(cfg Config, restart func()) management.Restorer {
 	if cfg.Restorer == nil || !cfg.Embedded() || cfg.DatabaseURL != "" {
-		return onlyInspects{cfg.Restorer}
+		return onlyInspects{cfg.Restorer, restoreLine(cfg)}
 	}
 	return &restorer{cfg: cfg, restart: restart}
 }
@@ -78,7 +81,11 @@ func (r *restorer) Stage(ctx context.Context, file io.ReadSeeker, passphrase, by
 func (r *restorer) Restart() { r.restart() }
 
 // onlyInspects is for servers whose state lies elsewhere.
-type onlyInspects struct{ r Restorer }
+type onlyInspects struct {
+	r Restorer
+	// line is the command that restores instead.
+	line string
+}
 
 func (o onlyInspects) Inspect(ctx context.Context, file io.ReadSeeker, passphrase string) (management.BackupContents, error) {
 	if o.r == nil {
@@ -93,9 +100,44 @@ func (o onlyInspects) Stage(context.Context, io.ReadSeeker, string, string, bool
 
 func (onlyInspects) Restart() {}
 
-func (onlyInspects) refusal() error {
+func (o onlyInspects) refusal() error {
 	return fault.New(fault.Conflict, "this server keeps its state in PostgreSQL or on a NATS server of its own, which the console does not replace: stop its services, "+
-		"and run `tutti restore FILE` with --database-url and --nats of empty ones")
+		"make an empty place, and run there: %s", o.line)
+}
+
+// restoreLine is the command that restores onto places like those of cfg, which must be
+// empty. It holds no password: this one's are not needed for it, and others read it.
+func restoreLine(cfg Config) string {
+	line := []string{"tutti", "restore", "FILE"}
+	if cfg.Embedded() {
+		line = append(line, "--data-dir", "EMPTY-FOLDER")
+	} else {
+		line = append(line, "--nats", place(cfg.NATS, ""))
+	}
+	switch {
+	case cfg.DatabaseURL != "":
+		line = append(line, "--database-url", place(cfg.DatabaseURL, "/EMPTY-DATABASE"))
+	case !cfg.Embedded(): // the database is another process's to know
+		line = append(line, "--database-url", "postgres://USER@HOST/EMPTY-DATABASE")
+	}
+	if cfg.KeyFile != "" {
+		line = append(line, "--deployment-key-file", cfg.KeyFile)
+	}
+	return strings.Join(line, " ")
+}
+
+// place is an address without its password and what follows its path, which path replaces
+// when it is given.
+func place(address, path string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || strings.ContainsAny(address, ", ") {
+		return "ADDRESS" // a list, or a form of its own: it may hold secrets anywhere
+	}
+	out := url.URL{Scheme: u.Scheme, Host: u.Host, Path: cmp.Or(path, u.Path)}
+	if name := u.User.Username(); name != "" && path != "" { // NATS takes a token there
+		out.User = url.User(name)
+	}
+	return out.String()
 }
 
 // restoreStaged moves a restore that the console has staged into place, before anything

@@ -10,13 +10,18 @@ import (
 
 // flappingClients finds devices that come and go.
 func flappingClients(f *facts) []model.Finding {
+	const all = "reconnects_all"
 	var out []model.Finding
+	looked := 0
 	for _, c := range f.snap.Clients {
 		id, limit := "reconnects:"+c.ClientID, flapping
-		if f.active(id) {
+		if f.active(id) || f.active(all) {
 			limit-- // it has to calm down, not only to pause
 		}
 		n := f.hour[c.ClientID].reconnects
+		if trusted(c) && f.series[c.ClientID] != nil {
+			looked++
+		}
 		if !trusted(c) || n < limit {
 			continue
 		}
@@ -32,7 +37,7 @@ func flappingClients(f *facts) []model.Finding {
 		}
 		out = append(out, x)
 	}
-	return out
+	return f.together(all, looked, out, backTogether)
 }
 
 // Limits of the round trip, in µs: what is above the first is high; what is shown goes
@@ -56,7 +61,9 @@ const (
 
 // roundTrips finds players whose link is slow, or now fast and now slow.
 func roundTrips(f *facts) []model.Finding {
+	const all = "links_all"
 	var out []model.Finding
+	looked := 0
 	for _, c := range f.snap.Clients {
 		s := f.series[c.ClientID]
 		if s == nil || !streaming(c) {
@@ -71,11 +78,12 @@ func roundTrips(f *facts) []model.Finding {
 		if len(rtts) < rttLeast {
 			continue
 		}
+		looked++
 		slices.Sort(rtts)
 		low, median, high := rtts[len(rtts)/10], rtts[len(rtts)/2], rtts[len(rtts)*9/10]
 		id := "rtt:" + c.ClientID
 		limit, jump := uint32(highRTT), uint32(jumpRTT)
-		if f.active(id) {
+		if f.active(id) || f.active(all) {
 			limit, jump = highRTTEnd, jumpRTTEnd
 		}
 		x := model.Finding{FindingID: id, Clients: []string{c.ClientID}, Groups: groupsOf(c.GroupID), Remedy: f.compress([]string{c.ClientID})}
@@ -93,7 +101,7 @@ func roundTrips(f *facts) []model.Finding {
 		}
 		out = append(out, x)
 	}
-	return out
+	return f.together(all, looked, out, unsteadyTogether)
 }
 
 // ms is µs in whole milliseconds, at least 1.

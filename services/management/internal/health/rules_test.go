@@ -304,3 +304,68 @@ func TestHoursAreOfTheVenue(t *testing.T) {
 		t.Error("what was before the present codec counts")
 	}
 }
+
+// What all links do at once is the server's, or its network's; what most of them do is
+// each one's.
+func TestAllLinksAtOnce(t *testing.T) {
+	venue := func() *scene {
+		s := well()
+		for _, id := range []string{"c", "d"} {
+			c := speaker(id)
+			c.Name = "Speaker " + id
+			s.snap.Clients = append(s.snap.Clients, c)
+			s.steps(id, 60, step{of: 1, up: 1, playing: 1, rtt: 2000, buffered: 20_000, lead: 900})
+		}
+		return s
+	}
+	slow := func(s *scene, ids ...string) {
+		for _, id := range ids {
+			s.steps(id, 30, step{of: 1, up: 1, rtt: 180_000})
+		}
+	}
+	flaps := func(s *scene, ids ...string) {
+		for _, id := range ids {
+			s.hour[id] = sums{reconnects: 3}
+		}
+	}
+	codes := func(s *scene) (out []string) {
+		for _, x := range s.find() {
+			out = append(out, x.Code)
+		}
+		return out
+	}
+	for name, v := range map[string]struct {
+		given func(s *scene)
+		want  []string
+	}{
+		"all slow":                 {func(s *scene) { slow(s, "a", "b", "c", "d") }, []string{"links_all"}},
+		"slow and unsteady":        {func(s *scene) { slow(s, "a", "b", "c"); s.steps("d", 30, step{of: 1, up: 1, rtt: 151_000}) }, []string{"links_all"}},
+		"most of them":             {func(s *scene) { slow(s, "a", "b", "c") }, []string{"rtt_high", "rtt_high", "rtt_high"}},
+		"most of them, as before":  {func(s *scene) { slow(s, "a", "b", "c"); s.shown["links_all"] = true }, []string{"links_all"}},
+		"half of them, as before":  {func(s *scene) { slow(s, "a", "b"); s.shown["links_all"] = true }, []string{"rtt_high", "rtt_high"}},
+		"all come back":            {func(s *scene) { flaps(s, "a", "b", "c", "d") }, []string{"reconnects_all"}},
+		"most of them come back":   {func(s *scene) { flaps(s, "a", "b", "d") }, []string{"reconnects", "reconnects", "reconnects"}},
+		"one that is quiet by now": {func(s *scene) { flaps(s, "a", "b", "c", "d"); s.hour["d"] = sums{reconnects: 2} }, []string{"reconnects", "reconnects", "reconnects"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := venue()
+			v.given(s)
+			if got := codes(s); !slices.Equal(got, v.want) {
+				t.Errorf("found %q, want %q", got, v.want)
+			}
+		})
+	}
+	s := venue()
+	slow(s, "a", "b", "c", "d")
+	x := s.find()[0]
+	if x.Severity != model.SeveritySerious || !slices.Equal(x.Clients, []string{"a", "b", "c", "d"}) || x.Params["n"] != 4 || !strings.Contains(x.Text, "all 4 speakers") ||
+		x.Remedy == nil || x.Remedy.Code != "check_server" || x.Remedy.Method != "" {
+		t.Errorf("it says %+v, %+v", x, x.Remedy)
+	}
+	// Two speakers may share a bad corner.
+	s = well()
+	slow(s, "a", "b")
+	if got := codes(s); !slices.Equal(got, []string{"rtt_high", "rtt_high"}) {
+		t.Errorf("two speakers: %q", got)
+	}
+}

@@ -32,6 +32,9 @@ const (
 	// handshakesPerCore bounds outbound handshakes at once, so that a house that comes
 	// back after a power cut is not dialled in one burst.
 	handshakesPerCore = 32
+	// resumeWithin is how long after the loss of its gateway a player is dialled for
+	// playback at once. Later it may have another server, whose place is not ours to take.
+	resumeWithin = 30 * time.Second
 	// handshakeTurn is how long a handshake counts for that: one whose device is slow
 	// goes on, and does not keep others waiting.
 	handshakeTurn = 2 * time.Second
@@ -139,6 +142,7 @@ func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.O
 	if err != nil {
 		return nil, openFailed(id, err)
 	}
+	peer.Resumes = s.resumes(id)
 	// From here on the connection is the service's: the dialer's lease may go, the
 	// session stays.
 	sess, err := session.New(s.session, o, peer)
@@ -151,6 +155,13 @@ func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.O
 		s.run(sess)
 	}
 	return live{sess}, nil
+}
+
+// resumes reports whether a client played a moment ago on a gateway that is lost.
+func (s *Service) resumes(clientID string) bool {
+	p, ok := s.board.Lookup(clientID)
+	return ok && p.GatewayID != s.cfg.InstanceID && !s.peers.alive(p.GatewayID) &&
+		!p.PlayedAt.IsZero() && s.d.Clock.Since(p.PlayedAt) < resumeWithin
 }
 
 // openFailed is the dialer's view of a failed opening.

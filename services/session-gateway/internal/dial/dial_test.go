@@ -198,6 +198,8 @@ func TestHoldUntilItAppearsAnewOrSomebodyAsks(t *testing.T) {
 	s := &tuttiv1.Sighting{Key: "a", Url: "ws://1", Present: true, Appearances: 1}
 	f.take(s)
 	f.ends(Outcome{Goodbye: "another_server", ClientID: "dev"})
+	f.sleeps(1) // is it connected to another gateway?
+	f.clock.Advance(elsewhereWithin)
 	// The record vanishes: no reason to dial. It appears: one.
 	f.take(&tuttiv1.Sighting{Key: "a", Url: "ws://1", Appearances: 1})
 	f.take(&tuttiv1.Sighting{Key: "a", Url: "ws://1", Present: true, Appearances: 2})
@@ -261,4 +263,24 @@ func TestOnlyTheGatewayThatASightingIsDealtToDials(t *testing.T) {
 	f.away.Store(false)
 	f.d.Redeal()
 	f.ends(Outcome{Err: errors.New("refused")})
+}
+
+// "Another server" that is another gateway of this deployment is no reason to hold off:
+// when the client loses it, this gateway dials again.
+func TestAClientThatWentToAnotherGatewayIsDialledWhenItComesFree(t *testing.T) {
+	f := setup(t)
+	f.take(&tuttiv1.Sighting{Key: "a", Url: "ws://1", Present: true})
+	f.ends(Outcome{Goodbye: "another_server", ClientID: "dev"})
+	f.sleeps(1)
+	f.n.mu.Lock()
+	f.n.connected["ws://1"] = "dev"
+	f.n.mu.Unlock()
+	f.n.follow <- struct{}{}
+	f.sleeps(2)                      // the wait before the next look, beside the one that is over
+	f.clock.Advance(2 * BackoffMin) // and then it waits for the client to come free
+	f.n.mu.Lock()
+	delete(f.n.connected, "ws://1")
+	f.n.mu.Unlock()
+	f.n.follow <- struct{}{}
+	f.ends(Outcome{Err: errors.New("x")})
 }

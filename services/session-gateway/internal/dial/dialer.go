@@ -12,6 +12,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
 // Live is a session that a dial brought about.
@@ -228,6 +229,9 @@ func (t *target) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if o.Goodbye == wire.GoodbyeAnotherServer && t.elsewhere(ctx) {
+			o.AlreadyConnected = true // the other server is another gateway of ours
+		}
 		v := p.After(o, present)
 		args := []any{obs.KeyURL, url, obs.KeyClient, o.ClientID, "rule", v.Why, "wait", v.Delay, "hold", v.Hold}
 		if o.Err != nil {
@@ -290,6 +294,30 @@ func (t *target) waitDisconnected(ctx context.Context) {
 		case <-t.d.clock.After(look):
 		}
 		stop()
+	}
+}
+
+// elsewhere reports whether the client is connected again, or is so within a moment: the
+// record of the session that took this one's place may still be on its way.
+func (t *target) elsewhere(ctx context.Context) bool {
+	id, connected := t.d.net.ConnectedAs(t.url())
+	if connected {
+		return true
+	}
+	ch, stop := t.d.net.Follow(id)
+	defer stop()
+	late := t.d.clock.After(elsewhereWithin)
+	for {
+		if _, connected := t.d.net.ConnectedAs(t.url()); connected {
+			return true
+		}
+		select {
+		case <-ch:
+		case <-late:
+			return false
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	Stable = 30 * time.Second
 	// later is when a client that prefers another server now is asked again.
 	later = time.Minute
+	// elsewhereWithin is how long the record of the session may take that took a
+	// client away.
+	elsewhereWithin = 2 * time.Second
 	// room is when a gateway that was full looks again whether it has room.
 	room = 2 * time.Second
 	// absentTries is how often a device is tried that discovery does not see now.

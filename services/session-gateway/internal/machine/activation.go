@@ -177,7 +177,7 @@ func (m *Machine) wantActivities() []string {
 	want := []string{}
 	plays := (m.stream != nil || m.draining) && m.has(wire.RolePlayer)
 	shows := m.artwork.active && m.groupWant.GetPlaybackState() == wire.PlaybackPlaying || m.visual.active
-	if plays || shows || m.sourceWanted() && m.has(wire.RoleSource) {
+	if plays || shows || m.resumes && m.has(wire.RolePlayer) || m.sourceWanted() && m.has(wire.RoleSource) {
 		want = append(want, wire.ActivityPlayback)
 	}
 	if m.attempt.pairing != nil {

@@ -42,6 +42,11 @@ type Config struct {
 	// KeyID is the psk_id of that PSK where it is known; only a session that is keyed
 	// with the Sentinel needs it.
 	KeyID string
+	// Resumes: the client played a moment ago, on a gateway that is lost. Its player may
+	// still hold that connection for alive, and lets another one in only if it is for
+	// playback, too. So the session begins with that activity, and drops it after the
+	// grace of Overdue if nothing plays.
+	Resumes bool
 }
 
 // Machine is the state of one session. It is used by one goroutine.
@@ -81,6 +86,7 @@ type Machine struct {
 	visual     visualizer
 	controller *wire.ControllerState
 
+	resumes  bool // the client played on a gateway that was lost: see Config.Resumes
 	gen      uint64
 	stream   *StartStream
 	past     *StartStream // the one that ended last, until another begins
@@ -94,7 +100,7 @@ func New(cfg Config) *Machine {
 	m := &Machine{
 		cfg: cfg, fences: map[string]uint64{},
 		keys:   keyState{category: cfg.Category, id: cfg.KeyID, mismatch: cfg.Mismatch},
-		source: source{codecs: cfg.SourceCodecs},
+		source: source{codecs: cfg.SourceCodecs}, resumes: cfg.Resumes,
 	}
 	m.ignoreHello(cfg.Hello)
 	return m

@@ -42,6 +42,11 @@ func (m *Machine) Overdue(now int64) []Effect {
 	if state.Metadata != nil || state.Controller != nil || state.Color != nil {
 		out = append(out, Send{state})
 	}
+	if m.resumes {
+		if m.resumes = false; m.setActivities() {
+			out = append(out, m.activate(), Changed{})
+		}
+	}
 	return out
 }
 

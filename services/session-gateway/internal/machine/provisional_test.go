@@ -51,3 +51,18 @@ func TestWhatWasToldIsNotOverdue(t *testing.T) {
 	}
 	expect(t, "all told", m.Overdue(2), "")
 }
+
+// A client whose gateway was lost while it played is dialled for playback, so that it
+// lets the new connection in beside one that it believes in; if nothing plays after the
+// grace, the activity goes.
+func TestSessionThatResumesBeginsWithPlayback(t *testing.T) {
+	cfg := Config{ClientID: "0123456789abcdefXYZ", SessionID: "s", Hello: hello(), Category: "sn", Resumes: true}
+	m := New(cfg)
+	expect(t, "approved", m.Admit(all, 0), "activate [playback] [player@v1 metadata@v1 controller@v1]; presence")
+	expect(t, "after the grace", m.Overdue(5),
+		`group solo-0123456789abcdef stopped; state metadata ""@5 controller 100; activate [] [player@v1 metadata@v1 controller@v1]; presence`)
+	expect(t, "once", m.Overdue(6), "")
+	m = New(cfg) // without roles there is nothing to resume
+	expect(t, "unapproved", m.Admit(Admission{State: tuttiv1.TrustState_TRUST_STATE_UNAPPROVED}, 0),
+		"activate [] []; group solo-0123456789abcdef stopped; presence")
+}

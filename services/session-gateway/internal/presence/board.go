@@ -71,6 +71,7 @@ type Entry struct {
 	session  string
 	order    uint64 // of the session among this gateway's
 	replaced func()
+	denied   func()
 
 	// guarded by b.mu
 	want    *tuttiv1.ClientPresence
@@ -91,10 +92,11 @@ type Entry struct {
 // Open begins a record for a new session with its first content, and takes the
 // record over from whoever wrote it before, but for a session of this gateway with a
 // higher order: of two that begin at once the later one has the client, whichever writes
-// first. replaced is called once when another session takes the record over later; it
-// must not wait.
-func (b *Board) Open(p *tuttiv1.ClientPresence, order uint64, replaced func()) *Entry {
-	e := &Entry{b: b, clientID: p.GetClientId(), session: p.GetSessionId(), order: order, replaced: replaced, idle: make(chan struct{})}
+// first. replaced is called once when another session takes the record over later, and
+// denied whenever another gateway has written that this session is over; they must not
+// wait.
+func (b *Board) Open(p *tuttiv1.ClientPresence, order uint64, replaced, denied func()) *Entry {
+	e := &Entry{b: b, clientID: p.GetClientId(), session: p.GetSessionId(), order: order, replaced: replaced, denied: denied, idle: make(chan struct{})}
 	b.mu.Lock()
 	b.live[e.clientID] = append(b.live[e.clientID], e)
 	b.mu.Unlock()

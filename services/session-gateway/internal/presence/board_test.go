@@ -111,7 +111,7 @@ func rec(session, name string) *tuttiv1.ClientPresence {
 
 func TestDebounceAndFinalRecord(t *testing.T) {
 	b, s, clock := setup(t)
-	e := b.Open(rec("s1", "a"), 1, func() { t.Error("replaced") })
+	e := b.Open(rec("s1", "a"), 1, func() { t.Error("replaced") }, func() {})
 	eventually(t, "first record", func() bool { return s.count() == 1 })
 	for _, name := range []string{"b", "c", "d"} {
 		e.Set(rec("s1", name), false)
@@ -137,10 +137,10 @@ func TestDebounceAndFinalRecord(t *testing.T) {
 // record, although the other writes its first one after it.
 func TestAnEarlierSessionNeverTakesTheRecordFromALaterOne(t *testing.T) {
 	b, s, _ := setup(t)
-	b.Open(rec("s2", "later"), 2, func() { t.Error("the later session was replaced") })
+	b.Open(rec("s2", "later"), 2, func() { t.Error("the later session was replaced") }, func() {})
 	eventually(t, "first record", func() bool { return s.count() == 1 })
 	gone := make(chan struct{})
-	early := b.Open(rec("s1", "earlier"), 1, func() { close(gone) })
+	early := b.Open(rec("s1", "earlier"), 1, func() { close(gone) }, func() {})
 	select {
 	case <-gone:
 	case <-time.After(10 * time.Second):
@@ -155,7 +155,7 @@ func TestAnEarlierSessionNeverTakesTheRecordFromALaterOne(t *testing.T) {
 func TestLaterSessionWins(t *testing.T) {
 	b, s, _ := setup(t)
 	gone := make(chan struct{})
-	old := b.Open(rec("s1", "a"), 1, func() { close(gone) })
+	old := b.Open(rec("s1", "a"), 1, func() { close(gone) }, func() {})
 	eventually(t, "first record", func() bool { return s.count() == 1 })
 	// Another gateway takes the record over.
 	cur, rev, _ := s.Get(t.Context(), "c")
@@ -180,7 +180,7 @@ func TestLaterSessionWins(t *testing.T) {
 func TestReconnectsAreCounted(t *testing.T) {
 	b, s, _ := setup(t)
 	for i := range 3 {
-		e := b.Open(rec(string(rune('a'+i)), "x"), uint64(i), func() {})
+		e := b.Open(rec(string(rune('a'+i)), "x"), uint64(i), func() {}, func() {})
 		eventually(t, "record", func() bool { return s.get("c").GetSessionId() == string(rune('a'+i)) })
 		e.Set(rec(string(rune('a'+i)), "y"), true)
 		e.Close(t.Context(), nil)
@@ -193,7 +193,7 @@ func TestReconnectsAreCounted(t *testing.T) {
 func TestFailedWritesAreTriedAgain(t *testing.T) {
 	b, s, clock := setup(t)
 	s.fail = 1
-	e := b.Open(rec("s1", "a"), 1, func() { t.Error("replaced") })
+	e := b.Open(rec("s1", "a"), 1, func() { t.Error("replaced") }, func() {})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := clock.BlockUntilContext(ctx, 1); err != nil {
@@ -269,7 +269,7 @@ func TestRunEndsWithUnwrittenRecords(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); b.Run(ctx) }()
-	e := b.Open(rec("s1", "a"), 1, func() {})
+	e := b.Open(rec("s1", "a"), 1, func() {}, func() {})
 	closed := make(chan struct{})
 	go func() { defer close(closed); e.Close(context.Background(), nil) }()
 	cancel()
@@ -281,4 +281,58 @@ func TestRunEndsWithUnwrittenRecords(t *testing.T) {
 		t.Error("Close waits for a board that has ended")
 	}
 	<-closed
+}
+
+// A session whose record somebody else ended, wrongly, writes it again.
+func TestSessionThatIsTakenForDeadSaysThatItLives(t *testing.T) {
+	b, s, _ := setup(t)
+	denied := make(chan struct{}, 1)
+	e := b.Open(rec("s1", "a"), 1, func() { t.Error("replaced") }, func() { denied <- struct{}{} })
+	eventually(t, "the first write", func() bool { return s.count() == 1 })
+	cur, rev, err := s.Get(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	swept := proto.Clone(cur).(*tuttiv1.ClientPresence)
+	End(swept)
+	rev, err = s.Update(t.Context(), "c", swept, rev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.watch(bus.Entry[*tuttiv1.ClientPresence]{Key: "c", Value: swept, Rev: rev})
+	select {
+	case <-denied:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody was told")
+	}
+	e.Set(rec("s1", "a"), true)
+	eventually(t, "the record is true again", func() bool { return s.get("c").GetConnected() })
+	e.Close(t.Context(), nil)
+}
+
+// When a client played last is remembered over the end of its session, not over the next.
+func TestWhenAClientPlayedLast(t *testing.T) {
+	b, s, _ := setup(t)
+	see := func(p *tuttiv1.ClientPresence) Seen {
+		s.watch(bus.Entry[*tuttiv1.ClientPresence]{Key: "c", Value: p})
+		seen, _ := b.Lookup("c")
+		return seen
+	}
+	p := rec("s1", "a")
+	if !see(p).PlayedAt.IsZero() {
+		t.Error("it has not played")
+	}
+	p = rec("s1", "a")
+	p.Activities = []string{"playback"}
+	if see(p).PlayedAt.IsZero() {
+		t.Error("it plays")
+	}
+	p = rec("s1", "a")
+	End(p)
+	if see(p).PlayedAt.IsZero() {
+		t.Error("it played when its session ended")
+	}
+	if !see(rec("s2", "a")).PlayedAt.IsZero() {
+		t.Error("the next session has not played")
+	}
 }

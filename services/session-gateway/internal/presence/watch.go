@@ -2,9 +2,12 @@ package presence
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/tutti-audio/tutti/platform/bus"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
 // Watch follows everybody's records until stop is called. It returns when the
@@ -30,6 +33,8 @@ func (b *Board) Watch(ctx context.Context) (stop func(), err error) {
 type Seen struct {
 	ClientID, SessionID, GatewayID string
 	Connected                      bool
+	// PlayedAt is when the record last said that the session is for playback; zero: never.
+	PlayedAt time.Time
 }
 
 func (b *Board) take(e bus.Entry[*tuttiv1.ClientPresence]) {
@@ -51,6 +56,12 @@ func (b *Board) learn(e bus.Entry[*tuttiv1.ClientPresence]) (tell []func()) {
 			ClientID: e.Key, SessionID: e.Value.GetSessionId(), GatewayID: e.Value.GetGatewayId(),
 			Connected: e.Value.GetConnected(),
 		}
+		switch {
+		case slices.Contains(e.Value.GetActivities(), wire.ActivityPlayback):
+			b.seen[e.Key].PlayedAt = b.clock.Now()
+		case was != nil && was.SessionID == e.Value.GetSessionId() && !e.Value.GetConnected():
+			b.seen[e.Key].PlayedAt = was.PlayedAt // it ended in the middle
+		}
 		if u := e.Value.GetUrl(); u != "" {
 			b.byURL[u] = e.Key
 		}
@@ -64,6 +75,12 @@ func (b *Board) learn(e bus.Entry[*tuttiv1.ClientPresence]) (tell []func()) {
 		}
 	}
 	for _, own := range b.live[e.Key] {
+		// Somebody took this gateway for dead. It is not, and says so.
+		if own.claimed && !own.busy && !own.gone && e.Value != nil && !e.Value.GetConnected() &&
+			e.Value.GetSessionId() == own.session && e.Rev > own.rev {
+			tell = append(tell, own.denied)
+			continue
+		}
 		// A foreign session wrote after our last write: it is the later one. While a
 		// write of ours is on its way, its refusal tells the same.
 		if own.claimed && !own.busy && !own.gone && e.Value != nil &&

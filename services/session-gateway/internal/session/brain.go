@@ -92,6 +92,7 @@ func newBrain(s *Session) *brain {
 	cfg := machine.Config{
 		ClientID: s.ClientID, SessionID: s.ID, Hello: s.o.Hello,
 		Category: string(s.o.Conn.Matched()), Mismatch: s.o.Conn.Mismatch(), SourceCodecs: s.d.SourceCodecs,
+		Resumes: s.peer.Resumes,
 	}
 	if s.o.Conn.Matched() == noise.Sentinel {
 		cfg.KeyID = machine.SentinelKeyID()
@@ -173,6 +174,9 @@ func (b *brain) handleTrust(in input, now int64) {
 		b.approvalOver(now)
 	case settingsChanged:
 		b.newSettings(now)
+	case denied:
+		b.s.log.Warn("another gateway took this one for dead: the record is written again")
+		b.changed(true)
 	}
 }
 

@@ -95,6 +95,8 @@ type Peer struct {
 	Address string
 	// URL is what was dialled; "" for an inbound connection.
 	URL string
+	// Resumes: the client played a moment ago, on a gateway that is lost.
+	Resumes bool
 	// Welcome, if set, is called when the client gets its first roles.
 	Welcome func()
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"time"
 
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/machine"
@@ -17,6 +18,8 @@ func (b *brain) changed(now bool) {
 	if s.entry == nil {
 		s.entry = s.d.Board.Open(p, s.order, func() {
 			s.Close(machine.Close{Reason: machine.ReasonReplaced, Detail: "the client is connected to another gateway"})
+		}, func() {
+			s.spawn(func(ctx context.Context) { s.tell(ctx, denied{}) })
 		})
 	} else {
 		s.entry.Set(p, now)
@@ -26,6 +29,9 @@ func (b *brain) changed(now bool) {
 		b.statusTimer = b.later(s.d.StatusInterval(), statusTick{})
 	}
 }
+
+// denied: another gateway has written that this session is over.
+type denied struct{}
 
 // status writes a streaming session's figures.
 func (b *brain) status() {

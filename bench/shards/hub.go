@@ -201,14 +201,7 @@ func (h *hub) play(ctx context.Context) (Traffic, error) {
 		h.feed(ctx, group, begin)
 		for _, id := range members {
 			eg.Go(func() error {
-				var reply tuttiv1.SessionReply
-				err := h.bus.Request(ctx, subject.Session(id), &tuttiv1.SessionCommand{GroupId: group, Command: &tuttiv1.SessionCommand_StreamStart{StreamStart: &tuttiv1.StreamStart{
-					RenditionId: "r", Format: &tuttiv1.AudioFormat{Codec: "pcm", SampleRate: 48000, Channels: 2, BitDepth: 16}, Epoch: 1, NotBeforeUs: begin,
-				}}}, &reply)
-				if err != nil {
-					return fmt.Errorf("shards: start a stream: %w", err)
-				}
-				return nil
+				return h.start(ctx, id, group, begin)
 			})
 		}
 		h.mu.Lock()
@@ -220,6 +213,23 @@ func (h *hub) play(ctx context.Context) (Traffic, error) {
 		return Traffic{}, err
 	}
 	return h.mark()
+}
+
+// start starts a player's stream. A session may not have heard yet what its player reports.
+func (h *hub) start(ctx context.Context, id, group string, begin int64) error {
+	for try := 0; ; try++ {
+		var reply tuttiv1.SessionReply
+		err := h.bus.Request(ctx, subject.Session(id), &tuttiv1.SessionCommand{GroupId: group, Command: &tuttiv1.SessionCommand_StreamStart{StreamStart: &tuttiv1.StreamStart{
+			RenditionId: "r", Format: &tuttiv1.AudioFormat{Codec: "pcm", SampleRate: 48000, Channels: 2, BitDepth: 16}, Epoch: 1, NotBeforeUs: begin,
+		}}}, &reply)
+		if err == nil {
+			return nil
+		}
+		if try == 20 {
+			return fmt.Errorf("shards: start a stream: %w", err)
+		}
+		wait(ctx, 500*time.Millisecond)
+	}
 }
 
 // feed keeps a group's tape ahead of the present.

@@ -90,7 +90,12 @@ type mono struct{}
 func (mono) NowMicros() int64      { return houseclock.MonotonicMicros() }
 func (mono) Info() houseclock.Info { return houseclock.Info{Leader: "bench"} }
 
+// quiet is the log of the measured processes: none, because its lines would be part of
+// what is measured. TUTTI_BENCH_LOG=1 shows it, to find out why something is slow.
 func quiet() *slog.Logger {
+	if os.Getenv("TUTTI_BENCH_LOG") != "" {
+		return slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
 	return slog.New(slog.NewTextHandler(io.Discard, nil))
 }
 

@@ -40,6 +40,8 @@ const none = "none"
 type tuneFlags struct {
 	low, high, start string
 	auto             string
+	delay            int
+	format           string
 	sound            soundFlags
 }
 
@@ -48,7 +50,29 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 	c.Flags().StringVar(&f.high, "max", "", "greatest volume that the server sets, 0 to 100, or none")
 	c.Flags().StringVar(&f.start, "startup", "", "volume that is set once when the device connects, 0 to 100, or none")
 	c.Flags().StringVar(&f.auto, "auto-start", "", "of a source: the group that plays it as soon as there is a signal, or none")
+	c.Flags().IntVar(&f.delay, "delay", -1, "output delay of the player in ms, 0 to 5000: what its amplifier or television adds")
+	c.Flags().StringVar(&f.format, "format", "", "what it is sent, as codec:rate:bits:channels, for example flac:48000:24:2, or none: what it prefers")
 	f.sound.bind(c)
+}
+
+// formatBody is --format as the API takes it.
+func formatBody(s string) (any, error) {
+	if s == none {
+		return nil, nil
+	}
+	parts := strings.Split(s, ":")
+	if len(parts) != 4 {
+		return nil, usagef("--format %q: write codec:rate:bits:channels, for example flac:48000:24:2, or %q", s, none)
+	}
+	var n [3]int
+	for i := range n {
+		v, err := strconv.Atoi(parts[i+1])
+		if err != nil || v <= 0 {
+			return nil, usagef("--format %q: %q is no number above 0; write codec:rate:bits:channels, for example flac:48000:24:2", s, parts[i+1])
+		}
+		n[i] = v
+	}
+	return map[string]any{"codec": parts[0], "sample_rate": n[0], "bit_depth": n[1], "channels": n[2]}, nil
 }
 
 // body is the PATCH that carries them, for a client that is tuned like was.
@@ -65,6 +89,19 @@ func (f *tuneFlags) body(was *apiTuning) (map[string]any, error) {
 			return nil, usagef("--%s %q is neither 0 to 100 nor %q", x.flag, x.value, none)
 		}
 		body[x.key] = v
+	}
+	if f.delay >= 0 {
+		if f.delay > 5000 {
+			return nil, usagef("--delay %d is more than 5000 ms", f.delay)
+		}
+		body["output_delay_ms"] = f.delay
+	}
+	if f.format != "" {
+		v, err := formatBody(f.format)
+		if err != nil {
+			return nil, err
+		}
+		body["preferred_format"] = v
 	}
 	return body, f.sound.add(body, was)
 }
@@ -108,6 +145,7 @@ func tuneCommand() *cobra.Command {
   tutti tune kitchen --max none
   tutti tune kitchen --channels left --eq peak:1000:-3:1 --eq low_shelf:120:4:0.7 --preamp -4 --limiter -1
   tutti tune kitchen --eq none --limiter none --channels stereo
+  tutti tune terrace --delay 120 --format opus:48000:16:2
   tutti tune turntable --auto-start Downstairs`,
 		cobra.ExactArgs(1), func(r *run, args []string) error {
 			if _, err := f.body(nil); err != nil {

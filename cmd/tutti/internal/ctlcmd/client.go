@@ -210,7 +210,7 @@ func (p *problem) Error() string {
 // its own says more than they do.
 func (p *problem) listed() bool {
 	for _, e := range p.Errors {
-		if !strings.Contains(p.Detail, e.Message) {
+		if !strings.Contains(p.Detail, e.Location+": "+e.Message) {
 			return p.Detail == ""
 		}
 	}

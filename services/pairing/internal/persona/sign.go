@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/fault"
@@ -108,7 +109,8 @@ func accept(old *Persona, text string) (roster.Roster, error) {
 	case errors.Is(err, roster.ErrSignature):
 		return r, fault.New(fault.Invalid, "the roster's signature does not verify: it was changed on its way").WithField("roster", "bad signature")
 	case err != nil:
-		return r, fault.New(fault.Invalid, "this is no roster, or a damaged one: %v", err).WithField("roster", "not readable")
+		why := strings.TrimPrefix(err.Error(), roster.ErrFormat.Error()+": ")
+		return r, fault.New(fault.Invalid, "this is no roster, or a damaged one: %s", why).WithField("roster", "not readable")
 	case r.Kind != roster.Endpoint:
 		return r, fault.New(fault.Conflict, "this is the roster of a %s: only endpoints are imported", r.Kind)
 	case old == nil:

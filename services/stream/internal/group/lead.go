@@ -113,7 +113,7 @@ func (g *Group) followLead(now int64) {
 	} else {
 		buffered = g.ahead.us + g.MarginUS
 	}
-	r.p.SetLead(buffered, live)
+	r.p.SetLead(buffered, live, g.liveFloor())
 	if s := g.stream; s != nil && s.epoch == r.epoch {
 		s.leadUS = buffered
 		if r.live {

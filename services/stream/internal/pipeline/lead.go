@@ -6,23 +6,24 @@ import (
 	"github.com/tutti-audio/tutti/services/stream/internal/timeline"
 )
 
-// leads are the send-aheads of a group, µs.
-type leads struct{ buffered, live int64 }
+// leads are the send-aheads of a group, and how long before its time captured audio must
+// be made, µs.
+type leads struct{ buffered, live, floor int64 }
 
 // fadeUS is how long sound takes to go and to come where silence is put into a live
 // stream.
 const fadeUS = 5_000
 
-// SetLead changes the group's send-ahead, for buffered and for live sources, while the
-// epoch runs. It never blocks.
+// SetLead changes the group's send-ahead, for buffered and for live sources, and with it
+// Config.LiveFloorUS, while the epoch runs. All are in µs. It never blocks.
 //
 // For a buffered source the tape runs far ahead anyway; the lead bounds how far at least,
 // and how early the end is made. A live source cannot give more audio than there is, so a
 // longer lead puts the difference in as silence: everything after it sounds later, nothing
 // is sent twice, and timestamps go on without a hole. A shorter lead counts from the next
-// start.
-func (p *Pipeline) SetLead(buffered, live int64) {
-	p.leads.Store(&leads{buffered, live})
+// start, and so does a lower floor.
+func (p *Pipeline) SetLead(buffered, live, floor int64) {
+	p.leads.Store(&leads{buffered, live, floor})
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -35,7 +36,8 @@ func (p *Pipeline) followLead() {
 	if l == nil {
 		return
 	}
-	p.cfg.LeadUS = l.buffered
+	p.cfg.LeadUS, p.cfg.LiveFloorUS = l.buffered, l.floor
+	p.capture.floorUS = max(p.capture.floorUS, l.floor)
 	running := p.epoch != nil && p.isLive && !p.ended
 	if running && l.live > p.cfg.LiveLeadUS {
 		us := l.live - p.cfg.LiveLeadUS

@@ -78,11 +78,11 @@ func TestLiveLeadGrowsBySilence(t *testing.T) {
 	b := l.start(t)
 	l.play(b, 24, 4)
 	b.whilePublishing(func() { // the pipeline cannot look in between
-		b.p.SetLead(2_500_000, 450_000)
-		b.p.SetLead(2_500_000, 500_000) // the newest counts
+		b.p.SetLead(2_500_000, 450_000, 0)
+		b.p.SetLead(2_500_000, 500_000, 0) // the newest counts
 	})
-	l.play(b, 1, 7)                 // half a second is through, and the silence fills two more chunks
-	b.p.SetLead(2_000_000, 200_000) // a shorter lead changes nothing that runs
+	l.play(b, 1, 7)                    // half a second is through, and the silence fills two more chunks
+	b.p.SetLead(2_000_000, 200_000, 0) // a shorter lead changes nothing that runs
 	chunks := l.play(b, 31, 12)
 	_, events := b.snapshot()
 	got := audio(t, chunks, 44100, find[Started](events)[0].T0)
@@ -122,7 +122,7 @@ func TestBufferedLeadIsFollowed(t *testing.T) {
 			return ""
 		}
 	}
-	b.p.SetLead(6_000_000, 0)
+	b.p.SetLead(6_000_000, 0, 0)
 	b.house.set(b.house.NowMicros() + 2_000_000)
 	b.until(most(9500))
 	tapes, events := b.snapshot()

@@ -259,7 +259,7 @@ func TestLiveLeadGrows(t *testing.T) {
 		l.step(2000, false)
 	}
 	l.holds(29*blockFrames - 1)
-	l.p.SetLead(500_000, mustUS+marginUS+100_000)
+	l.p.SetLead(500_000, mustUS+marginUS+100_000, 50_000)
 	for range 30 {
 		l.step(2000, false)
 	}
@@ -268,6 +268,34 @@ func TestLiveLeadGrows(t *testing.T) {
 	_, after, silent := l.latencies(40 * blockFrames)
 	if d := after - before; d < 100_000 || d > 101_000 || silent < 4800-480 {
 		t.Errorf("it is heard %d µs later, behind %d frames of silence", d, silent)
+	}
+}
+
+// TestLiveFloorGrowsWithTheLead: players that ask for more get the silence of a gap as much
+// earlier as the audio.
+func TestLiveFloorGrowsWithTheLead(t *testing.T) {
+	l := startLive(t)
+	for range 30 {
+		l.step(2000, false)
+	}
+	l.holds(29*blockFrames - 1)
+	const floor = 150_000
+	l.p.SetLead(500_000, mustUS+marginUS+100_000, floor)
+	for range 30 {
+		l.step(2000, false)
+	}
+	l.holds(58*blockFrames - 1)
+	l.p.SetLead(500_000, mustUS+marginUS, 50_000) // less counts from the next start
+	for range 30 {
+		l.step(0, true)
+		now := l.house.NowMicros()
+		l.until(func(tapes map[string][]tape.Chunk, _ []Event) string {
+			c := tapes[l.id]
+			if end := c[len(c)-1].TimestampUS + 20_000; end < now+floor-20_000 { // the last chunk may lack a part
+				return fmt.Sprintf("the tape ends %d ms ahead, the players need %d", (end-now)/1000, floor/1000)
+			}
+			return ""
+		})
 	}
 }
 

@@ -276,7 +276,7 @@ func TestAClientThatWentToAnotherGatewayIsDialledWhenItComesFree(t *testing.T) {
 	f.n.connected["ws://1"] = "dev"
 	f.n.mu.Unlock()
 	f.n.follow <- struct{}{}
-	f.sleeps(2)                      // the wait before the next look, beside the one that is over
+	f.sleeps(2)                     // the wait before the next look, beside the one that is over
 	f.clock.Advance(2 * BackoffMin) // and then it waits for the client to come free
 	f.n.mu.Lock()
 	delete(f.n.connected, "ws://1")

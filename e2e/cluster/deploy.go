@@ -56,17 +56,33 @@ func placement() map[string][]string {
 	}
 }
 
-// Deploy starts everything and waits until it is ready. devices are addresses that
-// discovery is told; dir takes stores and logs.
-func Deploy(t testing.TB, n *Network, dir, music string, devices []string) *Cluster {
+// kernels are the clocks that the processes of a host pretend to have: each its own
+// boot, its own reading and its own crystal.
+func kernels() map[string]string {
+	return map[string]string{
+		"h1": "boot=h1,offset_us=0,drift_ppm=0",
+		"h2": "boot=h2,offset_us=77000000000,drift_ppm=14.5",
+		"h3": "boot=h3,offset_us=3141592653,drift_ppm=-11.25",
+	}
+}
+
+// Options of a deployment.
+type Options struct {
+	Dir     string   // for stores and logs
+	Music   string   // folder, the same on all hosts
+	Devices []string // addresses that discovery is told
+}
+
+// Deploy starts everything and waits until it is ready.
+func Deploy(t testing.TB, n *Network, o Options) *Cluster {
 	t.Helper()
-	c := &Cluster{Net: n, dir: dir, music: music, bin: harness.MustBuild(t, tuttiPkg), seen: map[string]float64{}}
+	c := &Cluster{Net: n, dir: o.Dir, music: o.Music, bin: harness.MustBuild(t, tuttiPkg), seen: map[string]float64{}}
 	c.Token = "cluster-admin-token-0123456789abcdef"
 	c.startNATS(t)
 	c.startPostgres(t)
 	for _, h := range n.Hosts {
 		for i, service := range placement()[h.Name] {
-			c.plan(t, h, service, 9100+i, devices)
+			c.plan(t, h, service, 9100+i, o.Devices)
 		}
 	}
 	for _, in := range c.Instances {
@@ -105,7 +121,7 @@ func (c *Cluster) plan(t testing.TB, h *Host, service string, port int, devices 
 	in := &Instance{Service: service, internal: h.IP + ":" + strconv.Itoa(port)}
 	argv := []string{c.bin, "run", service, "--nats", c.NATS, "--nats-replicas", "3",
 		"--internal-http", in.internal, "--log-level", "info"}
-	env := []string{"TUTTI_ADMIN_TOKEN=" + c.Token}
+	env := []string{"TUTTI_ADMIN_TOKEN=" + c.Token, "TUTTI_TEST=1", "TUTTI_CLOCK_SIM=" + kernels()[h.Name]}
 	switch service {
 	case "stream":
 		argv = append(argv, "--music", c.music)

@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +20,8 @@ type Fault struct {
 	// Silence is how long a player may be silent, as the architecture page promises it for
 	// this fault; 0: not at all.
 	Silence time.Duration
+	// Live is the same for players of a line-in; they hear of more.
+	Live time.Duration
 	// Alone: there is one of it, so nothing is waited for before it is mended.
 	Alone bool
 	// Apart is how long the deployment is without what was struck, beyond its recovery.
@@ -50,13 +51,13 @@ func Faults() []Fault {
 		}
 	}
 	out := []Fault{
-		{Name: "stream instance: kill -9", Short: true, Strike: kill("stream", "tutti_stream_groups_playing"), Watch: tapeAhead},
-		{Name: "gateway: kill -9", Strike: kill("session-gateway", "tutti_gateway_sessions"), Silence: 3 * time.Second},
+		{Name: "stream instance: kill -9", Short: true, Strike: kill("stream", "tutti_stream_groups_playing"), Live: 3 * time.Second, Watch: tapeAhead},
+		{Name: "gateway: kill -9", Strike: kill("session-gateway", "tutti_gateway_sessions"), Silence: 3 * time.Second, Live: 3 * time.Second},
 		{Name: "pairing: kill -9", Strike: kill("pairing", ""), Alone: true, Apart: 5 * time.Second},
 		{Name: "management: kill -9", Strike: kill("management", ""), Alone: true, Apart: 5 * time.Second},
 		{Name: "discovery: kill -9", Strike: kill("discovery", ""), Alone: true, Apart: 5 * time.Second},
-		{Name: "stream instance: SIGSTOP past its lease, SIGCONT", Strike: pause, Watch: tapeAhead},
-		{Name: "a host is cut off and comes back", Strike: cutOff, Silence: 3 * time.Second, Watch: tapeAhead},
+		{Name: "stream instance: SIGSTOP past its lease, SIGCONT", Strike: pause, Live: 3 * time.Second, Watch: tapeAhead},
+		{Name: "a host is cut off and comes back", Strike: cutOff, Silence: 3 * time.Second, Live: 3 * time.Second, Watch: tapeAhead},
 	}
 	for i := range hostNames() {
 		out = append(out, Fault{Name: fmt.Sprintf("NATS node %d: kill -9", i+1), Apart: 10 * time.Second, Watch: tapeAhead,
@@ -68,7 +69,7 @@ func Faults() []Fault {
 	}
 	return append(out,
 		Fault{Name: "PostgreSQL: restart", Short: true, Strike: restartPostgres, Alone: true},
-		Fault{Name: "every service: rolling restart", Strike: roll, Alone: true, Watch: tapeAhead})
+		Fault{Name: "every service: rolling restart", Strike: roll, Alone: true, Live: 3 * time.Second, Watch: tapeAhead})
 }
 
 // pause stops a stream instance until every lease that it held has another holder, and
@@ -121,11 +122,15 @@ func roll(t testing.TB, c *Cluster) func() {
 // Row is what one fault did.
 type Row struct {
 	Fault
-	Players          int           // that were silent
-	Longest, Median  time.Duration // silence: of the worst player, of the one in the middle
-	Strict           time.Duration // longest of a player that does not play on without a connection
-	Lost, Repeated   int64         // samples, of all players
-	Music, Orders    time.Duration // until all players had music again, and all groups took orders; -1: never
+	Players         int           // that were silent
+	Longest, Median time.Duration // silence: of the worst player, of the one in the middle
+	Strict          time.Duration // longest of a player that does not play on without a connection
+	Live            time.Duration // silence of the worst player of the line-in
+	Deaf            int           // of its players that heard nothing at all
+	Lost, Repeated  int64         // samples, of all players
+	// Music is until all players had half their buffers ahead again for good, 0 when they
+	// never had not; Orders is the longest time that a group did not take an order; -1: never.
+	Music, Orders    time.Duration
 	TwoOwners        int
 	Fenced           float64
 	TrustLost        int
@@ -137,22 +142,23 @@ type Row struct {
 // Suffer lets a fault happen while the fleet listens, and measures.
 func (f *Fleet) Suffer(t testing.TB, c *Cluster, fault Fault) Row {
 	t.Helper()
-	r := Row{Fault: fault, Music: -1, Orders: -1}
+	r := Row{Fault: fault}
 	f.AwaitSteady(t)
 	fenced, crashes := c.Total("tutti_fenced_total"), c.Crashes.Load()
 	r.from = nowUS()
-	began := time.Now()
+	m := f.watch(c)
 	mend := fault.Strike(t, c)
 	if !fault.Alone {
-		f.await(c, &r, began)
+		m.recovered(recovery)
 	}
 	wait(fault.Apart)
 	mend()
 	for _, in := range c.Instances {
 		c.AwaitReady(t, in)
 	}
-	f.await(c, &r, began)
+	m.recovered(recovery)
 	wait(fault.Watch + BufferSeconds*time.Second)
+	m.end(&r)
 	r.to = nowUS()
 	r.Fenced = c.Total("tutti_fenced_total") - fenced
 	r.Crashes = c.Crashes.Load() - crashes
@@ -162,25 +168,13 @@ func (f *Fleet) Suffer(t testing.TB, c *Cluster, fault Fault) Row {
 		if err := c.Do("GET", "/api/v1/clients", nil, &out); err != nil {
 			return err.Error()
 		}
-		r.TrustLost = len(f.Players) - approved(out.Clients)
-		if n := f.playing(out.Clients); r.TrustLost == 0 && n < len(f.Players) {
-			return fmt.Sprintf("it shows %d of %d players", n, len(f.Players))
+		r.TrustLost = len(f.all()) + 1 - approved(out.Clients)
+		if n := f.playing(out.Clients); r.TrustLost == 0 && n < len(f.all()) {
+			return fmt.Sprintf("it shows %d of %d players", n, len(f.all()))
 		}
 		return ""
 	})
 	return r
-}
-
-// await measures when music and orders are back, as far as they have not been yet.
-func (f *Fleet) await(c *Cluster, r *Row, began time.Time) {
-	var wg sync.WaitGroup
-	if r.Music < 0 {
-		wg.Go(func() { r.Music = f.awaitMusic(began) })
-	}
-	if r.Orders < 0 {
-		wg.Go(func() { r.Orders, r.ordersUnanswered = f.awaitOrders(c, began) })
-	}
-	wg.Wait()
 }
 
 func approved(clients []harness.Client) (n int) {
@@ -207,6 +201,9 @@ func (f *Fleet) judge(t testing.TB, r *Row) {
 		r.Lost += h.Lost
 		r.Repeated += h.Repeated
 	}
+	if f.Live != nil {
+		r.Live, r.Deaf = f.Live.Silence(f.offset(t), r.from, r.to)
+	}
 	slices.Sort(silences)
 	r.Longest, r.Median = us(silences[len(silences)-1]), us(silences[len(silences)/2])
 }
@@ -216,53 +213,6 @@ func us(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 // recovery bounds how long is waited for music and orders before what was struck is
 // mended; some things do not come back before.
 const recovery = 25 * time.Second
-
-// awaitMusic waits until every player has most of its buffer ahead again, at two looks in a
-// row that are further apart than the buffer is long.
-func (f *Fleet) awaitMusic(began time.Time) time.Duration {
-	first := time.Duration(-1)
-	for limit := time.Now().Add(recovery); time.Now().Before(limit); wait(50 * time.Millisecond) {
-		switch {
-		case f.Thin(BufferSeconds*time.Second/2) != "":
-			first = -1
-		case first < 0:
-			first = time.Since(began)
-		case time.Since(began)-first > BufferSeconds*time.Second:
-			return first
-		}
-	}
-	return -1
-}
-
-// awaitOrders gives every group an order that changes nothing that is heard, and waits
-// until all have been taken after the fault.
-func (f *Fleet) awaitOrders(c *Cluster, began time.Time) (time.Duration, []string) {
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var latest time.Duration
-	var unanswered []string
-	for _, id := range f.Groups {
-		wg.Go(func() {
-			err := fmt.Errorf("no answer")
-			for limit := time.Now().Add(recovery); time.Now().Before(limit); wait(100 * time.Millisecond) {
-				if err = c.Do("POST", "/api/v1/groups/"+id+"/volume", map[string]any{"volume": 40}, nil); err == nil {
-					break
-				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			latest = max(latest, time.Since(began))
-			if err != nil {
-				unanswered = append(unanswered, fmt.Sprintf("%s: %v", id, err))
-			}
-		})
-	}
-	wg.Wait()
-	if len(unanswered) > 0 {
-		return -1, unanswered
-	}
-	return latest, nil
-}
 
 // wait lets real time pass: what is measured is what happens in it.
 func wait(d time.Duration) {

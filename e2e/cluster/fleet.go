@@ -14,20 +14,31 @@ import (
 type Fleet struct {
 	Players []*Player
 	Groups  []string // ids; Player.Group is an index
+	Live    *Live    // nil without a line-in
 	sheet   sheet
 }
 
-// NewFleet makes players that listen on the devices' host, spread over groups.
+// dialIn is how many players there are for each one that dials in by itself: the others
+// wait to be dialled.
+const dialIn = 5
+
+// NewFleet makes players on the devices' host, spread over groups.
 func NewFleet(t testing.TB, n *Network, players, groups int) *Fleet {
 	t.Helper()
 	f := &Fleet{Groups: make([]string, groups)}
+	gateways := newFront(t, n)
+	f.Live = NewLive(t, n, gateways, 2)
 	for i := range players {
 		p := NewPlayer(t, fmt.Sprintf("Room %02d", i+1), i%groups)
-		p.Listen(t, n.Devices.IP+":"+strconv.Itoa(20_001+i))
+		if i%dialIn == dialIn-1 {
+			p.Dial(t, gateways)
+		} else {
+			p.Listen(t, n.Devices.IP+":"+strconv.Itoa(20_001+i))
+		}
 		f.Players = append(f.Players, p)
 	}
 	t.Cleanup(func() {
-		for _, p := range f.Players {
+		for _, p := range f.all() {
 			for _, b := range p.Broken() {
 				t.Errorf("%s: the server broke a rule: %s", p.Name, b)
 				break
@@ -37,10 +48,18 @@ func NewFleet(t testing.TB, n *Network, players, groups int) *Fleet {
 	return f
 }
 
+// all players, those of the line-in too.
+func (f *Fleet) all() []*Player {
+	if f.Live == nil {
+		return f.Players
+	}
+	return slices.Concat(f.Players, f.Live.Players)
+}
+
 // Addresses of the players that listen.
 func (f *Fleet) Addresses() []string {
 	var out []string
-	for _, p := range f.Players {
+	for _, p := range f.all() {
 		if p.URL != "" {
 			out = append(out, p.URL)
 		}
@@ -54,13 +73,13 @@ func (f *Fleet) Admit(t testing.TB, c *Cluster) {
 	done := map[string]bool{}
 	harness.Eventually(t, patience, "all players are approved", func() string {
 		for _, w := range c.Inbox(t) {
-			if !done[w.ClientID] {
+			if !done[w.ClientID] && w.ClientID != f.Live.Source.ID() {
 				c.Must(t, "POST", "/api/v1/clients/"+w.ClientID+"/approve", nil, nil)
 				done[w.ClientID] = true
 			}
 		}
-		if n := f.playing(c.Clients(t)); n < len(f.Players) {
-			return fmt.Sprintf("%d of %d have the player's role", n, len(f.Players))
+		if n := f.playing(c.Clients(t)); n < len(f.all()) {
+			return fmt.Sprintf("%d of %d have the player's role", n, len(f.all()))
 		}
 		return ""
 	})
@@ -93,6 +112,7 @@ func (f *Fleet) Play(t testing.TB, c *Cluster, titles []string, seconds int) {
 		c.Must(t, "POST", "/api/v1/groups/"+g.GroupID+"/queue", map[string]any{"uris": titles}, nil)
 		c.Must(t, "POST", "/api/v1/groups/"+g.GroupID+"/play", nil, nil)
 	}
+	f.Live.Play(t, c)
 	f.AwaitSteady(t)
 }
 
@@ -110,6 +130,9 @@ func (f *Fleet) AwaitSteady(t testing.TB) {
 			if h.Silence > 0 {
 				return fmt.Sprintf("%s was silent for %d ms of the last second", f.Players[i].Name, h.Total/1000)
 			}
+		}
+		if live, _ := f.Live.Silence(f.offset(t), now-1_000_000, now); live > 0 {
+			return fmt.Sprintf("the line-in's players were silent for %s of the last second", live)
 		}
 		return ""
 	})

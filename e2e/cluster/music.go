@@ -33,6 +33,9 @@ func parseFrame(b []byte) (title int, frame int64) {
 	return int(v >> frameBits), int64(v & (1<<frameBits - 1))
 }
 
+// readNumbered takes a frame of the music.
+func readNumbered(b []byte, _ int64) (title int, frame int64) { return parseFrame(b) }
+
 // WriteMusic writes titles of the given length as dir/title-N.wav.
 func WriteMusic(t testing.TB, dir string, titles int, seconds int) []string {
 	t.Helper()

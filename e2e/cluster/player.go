@@ -32,6 +32,7 @@ type Player struct {
 	Group  int
 	Client *client.Client
 	URL    string // where it listens; empty when it dials
+	read   func(frame []byte, at int64) (title int, number int64)
 
 	mu     sync.Mutex
 	pieces []Piece
@@ -47,7 +48,7 @@ const BufferSeconds = 3
 // NewPlayer makes a player; Listen or Dial starts it.
 func NewPlayer(t testing.TB, name string, group int) *Player {
 	t.Helper()
-	p := &Player{Name: name, Group: group}
+	p := &Player{Name: name, Group: group, read: readNumbered}
 	c, err := client.New(client.Config{
 		Name: name, UnpairedAccess: true, Strict: true, Formats: []wire.AudioFormat{Format()},
 		BufferCapacity: BufferSeconds * (rate*4 + 10*32), RequiredLeadMS: 100, MinBufferMS: 200,
@@ -69,20 +70,13 @@ func (p *Player) Listen(t testing.TB, addr string) {
 		t.Fatal(err)
 	}
 	p.URL = "ws://" + ln.Addr().String() + "/sendspin"
-	p.run(t, func(ctx context.Context) { _ = p.Client.Serve(ctx, ln) })
+	background(t, func(ctx context.Context) { _ = p.Client.Serve(ctx, ln) })
 }
 
 // Dial connects to a gateway's address until the test ends.
 func (p *Player) Dial(t testing.TB, url string) {
 	t.Helper()
-	p.run(t, func(ctx context.Context) { _ = p.Client.Dial(ctx, url) })
-}
-
-func (p *Player) run(t testing.TB, f func(context.Context)) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); f(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	background(t, func(ctx context.Context) { _ = p.Client.Dial(ctx, url) })
 }
 
 func (p *Player) event(e client.Event) {
@@ -131,7 +125,8 @@ func (p *Player) chunk(c client.Chunk) {
 	frames := int64(len(c.Data) / 4)
 	var q *Piece
 	for i := range frames {
-		title, frame := parseFrame(c.Data[4*i:])
+		at := c.Timestamp + i*1_000_000/rate
+		title, frame := p.read(c.Data[4*i:], at)
 		if q != nil && q.Title == title && (title == 0 || frame == q.First+q.Frames) {
 			q.Frames++
 			continue
@@ -139,7 +134,7 @@ func (p *Player) chunk(c client.Chunk) {
 		if q != nil && q.Title == title {
 			p.torn++
 		}
-		p.pieces = append(p.pieces, Piece{At: c.Timestamp + i*1_000_000/rate, Frames: 1, Title: title, First: frame, Came: c.ArrivedAt})
+		p.pieces = append(p.pieces, Piece{At: at, Frames: 1, Title: title, First: frame, Came: c.ArrivedAt})
 		q = &p.pieces[len(p.pieces)-1]
 	}
 	p.settle()

@@ -29,12 +29,12 @@ PostgreSQL run once. %d virtual players with %d s of buffer each, in %d groups, 
 buffered media of %d Hz while one thing after the other goes wrong. All of it shares
 %d CPU cores. The run took %s.
 
-| fault | silent players | longest silence | median | at once | lost | repeated | music after | orders after | two owners | fenced | trust lost |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+| fault | silent players | longest silence | median | at once | line-in | lost | repeated | music after | orders after | two owners | fenced | trust lost |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 `, s.Link.Delay, s.Link.Jitter, s.Link.Loss*100, s.Players, BufferSeconds, s.Groups, rate, runtime.NumCPU(), s.Took.Round(time.Second))
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %d of %d | %s | %s | %s | %d | %d | %s | %s | %d | %.0f | %d |\n",
-			r.Name, r.Players, s.Players, seconds(r.Longest), seconds(r.Median), seconds(r.Strict), r.Lost, r.Repeated,
+		fmt.Fprintf(&b, "| %s | %d of %d | %s | %s | %s | %s | %d | %d | %s | %s | %d | %.0f | %d |\n",
+			r.Name, r.Players, s.Players, seconds(r.Longest), seconds(r.Median), seconds(r.Strict), seconds(r.Live), r.Lost, r.Repeated,
 			seconds(r.Music), seconds(r.Orders), r.TwoOwners, r.Fenced, r.TrustLost)
 	}
 	b.WriteString(`
@@ -43,8 +43,10 @@ buffered media of %d Hz while one thing after the other goes wrong. All of it sh
   **at once**: the longest silence of a player that stops when its connection is lost.
 - **lost**, **repeated**: samples of all players that were skipped, or heard again, where
   there was no silence in their place. Every frame of the music says which one it is.
-- **music after**: until every player had half its buffer ahead again, and kept it;
-  **orders after**: until every group had taken an order through the API.
+- **line-in**: the longest silence of players that hear a line-in, whose source dials in and
+  may lose its own gateway.
+- **music after**: until every player had half its buffer ahead again, for good; **orders after**:
+  the longest time for which a group took no order through the API.
 - **two owners**: moments of 50 ms in which players of one group heard different music.
 - **fenced**: messages of owners whose lease had passed on, which receivers dropped.
 - **trust lost**: players whose approval was not there afterwards.
@@ -62,8 +64,8 @@ func seconds(d time.Duration) string {
 
 // Line is a row for the log.
 func (r Row) Line() string {
-	return fmt.Sprintf("%-50s silent %d, longest %s, median %s, at once %s; lost %d, repeated %d; music after %s, orders after %s; two owners %d, fenced %.0f, trust lost %d, crashes %d",
-		r.Name, r.Players, seconds(r.Longest), seconds(r.Median), seconds(r.Strict), r.Lost, r.Repeated, seconds(r.Music), seconds(r.Orders),
+	return fmt.Sprintf("%-50s silent %d, longest %s, median %s, at once %s, line-in %s; lost %d, repeated %d; music after %s, orders after %s; two owners %d, fenced %.0f, trust lost %d, crashes %d",
+		r.Name, r.Players, seconds(r.Longest), seconds(r.Median), seconds(r.Strict), seconds(r.Live), r.Lost, r.Repeated, seconds(r.Music), seconds(r.Orders),
 		r.TwoOwners, r.Fenced, r.TrustLost, r.Crashes)
 }
 
@@ -77,6 +79,8 @@ func (r Row) Broken() []string {
 	}
 	allowed := max(r.Silence*slack, time.Second/2)
 	say(r.Longest > allowed, "a player was silent for %s; at most %s is allowed", seconds(r.Longest), seconds(allowed))
+	live := max(r.Fault.Live*slack, time.Second)
+	say(r.Live > live || r.Deaf > 0, "the line-in was silent for %s, %d players heard nothing of it; at most %s is allowed", seconds(r.Live), r.Deaf, seconds(live))
 	say(r.Lost > 0 || r.Repeated > 0, "%d samples lost, %d repeated", r.Lost, r.Repeated)
 	say(r.Music < 0, "not every player got its music back")
 	say(r.Orders < 0, "not every group takes orders: %s", strings.Join(r.ordersUnanswered, "; "))

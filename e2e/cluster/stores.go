@@ -80,7 +80,7 @@ func (c *Cluster) startPostgres(t testing.TB) {
 		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
 			t.Fatal(err)
 		}
-		argv = []string{"setpriv", "--reuid=" + strconv.Itoa(int(as.Uid)), "--regid=" + strconv.Itoa(int(as.Gid)), "--clear-groups"}
+		argv = []string{"setpriv", "--pdeathsig=KILL", "--reuid=" + strconv.Itoa(int(as.Uid)), "--regid=" + strconv.Itoa(int(as.Gid)), "--clear-groups"}
 	}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v: %s", err, out)

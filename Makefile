@@ -120,8 +120,9 @@ soak: ## long end-to-end run: SOAK=20m make soak
 	TUTTI_SOAK=$(SOAK) go test $(RACE) -count=1 -timeout 60m -run Soak ./e2e/...
 
 .PHONY: test-cluster
-test-cluster: ## three hosts, 60 players, every fault (20 minutes, root): writes docs/failover.md
-	TUTTI_FAILOVER_REPORT=$(CURDIR)/docs/failover.md go test -count=1 -timeout 60m -v -run TestCluster ./e2e/cluster
+test-cluster: ## three hosts, 60 players, every fault, clocks (20 minutes, root): writes docs/failover.md and a plot
+	TUTTI_FAILOVER_REPORT=$(CURDIR)/docs/failover.md TUTTI_CLUSTER_PLOTS=$(CURDIR)/docs/img \
+		go test -count=1 -timeout 60m -v -run 'TestCluster$$|TestClockOverHosts' ./e2e/cluster
 
 .PHONY: clean
 clean: ## remove what make built

@@ -55,6 +55,9 @@ const (
 	maxTTL = time.Minute
 )
 
+// openRetry is between two tries to open the buckets.
+const openRetry = 200 * time.Millisecond
+
 // Options of a manager.
 type Options struct {
 	// TTL of the leases; 0 means DefaultTTL, else 1 s to 1 min. It is a property of the
@@ -113,7 +116,15 @@ func NewManager(c *bus.Conn, owner string, o Options) (*Manager, error) {
 	}
 	m := &Manager{c: c, owner: owner, ttl: o.TTL, clock: o.Clock, birth: make(chan struct{}, 1), held: map[string]*Lease{}, orphans: map[string]bool{}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
-	if err := m.open(o.Alone); err != nil {
+	err := m.open(o.Alone)
+	// A process that starts beside the one that makes the buckets may see them half made.
+	for end := time.Now().Add(bus.RequestTimeout); fault.CodeOf(err) == fault.Unavailable && time.Now().Before(end); err = m.open(o.Alone) {
+		select {
+		case <-time.After(openRetry):
+		case <-c.Done():
+		}
+	}
+	if err != nil {
 		m.cancel()
 		return nil, fmt.Errorf("lease: %w", err)
 	}

@@ -289,9 +289,9 @@ func (s *Service) sweep(ctx context.Context, ref *actor.Ref[directorMessage]) {
 		if err != nil && ctx.Err() == nil {
 			s.d.Log.Warn("director is busy", obs.KeyErr, err)
 		}
+		held, known := s.placer.groups.Held()
 		for _, id := range ids {
-			_, _, err := s.d.Leases.Holder(ctx, group.LeaseKey(id))
-			if fault.CodeOf(err) != fault.NotFound {
+			if held[group.LeaseKey(id)].Owner != "" || !known {
 				continue
 			}
 			if err := s.activate(ctx, id); err != nil && ctx.Err() == nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/tutti-audio/tutti/platform/bus"
@@ -33,6 +34,9 @@ func (s *Service) serve() (*bus.Service, error) {
 	for _, add := range []func() error{
 		func() error { return bus.Handle(b, subject.StreamCommand, s.command) },
 		func() error { return bus.Handle(b, subject.StreamActivate, s.activated) },
+		func() error {
+			return bus.Handle(b, subject.StreamActivateAt(s.cfg.InstanceID), s.activatedHere)
+		},
 		func() error { return bus.Handle(b, subject.StreamLibrary, s.list) },
 		func() error { return bus.Handle(b, subject.StreamSearch, s.search) },
 		func() error { return bus.Handle(b, subject.StreamLibraryStatus, s.libraryStatus) },
@@ -105,14 +109,6 @@ func (s *Service) resolve(ctx context.Context, c *tuttiv1.GroupCommand) (err err
 	return nil
 }
 
-// activated starts a group here unless it runs somewhere.
-func (s *Service) activated(ctx context.Context, r *tuttiv1.GroupRequest) (*tuttiv1.Empty, error) {
-	if err := checkID(r.GetGroupId()); err != nil {
-		return nil, err
-	}
-	return &tuttiv1.Empty{}, s.reg.Activate(ctx, r.GetGroupId())
-}
-
 // checkID refuses ids that no group can have: they become subjects and keys.
 func checkID(id string) error {
 	ok := id != "" && len(id) <= 64
@@ -159,6 +155,8 @@ func (s *Service) pulse(ctx context.Context) {
 	defer t.Stop()
 	for {
 		me.Load = load(meter)
+		me.Load.Groups, me.Load.Capacity = proto.Uint32(uint32(s.reg.Count())), uint32(s.cfg.MaxGroups)
+		me.Draining = s.placer.draining.Load()
 		if _, err := b.Put(ctx, key, me); err != nil && ctx.Err() == nil {
 			s.d.Log.Warn("instance record not renewed", obs.KeyErr, err)
 		}
@@ -169,6 +167,7 @@ func (s *Service) pulse(ctx context.Context) {
 			_ = b.Delete(bye, key) // the TTL does it otherwise
 			return
 		case <-t.Chan():
+		case <-s.beatNow:
 		}
 	}
 }

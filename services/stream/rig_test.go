@@ -60,6 +60,7 @@ type rig struct {
 	daytime clockwork.Clock
 	// registerer of the services' metrics; nil: none.
 	registerer prometheus.Registerer
+	services   map[string]*Service // by instance id
 }
 
 func newRig(t *testing.T, c *bus.Conn) *rig {
@@ -112,6 +113,10 @@ func (r *rig) service(c *bus.Conn, id string, change ...func(*Config)) (stop fun
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if r.services == nil {
+		r.services = map[string]*Service{}
+	}
+	r.services[id] = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

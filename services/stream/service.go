@@ -47,6 +47,8 @@ type Config struct {
 	// themselves, from their saved position; otherwise they wait there, paused, for a
 	// play command. Operators get true by default (flag --resume of the binary).
 	ResumePlayback bool
+	// MaxGroups is how many groups this instance holds at most; 0: no limit.
+	MaxGroups int
 	// LeadClock makes Run campaign for the house clock's leadership. A process that
 	// already campaigns (houseclock.Lead) leaves it false.
 	LeadClock bool
@@ -81,6 +83,12 @@ type Service struct {
 	hub    *presence.Hub
 	tuning *tuning.Keeper
 	reg    *group.Registry
+	placer *placer
+	// beatNow asks for a heartbeat out of turn; whoever sends is taken when the one before
+	// is written.
+	beatNow chan struct{}
+	// leaveOffice ends the director's and the scheduler's campaigns, and waits.
+	leaveOffice func()
 }
 
 // New checks cfg and deps. It starts nothing.
@@ -121,7 +129,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Registerer == nil {
 		deps.Registerer = prometheus.NewRegistry()
 	}
-	s := &Service{cfg: cfg, d: deps, lib: &library.Library{MusicDir: cfg.MusicDir, HTTPClient: deps.HTTPClient, Demo: cfg.Demo, Log: deps.Log,
+	s := &Service{cfg: cfg, d: deps, beatNow: make(chan struct{}), lib: &library.Library{MusicDir: cfg.MusicDir, HTTPClient: deps.HTTPClient, Demo: cfg.Demo, Log: deps.Log,
 		UserAgent: "Tutti/" + version(cfg.Version), House: deps.House.NowMicros}}
 	if cfg.MusicDir != "" {
 		s.lib.Index = index.New(index.Config{MusicDir: cfg.MusicDir, CacheDir: cfg.CacheDir, Clock: deps.Clock, Log: deps.Log})
@@ -192,6 +200,12 @@ func (s *Service) Run(ctx context.Context) error {
 	trusting.Trusting = true
 	sources := s.sources(run)
 	defer sources.Stop()
+	placer, stopPlacer, err := s.placing(ctx)
+	if err != nil {
+		return nil
+	}
+	defer stopPlacer()
+	s.placer = placer
 	s.reg = group.NewRegistry(run, s.groupDeps(groups, sources), s.d.Bus, s.d.Leases, &resolver{&trusting, s.hub})
 	defer s.reg.Stop()
 	endpoints, err := s.serve()
@@ -210,11 +224,12 @@ func (s *Service) Run(ctx context.Context) error {
 		wg.Go(func() { s.lib.Index.Run(run) })
 	}
 	wg.Go(func() {
-		s.d.Leases.Campaign(run, "director", func(ctx context.Context, l *lease.Lease) { s.direct(ctx, groups, l.Fence()) })
+		s.d.Leases.Campaign(run, standsFor+s.cfg.InstanceID, func(ctx context.Context, _ *lease.Lease) { <-ctx.Done() })
 	})
-	wg.Go(func() {
-		s.d.Leases.Campaign(run, "scheduler", func(ctx context.Context, l *lease.Lease) { s.schedule(ctx, groups, l.Fence()) })
-	})
+	wg.Go(func() { s.standBy(run, groups) })
+	wg.Go(func() { s.balance(run) })
+	s.takeOffice(run, groups)
+	defer s.leaveOffice()
 	s.state.set(nil)
 	s.d.Log.Info("stream service runs", obs.KeyInstance, s.cfg.InstanceID, "music", s.cfg.MusicDir)
 	<-ctx.Done()
@@ -233,6 +248,29 @@ func (s *Service) stopServing(b *bus.Service) {
 	if err := b.Stop(); err != nil {
 		s.d.Log.Warn("endpoints did not stop cleanly", obs.KeyErr, err)
 	}
+}
+
+// placing is place, as soon as the bus is there.
+func (s *Service) placing(ctx context.Context) (*placer, func(), error) {
+	var stop func()
+	p, err := retry(ctx, s, "watch the instances", func(ctx context.Context) (p *placer, err error) {
+		p, stop, err = s.place(ctx)
+		return p, err
+	})
+	return p, stop, err
+}
+
+// takeOffice campaigns for what one instance does for all, until ctx ends or leaveOffice.
+func (s *Service) takeOffice(ctx context.Context, groups *groupBucket) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		s.d.Leases.Campaign(ctx, "director", func(ctx context.Context, l *lease.Lease) { s.direct(ctx, groups, l.Fence()) })
+	})
+	wg.Go(func() {
+		s.d.Leases.Campaign(ctx, "scheduler", func(ctx context.Context, l *lease.Lease) { s.schedule(ctx, groups, l.Fence()) })
+	})
+	s.leaveOffice = func() { cancel(); wg.Wait() }
 }
 
 type groupBucket = bus.Bucket[tuttiv1.Group, *tuttiv1.Group]
@@ -257,7 +295,7 @@ func (s *Service) prepare(ctx context.Context) (*groupBucket, error) {
 func (s *Service) groupDeps(groups *groupBucket, sources *linein.Hub) group.Deps {
 	return group.Deps{
 		InstanceID: s.cfg.InstanceID, ChunkMS: s.cfg.ChunkMS, AheadMS: s.cfg.AheadMS, MarginUS: int64(s.cfg.MarginMS) * 1000,
-		Resume: s.cfg.ResumePlayback, Hub: s.hub, Store: groups, House: s.d.House, Clock: s.d.Clock, Log: s.d.Log,
+		Resume: s.cfg.ResumePlayback, MaxGroups: s.cfg.MaxGroups, Hub: s.hub, Store: groups, House: s.d.House, Clock: s.d.Clock, Log: s.d.Log,
 		Metrics: group.NewMetrics(s.d.Registerer), Audio: pipeline.NewMetrics(s.d.Registerer), Open: s.lib.Open, Look: s.look, Loud: s.loud,
 		Clip: s.clip, OpenSource: openSource(sources), Stream: s.streamOf, Send: s.send,
 		Publish: func(ctx context.Context, groupID, renditionID string, data []byte) error {

@@ -91,7 +91,7 @@ func serviceHelp() []help {
 			"data-dir database-url deployment-key name languages policy controller-policy"},
 		{"stream", "Groups, queues, decoding, encoding, house clock",
 			"Plays: holds the groups and their queues, decodes, encodes, and leads the house clock.",
-			"  tutti run stream --nats nats://nats:4222 --music /srv/music", "music library-cache resume drain-timeout"},
+			"  tutti run stream --nats nats://nats:4222 --music /srv/music", "music library-cache resume max-groups drain-timeout"},
 		{"session-gateway", "Device connections and delivery on time",
 			"Holds the devices' encrypted sessions and sends them audio on time. It waits until a stream service leads the house clock.",
 			"  tutti run session-gateway --nats nats://nats:4222 --sendspin :8927", "sendspin rekey-interval max-sessions drain-timeout"},

@@ -48,6 +48,7 @@ type Config struct {
 	OIDCAdmins       []string      `config:"oidc-admins" usage:"names (values of the user claim) of those who become administrators when they first sign in with the provider; repeatable"`
 	OIDCRoleClaim    string        `config:"oidc-role-claim" usage:"claim whose values tutti-viewer, tutti-operator and tutti-admin give roles and make users; empty: only users that are here sign in"`
 	LeaseTTL         time.Duration `config:"lease-ttl" usage:"how long what a dead process held stays its own before others take over, 1s to 1m; the same for all processes of a deployment (default 2s with --nats, 6s without)"`
+	MaxGroups        int           `config:"max-groups" usage:"how many groups this stream instance holds at most; 0: no limit"`
 	InternalHTTP     string        `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
 	Pprof            bool          `config:"pprof" usage:"Go profiles below /debug/pprof/ on --internal-http; only where strangers cannot reach it"`
 	MaxSessions      int           `config:"max-sessions" usage:"sessions with devices that one gateway takes at most; a full one leaves devices to the others"`
@@ -140,6 +141,9 @@ func (c *Config) Complete() error {
 		faults = append(faults, fmt.Errorf("--lease-ttl %v: choose 1s to 1m (shorter finds the dead sooner, longer forgives a slow bus)", c.LeaseTTL))
 	}
 	faults = append(faults, c.checkNATS()...)
+	if c.MaxGroups < 0 {
+		faults = append(faults, fmt.Errorf("--max-groups %d: choose 0 (no limit) or more", c.MaxGroups))
+	}
 	if strings.TrimSpace(c.Name) == "" {
 		faults = append(faults, errors.New("--name is empty: devices show it, so give the server a name"))
 	}

@@ -69,6 +69,7 @@ func (b *built) add(p *process, name string) error {
 	case "stream":
 		s, err := stream.New(stream.Config{
 			InstanceID: p.instance, Version: p.cfg.Version, MusicDir: p.cfg.Music, CacheDir: p.cfg.LibraryCache, ResumePlayback: p.cfg.Resume, Demo: p.cfg.Demo,
+			MaxGroups: p.cfg.MaxGroups,
 		}, stream.Deps{Bus: p.bus, Leases: p.leases, House: p.house, Log: log, Registerer: p.reg})
 		if err != nil {
 			return err

@@ -80,6 +80,7 @@ type settings struct {
 	OIDCRole     string        `config:"oidc-role-claim"`
 	LeaseTTL     time.Duration `config:"lease-ttl"`
 	OIDCAdmins   []string      `config:"oidc-admins"`
+	MaxGroups    int           `config:"max-groups"`
 	InternalHTTP string        `config:"internal-http"`
 	Pprof        bool          `config:"pprof"`
 	LibraryCache string        `config:"library-cache"`
@@ -91,8 +92,8 @@ type settings struct {
 
 // notLookedAt are flags that the doctor takes and does not show.
 func notLookedAt() []string {
-	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval", "max-sessions",
-		"admin-token", "admin-token-file",
+	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval",
+		"max-sessions", "max-groups", "admin-token", "admin-token-file",
 		"lease-ttl", "drain-timeout",
 		"internal-http", "pprof", "library-cache", "resume", "demo", "log-level", "log-format"}
 }

@@ -37,6 +37,7 @@ type Deps struct {
 	ChunkMS    int
 	AheadMS    int
 	MarginUS   int64 // our own pipeline's share of the lead at a start
+	MaxGroups  int   // of the instance; 0: no limit
 	Resume     bool  // a group that played when it was lost plays on by itself
 
 	Hub     *presence.Hub
@@ -108,6 +109,7 @@ type Group struct {
 	id    string
 	fence uint64
 	held  Tenure
+	mood  *mood // for the registry
 	self  *actor.Ref[Message]
 	ready func()
 	log   *slog.Logger
@@ -154,9 +156,9 @@ type Group struct {
 
 // New returns what makes the actor's handler. ready is called after every successful
 // start of a life.
-func New(d Deps, id string, held Tenure, ready func()) func(self *actor.Ref[Message]) actor.Handler[Message] {
+func New(d Deps, id string, held Tenure, m *mood, ready func()) func(self *actor.Ref[Message]) actor.Handler[Message] {
 	return func(self *actor.Ref[Message]) actor.Handler[Message] {
-		return &Group{Deps: d, id: id, fence: held.Fence(), held: held, self: self, ready: ready, log: d.Log.With(obs.KeyGroup, id),
+		return &Group{Deps: d, id: id, fence: held.Fence(), held: held, mood: m, self: self, ready: ready, log: d.Log.With(obs.KeyGroup, id),
 			members: map[string]*member{}, dirty: map[string]bool{}, later: map[string]int64{}, disarm: func() {}}
 	}
 }
@@ -214,6 +216,19 @@ func (g *Group) settle() {
 	g.shareOut(now)
 	g.keep(now)
 	g.arm(now)
+	g.tellMood()
+}
+
+// tellMood says what it would cost to move the group.
+func (g *Group) tellMood() {
+	m := Idle
+	switch {
+	case g.run != nil && (g.run.live || g.run.capture || g.run.clip != nil || g.run.alone):
+		m = Live // what is announced was read by this instance alone
+	case g.run != nil:
+		m = Buffered
+	}
+	g.mood.Store(int32(m))
 }
 
 // env is the moment as the playback machine needs it.

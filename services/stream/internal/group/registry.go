@@ -3,7 +3,9 @@ package group
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/actor"
@@ -44,12 +46,33 @@ type Registry struct {
 	mu     sync.Mutex // guards what a WaitGroup cannot: no Add once Stop waits
 	ended  bool
 	wg     sync.WaitGroup
+	held   map[string]*holding // groups whose lease this instance has
+	coming int                 // calls of Activate under way
 }
+
+// holding is one group of this instance.
+type holding struct {
+	ref  *actor.Ref[Message]
+	mood mood
+	done chan struct{} // closed when the lease is released
+}
+
+// Mood says what it would cost to move a group to another instance.
+type Mood int32
+
+// The moods.
+const (
+	Idle     Mood = iota // nothing plays
+	Buffered             // the tape is ahead: nobody hears a move
+	Live                 // what plays is made as it is heard: a move leaves a gap
+)
+
+type mood = atomic.Int32
 
 // NewRegistry returns an empty registry. Its groups end with ctx or with Stop, which
 // waits for them.
 func NewRegistry(ctx context.Context, d Deps, c *bus.Conn, l *lease.Manager, r Resolver) *Registry {
-	g := &Registry{deps: d, bus: c, leases: l, resolver: r}
+	g := &Registry{held: map[string]*holding{}, deps: d, bus: c, leases: l, resolver: r}
 	g.ctx, g.cancel = context.WithCancel(ctx)
 	g.sup = actor.NewSupervisor(g.ctx, actor.SupervisorOptions{Name: "groups", Log: d.Log, Clock: d.Clock})
 	return g
@@ -68,6 +91,10 @@ func (r *Registry) Stop() {
 // Activate makes the group run somewhere. It returns when it runs here, or at once when
 // another instance (or another call) holds its lease.
 func (r *Registry) Activate(ctx context.Context, id string) error {
+	if err := r.room(); err != nil {
+		return err
+	}
+	defer r.unroom()
 	l, err := r.leases.Acquire(ctx, LeaseKey(id))
 	if fault.CodeOf(err) == fault.Conflict {
 		return nil
@@ -75,16 +102,18 @@ func (r *Registry) Activate(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	h := &holding{done: make(chan struct{})}
 	started := make(chan struct{})
 	var once sync.Once
 	log := r.deps.Log.With(obs.KeyGroup, id)
 	ref, err := actor.Spawn(r.sup, actor.Options{Key: "group/" + id, Size: 256, Log: log},
-		New(r.deps, id, l, func() { once.Do(func() { close(started) }) }))
+		New(r.deps, id, l, &h.mood, func() { once.Do(func() { close(started) }) }))
 	if err != nil {
 		r.release(l)
 		return fault.Wrap(fault.Unavailable, err, "this instance is ending")
 	}
-	if !r.hold(id, l, ref, started) {
+	h.ref = ref
+	if !r.hold(id, l, h, started) {
 		ref.Stop()
 		<-ref.Done()
 		r.release(l)
@@ -101,19 +130,82 @@ func (r *Registry) Activate(ctx context.Context, id string) error {
 }
 
 // hold keeps watch over a running group. It is false when the registry has ended.
-func (r *Registry) hold(id string, l *lease.Lease, ref *actor.Ref[Message], started <-chan struct{}) bool {
+func (r *Registry) hold(id string, l *lease.Lease, h *holding, started <-chan struct{}) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
 		return false
 	}
+	r.held[id] = h
 	r.wg.Go(func() {
-		r.serve(id, l, ref, started)
-		ref.Stop()
-		<-ref.Done()
+		r.serve(id, l, h.ref, started)
+		h.ref.Stop()
+		<-h.ref.Done()
 		r.release(l)
+		r.mu.Lock()
+		if r.held[id] == h {
+			delete(r.held, id)
+		}
+		r.mu.Unlock()
+		close(h.done)
 	})
 	return true
+}
+
+// Held lists the groups of this instance that are in a mood.
+func (r *Registry) Held(m Mood) (ids []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, h := range r.held {
+		if Mood(h.mood.Load()) == m {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Count is the number of groups that this instance holds.
+func (r *Registry) Count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.held)
+}
+
+// room keeps a place for one more group, until unroom.
+func (r *Registry) room() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.held) + r.coming; r.deps.MaxGroups > 0 && n >= r.deps.MaxGroups {
+		return fault.New(fault.Unavailable, "instance %s holds %d groups, as many as it may: start another one, or raise --max-groups", r.deps.InstanceID, n)
+	}
+	r.coming++
+	return nil
+}
+
+func (r *Registry) unroom() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.coming--
+}
+
+// HandOver ends a group here without a word to its sessions, saves where it is, and gives
+// its lease back, so that another instance can go on. It returns when that is done; when
+// ctx ends first, it happens a little later.
+func (r *Registry) HandOver(ctx context.Context, id string) error {
+	r.mu.Lock()
+	h := r.held[id]
+	r.mu.Unlock()
+	if h == nil {
+		return fault.New(fault.NotFound, "group %s is not held here", id)
+	}
+	h.ref.Stop()
+	select {
+	case <-h.done:
+		return nil
+	case <-ctx.Done():
+		return fault.New(fault.Timeout, "group %s does not end: a source does not answer", id)
+	}
 }
 
 // serve answers at the group's address until the group or its lease ends.

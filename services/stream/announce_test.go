@@ -88,6 +88,7 @@ func (d *device) begun(not uint64) *tuttiv1.StreamStart {
 // TestAnnouncementOnAnIdleGroupStartsNothingElse: it plays the clip, stops, and the queue
 // with its position and history is what it was.
 func TestAnnouncementOnAnIdleGroupStartsNothingElse(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	clip := r.file("clip.wav", 1, 3)
 	r.file("music.wav", 10, 1)
@@ -134,6 +135,7 @@ func TestAnnouncementOnAnIdleGroupStartsNothingElse(t *testing.T) {
 }
 
 func TestAnnouncementOverMusicDucksAndRestores(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	music, clip := r.file("music.wav", 12, 1), r.file("clip.wav", 1, 3)
 	a := r.device("a", "pcm:44100:24:2")
@@ -219,6 +221,7 @@ func (d *device) obeys(commands int) int {
 // TestAnnouncementVolumeIsHonouredAndRestored, inside limits, and only where nobody
 // changed it meanwhile; who is muted stays muted.
 func TestAnnouncementVolumeIsHonouredAndRestored(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("clip.wav", 3, 3)
 	a, b, c := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2"), r.device("c", "pcm:44100:16:2")
@@ -266,6 +269,7 @@ func TestAnnouncementVolumeIsHonouredAndRestored(t *testing.T) {
 }
 
 func TestSpeakersThatMissedItSayWhy(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("clip.wav", 1.5, 3)
 	a, away, busy, deaf := r.device("a", "pcm:44100:16:2"), r.device("away", "pcm:44100:16:2"), r.device("busy", "pcm:44100:16:2"), r.device("deaf", "pcm:44100:16:2")
@@ -293,6 +297,7 @@ func TestSpeakersThatMissedItSayWhy(t *testing.T) {
 // TestAHangingClipBlocksNothing: what cannot be read is given up, can be cancelled, and
 // gives way to what is more urgent.
 func TestAHangingClipBlocksNothing(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("clip.wav", 0.5, 3)
 	gate := make(chan struct{})
@@ -331,6 +336,7 @@ func TestAHangingClipBlocksNothing(t *testing.T) {
 }
 
 func TestAnnouncementsWaitInOrderAndWithinABound(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("long.wav", 30, 3)
 	r.file("clip.wav", 0.5, 3)
@@ -368,6 +374,7 @@ func TestAnnouncementsWaitInOrderAndWithinABound(t *testing.T) {
 // TestAnAnnouncementIsNeverInProgressAfterARestart: a new holder of the group ends it,
 // puts the volume back, and takes the next one at once.
 func TestAnAnnouncementIsNeverInProgressAfterARestart(t *testing.T) {
+	t.Parallel()
 	r := newEmbeddedRig(t)
 	stop := r.service(r.bus, "one")
 	r.file("long.wav", 30, 3)
@@ -400,6 +407,7 @@ func TestAnAnnouncementIsNeverInProgressAfterARestart(t *testing.T) {
 
 // TestAnnouncingToOneMemberChangesNoGroup: the groups are after it what they were before.
 func TestAnnouncingToOneMemberChangesNoGroup(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("clip.wav", 0.5, 3)
 	a, b, solo := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2"), r.device("solo", "pcm:44100:16:2")
@@ -422,6 +430,7 @@ func TestAnnouncingToOneMemberChangesNoGroup(t *testing.T) {
 
 // TestTransportWhileAnnouncing: what is announced goes on whatever happens to the music.
 func TestTransportWhileAnnouncing(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("one.wav", 20, 1)
 	r.file("two.wav", 20, 2)
@@ -457,6 +466,7 @@ func TestTransportWhileAnnouncing(t *testing.T) {
 }
 
 func TestTextIsAnnounced(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	a := r.device("a", "pcm:44100:16:2")
 	g := r.make("House", a)

@@ -124,6 +124,7 @@ func primary(c *tuttiv1.ColorState, want color.RGBA) bool {
 }
 
 func TestDisplaysFollowTheTitles(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.album("red", 6, red)
 	r.album("blue", 30, blue)
@@ -166,6 +167,7 @@ func TestDisplaysFollowTheTitles(t *testing.T) {
 
 // A change of the queue takes back what was scheduled.
 func TestJumpCancelsWhatWasScheduled(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.album("red", 10, red)
 	r.album("blue", 30, blue)
@@ -184,6 +186,7 @@ func TestJumpCancelsWhatWasScheduled(t *testing.T) {
 }
 
 func TestTitlesWithoutACoverHaveColorsOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.album("plain", 4, color.RGBA{})
 	d := r.display("screen")
@@ -197,6 +200,7 @@ func TestTitlesWithoutACoverHaveColorsOfTheirOwn(t *testing.T) {
 
 // A display that is used by something else, or has left, is not shown anything.
 func TestDisplayThatIsAwayShowsNothing(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.album("red", 20, red)
 	speaker, d := r.device("speaker", "pcm:44100:16:2"), r.display("screen")
@@ -222,6 +226,7 @@ func (d *device) sent() []*tuttiv1.SessionCommand {
 }
 
 func TestCoversOfTheLibrary(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.album("red", 1, red)
 	r.album("plain", 1, color.RGBA{})
@@ -241,6 +246,7 @@ func TestCoversOfTheLibrary(t *testing.T) {
 }
 
 func TestPicturePartsEndWhereThePictureEnds(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.album("red", 1, red)
 	var first tuttiv1.ArtworkResponse

@@ -15,6 +15,7 @@ import (
 )
 
 func TestNeedle(t *testing.T) {
+	t.Parallel()
 	at := func(ms int64) time.Time { return time.UnixMilli(1_000_000 + ms) }
 	n := &needle{}
 	for i, step := range []struct {
@@ -62,6 +63,7 @@ func TestNeedle(t *testing.T) {
 // The needle comes down: the group plays the source, and what it played stays paused when
 // the record is over. Nothing else starts.
 func TestSourceStartsByItself(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 20, 1)
 	var p *tuttiv1.ClientPresence

@@ -42,6 +42,7 @@ func (r *rig) bytes(name string) []byte {
 // TestAClipThatWasSentInIsAnnounced: its very samples arrive, and it cannot be played as
 // music.
 func TestAClipThatWasSentInIsAnnounced(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	want := r.file("clip.wav", 1, 3)
 	uri := r.sent("abc", r.bytes("clip.wav"))
@@ -65,6 +66,7 @@ func TestAClipThatWasSentInIsAnnounced(t *testing.T) {
 // TestWhatABrowserRecordsIsAnnounced: WebM with Opus and MP4 with AAC, without a length in
 // their heads, as a recorder writes them.
 func TestWhatABrowserRecordsIsAnnounced(t *testing.T) {
+	t.Parallel()
 	if _, err := ffmpeg.Find(); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
@@ -106,6 +108,7 @@ func TestWhatABrowserRecordsIsAnnounced(t *testing.T) {
 
 // TestAClipThatCannotBeAnnouncedSaysWhy: what is no audio, and what is not there any more.
 func TestAClipThatCannotBeAnnouncedSaysWhy(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	a := r.device("a", "pcm:44100:16:2")
 	g := r.make("House", a)

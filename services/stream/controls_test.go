@@ -37,6 +37,7 @@ func begunAt(x *tuttiv1.Group) (ms int64, ok bool) {
 
 // 'play' goes on with what was played last, over the end of the server and of the client.
 func TestPlayResumesOverRestarts(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]string{"paused": "pause", "stopped": "stop"} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, bustest.Embedded(t))
@@ -81,6 +82,7 @@ func TestPlayResumesOverRestarts(t *testing.T) {
 // Every command of the controller role does in the group what it says, and what is not
 // offered is refused without any effect.
 func TestControllerCommandsInTheGroup(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("one.flac", 30, 1)
 	r.file("two.flac", 30, 2)

@@ -57,6 +57,7 @@ func (d *device) in(group, state string) {
 
 // A controller or a display that reconnects takes part again, and nobody notices.
 func TestControllersAndDisplaysComeBackUnnoticed(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 20, 1)
 	a := r.device("a", "flac:44100:16:2")
@@ -104,6 +105,7 @@ func quiet(t *testing.T, d *device) {
 }
 
 func TestSwitchIntoASoloGroupThatPlays(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 30, 1)
 	a, b := r.device("a", "flac:44100:16:2"), r.device("b", "flac:44100:16:2")
@@ -162,6 +164,7 @@ func TestSwitchIntoASoloGroupThatPlays(t *testing.T) {
 
 // Leave, and going back, over the end of the server.
 func TestPreviousGroupSurvivesARestart(t *testing.T) {
+	t.Parallel()
 	for name, away := range map[string]func(r *rig, d *device){
 		"client/leave":     func(r *rig, d *device) { r.leave(d) },
 		"available: false": func(_ *rig, d *device) { d.change(func(p *tuttiv1.ClientPresence) { p.Available = proto.Bool(false) }) },
@@ -219,6 +222,7 @@ func TestPreviousGroupSurvivesARestart(t *testing.T) {
 // Taken over by something else, alone: the music stops, and does not start again by
 // itself, not even when the server was interrupted meanwhile.
 func TestUnavailableAloneStops(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 30, 1)
 	a := r.device("a", "flac:44100:16:2")
@@ -250,6 +254,7 @@ func TestUnavailableAloneStops(t *testing.T) {
 
 // A group shows for whom all wait, and who gets nothing and why.
 func TestGroupShowsWhoIsWaitedForAndWhoIsSilent(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 20, 1)
 	a, slow := r.device("a", "flac:44100:16:2"), r.device("slow", "flac:44100:16:2")

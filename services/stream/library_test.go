@@ -43,6 +43,7 @@ func (r *rig) folder(names ...string) {
 }
 
 func TestLibraryIsSearchedAndItsStateTold(t *testing.T) {
+	t.Parallel()
 	r := embedded(t, func(c *Config) { c.CacheDir = t.TempDir() })
 	r.folder("Miles/Kind of Blue")
 	r.file("Miles/Kind of Blue/01 So What.flac", 1, 1)
@@ -64,6 +65,7 @@ func TestLibraryIsSearchedAndItsStateTold(t *testing.T) {
 
 // A folder plays with all below it, each album in its own order.
 func TestFolderPlaysInOrderWithAllBelow(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.folder("Box/CD 2", "Box/CD 1", "Box/empty")
 	for _, n := range []string{"Box/CD 2/b.wav", "Box/CD 1/2.wav", "Box/CD 1/10.wav", "Box/z.wav"} {
@@ -96,6 +98,7 @@ func uris(g *tuttiv1.Group) (out []string) {
 
 // TestPlaylistsOfTheMusicFolder plays lists of every form, in lists, with what leads outside.
 func TestPlaylistsOfTheMusicFolder(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.folder("lists/deep", "jazz")
 	r.file("jazz/a.wav", 1, 1)
@@ -137,6 +140,7 @@ func (r *rig) refused(c *tuttiv1.GroupCommand) error {
 // TestPlaylistsOfOtherServers: a list is expanded before the group takes it; it may not
 // name what is this machine's.
 func TestPlaylistsOfOtherServers(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("a.wav", 1, 1)
 	files := http.FileServer(http.Dir(r.music))
@@ -176,6 +180,7 @@ func (x *tapes) all() (out []tape.Chunk) {
 // TestPipeAndSetUpSoundsPlay: another program's audio reaches the players; the item stays
 // when the program pauses.
 func TestPipeAndSetUpSoundsPlay(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	p := filepath.Join(t.TempDir(), "other.pcm")
 	if err := syscall.Mkfifo(p, 0o600); err != nil {

@@ -61,6 +61,7 @@ func (r *rig) seated(persona string, d *device) {
 // TestMusicFollowsThePersona: while a group plays, a swap moves the stream from the old
 // speaker to the new one; a swap while the service is down is made up for.
 func TestMusicFollowsThePersona(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, bustest.Embedded(t))
 	stop := r.service(r.bus, "one")
 	r.file("long.wav", 30, 1)

@@ -15,6 +15,7 @@ import (
 // also when a player joins or changes its timing while music plays; nobody's stream is
 // disturbed by it.
 func TestSendAheadFollowsItsPlayers(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 60, 1)
 	a, b := r.device("a", "flac:44100:16:2"), r.device("b", "flac:44100:16:2")
@@ -51,6 +52,7 @@ func TestSendAheadFollowsItsPlayers(t *testing.T) {
 // TestFlappingPreferencesAreCoalesced: however often a player changes its mind, it is
 // moved every two seconds at most, and ends up with what it said last.
 func TestFlappingPreferencesAreCoalesced(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	want := r.file("music.flac", 40, 1)
 	a := r.device("a", "pcm:44100:16:2", "flac:44100:16:2")
@@ -104,6 +106,7 @@ func TestFlappingPreferencesAreCoalesced(t *testing.T) {
 // TestPreferencesThatStartNothing: without a stream a preference waits for the next one,
 // and one that the player does not list is none.
 func TestPreferencesThatStartNothing(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 20, 1)
 	a := r.device("a", "flac:44100:16:2", "pcm:44100:16:2")
@@ -132,6 +135,7 @@ func TestPreferencesThatStartNothing(t *testing.T) {
 // TestAStarvingPlayerIsShown: a buffer that does not hold two of the shortest chunks is
 // named in the group, and the player beside it plays.
 func TestAStarvingPlayerIsShown(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 20, 1)
 	a, b := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2")
@@ -151,6 +155,7 @@ func TestAStarvingPlayerIsShown(t *testing.T) {
 // TestSmallBuffersGetShortChunks: a player whose buffer holds few chunks of 100 ms is sent
 // chunks of 20 ms, on the same timeline.
 func TestSmallBuffersGetShortChunks(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 20, 1)
 	a := r.device("a", "pcm:44100:16:2")
@@ -182,6 +187,7 @@ func TestSmallBuffersGetShortChunks(t *testing.T) {
 // that sounds, without a new epoch; two players with the same setting share a rendition,
 // and what it sounds like lies on the same timeline.
 func TestTuningMovesInPlace(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	want := r.file("music.flac", 40, 1)
 	a, b := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2")

@@ -66,6 +66,7 @@ func (r *rig) epoch(group string, s *tuttiv1.StreamStart, n int) []int32 {
 }
 
 func TestQueueIsEdited(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	for _, n := range []string{"a.wav", "b.wav", "c.wav", "d.wav"} {
 		r.file(n, 2, 1)
@@ -106,6 +107,7 @@ func TestQueueIsEdited(t *testing.T) {
 // TestAChangeBehindWhatSoundsWaitsForTheJoin changes the successor when its audio is on
 // the tape and with the players already.
 func TestAChangeBehindWhatSoundsWaitsForTheJoin(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	one, two, three := r.file("one.wav", 4, 1), r.file("two.wav", 3, 2), r.file("three.wav", 3, 3)
 	a := r.device("a", "pcm:44100:16:2")
@@ -145,6 +147,7 @@ func TestAChangeBehindWhatSoundsWaitsForTheJoin(t *testing.T) {
 }
 
 func TestAChangeTakenBackCostsNothing(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	one, two := r.file("one.wav", 3, 1), r.file("two.wav", 2, 2)
 	r.file("three.wav", 2, 3)
@@ -163,6 +166,7 @@ func TestAChangeTakenBackCostsNothing(t *testing.T) {
 }
 
 func TestScheduledTitleIsCancelledByAChange(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	one, two := r.file("one.wav", 6, 1), r.file("two.wav", 2, 2)
 	a := r.device("a", "pcm:44100:16:2")
@@ -201,6 +205,7 @@ func TestScheduledTitleIsCancelledByAChange(t *testing.T) {
 }
 
 func TestHistorySurvivesAndCounts(t *testing.T) {
+	t.Parallel()
 	r := newEmbeddedRig(t)
 	stop := r.service(r.bus, "one")
 	r.file("one.wav", 2, 1)
@@ -244,6 +249,7 @@ func settings(group string, s *tuttiv1.GroupSettings) *tuttiv1.GroupCommand {
 }
 
 func TestCrossfadeAndNormalizationAreSettings(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("one.wav", 4, 1)
 	r.file("two.wav", 6, 2)

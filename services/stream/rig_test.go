@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -33,7 +34,13 @@ import (
 	"github.com/tutti-audio/tutti/services/stream/internal/timeline"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets more tests run at once than a small machine has processors: they play in
+// real time, and wait more than they work. Those that want of a tape that it has no hole,
+// or of a lease that it lasts, are not parallel: they have the machine for themselves.
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "3") // the command line is read later, and wins
+	goleak.VerifyTestMain(m)
+}
 
 // monotonic is a house clock without a leader: one process, one kernel.
 type monotonic struct{}
@@ -157,7 +164,8 @@ func until(t *testing.T, what func() string) {
 	}
 }
 
-// files keeps what file has generated: synthesis is the dearest part of these tests.
+// files keeps what file has generated, func() ([]byte, error) each: synthesis is the
+// dearest part of these tests.
 var files sync.Map
 
 // file writes seconds of music and returns its samples.
@@ -168,16 +176,16 @@ func (r *rig) file(name string, seconds float64, seed int64) []int32 {
 		generate = synth.GenerateWAV
 	}
 	key := fmt.Sprint(filepath.Ext(name), seconds, seed)
-	data, ok := files.Load(key)
-	if !ok {
+	make, _ := files.LoadOrStore(key, sync.OnceValues(func() ([]byte, error) {
 		var b bytes.Buffer
-		if err := generate(&b, seconds, seed); err != nil {
-			r.t.Fatal(err)
-		}
-		data = b.Bytes()
-		files.Store(key, data)
+		err := generate(&b, seconds, seed)
+		return b.Bytes(), err
+	}))
+	data, err := make.(func() ([]byte, error))()
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(r.music, name), data.([]byte), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(r.music, name), data, 0o600); err != nil {
 		r.t.Fatal(err)
 	}
 	return r.samples(name)

@@ -125,6 +125,7 @@ func (v *venue) is(group, want string) *tuttiv1.Group {
 }
 
 func TestADayBySchedule(t *testing.T) {
+	t.Parallel()
 	v := newVenue(t, "2026-06-01 08:00")
 	v.file("a.flac", 10, 1)
 	v.file("b.flac", 10, 2)
@@ -214,6 +215,7 @@ func (v *venue) skip(id, until string) {
 
 // What a person does holds until the next daypart.
 func TestWhatAPersonDoesHoldsUntilTheNextDaypart(t *testing.T) {
+	t.Parallel()
 	v := newVenue(t, "2026-06-01 10:00")
 	v.file("a.flac", 10, 1)
 	v.file("b.flac", 10, 2)
@@ -280,6 +282,7 @@ func TestWhatAPersonDoesHoldsUntilTheNextDaypart(t *testing.T) {
 
 // A start that was missed is caught up with, and only that.
 func TestARestartCatchesUp(t *testing.T) {
+	t.Parallel()
 	v := newVenue(t, "2026-06-01 10:00")
 	v.file("a.flac", 10, 1)
 	v.file("b.flac", 10, 2)
@@ -320,6 +323,7 @@ func TestARestartCatchesUp(t *testing.T) {
 // Two instances: one schedules at a time, and nothing happens twice when the other takes
 // over.
 func TestTheSchedulerMovesAndNothingHappensTwice(t *testing.T) {
+	t.Parallel()
 	v := newVenue(t, "2026-06-01 10:00")
 	v.ttl = 2 * time.Second
 	v.file("a.flac", 10, 1)
@@ -358,6 +362,7 @@ func TestTheSchedulerMovesAndNothingHappensTwice(t *testing.T) {
 // Music that is not there is shown, and begins as soon as it is; unless a person has
 // chosen something else meanwhile.
 func TestMusicThatIsMissing(t *testing.T) {
+	t.Parallel()
 	v := newVenue(t, "2026-06-01 09:00")
 	v.file("a.flac", 10, 1)
 	v.service(v.bus, "one")
@@ -408,6 +413,7 @@ func TestMusicThatIsMissing(t *testing.T) {
 // A week with a change of the clocks, a holiday, and nights that pass midnight: each
 // daypart begins as often as the calendar says.
 func TestAWeekBySchedule(t *testing.T) {
+	t.Parallel()
 	v := newVenue(t, "2026-03-26 12:00") // clocks go forward on Sunday, March 29
 	v.file("a.flac", 10, 1)
 	v.service(v.bus, "one")
@@ -461,6 +467,7 @@ func TestAWeekBySchedule(t *testing.T) {
 
 // A zone has one schedule; bad ones are refused, and name what is wrong.
 func TestSchedulesThatAreRefused(t *testing.T) {
+	t.Parallel()
 	v := newVenue(t, "2026-06-01 09:00")
 	v.service(v.bus, "one")
 	d := v.device("a", "pcm:44100:16:2")
@@ -495,6 +502,7 @@ func TestSchedulesThatAreRefused(t *testing.T) {
 
 // A device that leaves its zone by itself stands where it stood: quiet hours hold for it.
 func TestQuietHoursHoldForWhoHasLeft(t *testing.T) {
+	t.Parallel()
 	v := newVenue(t, "2026-06-01 23:00")
 	v.service(v.bus, "one")
 	a, b := v.device("a", "pcm:44100:16:2"), v.device("b", "pcm:44100:16:2")

@@ -56,6 +56,7 @@ func (r *rig) audible(group, title string) *tuttiv1.Group {
 }
 
 func TestTransport(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	one, two := r.file("one.wav", 6, 1), r.file("two.flac", 6, 2)
 	a := r.device("a", "pcm:44100:16:2")
@@ -205,6 +206,7 @@ func TestLateJoinerIsAlignedAndUnnoticed(t *testing.T) {
 }
 
 func TestAbsentMemberComesBackIntoTheMusic(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 20, 1)
 	a, b := r.device("a", "flac:44100:16:2"), r.device("b", "flac:44100:16:2")
@@ -247,6 +249,7 @@ func TestAbsentMemberComesBackIntoTheMusic(t *testing.T) {
 
 // TestDeadSessionDelaysNobody lets one session never answer.
 func TestDeadSessionDelaysNobody(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 20, 1)
 	dead, ok := r.device("dead", "flac:44100:16:2"), r.device("ok", "flac:44100:16:2")
@@ -304,6 +307,7 @@ func TestPreferenceChangesTheFormatInPlace(t *testing.T) {
 }
 
 func TestVolumeAndMute(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	a, b, c := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2"), r.device("c", "pcm:44100:16:2")
 	a.change(func(p *tuttiv1.ClientPresence) { p.Player.Volume = proto.Int32(20) })
@@ -356,6 +360,7 @@ func TestVolumeAndMute(t *testing.T) {
 }
 
 func TestControllerCommands(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	r.file("music.flac", 20, 1)
 	a := r.device("a", "flac:44100:16:2")
@@ -401,6 +406,7 @@ func TestControllerCommands(t *testing.T) {
 }
 
 func TestErrorsNameTheNextStep(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	good := r.file("good.flac", 2, 1)
 	if err := os.WriteFile(filepath.Join(r.music, "bad.flac"), []byte("this is no music at all"), 0o600); err != nil {
@@ -442,6 +448,7 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 }
 
 func TestMissingMusicFolder(t *testing.T) {
+	t.Parallel()
 	r := embedded(t, func(c *Config) { c.MusicDir = filepath.Join(c.MusicDir, "gone") })
 	a := r.device("a", "pcm:44100:16:2")
 	g := r.groupOf(a)
@@ -459,6 +466,7 @@ func TestMissingMusicFolder(t *testing.T) {
 }
 
 func TestLibraryAndClock(t *testing.T) {
+	t.Parallel()
 	r := embedded(t, func(c *Config) { c.Demo = true })
 	if err := os.Mkdir(filepath.Join(r.music, "Blue"), 0o700); err != nil {
 		t.Fatal(err)

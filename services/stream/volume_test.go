@@ -55,6 +55,7 @@ func (d *device) controls(what func(c *tuttiv1.ControllerState) bool) {
 // A group's volume makes one command for each player that takes it, none
 // for others, holds to each one's limits, and clears no mute.
 func TestGroupVolumeInsideLimits(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	a, b := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2")
 	knob, loud := r.device("knob", "pcm:44100:16:2"), r.device("loud", "pcm:44100:16:2")
@@ -109,6 +110,7 @@ func TestGroupVolumeInsideLimits(t *testing.T) {
 
 // A player that gains or loses a command changes what its group's controllers see at once.
 func TestVolumeSupportComesAndGoes(t *testing.T) {
+	t.Parallel()
 	r := embedded(t)
 	a, b := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2")
 	wall := r.wall("wall", "controller@v1")
@@ -155,6 +157,7 @@ func TestVolumeSupportComesAndGoes(t *testing.T) {
 // TestNothingJumpsLoud holds the rule that a group never sets a volume that nobody asked
 // for, whatever happens to it and its members.
 func TestNothingJumpsLoud(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, bustest.Embedded(t))
 	stop := r.service(r.bus, "one")
 	r.file("music.flac", 60, 1)

@@ -45,10 +45,17 @@ const patience = 20 * time.Second
 // requestTime is what a gateway gives a request.
 const requestTime = 3 * time.Second
 
-// forEachStore runs a test on both databases.
+// forEachStore runs a test on both databases at the same time. It is the last thing that a
+// test does: run is called when the test's own function has returned.
 func forEachStore(t *testing.T, run func(t *testing.T, cfg Config)) {
-	t.Run("sqlite", func(t *testing.T) { run(t, Config{DataDir: t.TempDir()}) })
-	t.Run("postgres", func(t *testing.T) { run(t, Config{DataDir: t.TempDir(), DatabaseURL: pgtest.Start(t)}) })
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		run(t, Config{DataDir: t.TempDir()})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		run(t, Config{DataDir: t.TempDir(), DatabaseURL: pgtest.Start(t)})
+	})
 }
 
 // rig is one running service and a bus to ask it over.

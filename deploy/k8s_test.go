@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -34,7 +36,8 @@ var overlays = []string{"single-node", "venue"}
 func decoder(t *testing.T) runtime.Decoder {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme,
+		batchv1.AddToScheme, autoscalingv2.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +133,7 @@ func TestOverlaysRenderAWholeDeployment(t *testing.T) {
 			}
 			for name, p := range pods {
 				checkPod(t, name, p)
-				if !coveredByPDB(objs, p.Labels) && name != "postgres" {
+				if !coveredByPDB(objs, p.Labels) && name != "postgres" && !isJob(p) {
 					t.Errorf("%s: no PodDisruptionBudget selects it", name)
 				}
 			}
@@ -173,9 +176,16 @@ func podSpecs(objs []runtime.Object) map[string]corev1.PodTemplateSpec {
 			pods[w.Name] = w.Spec.Template
 		case *appsv1.StatefulSet:
 			pods[w.Name] = w.Spec.Template
+		case *batchv1.Job:
+			pods[w.Name] = w.Spec.Template
 		}
 	}
 	return pods
+}
+
+// isJob tells pods that end: they have no probes, and nobody waits for them.
+func isJob(p corev1.PodTemplateSpec) bool {
+	return p.Spec.RestartPolicy == corev1.RestartPolicyOnFailure || p.Spec.RestartPolicy == corev1.RestartPolicyNever
 }
 
 // checkPod holds every workload to the same rules: probes, requests, limits,
@@ -186,7 +196,7 @@ func checkPod(t *testing.T, name string, p corev1.PodTemplateSpec) {
 		t.Errorf("%s: pod must run as non-root with a seccomp profile", name)
 	}
 	for _, c := range p.Spec.Containers {
-		if c.StartupProbe == nil || c.ReadinessProbe == nil || c.LivenessProbe == nil {
+		if !isJob(p) && (c.StartupProbe == nil || c.ReadinessProbe == nil || c.LivenessProbe == nil) {
 			t.Errorf("%s: startup, readiness and liveness probes are required", name)
 		}
 		if c.Resources.Requests.Cpu().IsZero() || c.Resources.Requests.Memory().IsZero() || c.Resources.Limits.Memory().IsZero() {

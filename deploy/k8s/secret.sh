@@ -19,6 +19,11 @@ venue) url=${2:?"secret.sh: venue needs the URL of your PostgreSQL: secret.sh ve
 	;;
 esac
 nats=$(random 24)
+hosts="nats://tutti:$nats@nats.tutti.svc:4222"
+if [ "$kind" = venue ]; then # every node by name: clients go on to the next one
+	hosts=""
+	for n in 0 1 2; do hosts="$hosts${hosts:+,}nats://tutti:$nats@nats-$n.nats.tutti.svc:4222"; done
+fi
 cat <<YAML
 apiVersion: v1
 kind: Secret
@@ -28,7 +33,7 @@ metadata:
 type: Opaque
 stringData:
   nats-password: "$nats"
-  nats-url: "nats://tutti:$nats@nats.tutti.svc:4222"
+  nats-url: "$hosts"
   postgres-password: "$pg"
   database-url: "$url"
   deployment-key: "$(random 32)"

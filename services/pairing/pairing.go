@@ -264,3 +264,10 @@ func (c *Config) keySource() secret.Source {
 func CheckDatabase(ctx context.Context, url string) error {
 	return store.CheckPostgres(ctx, url)
 }
+
+// MigrateDatabase brings a PostgreSQL database to the newest schema that this program
+// knows, and returns the versions before (0: it was empty) and after. Instances do the same
+// when they start; it is for a deployment that migrates in a job of its own.
+func MigrateDatabase(ctx context.Context, url string) (from, to int64, err error) {
+	return store.MigratePostgres(ctx, url)
+}

@@ -15,7 +15,9 @@ import (
 )
 
 // Commands returns the commands of this package that stand by themselves.
-func Commands() []*cobra.Command { return []*cobra.Command{restoreCommand(), keyCommand()} }
+func Commands() []*cobra.Command {
+	return []*cobra.Command{restoreCommand(), keyCommand(), migrateCommand()}
+}
 
 // Place says where a server keeps its trust; flags and environment are those of
 // `tutti serve`.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { days, type Daypart, type Rule } from '../src/pages/schedules/types';
-import { after, blocksOf, clash, copyDay, dayOrder, drawn, freeAt, lasts, meet, minutes, remove, replace, time } from '../src/pages/schedules/week';
+import { adjusted, after, blocksOf, clash, copyDay, dayOrder, drawn, freeAt, lasts, meet, minutes, remove, replace, time } from '../src/pages/schedules/week';
 
 const rule = (list: Rule['days'], start: string, end: string, holidays: Rule['holidays'] = 'as_usual'): Rule => ({ days: list, start, end, holidays });
 const part = (name: string, r: Rule): Daypart => ({ daypart_id: `d-${name}`, name, ...r });
@@ -99,4 +99,14 @@ test('what is written on a band is where no block lies', () => {
   assert.equal(freeAt(night, [{ from: 1310, to: 1440 }]), 1260);
   assert.equal(freeAt({ from: 0, to: 420 }, [{ from: 0, to: 120 }, { from: 420, to: 660 }]), 120);
   assert.equal(freeAt(night, [{ from: 1200, to: 1420 }]), 1260, 'no place: at the beginning');
+});
+
+test('a block is moved inside of its day, and made longer and shorter', () => {
+  const r = { days: ['mon' as const], holidays: 'as_usual' as const, start: '18:00', end: '01:00' };
+  assert.deepEqual(adjusted(r, 'both', -15), { ...r, start: '17:45', end: '00:45' });
+  assert.deepEqual(adjusted(r, 'end', 30), { ...r, end: '01:30' });
+  assert.deepEqual(adjusted(r, 'end', -10_000), { ...r, end: '18:15' });
+  assert.equal(adjusted({ ...r, end: '18:15' }, 'end', -15), undefined, 'shorter than a quarter of an hour');
+  assert.equal(adjusted({ ...r, start: '00:00', end: '02:00' }, 'both', -15), undefined, 'before its day');
+  assert.equal(adjusted({ ...r, start: '23:45' }, 'both', 15), undefined, 'after its day');
 });

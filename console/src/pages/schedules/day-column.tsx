@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { number, t } from '../../i18n';
 import { Icon } from '../../ui/icons';
 import type { Day, Schedule } from './types';
+import { dragBlock, type Adjusting } from './use-adjust';
 import { useDraw, type Drawing } from './use-draw';
 import { blocksOf, freeAt, minutesPerDay, time, type Block } from './week';
 import { clockTime, dayName, plays, rangeText, timeRange } from './words';
@@ -19,6 +20,7 @@ export interface DayColumnProps {
   onOpen: (index: number, day: Day) => void;
   onQuiet: (index: number) => void;
   onDrawn: (day: Day, d: Drawing) => void;
+  adjusting: Adjusting;
 }
 
 export function DayColumn(p: DayColumnProps): JSX.Element {
@@ -29,7 +31,7 @@ export function DayColumn(p: DayColumnProps): JSX.Element {
     <div class={`day-col ${p.editable ? 'editable' : ''}`} onPointerDown={onPointerDown} data-testid={`day-${p.day}`}>
       {quiet.map((b) => <Quiet key={`q${b.index}${b.from}`} {...p} block={b} at={freeAt(b, blocks)} />)}
       <ul class="plain" aria-label={dayName(p.day)}>
-        {blocks.map((b) => <li key={`${b.index} ${b.from}`}><Part {...p} block={b} /></li>)}
+        {blocks.map((b) => <li key={`${b.index} ${b.continued}`}><Part {...p} block={b} /></li>)}
       </ul>
       {p.now !== undefined && <div class="now-line" style={{ top: share(p.now) }}><span class="sr">{t('schedules.now_is', { time: clockTime(p.now) })}</span></div>}
       {drawing && <div class="drawn" style={place(drawing)}>{rangeText(drawing.from, drawing.to)}</div>}
@@ -61,8 +63,20 @@ function Part(p: DayColumnProps & { block: Block }): JSX.Element {
   const d = p.schedule.dayparts[b.index]!;
   const tip = [d.name, timeRange(d), plays(d), d.volume !== undefined && t('schedules.volume.is', { volume: number(d.volume) })].filter(Boolean).join(' · ');
   const kind = [b.continued && 'continued', b.continues && 'continues', d.stop && 'silent', d.holidays === 'only' && 'only', b.lanes > 1 && 'narrow', b.to - b.from < low && 'low'].filter(Boolean).join(' ');
+  // What came over midnight is taken by where it began.
+  const still = !p.editable || b.continued;
+  const onPointerDown = (e: PointerEvent) => {
+    const column = (e.currentTarget as HTMLElement).closest('.day-col')!;
+    if (!still) dragBlock(e, column.getBoundingClientRect().height / minutesPerDay, b.index, d, p.adjusting);
+  };
+  const onKeyDown = (e: KeyboardEvent) => {
+    const by = e.key === 'ArrowUp' ? -15 : e.key === 'ArrowDown' ? 15 : 0;
+    if (still || !by || e.altKey || e.ctrlKey || e.metaKey) return;
+    e.preventDefault();
+    p.adjusting.adjust(b.index, e.shiftKey ? 'end' : 'both', by);
+  };
   return (
-    <button type="button" class={`part ${kind}`} style={{ ...place(b), '--lane': b.lane, '--lanes': b.lanes }} title={tip} data-start={time(b.from)} onClick={() => p.onOpen(b.index, b.startDay)}>
+    <button type="button" onPointerDown={onPointerDown} onKeyDown={onKeyDown} aria-describedby={still ? undefined : 'adjust-hint'} class={`part ${kind}`} style={{ ...place(b), '--lane': b.lane, '--lanes': b.lanes }} title={tip} data-start={time(b.from)} onClick={() => p.onOpen(b.index, b.startDay)}>
       <b>{d.name}</b>
       <Said>{dayName(p.day)}</Said>
       {b.continued && <Said>{t('schedules.from_before', { day: dayName(b.startDay) })}</Said>}

@@ -5,6 +5,7 @@ import { t } from '../../i18n';
 import { Button } from '../../ui/controls';
 import { DayColumn } from './day-column';
 import type { Day, Schedule } from './types';
+import { useAdjust } from './use-adjust';
 import type { Drawing } from './use-draw';
 import { useMedia, useNow } from './use-now';
 import { dayName, hourLabel, weekOrder } from './words';
@@ -23,6 +24,7 @@ export interface WeekViewProps {
 }
 
 export function WeekView(p: WeekViewProps): JSX.Element {
+  const adjusting = useAdjust(p.schedule);
   const now = wallTime(useNow(), p.schedule.time_zone);
   const foreign = p.schedule.time_zone !== '' && p.schedule.time_zone !== Intl.DateTimeFormat().resolvedOptions().timeZone;
   const narrow = useMedia('(max-width: 899px)');
@@ -63,11 +65,13 @@ export function WeekView(p: WeekViewProps): JSX.Element {
           {Array.from({ length: 24 }, (_, h) => <span key={h} class="num">{h === 0 ? '' : hourLabel(h)}</span>)}
         </div>
         {shown.map((d) => (
-          <DayColumn key={d} schedule={p.schedule} day={d} editable={p.editable} now={d === now.day ? now.minute : undefined}
+          <DayColumn key={d} schedule={adjusting.schedule} adjusting={adjusting} day={d} editable={p.editable} now={d === now.day ? now.minute : undefined}
             onOpen={p.onOpen} onQuiet={p.onQuiet} onDrawn={p.onDrawn} />
         ))}
       </div>
       {foreign && <p class="dim small">{t('schedules.zone_hint', { zone: p.schedule.time_zone })}</p>}
+      <p class="sr" role="status">{adjusting.said}</p>
+      {p.editable && <p class="dim small" id="adjust-hint">{t('schedules.adjust.hint')}</p>}
       {p.editable && <p class="dim small">{t(narrow ? 'schedules.hint.touch' : 'schedules.hint')}</p>}
     </section>
   );

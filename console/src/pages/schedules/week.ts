@@ -165,3 +165,20 @@ export function drawn(a: number, b: number, snap = 15, least = 30): { from: numb
   to = Math.min(minutesPerDay, Math.max(to, from + least));
   return { from, to };
 }
+
+/** What is moved: the whole of a rule, or its end. */
+export type Adjust = 'both' | 'end';
+/** The shortest that an end can be moved to (minutes). */
+const shortest = 15;
+
+/** A rule moved by minutes on its days, or made longer or shorter; undefined when it would leave its day, or change by nothing. */
+export function adjusted<R extends Rule>(r: R, how: Adjust, by: number): R | undefined {
+  const start = minutes(r.start);
+  if (how === 'end') {
+    const n = Math.max(shortest, Math.min(minutesPerDay, lasts(r) + by));
+    return n === lasts(r) && by !== 0 ? undefined : { ...r, end: time(start + n) };
+  }
+  const at = start + by;
+  if (at < 0 || at >= minutesPerDay) return undefined;
+  return { ...r, start: time(at), end: time(at + lasts(r)) };
+}

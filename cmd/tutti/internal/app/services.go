@@ -75,6 +75,7 @@ func (b *built) add(p *process, name string) error {
 			return err
 		}
 		p.health.Add(name, s.Ready)
+		p.onDrain(name, s.Drain)
 		b.services = append(b.services, service{name, s.Run})
 	case "session-gateway":
 		s, err := gateway.New(gateway.Config{

@@ -24,6 +24,9 @@ func LeaseKey(id string) string { return "group." + id }
 // releaseTimeout bounds the release of a lease at the end; after that it expires.
 const releaseTimeout = 2 * time.Second
 
+// flushTimeout bounds the wait for acknowledgements of the last chunks.
+const flushTimeout = 500 * time.Millisecond
+
 // Resolver turns addresses into queue items.
 type Resolver interface {
 	Play(ctx context.Context, uri string) ([]playback.Item, error)
@@ -141,6 +144,7 @@ func (r *Registry) hold(id string, l *lease.Lease, h *holding, started <-chan st
 		r.serve(id, l, h.ref, started)
 		h.ref.Stop()
 		<-h.ref.Done()
+		r.flush() // the next holder goes on from the tape's last chunk
 		r.release(l)
 		r.mu.Lock()
 		if r.held[id] == h {
@@ -278,6 +282,15 @@ func (r *Registry) play(ctx context.Context, p *tuttiv1.Play) ([]playback.Item, 
 		return r.resolver.Play(ctx, p.GetUri())
 	}
 	return nil, nil
+}
+
+// flush waits, not for long, until the chunks on their way are on their tapes.
+func (r *Registry) flush() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), flushTimeout)
+	defer cancel()
+	if err := r.bus.Flush(ctx); err != nil {
+		r.deps.Log.Debug("chunks may be missing at the end of a tape", obs.KeyErr, err)
+	}
 }
 
 func (r *Registry) release(l *lease.Lease) {

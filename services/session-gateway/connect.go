@@ -32,6 +32,9 @@ const (
 	// handshakesPerCore bounds outbound handshakes at once, so that a house that comes
 	// back after a power cut is not dialled in one burst.
 	handshakesPerCore = 32
+	// answerTimeout is how long a session may take to say that it is there, after its
+	// gateway has lost its lease.
+	answerTimeout = 500 * time.Millisecond
 	// resumeWithin is how long after the loss of its gateway a player is dialled for
 	// playback at once. Later it may have another server, whose place is not ours to take.
 	resumeWithin = 30 * time.Second
@@ -93,6 +96,10 @@ func (n network) Follow(clientID string) (<-chan struct{}, func()) { return n.s.
 // Connect implements dial.Network.
 func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.Outcome) {
 	s := n.s
+	// A gateway that is starved of processor time loses its lease, and is not dead.
+	if p, ok := s.board.ByURL(target); ok && p.Connected && p.GatewayID != s.cfg.InstanceID && s.answers(ctx, p.ClientID) {
+		return nil, &dial.Outcome{ClientID: p.ClientID, AlreadyConnected: true}
+	}
 	give, err := s.connecting.take(ctx)
 	if err != nil {
 		return nil, &dial.Outcome{Err: err}
@@ -155,6 +162,18 @@ func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.O
 		s.run(sess)
 	}
 	return live{sess}, nil
+}
+
+// answers asks a client's session, on whichever gateway it is, whether it is there. When
+// its process is gone the bus says so at once.
+func (s *Service) answers(ctx context.Context, clientID string) bool {
+	ctx, cancel := clockwork.WithTimeout(ctx, s.d.Clock, answerTimeout)
+	defer cancel()
+	var reply tuttiv1.SessionReply
+	err := s.d.Bus.Request(ctx, subject.Session(clientID), &tuttiv1.SessionCommand{
+		Command: &tuttiv1.SessionCommand_StreamQuery{StreamQuery: &tuttiv1.Empty{}},
+	}, &reply)
+	return err == nil
 }
 
 // resumes reports whether a client played a moment ago on a gateway that is lost.

@@ -164,7 +164,7 @@ func (s *Service) sweep(ctx context.Context, start bool, mine func(clientID stri
 		if gatewayID == s.cfg.InstanceID {
 			return start
 		}
-		return !s.peers.alive(gatewayID) && mine(clientID)
+		return !s.peers.alive(gatewayID) && mine(clientID) && !s.answers(ctx, clientID)
 	})
 }
 

@@ -259,7 +259,9 @@ func (t *target) pick(failures int) (url string, present bool) {
 // attempt connects and waits for the end of the session. When the lease is lost
 // meanwhile the session stays; its next dial is somebody else's.
 func (t *target) attempt(ctx context.Context, url string) Outcome {
-	live, failed := t.d.net.Connect(ctx, url)
+	// An opening is not broken off when the lease goes: it would have to begin again
+	// somewhere else, and where processors are short nothing would ever be finished.
+	live, failed := t.d.net.Connect(t.d.ctx, url)
 	if failed != nil {
 		return *failed
 	}

@@ -32,6 +32,7 @@ const (
 	Debounce = 250 * time.Millisecond
 
 	workers    = 4
+	sweepers   = 16 // records that are looked at at once after a gateway died
 	putTimeout = 3 * time.Second
 	retryAfter = time.Second
 )
@@ -327,25 +328,39 @@ func (e *Entry) put(ctx context.Context, p *tuttiv1.ClientPresence) (uint64, err
 
 // Sweep marks records as disconnected whose session cannot exist any more: dead
 // says so of a client's gateway. It is called at start, and now and then for gateways that
-// died.
+// died; dead is called side by side, and may take its time.
 func (b *Board) Sweep(ctx context.Context, dead func(clientID, gatewayID string) bool) {
+	var wg sync.WaitGroup
+	places := make(chan struct{}, sweepers)
 	for _, p := range b.connected() {
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
+		}
 		if ctx.Err() != nil {
-			return
+			break
 		}
-		if !dead(p.ClientID, p.GatewayID) {
-			continue
-		}
-		cur, rev, err := b.store.Get(ctx, p.ClientID)
-		if err != nil || cur.GetSessionId() != p.SessionID || !cur.GetConnected() {
-			continue
-		}
-		End(cur)
-		cur.LastError = "the gateway that held the session is gone"
-		// A Conflict means that somebody knows better.
-		if _, err := b.store.Update(ctx, p.ClientID, cur, rev); err != nil && fault.CodeOf(err) != fault.Conflict {
-			b.log.Warn("presence record of a dead session is not cleaned", obs.KeyClient, p.ClientID, obs.KeyErr, err)
-		}
+		wg.Go(func() {
+			defer func() { <-places }()
+			if dead(p.ClientID, p.GatewayID) {
+				b.clean(ctx, p)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// clean marks one record as disconnected.
+func (b *Board) clean(ctx context.Context, p Seen) {
+	cur, rev, err := b.store.Get(ctx, p.ClientID)
+	if err != nil || cur.GetSessionId() != p.SessionID || !cur.GetConnected() {
+		return
+	}
+	End(cur)
+	cur.LastError = "the gateway that held the session is gone"
+	// A Conflict means that somebody knows better.
+	if _, err := b.store.Update(ctx, p.ClientID, cur, rev); err != nil && fault.CodeOf(err) != fault.Conflict {
+		b.log.Warn("presence record of a dead session is not cleaned", obs.KeyClient, p.ClientID, obs.KeyErr, err)
 	}
 }
 

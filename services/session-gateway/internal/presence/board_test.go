@@ -288,7 +288,11 @@ func TestSessionThatIsTakenForDeadSaysThatItLives(t *testing.T) {
 	b, s, _ := setup(t)
 	denied := make(chan struct{}, 1)
 	e := b.Open(rec("s1", "a"), 1, func() { t.Error("replaced") }, func() { denied <- struct{}{} })
-	eventually(t, "the first write", func() bool { return s.count() == 1 })
+	eventually(t, "the first write", func() bool { // what comes during a write, the write tells
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return e.claimed && !e.busy
+	})
 	cur, rev, err := s.Get(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)

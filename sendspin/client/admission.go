@@ -136,7 +136,9 @@ func (k *core) readmit(s *session, m *wire.ServerActivate) bool {
 func (k *core) displace(s *session) {
 	beside := k.beside
 	k.beside = nil // it does not move up
+	k.successor = s.serverID
 	k.holder.makeWay()
+	k.successor = ""
 	k.beside = beside
 	k.place(s)
 }
@@ -145,6 +147,11 @@ func (k *core) displace(s *session) {
 func (k *core) place(s *session) {
 	k.holder = s
 	s.phase = admitted
+	if k.carried != "" && k.carried != s.serverID {
+		k.carried = ""
+		k.stats.filter.Store(nil)
+		k.emit(StreamEnded{})
+	}
 	id := s.serverID
 	k.stats.serverID.Store(&id)
 }
@@ -183,7 +190,8 @@ func (s *session) dismiss() {
 	if k.holder != s && k.beside != s {
 		return
 	}
-	s.endStream()
+	lost := s.stream.Load() != nil && s.lost() && k.holder == s
+	s.endStream(lost)
 	s.artworkEnd()
 	s.endVisual()
 	s.stopCapture(CaptureDisconnected)
@@ -195,7 +203,11 @@ func (s *session) dismiss() {
 	k.holder = nil
 	k.stats.roles.Store(nil)
 	k.stats.serverID.Store(nil)
-	k.stats.filter.Store(nil)
+	if k.carried = ""; lost {
+		k.carried = s.serverID
+	} else {
+		k.stats.filter.Store(nil)
+	}
 	if next := k.beside; next != nil {
 		k.beside = nil
 		k.place(next)
@@ -203,6 +215,12 @@ func (s *session) dismiss() {
 		next.publishHolder()
 		next.report()
 	}
+}
+
+// lost reports whether a session that is over ended without anybody's will: by the network,
+// or because the same server took its place with another connection.
+func (s *session) lost() bool {
+	return s.goodbyeReason == "" || s.goodbyeReason == wire.GoodbyeAnotherServer && s.core.successor == s.serverID
 }
 
 // available is what the session's server is told: beside a server that plays, another

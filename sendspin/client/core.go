@@ -51,6 +51,8 @@ type core struct {
 	saveAt    int64                 // when to store the settings, never without a change
 	pairing   pairingState
 	holder    *session
+	successor string     // server that takes the holder's place at this moment
+	carried   string     // server whose lost stream may still sound, "" if none
 	beside    *session   // admitted for pairing beside a holder that plays
 	sessions  []*session // in the order of their arrival, those two among them
 	numbered  uint64     // sessions so far

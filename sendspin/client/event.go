@@ -65,8 +65,14 @@ type StreamStarted struct {
 // chunk.
 type StreamCleared struct{ ServerTransmitted int64 }
 
-// StreamEnded tells to stop the output and to drop what is buffered.
-type StreamEnded struct{}
+// StreamEnded tells to stop the output and to drop what is buffered, unless the stream is
+// Lost: its connection is gone, and the server did not say that the stream ends. Then what
+// is buffered may play out. If the server, or another one of the same identity, begins
+// again on a new connection, its chunks take the place of what is buffered from the
+// timestamp of the first one on; so a short loss, or a server that hands its clients over,
+// is not heard. ClientTime goes on with the former time filter until the new one has
+// converged. A StreamEnded that is not Lost follows when another server has the client.
+type StreamEnded struct{ Lost bool }
 
 // MetadataChanged tells that the current metadata changed. Nil: there is none any more.
 type MetadataChanged struct{ Metadata *wire.Metadata }

@@ -197,7 +197,7 @@ func (s *session) apply(activities, roles []string, at int64) {
 		if s.referee != nil {
 			s.referee.check(s.stream.Load() == nil, "server/activate", "the player role is removed while its stream is active")
 		}
-		s.endStream()
+		s.endStream(false)
 	}
 	if slices.Contains(removed, wire.RoleArtworkV1) {
 		if s.referee != nil {

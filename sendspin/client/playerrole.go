@@ -105,7 +105,7 @@ func (s *session) streamEnd(m *wire.StreamEnd) {
 		s.endVisual()
 	}
 	if targets(m.Roles, wire.RolePlayer) {
-		s.endStream()
+		s.endStream(false)
 	}
 	if targets(m.Roles, wire.RoleArtwork) {
 		s.artworkEnd()
@@ -117,13 +117,13 @@ func targets(roles []string, family string) bool {
 	return len(roles) == 0 || slices.Contains(roles, family)
 }
 
-func (s *session) endStream() {
+func (s *session) endStream(lost bool) {
 	if s.stream.Load() == nil {
 		return
 	}
 	s.publish(nil)
 	s.epoch++
-	s.tell(StreamEnded{})
+	s.tell(StreamEnded{Lost: lost})
 }
 
 // binary deals with a binary message that came through the core.

@@ -86,6 +86,12 @@ func (s *session) shareFilter() {
 		return
 	}
 	f := s.timing.filter
+	if s.core.carried == s.serverID {
+		if !f.Converged() {
+			return // what still sounds of the stream before goes by the former filter
+		}
+		s.core.carried = ""
+	}
 	s.core.stats.filter.Store(&filterCopy{Filter: *f, maxErr: s.timing.MaxErr()})
 	s.core.emit(Synced{
 		OffsetUS: f.Offset(), DriftPPM: f.Drift() * 1e6, StdDevUS: f.StdDev(),

@@ -109,6 +109,10 @@ func (l *loop) stream(e client.Event) error {
 	}
 	l.streaming = false
 	l.status.format = ""
+	if ended, ok := e.(client.StreamEnded); ok && ended.Lost {
+		l.deck.Lose()
+		return l.rep.event("stream_lost", nil)
+	}
 	if err := l.deck.Clear(); err != nil {
 		return err
 	}

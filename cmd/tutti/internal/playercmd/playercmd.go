@@ -98,7 +98,7 @@ Keys on a terminal:
 
 With --json each line on stdout is an event: identity, connecting, listening,
 connected, server, synced, activated, rekeyed, group, state, stream_start,
-stream_clear, stream_end, recording, stats (every second of a stream), metadata,
+stream_clear, stream_end, stream_lost, recording, stats (every second of a stream), metadata,
 controller, pairing_held, pairing_started, pairing_code (code or token, and round),
 pairing_ended (outcome, reason), pairing_refused, pairing_window, paired, unpaired,
 roster, roster_refused, succeeded, goodbye, disconnected, retrying, chunk_error, violation. A line p, c or q on stdin is

@@ -164,6 +164,8 @@ func sentence(name string, f fields) string {
 		s = fmt.Sprintf("playing %v %v Hz, %v bits, %v channels", f["codec"], f["sample_rate"], f["bit_depth"], f["channels"])
 	case "stream_end":
 		s = "the stream ended"
+	case "stream_lost":
+		s = "the connection is lost: what is buffered plays on"
 	case "recording":
 		s = fmt.Sprintf("recording to %v", f["file"])
 	case "metadata":

@@ -77,6 +77,7 @@ type Deck struct {
 	decHeader []byte
 	free      [][]int32 // sample buffers for reuse
 
+	lost      bool // the stream's connection is gone; the next chunk begins anew
 	suspended bool // the speaker is needed for something else
 
 	open    bool // a segment is open
@@ -142,6 +143,9 @@ func (d *Deck) Add(c Chunk) error {
 		d.stats.Undecodable++
 		return err
 	}
+	if d.lost {
+		d.resume(c.Timestamp)
+	}
 	it := item{format: c.Format, ts: c.Timestamp, delay: c.DelayUS, arrived: c.ArrivedAt, size: size, samples: samples}
 	at := len(d.queue)
 	for at > 0 && d.queue[at-1].ts > it.ts {
@@ -176,8 +180,24 @@ func (d *Deck) buffer() []int32 {
 
 // Clear drops everything that was not played (stream/clear, and with End stream/end).
 func (d *Deck) Clear() error {
-	d.queue, d.bytes, d.paused = nil, 0, true
+	d.queue, d.bytes, d.paused, d.lost = nil, 0, true, false
 	return d.out.Clear()
+}
+
+// Lose keeps what is buffered, to be played out, after the connection was lost. What
+// comes next, on another connection, takes its place from its own timestamp on.
+func (d *Deck) Lose() { d.lost = true }
+
+// resume drops what the stream that begins at ts brings again, or otherwise.
+func (d *Deck) resume(ts int64) {
+	d.lost = false
+	d.queue = slices.DeleteFunc(d.queue, func(it item) bool {
+		if it.ts < ts {
+			return false
+		}
+		d.bytes -= it.size
+		return true
+	})
 }
 
 // Suspend silences the output, and what is due in that time is dropped; the timeline

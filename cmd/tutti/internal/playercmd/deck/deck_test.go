@@ -299,3 +299,41 @@ func readWAV(t *testing.T, path string) ([]int32, pcm.Format) {
 	}
 	return out, r.Format()
 }
+
+// A connection is lost and comes back while the buffer sounds: every sample once, in its
+// place, and the later word counts where both have something.
+func TestLostStreamGoesOnWhereTheNextOneBegins(t *testing.T) {
+	out := &tape{}
+	d := newDeck(out)
+	add(t, d, chunk(0, 100), chunk(100, 200), chunk(200, 300))
+	d.Lose()
+	if err := d.Play(ts(100) - skew); err != nil { // it goes on sounding
+		t.Fatal(err)
+	}
+	other := chunk(200, 300)
+	clear(other.Data)
+	add(t, d, other, chunk(300, 400))
+	if err := d.Play(end); err != nil {
+		t.Fatal(err)
+	}
+	want := append(append(ramp(0, 200), make([]int32, 100)...), ramp(300, 400)...)
+	if !slices.Equal(out.samples, want) {
+		t.Errorf("%d samples, want %d: each once, and those of the new stream from its beginning on", len(out.samples), len(want))
+	}
+	if s := d.TakeStats(); s.Gaps != 0 || s.Overlaps != 0 || s.Late != 0 || s.BufferedSize != 0 {
+		t.Errorf("stats: %+v", s)
+	}
+}
+
+func TestLostStreamThatDoesNotComeBackPlaysOut(t *testing.T) {
+	out := &tape{}
+	d := newDeck(out)
+	add(t, d, chunk(0, 100), chunk(100, 200))
+	d.Lose()
+	if err := d.Play(end); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(out.samples, ramp(0, 200)) {
+		t.Errorf("%d samples, want what was buffered", len(out.samples))
+	}
+}

@@ -45,18 +45,20 @@ func TestCluster(t *testing.T) {
 	calm := f.Suffer(t, c, Fault{Name: "nothing", Strike: func(testing.TB, *Cluster) func() { return func() {} }, Watch: 5 * time.Second})
 	t.Log(calm.Line())
 	rows := []Row{calm}
+	if report != "" {
+		t.Cleanup(func() { // of an aborted run too
+			s.Took = time.Since(began)
+			if err := Report(report, s, rows); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	for _, fault := range Faults() {
 		if only := os.Getenv(onlyVar); only != "" && !strings.Contains(fault.Name, only) || only == "" && report == "" && !fault.Short {
 			continue
 		}
 		rows = append(rows, f.Suffer(t, c, fault))
 		t.Log(rows[len(rows)-1].Line())
-	}
-	if report != "" {
-		s.Took = time.Since(began)
-		if err := Report(report, s, rows); err != nil {
-			t.Error(err)
-		}
 	}
 	for _, r := range rows {
 		for _, b := range r.Broken() {

@@ -52,7 +52,7 @@ func Faults() []Fault {
 	}
 	out := []Fault{
 		{Name: "stream instance: kill -9", Short: true, Strike: kill("stream", "tutti_stream_groups_playing"), Live: 3 * time.Second, Watch: tapeAhead},
-		{Name: "gateway: kill -9", Strike: kill("session-gateway", "tutti_gateway_sessions"), Silence: 3 * time.Second, Live: 3 * time.Second},
+		{Name: "gateway: kill -9", Short: true, Strike: kill("session-gateway", "tutti_gateway_sessions"), Silence: 3 * time.Second, Live: 3 * time.Second},
 		{Name: "pairing: kill -9", Strike: kill("pairing", ""), Alone: true, Apart: 5 * time.Second},
 		{Name: "management: kill -9", Strike: kill("management", ""), Alone: true, Apart: 5 * time.Second},
 		{Name: "discovery: kill -9", Strike: kill("discovery", ""), Alone: true, Apart: 5 * time.Second},
@@ -134,7 +134,9 @@ type Row struct {
 	TwoOwners        int
 	Fenced           float64
 	TrustLost        int
-	Crashes          int64 // instances that ended by themselves
+	Missing          int    // players that the API does not show at work afterwards
+	Crashes          int64  // instances that ended by themselves
+	Stuck            string // why not everything came back by itself
 	from, to         int64
 	ordersUnanswered []string
 }
@@ -143,7 +145,6 @@ type Row struct {
 func (f *Fleet) Suffer(t testing.TB, c *Cluster, fault Fault) Row {
 	t.Helper()
 	r := Row{Fault: fault}
-	f.AwaitSteady(t)
 	fenced, crashes := c.Total("tutti_fenced_total"), c.Crashes.Load()
 	r.from = nowUS()
 	m := f.watch(c)
@@ -160,21 +161,32 @@ func (f *Fleet) Suffer(t testing.TB, c *Cluster, fault Fault) Row {
 	wait(fault.Watch + BufferSeconds*time.Second)
 	m.end(&r)
 	r.to = nowUS()
+	f.judge(t, &r)
+	r.Stuck = f.Mend(t, c)
 	r.Fenced = c.Total("tutti_fenced_total") - fenced
 	r.Crashes = c.Crashes.Load() - crashes
-	f.judge(t, &r)
-	harness.Eventually(t, patience, "the API answers", func() string {
-		var out struct{ Clients []harness.Client }
-		if err := c.Do("GET", "/api/v1/clients", nil, &out); err != nil {
-			return err.Error()
-		}
-		r.TrustLost = len(f.all()) + 1 - approved(out.Clients)
-		if n := f.playing(out.Clients); r.TrustLost == 0 && n < len(f.all()) {
-			return fmt.Sprintf("it shows %d of %d players", n, len(f.all()))
-		}
-		return ""
-	})
+	r.TrustLost, r.Missing = f.count(c)
 	return r
+}
+
+// count asks the API how many trust records are lost, and how many players it does not
+// show at work; it waits for them within reason.
+func (f *Fleet) count(c *Cluster) (lost, missing int) {
+	for limit := time.Now().Add(patience); ; wait(200 * time.Millisecond) {
+		var out struct{ Clients []harness.Client }
+		if err := c.Do("GET", "/api/v1/clients", nil, &out); err == nil {
+			// The line-in is a client too.
+			lost, missing = len(f.all())+1-approved(out.Clients), len(f.all())-f.playing(out.Clients)
+			if lost == 0 && missing == 0 {
+				return 0, 0
+			}
+		} else if lost == 0 {
+			missing = len(f.all())
+		}
+		if time.Now().After(limit) {
+			return lost, missing
+		}
+	}
 }
 
 func approved(clients []harness.Client) (n int) {

@@ -120,22 +120,56 @@ func (f *Fleet) Play(t testing.TB, c *Cluster, titles []string, seconds int) {
 // more than half its buffer ahead.
 func (f *Fleet) AwaitSteady(t testing.TB) {
 	t.Helper()
-	harness.Eventually(t, patience, "every player has music", func() string {
-		if thin := f.Thin(BufferSeconds * time.Second / 2); thin != "" {
-			return thin
+	harness.Eventually(t, patience, "every player has music", func() string { return f.unsteady(t) })
+}
+
+// unsteady says why the players do not all have music; "" when they have.
+func (f *Fleet) unsteady(t testing.TB) string {
+	t.Helper()
+	if thin := f.Thin(BufferSeconds * time.Second / 2); thin != "" {
+		return thin
+	}
+	now := nowUS()
+	each, _ := f.Hear(t, now-1_000_000, now)
+	for i, h := range each {
+		if h.Silence > 0 {
+			return fmt.Sprintf("%s was silent for %d ms of the last second", f.Players[i].Name, h.Total/1000)
 		}
-		now := nowUS()
-		each, _ := f.Hear(t, now-1_000_000, now)
-		for i, h := range each {
-			if h.Silence > 0 {
-				return fmt.Sprintf("%s was silent for %d ms of the last second", f.Players[i].Name, h.Total/1000)
+	}
+	if live, _ := f.Live.Silence(f.offset(t), now-1_000_000, now); live > 0 {
+		return fmt.Sprintf("the line-in's players were silent for %s of the last second", live)
+	}
+	return ""
+}
+
+// Mend brings the fleet back to where it can be tested when it does not come back by
+// itself: everything is ordered to play again. It returns why that was needed, "" when it
+// was not.
+func (f *Fleet) Mend(t testing.TB, c *Cluster) (why string) {
+	t.Helper()
+	for limit := time.Now().Add(30 * time.Second); ; wait(200 * time.Millisecond) {
+		if why = f.unsteady(t); why == "" {
+			return ""
+		}
+		if time.Now().After(limit) {
+			break
+		}
+	}
+	t.Logf("the players do not have their music back (%s): everything is stopped and played again", why)
+	for _, id := range append(slices.Clone(f.Groups), f.Live.group) {
+		for _, verb := range []string{"stop", "play"} {
+			if err := c.Do("POST", "/api/v1/groups/"+id+"/"+verb, nil, nil); err != nil {
+				t.Logf("%s %s: %v", verb, id, err)
 			}
 		}
-		if live, _ := f.Live.Silence(f.offset(t), now-1_000_000, now); live > 0 {
-			return fmt.Sprintf("the line-in's players were silent for %s of the last second", live)
+	}
+	for limit := time.Now().Add(patience); time.Now().Before(limit); wait(200 * time.Millisecond) {
+		if f.unsteady(t) == "" {
+			return why
 		}
-		return ""
-	})
+	}
+	t.Errorf("the players do not have their music although everything was played again: %s", f.unsteady(t))
+	return why
 }
 
 // Thin names the player with the least music ahead if that is less than want; "" when

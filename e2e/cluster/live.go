@@ -19,7 +19,7 @@ import (
 type Live struct {
 	Source  *client.Client
 	Players []*Player
-	dial    string
+	group   string
 }
 
 const (
@@ -30,7 +30,7 @@ const (
 // NewLive makes a line-in that dials in, and players for it that listen.
 func NewLive(t testing.TB, n *Network, gateways string, players int) *Live {
 	t.Helper()
-	l := &Live{dial: gateways}
+	l := &Live{}
 	chunk := make([]byte, 882*4) // 20 ms of 44.1 kHz
 	for i := 0; i < len(chunk); i += 2 {
 		binary.LittleEndian.PutUint16(chunk[i:], level)
@@ -93,6 +93,7 @@ func (l *Live) Play(t testing.TB, c *Cluster) {
 	}
 	var g harness.Group
 	c.Must(t, "POST", "/api/v1/groups", map[string]any{"name": "Bar", "members": members}, &g)
+	l.group = g.GroupID
 	c.Must(t, "POST", "/api/v1/groups/"+g.GroupID+"/play", map[string]any{"uri": "source:" + id}, nil)
 }
 

@@ -37,7 +37,19 @@ buffered media of %d Hz while one thing after the other goes wrong. All of it sh
 			r.Name, r.Players, s.Players, seconds(r.Longest), seconds(r.Median), seconds(r.Strict), seconds(r.Live), r.Lost, r.Repeated,
 			seconds(r.Music), seconds(r.Orders), r.TwoOwners, r.Fenced, r.TrustLost)
 	}
+	broken := false
+	for _, r := range rows {
+		for _, promise := range r.Broken() {
+			if !broken {
+				b.WriteString("\nWhat was not as it should be in this run:\n\n")
+			}
+			broken = true
+			fmt.Fprintf(&b, "- %s\n", promise)
+		}
+	}
 	b.WriteString(`
+How to read it:
+
 - **longest silence**, **median**: of the worst player and of the one in the middle, for
   players that play on what they hold when their connection is lost, as ` + "`tutti player`" + ` does;
   **at once**: the longest silence of a player that stops when its connection is lost.
@@ -82,9 +94,11 @@ func (r Row) Broken() []string {
 	live := max(r.Fault.Live*slack, time.Second)
 	say(r.Live > live || r.Deaf > 0, "the line-in was silent for %s, %d players heard nothing of it; at most %s is allowed", seconds(r.Live), r.Deaf, seconds(live))
 	say(r.Lost > 0 || r.Repeated > 0, "%d samples lost, %d repeated", r.Lost, r.Repeated)
+	say(r.Stuck != "", "not everything came back by itself: %s", r.Stuck)
 	say(r.Music < 0, "not every player got its music back")
 	say(r.Orders < 0, "not every group takes orders: %s", strings.Join(r.ordersUnanswered, "; "))
 	say(r.TwoOwners > 0, "players of a group heard different music for %d moments", r.TwoOwners)
+	say(r.Missing != 0, "%d players are not shown at work", r.Missing)
 	say(r.TrustLost != 0, "%d trust records are lost", r.TrustLost)
 	return out
 }

@@ -29,12 +29,12 @@ PostgreSQL run once. %d virtual players with %d s of buffer each, in %d groups, 
 buffered media of %d Hz while one thing after the other goes wrong. All of it shares
 %d CPU cores. The run took %s.
 
-| fault | silent players | longest silence | median | at once | line-in | lost | repeated | music after | orders after | two owners | fenced | trust lost |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+| fault | silent players | longest silence | median | dial in | at once | line-in | lost | repeated | music after | orders after | two owners | fenced | trust lost |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 `, s.Link.Delay, s.Link.Jitter, s.Link.Loss*100, s.Players, BufferSeconds, s.Groups, rate, runtime.NumCPU(), s.Took.Round(time.Second))
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %d of %d | %s | %s | %s | %s | %d | %d | %s | %s | %d | %.0f | %d |\n",
-			r.Name, r.Players, s.Players, seconds(r.Longest), seconds(r.Median), seconds(r.Strict), seconds(r.Live), r.Lost, r.Repeated,
+		fmt.Fprintf(&b, "| %s | %d of %d | %s | %s | %s | %s | %s | %d | %d | %s | %s | %d | %.0f | %d |\n",
+			r.Name, r.Players, s.Players, seconds(r.Longest), seconds(r.Median), seconds(r.DialIn), seconds(r.Strict), seconds(r.Live), r.Lost, r.Repeated,
 			seconds(r.Music), seconds(r.Orders), r.TwoOwners, r.Fenced, r.TrustLost)
 	}
 	broken := false
@@ -50,7 +50,8 @@ buffered media of %d Hz while one thing after the other goes wrong. All of it sh
 	b.WriteString(`
 How to read it:
 
-- **longest silence**, **median**: of the worst player and of the one in the middle, for
+- **longest silence**: of the worst player that gateways dial; **dial in**: of the worst that
+  dials in by itself, one in five, who has to notice that its gateway is gone; **median**: of all. They are for
   players that play on what they hold when their connection is lost, as ` + "`tutti player`" + ` does;
   **at once**: the longest silence of a player that stops when its connection is lost.
 - **lost**, **repeated**: samples of all players that were skipped, or heard again, where
@@ -66,6 +67,10 @@ How to read it:
 	return os.WriteFile(file, []byte(b.String()), 0o644)
 }
 
+// noticed is how long a device that dials in may take to see that its gateway is gone
+// when nothing tells it: no answer comes to some clock questions in a row.
+const noticed = 30 * time.Second
+
 // seconds is a duration as the table shows it.
 func seconds(d time.Duration) string {
 	if d < 0 {
@@ -76,8 +81,8 @@ func seconds(d time.Duration) string {
 
 // Line is a row for the log.
 func (r Row) Line() string {
-	return fmt.Sprintf("%-50s silent %d, longest %s, median %s, at once %s, line-in %s; lost %d, repeated %d; music after %s, orders after %s; two owners %d, fenced %.0f, trust lost %d, crashes %d",
-		r.Name, r.Players, seconds(r.Longest), seconds(r.Median), seconds(r.Strict), seconds(r.Live), r.Lost, r.Repeated, seconds(r.Music), seconds(r.Orders),
+	return fmt.Sprintf("%-50s silent %d, longest %s, median %s, dial in %s, at once %s, line-in %s; lost %d, repeated %d; music after %s, orders after %s; two owners %d, fenced %.0f, trust lost %d, crashes %d",
+		r.Name, r.Players, seconds(r.Longest), seconds(r.Median), seconds(r.DialIn), seconds(r.Strict), seconds(r.Live), r.Lost, r.Repeated, seconds(r.Music), seconds(r.Orders),
 		r.TwoOwners, r.Fenced, r.TrustLost, r.Crashes)
 }
 
@@ -91,6 +96,11 @@ func (r Row) Broken() []string {
 	}
 	allowed := max(r.Silence*slack, time.Second/2)
 	say(r.Longest > allowed, "a player was silent for %s; at most %s is allowed", seconds(r.Longest), seconds(allowed))
+	dialIn := max(r.Silence*slack, time.Second/2)
+	if r.Silence > 0 {
+		dialIn += noticed
+	}
+	say(r.DialIn > dialIn, "a player that dials in was silent for %s; at most %s is allowed", seconds(r.DialIn), seconds(dialIn))
 	live := max(r.Fault.Live*slack, time.Second)
 	say(r.Live > live || r.Deaf > 0, "the line-in was silent for %s, %d players heard nothing of it; at most %s is allowed", seconds(r.Live), r.Deaf, seconds(live))
 	say(r.Lost > 0 || r.Repeated > 0, "%d samples lost, %d repeated", r.Lost, r.Repeated)

@@ -17,6 +17,7 @@ import (
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/app"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/ctlcmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/doctorcmd"
+	"github.com/tutti-audio/tutti/cmd/tutti/internal/natscmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/playercmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/vaultcmd"
 	"github.com/tutti-audio/tutti/platform/houseclock"
@@ -85,6 +86,7 @@ one clock.`,
 	}
 	add("server", app.ServeCommand(version, vaultcmd.Restorer{}), app.RunCommand(version, vaultcmd.Restorer{}), app.VersionCommand(version))
 	add("server", vaultcmd.Commands()...)
+	add("server", natscmd.New())
 	add("operate", ctlcmd.Commands()...)
 	add("device", playercmd.New(), playercmd.NewSource(), doctorcmd.New(doctorcmd.Deps{CheckDatabase: checkDatabase}), app.HealthcheckCommand())
 	return c

@@ -90,7 +90,7 @@ func (s *Server) restore(t testing.TB) {
 	args := []string{"restore", s.opts.Restore, "--passphrase-file", s.opts.Passphrase, "--data-dir", s.DataDir}
 	if s.Mode == "distributed" {
 		s.launch(t, "nats")
-		args = append(args[:len(args)-1], filepath.Join(s.DataDir, "pairing"), "--database-url", s.db, "--nats", s.nats)
+		args = append(args[:len(args)-1], filepath.Join(s.DataDir, "pairing"), "--database-url", s.db, "--nats", s.nats, "--nats-creds", s.natsKey("tools"))
 		Eventually(t, startLimit, "NATS answers", func() string {
 			c, err := net.Dial("tcp", strings.TrimPrefix(s.nats, "nats://"))
 			if err != nil {
@@ -125,12 +125,21 @@ func (s *Server) planDistributed(t testing.TB, sendspin string) {
 	nats := FreeAddr(t)
 	host, port, _ := net.SplitHostPort(nats)
 	store := filepath.Join(s.DataDir, "nats")
-	s.argv["nats"] = []string{MustBuild(t, natsPkg), "--addr", host, "--port", port, "--jetstream", "--store_dir", store}
+	// Every service has a key of its own and may do its work only, as in a real deployment.
+	if out, err := s.CLI("nats-config", "--out", filepath.Dir(s.natsKey(""))); err != nil {
+		t.Fatalf("tutti nats-config: %v\n%s", err, out)
+	}
+	conf := filepath.Join(filepath.Dir(s.natsKey("")), "nats.conf")
+	text := fmt.Sprintf("listen: %q\njetstream { store_dir: %q }\ninclude auth.conf\n", net.JoinHostPort(host, port), store)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.argv["nats"] = []string{MustBuild(t, natsPkg), "-c", conf}
 	db := pgtest.Start(t)
 	s.nats, s.db = "nats://"+nats, db
 	for _, name := range []string{"pairing", "stream", "session-gateway", "discovery", "management"} {
 		dir := filepath.Join(s.DataDir, name)
-		args := []string{"run", name, "--data-dir", dir, "--nats", "nats://" + nats, "--internal-http", FreeAddr(t)}
+		args := []string{"run", name, "--data-dir", dir, "--nats", "nats://" + nats, "--nats-creds", s.natsKey(name), "--internal-http", FreeAddr(t)}
 		switch name {
 		case "pairing":
 			args = append(args, "--database-url", db)
@@ -144,6 +153,11 @@ func (s *Server) planDistributed(t testing.TB, sendspin string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// natsKey is the file with a service's key for NATS.
+func (s *Server) natsKey(name string) string {
+	return filepath.Join(s.DataDir, "nats-keys", name+".nk")
 }
 
 // Launch starts every planned process that does not run and waits for readiness.
@@ -172,6 +186,19 @@ func (s *Server) launch(t testing.TB, name string) {
 		argv = append([]string{s.bin}, argv...)
 	}
 	s.procs[name] = Start(t, name, nil, []string{"TUTTI_ADMIN_TOKEN=" + s.Token}, argv...)
+	p := s.procs[name]
+	t.Cleanup(func() { refused(t, name, p.Output()) })
+}
+
+// refused finds in a process's output what NATS's permissions refused: a service that does
+// its work never meets them.
+func refused(t testing.TB, name, output string) {
+	for line := range strings.Lines(output) {
+		low := strings.ToLower(line)
+		if strings.Contains(low, "permissions violation") || strings.Contains(low, "it may not change it") {
+			t.Errorf("%s is refused what it needs: %s", name, line)
+		}
+	}
 }
 
 // notReady says why the deployment is not ready; "" when it is. Every process

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -120,18 +121,33 @@ func passing(err error) bool {
 // process with a smaller number changes nothing, and shrinking is the operator's own
 // decision ("nats stream edit"). The storage of an existing stream stays as it is,
 // because NATS cannot change it.
+//
+// Who may not make it waits until another has; who may not change it takes it as it is.
 func (c *Conn) place(ctx context.Context, want jetstream.StreamConfig) error {
+	err := c.placeOnce(ctx, want)
+	if fault.CodeOf(err) == fault.Forbidden {
+		return c.awaitStream(ctx, want.Name, err)
+	}
+	return err
+}
+
+func (c *Conn) placeOnce(ctx context.Context, want jetstream.StreamConfig) error {
 	return c.insist(ctx, c.awaitLink, func(ctx context.Context) error {
+		ctx, done := c.allowed(ctx, jsAPI+"API.STREAM.INFO."+want.Name)
+		defer done()
 		s, err := c.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			_, err = c.js.CreateStream(ctx, want)
+			err = c.tryAPI(ctx, "STREAM.CREATE."+want.Name, func(ctx context.Context) error {
+				_, err := c.js.CreateStream(ctx, want)
+				return err
+			})
 			if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 				return c.tooFewNodes(err, want.Name, want.Replicas)
 			}
 			s, err = c.js.Stream(ctx, want.Name) // someone else made it, perhaps otherwise
 		}
 		if err != nil {
-			return err
+			return whyEnded(ctx, err)
 		}
 		return c.bring(ctx, s.CachedInfo().Config, want)
 	})
@@ -147,11 +163,23 @@ func (c *Conn) bring(ctx context.Context, have, want jetstream.StreamConfig) err
 	next.Duplicates = want.Duplicates
 	next.AllowMsgTTL, next.SubjectDeleteMarkerTTL = want.AllowMsgTTL, want.SubjectDeleteMarkerTTL
 	if !sameLimits(have, next) {
-		if _, err := c.js.UpdateStream(ctx, next); err != nil {
+		err := c.update(ctx, next)
+		if fault.CodeOf(err) == fault.Forbidden {
+			c.log.Warn("bus: stream differs from what this service wants, and it may not change it", "stream", want.Name, "err", err)
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return c.grow(ctx, next)
+}
+
+func (c *Conn) update(ctx context.Context, cfg jetstream.StreamConfig) error {
+	return c.tryAPI(ctx, "STREAM.UPDATE."+cfg.Name, func(ctx context.Context) error {
+		_, err := c.js.UpdateStream(ctx, cfg)
+		return err
+	})
 }
 
 func sameLimits(a, b jetstream.StreamConfig) bool {
@@ -167,7 +195,10 @@ func (c *Conn) grow(ctx context.Context, cfg jetstream.StreamConfig) error {
 	if cfg.Replicas = max(have, c.replicas()); cfg.Replicas == have {
 		return nil
 	}
-	_, err := c.js.UpdateStream(ctx, cfg)
+	err := c.update(ctx, cfg)
+	if fault.CodeOf(err) == fault.Forbidden {
+		return nil // who may, does
+	}
 	if err = c.tooFewNodes(err, cfg.Name, cfg.Replicas); err == nil {
 		c.log.Info("bus: stream has more replicas", "stream", cfg.Name, "before", have, "now", cfg.Replicas)
 		return nil
@@ -192,6 +223,9 @@ func (c *Conn) tooFewNodes(err error, stream string, replicas int) error {
 		return fault.Wrap(fault.Unavailable, err, "bus: stream %s cannot have %d replicas: NATS at %s is a single server. "+
 			"Make it a cluster of at least %d nodes (deploy/nats), or start with --nats-replicas 1", stream, replicas, c.target, replicas)
 	case noPeers, noResources:
+		if strings.Contains(api.Description, "insufficient storage") || strings.Contains(api.Description, "insufficient memory") {
+			return err // of this size; a smaller one may do
+		}
 		return fault.Wrap(fault.Unavailable, err, "bus: stream %s cannot have %d replicas: fewer than %d nodes of the NATS cluster at %s "+
 			"run with JetStream and have room. Start the missing nodes (\"nats server report jetstream\" shows them), "+
 			"or start with --nats-replicas 1", stream, replicas, replicas, c.target)

@@ -44,10 +44,16 @@ type Config struct {
 	Embedded *EmbeddedConfig
 	// Name names the connection in the server's monitoring.
 	Name string
-	// CredentialsFile is a NATS .creds file; empty for none.
+	// CredentialsFile holds an nkey seed, or is a NATS .creds file; empty for none.
 	CredentialsFile string
+	// InboxPrefix begins the subjects at which answers arrive; empty for NATS's own. With
+	// permissions each user has one that nobody else may listen at.
+	InboxPrefix string
 	// CAFile is a PEM file of roots for tls:// addresses; empty for the system's.
 	CAFile string
+	// CertFile and KeyFile are a certificate of ours with its key, for a server that wants
+	// one; empty for none.
+	CertFile, KeyFile string
 	// Replicas of every stream, bucket and object store in a NATS cluster, 1 to 5; 0 means
 	// 1. An existing one is given more when the number has grown, and never fewer.
 	Replicas int
@@ -74,7 +80,8 @@ type Conn struct {
 	st      state
 	kept    kept        // what must exist on the server
 	short   atomic.Bool // something has fewer replicas than asked for
-	streams sync.Map    // stream name -> jetstream.Stream
+	denied  denials
+	streams sync.Map // stream name -> jetstream.Stream
 }
 
 // Connect connects and waits until the bus can be used, for as long as ctx
@@ -83,6 +90,11 @@ type Conn struct {
 func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	c := newConn(cfg)
 	opts := c.options()
+	more, err := c.access()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, more...)
 	if cfg.Embedded != nil {
 		if cfg.URL != "" {
 			return nil, errors.New("bus: both an address and an embedded server are configured; choose one")
@@ -114,7 +126,11 @@ func (c *Conn) Another(ctx context.Context, name string) (*Conn, error) {
 	cfg.Name, cfg.Embedded = name, nil
 	n := newConn(cfg)
 	n.target = c.target
-	opts := n.options()
+	more, err := n.access()
+	if err != nil {
+		return nil, err
+	}
+	opts := append(n.options(), more...)
 	if c.srv != nil {
 		opts = append(opts, nats.InProcessServer(c.srv.srv))
 	}
@@ -164,12 +180,6 @@ func (c *Conn) options() []nats.Option {
 		nats.IgnoreAuthErrorAbort(), // a wrong password may be put right without a restart
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) { c.asyncError(s, err) }),
 	}
-	if c.cfg.CredentialsFile != "" {
-		opts = append(opts, nats.UserCredentials(c.cfg.CredentialsFile))
-	}
-	if c.cfg.CAFile != "" {
-		opts = append(opts, nats.RootCAs(c.cfg.CAFile))
-	}
 	return opts
 }
 
@@ -204,13 +214,15 @@ func (c *Conn) open(ctx context.Context, addr string, opts []nats.Option) error 
 // checkJetStream waits for JetStream; a server without it is an error at once.
 func (c *Conn) checkJetStream(ctx context.Context) error {
 	for {
-		_, err := c.js.AccountInfo(ctx)
+		err := c.tryAPI(ctx, "INFO", func(ctx context.Context) error { _, err := c.js.AccountInfo(ctx); return err })
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 			return fault.New(fault.Unavailable,
 				"bus: the NATS server at %s has no JetStream; start it with -js", c.target)
+		case fault.CodeOf(err) == fault.Forbidden:
+			return err
 		case ctx.Err() != nil:
 			return fault.Wrap(fault.Unavailable, err, "bus: JetStream at %s does not answer", c.target)
 		}

@@ -134,6 +134,8 @@ type follower struct {
 
 // open makes a consumer and starts to pull from it.
 func (f *follower) open(ctx context.Context) error {
+	ctx, done := f.c.allowed(ctx, jsAPI+"API.CONSUMER.CREATE."+f.stream)
+	defer done()
 	s, err := f.c.js.Stream(ctx, f.stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fault.Wrap(fault.Unavailable, err, "bus: stream %s does not exist yet", f.stream)
@@ -146,7 +148,7 @@ func (f *follower) open(ctx context.Context) error {
 	cc.InactiveThreshold = consumerIdle
 	cons, err := s.CreateConsumer(ctx, cc)
 	if err != nil {
-		return f.c.toFault(ctx, err, "consume stream %s", f.stream)
+		return f.c.toFault(ctx, whyEnded(ctx, err), "consume stream %s", f.stream)
 	}
 	iter, err := cons.Messages(jetstream.PullMaxMessages(pullMessages),
 		jetstream.PullHeartbeat(consumerHeartbeat), jetstream.PullExpiry(10*time.Second),

@@ -19,6 +19,8 @@ type metrics struct {
 	restarts    prometheus.Counter
 	slow        prometheus.Counter
 	retries     prometheus.Counter
+	refused     prometheus.Counter
+	stray       prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -42,6 +44,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "tutti_bus_consumer_restarts_total", Help: "Times that a consumer or watch was made again."})),
 		slow: promreg.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tutti_bus_slow_consumer_total", Help: "Times that a subscription overflowed and lost messages."})),
+		refused: promreg.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tutti_bus_refused_total", Help: "Messages and subscriptions that the server's permissions refused."})),
+		stray: promreg.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tutti_bus_stray_requests_total", Help: "Requests dropped because nobody waits for their answer."})),
 		retries: promreg.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tutti_bus_retries_total", Help: "Operations tried again, because the cluster had no leader or an answer was lost."})),
 	}

@@ -101,9 +101,11 @@ func (c *Conn) request(ctx context.Context, subject string, req, resp proto.Mess
 	if at, ok := ctx.Deadline(); ok {
 		putExpiry(m.Header, time.Until(at))
 	}
+	ctx, done := c.allowed(ctx, subject)
+	defer done()
 	reply, err := c.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
-		return c.toFault(ctx, err, "request %s", subject)
+		return c.toFault(ctx, whyEnded(ctx, err), "request %s", subject)
 	}
 	if e := faultIn(reply.Header); e != nil {
 		return e

@@ -2,6 +2,8 @@ package bus
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +44,11 @@ func (c *Conn) serve(subject string, h func(ctx context.Context, m *nats.Msg)) (
 	flush, done := context.WithTimeout(ctx, time.Second)
 	_ = c.nc.FlushWithContext(flush)
 	done()
+	if err := c.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+subject+`"`) {
+		cancel()
+		_ = sub.Unsubscribe()
+		return nil, forbidden(subject)
+	}
 	return sync.OnceFunc(func() {
 		_ = sub.Unsubscribe() // fails only when the connection is closed: gone as well
 		g.close()

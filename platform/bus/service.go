@@ -153,6 +153,11 @@ func answer[Req, Resp any, PReq interface {
 	*Resp
 	proto.Message
 }](base context.Context, c *Conn, in incoming, h func(ctx context.Context, req PReq) (PResp, error)) error {
+	if !fromRequester(in.reply) {
+		c.log.Warn("bus: request without a requester dropped", "subject", in.subject)
+		c.m.stray.Inc()
+		return nil
+	}
 	left := timeLeft(in.header) - time.Since(in.arrived)
 	if left <= 0 {
 		c.m.late.Inc()
@@ -178,9 +183,6 @@ func answer[Req, Resp any, PReq interface {
 
 // reply sends the answer, or the error as headers.
 func (c *Conn) reply(ctx context.Context, in incoming, resp proto.Message, err error) {
-	if in.reply == "" {
-		return
-	}
 	m := newMsg(ctx, in.reply, nil)
 	if err == nil {
 		if m.Data, err = proto.Marshal(resp); err != nil {

@@ -160,6 +160,7 @@ func (c *Conn) wentDown(err error) {
 	if err == nil {
 		err = errors.New("connection closed")
 	}
+	err = explain(err)
 	if !c.st.setDown(err) {
 		return
 	}
@@ -171,6 +172,7 @@ func (c *Conn) wentDown(err error) {
 
 // stillDown hears of each attempt that failed; the log gets each reason once.
 func (c *Conn) stillDown(err error) {
+	err = explain(err)
 	if err != nil && c.st.setReason(err) && c.ctx.Err() == nil {
 		c.log.Warn("bus: cannot connect, trying again", "addr", c.target, "err", err)
 	}
@@ -180,6 +182,10 @@ func (c *Conn) stillDown(err error) {
 func (c *Conn) asyncError(s *nats.Subscription, err error) {
 	if errors.Is(err, nats.ErrSlowConsumer) {
 		c.m.slow.Inc()
+	}
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		c.m.refused.Inc()
+		c.refused(err)
 	}
 	subject := ""
 	if s != nil {

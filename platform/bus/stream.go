@@ -173,8 +173,10 @@ func (c *Conn) store(ctx context.Context, m *nats.Msg, opts ...jetstream.Publish
 	}
 	var ack *jetstream.PubAck
 	err := c.insist(ctx, c.awaitReady, func(ctx context.Context) (err error) {
+		ctx, done := c.allowed(ctx, m.Subject)
+		defer done()
 		ack, err = c.js.PublishMsg(ctx, m, append(opts, jetstream.WithRetryAttempts(0))...)
-		return err
+		return whyEnded(ctx, err)
 	})
 	if err != nil {
 		if errors.Is(err, jetstream.ErrNoStreamResponse) {
@@ -245,8 +247,11 @@ func (c *Conn) lastMsg(ctx context.Context, stream, subject string) (m *jetstrea
 		if err != nil {
 			return err
 		}
+		// By direct get or from the leader: both subjects say so.
+		ctx, done := c.allowed(ctx, jsAPI+"API.STREAM.MSG.GET."+stream, jsAPI+"API.DIRECT.GET."+stream)
+		defer done()
 		m, err = s.GetLastMsgForSubject(ctx, subject)
-		return err
+		return whyEnded(ctx, err)
 	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, fault.New(fault.NotFound, "bus: stream %s has nothing at %s", stream, subject)
@@ -257,11 +262,13 @@ func (c *Conn) lastMsg(ctx context.Context, stream, subject string) (m *jetstrea
 // streamConfig is the configuration of a stream that exists.
 func (c *Conn) streamConfig(ctx context.Context, name string) (cfg jetstream.StreamConfig, err error) {
 	err = c.insist(ctx, c.awaitLink, func(ctx context.Context) error {
-		s, err := c.js.Stream(ctx, name)
-		if err == nil {
-			cfg = s.CachedInfo().Config
-		}
-		return err
+		return c.tryAPI(ctx, "STREAM.INFO."+name, func(ctx context.Context) error {
+			s, err := c.js.Stream(ctx, name)
+			if err == nil {
+				cfg = s.CachedInfo().Config
+			}
+			return err
+		})
 	})
 	return cfg, err
 }

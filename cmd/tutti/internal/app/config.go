@@ -33,6 +33,10 @@ type Config struct {
 	Devices          []string      `config:"device" usage:"address of a device that mDNS does not reach (ws://host:8928/sendspin); repeatable"`
 	NATS             string        `config:"nats" secret:"true" usage:"NATS server URL, or those of a cluster's nodes separated by commas; empty: embedded"`
 	NATSReplicas     int           `config:"nats-replicas" usage:"how many nodes of a NATS cluster keep each bucket and stream: 1 or 3; what exists is given more when the number grows"`
+	NATSCreds        string        `config:"nats-creds" usage:"file with the key of this service for NATS (tutti nats-config makes it), or a NATS .creds file"`
+	NATSTLSCA        string        `config:"nats-tls-ca" usage:"file with the authority that signed the certificate of NATS (PEM); empty: those that this machine trusts"`
+	NATSTLSCert      string        `config:"nats-tls-cert" usage:"file with a certificate to show to NATS (PEM)"`
+	NATSTLSKey       string        `config:"nats-tls-key" usage:"file with the key of --nats-tls-cert"`
 	DatabaseURL      string        `config:"database-url" secret:"true" usage:"PostgreSQL URL; empty: SQLite in the data directory"`
 	KeyFile          string        `config:"deployment-key-file" usage:"file with the key that seals secrets at rest; empty: made in the data directory on first start"`
 	Key              string        `config:"deployment-key" secret:"true" usage:"the key itself instead of a file: 64 hexadecimal digits"`

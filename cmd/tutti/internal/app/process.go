@@ -17,6 +17,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/lease"
 	"github.com/tutti-audio/tutti/platform/obs"
+	"github.com/tutti-audio/tutti/proto/subject"
 )
 
 // closeLimit bounds what happens after the services have stopped.
@@ -27,12 +28,14 @@ const closeLimit = 3 * time.Second
 type process struct {
 	cfg      Config
 	instance string
-	log      *slog.Logger
-	reg      *prometheus.Registry
-	health   *obs.Health
-	bus      *bus.Conn
-	leases   *lease.Manager
-	house    *lateClock
+	// role is who this process is on the bus: a service, or subject.Serve for all.
+	role   string
+	log    *slog.Logger
+	reg    *prometheus.Registry
+	health *obs.Health
+	bus    *bus.Conn
+	leases *lease.Manager
+	house  *lateClock
 	// restart ends this process's run and begins another; it does nothing where a
 	// supervisor has to do that.
 	restart func()
@@ -48,7 +51,7 @@ func newProcess(cfg Config, logTo io.Writer) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cfg: cfg, instance: newInstanceID(), log: log,
+	p := &process{cfg: cfg, instance: newInstanceID(), role: subject.Serve, log: log,
 		health: obs.NewHealth(), reg: obs.NewRegistry(cfg.Version), house: &lateClock{}, restart: func() {}}
 	p.house.register(p.reg, p.instance)
 	p.health.Add("bus", func() error { return errors.New("not connected yet") })
@@ -77,7 +80,7 @@ func (p *process) openData(say func(format string, a ...any)) error {
 // connect waits for the bus. leadClock says that this process may lead the house
 // clock (it runs the stream service). Who reads the clock calls follow.
 func (p *process) connect(ctx context.Context, leadClock bool) error {
-	bc := p.cfg.busConfig("tutti-" + p.instance)
+	bc := p.cfg.busConfig("tutti-"+p.instance, p.role)
 	bc.Log, bc.Registerer = p.log, p.reg
 	conn, err := bus.Connect(ctx, bc)
 	if err != nil {
@@ -92,6 +95,9 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 		}
 	})
 	p.health.Add("bus", conn.Healthy)
+	if err := p.stores(ctx); err != nil {
+		return err
+	}
 	if p.leases, err = lease.NewManager(conn, p.instance, lease.Options{TTL: p.cfg.leaseTTL(), Clock: clockwork.NewRealClock(), Alone: p.cfg.Embedded()}); err != nil {
 		return err
 	}

@@ -76,6 +76,7 @@ func RunService(ctx context.Context, name string, cfg Config, out, logTo io.Writ
 		return err
 	}
 	defer p.close()
+	p.role = name
 	p.log.Info("starting", obs.KeyService, name, obs.KeyInstance, p.instance, "version", cfg.Version, "internal_http", cfg.InternalHTTP)
 	return runAll(ctx, p, serviceParts(p, name, out))
 }

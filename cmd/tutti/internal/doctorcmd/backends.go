@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/proto/subject"
 )
 
 // connectTimeout bounds one attempt to reach NATS or the database.
@@ -24,7 +27,8 @@ func checkBus(ctx context.Context, s settings) []Result {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	begun := time.Now()
-	c, err := bus.Connect(ctx, bus.Config{URL: s.NATS, Name: "tutti doctor"})
+	c, err := bus.Connect(ctx, bus.Config{URL: s.NATS, Name: "tutti doctor", CredentialsFile: s.NATSCreds, InboxPrefix: subject.InboxPrefix(natsUser(s.NATSCreds)),
+		CAFile: s.NATSTLSCA, CertFile: s.NATSTLSCert, KeyFile: s.NATSTLSKey})
 	if err != nil {
 		return []Result{{name, Fail, hide(err.Error(), s.NATS), adviceBus(err)}}
 	}
@@ -40,12 +44,22 @@ func checkBus(ctx context.Context, s settings) []Result {
 	return []Result{{name, OK, fmt.Sprintf("NATS with JetStream answers at %s (%s)", redact(s.NATS), took.Round(time.Millisecond)), ""}}
 }
 
+// natsUser is whose key a file holds, by the name that "tutti nats-config" gave it: the
+// permissions let each user listen at its own answers only.
+func natsUser(file string) string {
+	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	if slices.Contains(subject.Users(), name) {
+		return name
+	}
+	return subject.Tools
+}
+
 func adviceBus(err error) string {
 	switch {
 	case strings.Contains(strings.ToLower(err.Error()), "jetstream"):
 		return "start NATS with JetStream: nats-server -js -sd /var/lib/nats"
 	case strings.Contains(strings.ToLower(err.Error()), "authorization"):
-		return "put user and password, or a token, into the address: nats://user:password@host:4222"
+		return "name the key of this process with --nats-creds (tutti nats-config makes them), or put user and password into the address: nats://user:password@host:4222"
 	case fault.CodeOf(err) == fault.Unavailable, fault.CodeOf(err) == fault.Timeout, errors.Is(err, context.DeadlineExceeded):
 		return "is nats-server running there, and does the network let port 4222 pass?"
 	}

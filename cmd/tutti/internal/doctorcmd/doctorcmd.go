@@ -55,6 +55,10 @@ type settings struct {
 	Music       string `config:"music" usage:"music folder"`
 	MDNS        bool   `config:"mdns" usage:"whether mDNS is used"`
 	NATS        string `config:"nats" secret:"true" usage:"NATS server URL; empty: embedded"`
+	NATSCreds   string `config:"nats-creds" usage:"file with a key for NATS (tools.nk of tutti nats-config, or this service's)"`
+	NATSTLSCA   string `config:"nats-tls-ca" usage:"file with the authority that signed the certificate of NATS"`
+	NATSTLSCert string `config:"nats-tls-cert" usage:"file with a certificate to show to NATS"`
+	NATSTLSKey  string `config:"nats-tls-key" usage:"file with the key of --nats-tls-cert"`
 	DatabaseURL string `config:"database-url" secret:"true" usage:"PostgreSQL URL; empty: SQLite"`
 	ConfigFile  string `config:"config" usage:"YAML file with the same names as the flags"`
 
@@ -81,6 +85,7 @@ type settings struct {
 	LeaseTTL     time.Duration `config:"lease-ttl"`
 	OIDCAdmins   []string      `config:"oidc-admins"`
 	MaxGroups    int           `config:"max-groups"`
+	NATSReplicas int           `config:"nats-replicas"`
 	InternalHTTP string        `config:"internal-http"`
 	Pprof        bool          `config:"pprof"`
 	LibraryCache string        `config:"library-cache"`
@@ -94,7 +99,7 @@ type settings struct {
 func notLookedAt() []string {
 	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval",
 		"max-sessions", "max-groups", "admin-token", "admin-token-file",
-		"lease-ttl", "drain-timeout",
+		"lease-ttl", "nats-replicas", "drain-timeout",
 		"internal-http", "pprof", "library-cache", "resume", "demo", "log-level", "log-format"}
 }
 

@@ -14,18 +14,30 @@ import (
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/app"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/passphrase"
 	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/proto/subject"
 	"github.com/tutti-audio/tutti/services/pairing/offline"
 )
 
 // RestoreOptions say where a backup is brought back to.
 type RestoreOptions struct {
 	Place
-	NATS         string // URL; empty: the embedded store of the data directory
-	AcceptBroken bool   // also a backup whose audit ledger does not verify
+	NATS         string     // URL; empty: the embedded store of the data directory
+	Access       bus.Config // how NATS is reached: credentials and TLS
+	AcceptBroken bool       // also a backup whose audit ledger does not verify
 }
 
 type natsConfig struct {
-	NATS string `config:"nats" secret:"true" usage:"NATS server URL; empty: the embedded one's files in the data directory"`
+	NATS    string `config:"nats" secret:"true" usage:"NATS server URL; empty: the embedded one's files in the data directory"`
+	Creds   string `config:"nats-creds" usage:"file with the key of the tools for NATS (tools.nk of tutti nats-config), or a NATS .creds file"`
+	TLSCA   string `config:"nats-tls-ca" usage:"file with the authority that signed the certificate of NATS (PEM); empty: those that this machine trusts"`
+	TLSCert string `config:"nats-tls-cert" usage:"file with a certificate to show to NATS (PEM)"`
+	TLSKey  string `config:"nats-tls-key" usage:"file with the key of --nats-tls-cert"`
+}
+
+// access is how the bus is reached.
+func (n natsConfig) access() bus.Config {
+	return bus.Config{URL: n.NATS, CredentialsFile: n.Creds, InboxPrefix: subject.InboxPrefix(subject.Tools),
+		CAFile: n.TLSCA, CertFile: n.TLSCert, KeyFile: n.TLSKey}
 }
 
 func restoreCommand() *cobra.Command {
@@ -47,7 +59,7 @@ Stop the old server first: two servers with one identity confuse every device.`,
   tutti restore casa-verde.backup --data-dir /var/lib/tutti
   tutti restore casa-verde.backup --database-url postgres://tutti@db/tutti --nats nats://nats:4222 --deployment-key-file /run/secrets/deployment_key`,
 		oneFile("restore"), func(cmd *cobra.Command, args []string) error {
-			o.NATS = nats.NATS
+			o.NATS, o.Access = nats.NATS, nats.access()
 			pass, err := passphrase.Source{File: file}.Read(cmd.Context())
 			if err != nil {
 				return err
@@ -121,7 +133,8 @@ func (r *restore) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	cfg := bus.Config{URL: r.NATS}
+	cfg := r.Access
+	cfg.URL = r.NATS
 	if r.DataDir != "" {
 		if r.stage, err = newStage(r.DataDir); err != nil {
 			return err

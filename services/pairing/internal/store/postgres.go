@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,6 +31,12 @@ const (
 	connectTimeout = 3 * time.Second
 	// maxTries bounds retries after a serialization failure or a deadlock.
 	maxTries = 5
+	// patience is how long a transaction that has changed nothing is tried again after
+	// the connection broke: a restart of the database takes about that long. After it
+	// the caller is told, and decides itself.
+	patience = 1500 * time.Millisecond
+	// reconnectPause is between two such tries.
+	reconnectPause = 100 * time.Millisecond
 )
 
 // Postgres is the store that several instances share.
@@ -85,8 +93,12 @@ func connect(ctx context.Context, url, application string) (*Postgres, error) {
 		cfg.ConnConfig.RuntimeParams["application_name"] = application
 	}
 	cc := cfg.ConnConfig
-	p := &Postgres{who: fmt.Sprintf("PostgreSQL at %s (database %q, user %q)",
-		net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))), cc.Database, cc.User)}
+	if cc.ValidateConnect == nil {
+		// Of several hosts, the one that takes writes: after a fail-over that is another.
+		// A URL with target_session_attrs decides itself.
+		cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	p := &Postgres{who: fmt.Sprintf("PostgreSQL at %s (database %q, user %q)", hosts(cc), cc.Database, cc.User)}
 	if p.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, p.unavailable(err)
 	}
@@ -100,6 +112,17 @@ func connect(ctx context.Context, url, application string) (*Postgres, error) {
 		return nil, p.unavailable(err)
 	}
 	return p, nil
+}
+
+// hosts names every address of the URL, each once.
+func hosts(cc *pgx.ConnConfig) string {
+	out := []string{net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port)))}
+	for _, f := range cc.Fallbacks {
+		if at := net.JoinHostPort(f.Host, strconv.Itoa(int(f.Port))); !slices.Contains(out, at) {
+			out = append(out, at)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 func (p *Postgres) migrate(ctx context.Context, how mode) error {
@@ -144,21 +167,52 @@ func (p *Postgres) View(ctx context.Context, fn func(context.Context, desk.Tx) e
 	})
 }
 
-// Update implements desk.Store.
+// Update implements desk.Store. A transaction that surely changed nothing is tried again:
+// after a conflict with another, or when the connection broke before it was committed.
+// Whether a commit took effect whose answer was lost nobody knows; that one is not.
 func (p *Postgres) Update(ctx context.Context, fn func(context.Context, desk.Tx) error) error {
 	return bounded(ctx, p.who, func(ctx context.Context) error {
+		begun := time.Now()
 		for try := 1; ; try++ {
-			err := pgx.BeginFunc(ctx, p.pool, func(t pgx.Tx) error { return fn(ctx, tx{pgQ{t, true}}) })
-			if err == nil || try == maxTries || !retryable(err) {
+			committing := false
+			err := pgx.BeginFunc(ctx, p.pool, func(t pgx.Tx) error {
+				err := fn(ctx, tx{pgQ{t, true}})
+				committing = err == nil
+				return err
+			})
+			if isReadOnly(err) {
+				p.pool.Reset() // these connections lead to a server that has become a standby
+			}
+			var wait time.Duration
+			switch {
+			case err == nil:
+				return nil
+			case retryable(err) && try < maxTries:
+				wait = rand.N(10 * time.Millisecond * time.Duration(try))
+			case !committing && p.away(err) && time.Since(begun) < patience:
+				wait = reconnectPause
+			default:
 				return p.explain(err)
 			}
 			select {
 			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(time.Duration(rand.Int64N(int64(10 * time.Millisecond * time.Duration(try))))):
+				return p.explain(err)
+			case <-time.After(wait):
 			}
 		}
 	})
+}
+
+// away tells whether err says that the database cannot be used now.
+func (p *Postgres) away(err error) bool {
+	return fault.CodeOf(p.explain(err)) == fault.Unavailable
+}
+
+// isReadOnly recognises a server that takes no writes: a standby, or a primary that has
+// become one.
+func isReadOnly(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && pe.Code == "25006" || err != nil && strings.Contains(err.Error(), "read only connection")
 }
 
 // retryable: serialization failure, deadlock.
@@ -207,6 +261,9 @@ func (p *Postgres) explain(err error) error {
 		return err
 	}
 	var ne net.Error
+	if isReadOnly(err) {
+		return p.unavailable(err)
+	}
 	if pgconn.Timeout(err) || errors.As(err, &ne) || connectionLost(err) {
 		return p.unavailable(err)
 	}
@@ -226,6 +283,10 @@ func connectionLost(err error) bool {
 // unavailable keeps the innermost cause alone: what wraps it repeats addresses
 // and, in some paths, connection strings.
 func (p *Postgres) unavailable(err error) error {
+	if isReadOnly(err) {
+		return &fault.Error{Code: fault.Unavailable, Msg: p.who + ": connected to a standby, which takes no writes; " +
+			"name the primary, or all servers separated by commas, in the database URL"}
+	}
 	cause := "connection lost"
 	var pe *pgconn.PgError
 	var oe *net.OpError

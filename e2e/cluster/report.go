@@ -27,11 +27,11 @@ Three hosts, which are network namespaces with links of %s ± %s one way and %.2
 each has a NATS node, a gateway and a stream instance; pairing, management, discovery and
 PostgreSQL run once. %d virtual players with %d s of buffer each, in %d groups, play
 buffered media of %d Hz while one thing after the other goes wrong. All of it shares
-%d CPU cores. The run took %s.
+%d CPU cores, where %.0f tasks were ready to run at the end (load average); the run took %s.
 
 | fault | silent players | longest silence | median | dial in | at once | line-in | lost | repeated | music after | orders after | two owners | fenced | trust lost |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
-`, s.Link.Delay, s.Link.Jitter, s.Link.Loss*100, s.Players, BufferSeconds, s.Groups, rate, runtime.NumCPU(), s.Took.Round(time.Second))
+`, s.Link.Delay, s.Link.Jitter, s.Link.Loss*100, s.Players, BufferSeconds, s.Groups, rate, runtime.NumCPU(), loadAverage(), s.Took.Round(time.Second))
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %d of %d | %s | %s | %s | %s | %s | %d | %d | %s | %s | %d | %.0f | %d |\n",
 			r.Name, r.Players, s.Players, seconds(r.Longest), seconds(r.Median), seconds(r.DialIn), seconds(r.Strict), seconds(r.Live), r.Lost, r.Repeated,
@@ -65,6 +65,17 @@ How to read it:
 - **trust lost**: players whose approval was not there afterwards.
 `)
 	return os.WriteFile(file, []byte(b.String()), 0o644)
+}
+
+// loadAverage is that of the last 15 minutes, 0 where the system does not tell.
+func loadAverage() float64 {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	var one, five, fifteen float64
+	_, _ = fmt.Sscan(string(b), &one, &five, &fifteen) // left at 0
+	return fifteen
 }
 
 // noticed is how long a device that dials in may take to see that its gateway is gone

@@ -58,6 +58,7 @@ func Rules() []Rule {
 		request(StreamCommand, Stream, Management, Stream),
 		request(StreamClientCommand, Stream, Gateway),
 		request(StreamActivate, Stream, Stream),
+		request(StreamActivateAt("*"), Stream, Stream),
 		request(StreamClock, Stream, Gateway, Management, Stream),
 		request(StreamArtwork+".*", Stream, Gateway, Management),
 		request(Group("*"), Stream, Stream),

@@ -88,10 +88,12 @@ func (p *Player) event(e client.Event) {
 	case client.StreamCleared:
 		p.stop(func(q *Piece) *int64 { return &q.Gone })
 	case client.StreamEnded:
-		p.stop(func(q *Piece) *int64 { return &q.Gone })
+		if e.Lost { // with its connection: what is held may sound on
+			p.stop(func(q *Piece) *int64 { return &q.Lost })
+		} else {
+			p.stop(func(q *Piece) *int64 { return &q.Gone })
+		}
 	case client.Disconnected:
-		p.losses++
-		p.undo()
 		p.stop(func(q *Piece) *int64 { return &q.Lost })
 	}
 }
@@ -102,17 +104,6 @@ func (p *Player) stop(which func(*Piece) *int64) {
 	for i := range p.pieces[p.open:] {
 		if at := which(&p.pieces[p.open+i]); *at == 0 {
 			*at = now
-		}
-	}
-}
-
-// undo takes back a StreamEnded that was only the end of the connection: the two are
-// told one after the other.
-func (p *Player) undo() {
-	now := nowUS()
-	for i := range p.pieces[p.open:] {
-		if q := &p.pieces[p.open+i]; q.Gone != 0 && now-q.Gone < 20_000 {
-			q.Gone = 0
 		}
 	}
 }

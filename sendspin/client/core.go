@@ -56,6 +56,7 @@ type core struct {
 	beside    *session   // admitted for pairing beside a holder that plays
 	sessions  []*session // in the order of their arrival, those two among them
 	numbered  uint64     // sessions so far
+	former    formerTiming
 	live      bool       // loop runs
 	stopping  bool       // ctx ended: no new connections
 

@@ -148,6 +148,7 @@ func (s *session) open(at int64) {
 	s.takeKeys()
 	k.numbered++
 	s.number = k.numbered
+	k.resumeTiming(s)
 	k.sessions = append(k.sessions, s)
 	k.stats.connections.Add(1)
 	k.cfg.Log.Info("connected", "server_id", s.serverID, "category", string(s.matched))
@@ -170,6 +171,7 @@ func (s *session) gone(err error) {
 		s.referee.channelFault(err)
 	}
 	s.phase = over
+	k.keepTiming(s)
 	k.sessions = slices.DeleteFunc(k.sessions, func(o *session) bool { return o == s })
 	s.dismiss()
 	s.leavePairing()

@@ -98,3 +98,32 @@ func (s *session) shareFilter() {
 		MaxErrUS: s.timing.MaxErr(), Ready: f.Converged(),
 	})
 }
+
+// formerTiming is what the last connection that was synchronized knew of its server's clock.
+type formerTiming struct {
+	serverID string
+	filter   clock.Filter
+}
+
+// keepTiming remembers the clock of a connection that ends.
+func (k *core) keepTiming(s *session) {
+	if s.timing.filter.Converged() {
+		k.former = formerTiming{s.serverID, *s.timing.filter}
+	}
+}
+
+// resumeTiming lends a new connection what is known of its server's clock: that of a
+// connection which is dead and does not know it yet, or of the last one. A player whose
+// gateway died then sounds after one burst, and not after the seconds in which a filter
+// converges on a network with jitter.
+func (k *core) resumeTiming(s *session) {
+	for _, o := range k.sessions {
+		if o.serverID == s.serverID && o.timing.filter.Converged() {
+			s.timing.Resume(*o.timing.filter)
+			return
+		}
+	}
+	if k.former.serverID == s.serverID {
+		s.timing.Resume(k.former.filter)
+	}
+}

@@ -24,12 +24,14 @@ const (
 type Sync struct {
 	filter   Filter
 	burst    Burst
-	interval int64 // between the end of a burst and the start of the next
-	bursts   int   // that are complete
-	next     int64 // start of the next burst, or its next message
-	answerBy int64 // for the message that is on its way
-	lost     int   // unanswered messages in a row
-	maxErr   int64 // of the newest measurement
+	interval int64  // between the end of a burst and the start of the next
+	bursts   int    // that are complete
+	next     int64  // start of the next burst, or its next message
+	answerBy int64  // for the message that is on its way
+	lost     int    // unanswered messages in a row
+	maxErr   int64  // of the newest measurement
+	prior    Filter // of an earlier connection with the same server; not used until a burst agrees
+	hasPrior bool
 }
 
 // NewSync returns a plan that pauses interval microseconds between bursts once the first
@@ -40,6 +42,30 @@ func NewSync(interval int64) Sync {
 		interval = BurstIntervalUS
 	}
 	return Sync{filter: *New(), interval: interval, next: Never, answerBy: Never}
+}
+
+// Resume lends the plan the filter of an earlier connection with the same server. The first
+// burst decides: when its measurement is what the filter foretells, within the errors of
+// both, the plan goes on from it and need not converge again; otherwise, the server's clock
+// having started anew, the filter is forgotten. Call it before Begin.
+func (s *Sync) Resume(f Filter) { s.prior, s.hasPrior = f, f.Converged() }
+
+// priorDriftPPM bounds how much two crystals may have come apart, beyond what the filter
+// knows of them, since its last measurement.
+const priorDriftPPM = 20
+
+// resume goes on from the lent filter when the first measurement agrees with it.
+func (s *Sync) resume(m Measurement) {
+	if !s.hasPrior {
+		return
+	}
+	s.hasPrior = false
+	age := m.At - s.prior.LastUpdate()
+	off := s.prior.ServerTime(m.At) - m.At - m.Offset
+	may := float64(m.MaxErr) + 3*s.prior.StdDev() + float64(age)*priorDriftPPM/1e6
+	if age > 0 && math.Abs(float64(off)) <= may {
+		s.filter = s.prior
+	}
 }
 
 // Begin makes the first burst due now, unless the plan runs already.
@@ -106,6 +132,7 @@ func (s *Sync) end(now int64) (fed bool) {
 	if !ok {
 		return false
 	}
+	s.resume(best)
 	s.filter.Update(best.Offset, best.MaxErr, best.At)
 	s.maxErr = best.MaxErr
 	return true

@@ -100,3 +100,60 @@ func TestLostAnswers(t *testing.T) {
 		t.Error("a plan that pauses sends")
 	}
 }
+
+// jittered runs bursts whose answers come from a server whose clock is ahead by offset, over a
+// link with more delay than the filter can settle on at once.
+func jittered(t *testing.T, s *Sync, n int, offset int64) {
+	t.Helper()
+	for range n {
+		now := s.Due()
+		if send, _ := s.Tick(now, BurstSize); !send {
+			t.Fatal("a burst that is due sends nothing")
+		}
+		for range BurstSize {
+			s.Sending(now)
+			s.Answer(now, now+1200+offset, now+1200+offset, now+2400)
+			now += 2400
+		}
+	}
+}
+
+// A connection that follows another one with the same server goes on from its filter after
+// one burst, if the server's clock is the same still.
+func TestANewConnectionResumesTheFilter(t *testing.T) {
+	first := NewSync(0)
+	first.Begin(1_000_000)
+	jittered(t, &first, 8, 5_000_000)
+	known := *first.Filter()
+	if !known.Converged() {
+		t.Fatal("the first connection does not converge")
+	}
+	for name, c := range map[string]struct {
+		offset  int64
+		resumes bool
+	}{"the same clock": {5_000_300, true}, "a clock that began anew": {70_000, false}, "a clock that stepped by 10 ms": {5_010_000, false}} {
+		s := NewSync(0)
+		s.Resume(known)
+		s.Begin(known.LastUpdate() + 5_000_000)
+		if s.Filter().Converged() {
+			t.Errorf("%s: it is taken for true before anything is measured", name)
+		}
+		jittered(t, &s, 1, c.offset)
+		if s.Filter().Converged() != c.resumes {
+			t.Errorf("%s: converged after one burst: %v", name, !c.resumes)
+		}
+		if !c.resumes {
+			if d := s.Filter().Offset() - float64(c.offset); d > 1 || d < -1 {
+				t.Errorf("%s: the offset is off by %.0f µs", name, d)
+			}
+		}
+	}
+	// A filter that never converged is of no use.
+	s := NewSync(0)
+	s.Resume(*New())
+	s.Begin(1_000_000)
+	jittered(t, &s, 1, 9)
+	if s.Filter().Count() != 1 {
+		t.Errorf("%d measurements after one", s.Filter().Count())
+	}
+}

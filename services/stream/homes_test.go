@@ -109,6 +109,26 @@ func TestAHomeThatIsGoneCapsNobody(t *testing.T) {
 	d.capIs("its home is gone", terrace, -1)
 }
 
+// Who is taken out of its zone while it is a guest elsewhere is at home nowhere, and the
+// scheduler lifts the cap that came along.
+func TestAGuestThatLosesItsHomeLosesItsCap(t *testing.T) {
+	t.Parallel()
+	v := newVenue(t, "2026-06-01 23:00")
+	v.file("a.flac", 60, 1)
+	v.service(v.bus, "one")
+	d, x := v.device("a", "pcm:44100:16:2"), v.device("x", "pcm:44100:16:2")
+	bar, terrace := v.make("Bar", d), v.make("Terrace", x)
+	v.put(&tuttiv1.Schedule{GroupId: bar, Name: "Bar", Enabled: true,
+		QuietHours: []*tuttiv1.QuietHours{{Days: allDays, Start: "22:00", End: "06:00", MaxVolume: 20}}})
+	d.capIs("at home", bar, 20)
+	v.command(by("token:someone", play(terrace, "a.flac")))
+	x.playing(0)
+	v.press(d, "switch")
+	d.capIs("a guest", terrace, 20)
+	ask[tuttiv1.GroupReply](v.rig, subject.StreamRemoveMember, &tuttiv1.GroupMemberRequest{GroupId: bar, ClientId: d.id})
+	d.capIs("at home nowhere", terrace, -1)
+}
+
 // capsAbove counts the news of a group, since the first with a cap, that had none or a
 // greater one.
 func capsAbove(d *device, limit int32) (n int) {

@@ -117,6 +117,9 @@ func StreamActivateAt(instanceID string) string { return StreamActivate + "." + 
 // GatewayList is answered by every gateway instance.
 const GatewayList = Prefix + "session-gateway.list"
 
+// GatewayDial is heard by every gateway instance that dials: DialRequest.
+const GatewayDial = Prefix + "session-gateway.dial"
+
 // Event subjects (JetStream stream StreamEvents).
 const (
 	EventsAll  = Prefix + "ev.>"
@@ -135,6 +138,10 @@ func Snapshot(id string) string { return PairingSnapshot + "." + id }
 
 // Attempt is the address of the pairing attempt that runs with a client.
 func Attempt(clientID string) string { return Prefix + "attempt." + clientID }
+
+// AttemptKey is where a gateway asks for the pairing PSK of a client that it dials to be
+// paired: CredentialRequest.
+func AttemptKey(clientID string) string { return Attempt(clientID) + ".key" }
 
 // Group is the address of a group's actor.
 func Group(groupID string) string { return Prefix + "group." + groupID }

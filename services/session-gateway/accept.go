@@ -15,6 +15,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/channel"
+	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/hub"
@@ -81,7 +82,7 @@ func (s *Service) accept(w http.ResponseWriter, r *http.Request) {
 	peer := session.Peer{Address: r.RemoteAddr}
 	started := s.conns.Go(func() {
 		defer leave()
-		opened, err := s.open(s.life, t, peer, nil)
+		opened, err := s.open(s.life, t, peer, nil, nil)
 		if err != nil {
 			return
 		}
@@ -113,15 +114,15 @@ func (s *Service) wsOptions() channel.Options {
 }
 
 // open runs the opening handshake and accounts for its result. claim is for
-// outbound connections.
-func (s *Service) open(ctx context.Context, t channel.Transport, peer session.Peer, claim func(string) error) (*session.Opened, error) {
+// outbound connections, forPairing for those that are to be paired.
+func (s *Service) open(ctx context.Context, t channel.Transport, peer session.Peer, claim func(string) error, forPairing func(context.Context, string) (noise.Credential, bool)) (*session.Opened, error) {
 	start := s.d.Clock.Now()
 	settings := s.settings.Load()
 	o, err := session.Open(ctx, t, session.OpenConfig{
 		Identity: s.trust.Current(), Name: settings.GetName(), Languages: settings.GetLanguages(),
 		SourceCodecs: s.cfg.SourceCodecs,
 		Codec:        wire.Current(), Trust: s.trust, Clock: s.d.Clock, Timeout: s.cfg.HandshakeTimeout,
-		MaxMessage: s.cfg.MaxMessage, Claim: claim, Address: peer.Address,
+		MaxMessage: s.cfg.MaxMessage, Claim: claim, Address: peer.Address, ForPairing: forPairing,
 	})
 	result := handshakeResult(err)
 	s.m.Handshakes.WithLabelValues(result).Inc()

@@ -15,6 +15,7 @@ import (
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/channel"
+	"github.com/tutti-audio/tutti/sendspin/wire"
 
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/dial"
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/hub"
@@ -75,7 +76,11 @@ func (s *Service) startDialing(ctx context.Context) (stop func(), err error) {
 	if err != nil {
 		return stop, fmt.Errorf("gateway: watch sightings: %w", err)
 	}
-	return func() { unwatch(); d.Wait() }, nil
+	deaf, err := s.hearDials()
+	if err != nil {
+		return func() { unwatch(); d.Wait() }, fmt.Errorf("gateway: hear what to dial for: %w", err)
+	}
+	return func() { deaf(); unwatch(); d.Wait() }, nil
 }
 
 // network is the gateway as its dialer sees it.
@@ -145,11 +150,15 @@ func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.O
 			release = r
 		}
 		return err
-	})
+	}, s.forPairing)
 	if err != nil {
 		return nil, openFailed(id, err)
 	}
-	peer.Resumes = s.resumes(id)
+	if o.Pairing != nil {
+		s.purposes.take(id, wire.ActivityPairing)
+	}
+	// Without roles the activity is not declared; see machine.Config.Resumes.
+	peer.Resumes = o.Pairing == nil && (s.purposes.take(id, wire.ActivityPlayback) || s.resumes(id))
 	// From here on the connection is the service's: the dialer's lease may go, the
 	// session stays.
 	sess, err := session.New(s.session, o, peer)

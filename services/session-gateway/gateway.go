@@ -9,6 +9,7 @@
 //	accept.go    inbound connections
 //	admission.go what comes in, and who waits
 //	connect.go   outbound connections, for the dialer
+//	purpose.go   what a client is dialled for
 //	peers.go     the other gateways: who is there, who takes sessions, who died
 //	drain.go     sessions move to the others before the end
 //	follow.go    what the gateway hears on the bus: settings, trust, sightings, instances
@@ -186,6 +187,7 @@ type Service struct {
 	beat     chan struct{} // a token: the heartbeat is due
 	draining atomic.Bool
 	tunings  tunings
+	purposes *purposes // what clients are to be dialled for
 
 	connecting, handshakes places       // of outbound connections
 	opening                atomic.Int64 // outbound connections that are no sessions yet
@@ -233,6 +235,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 		lobby: gate.New(cfg.MaxWaiting, cfg.MaxWaitingPerAddress),
 		quiet: &quieter{clock: d.Clock}, state: errStarting,
 	}
+	s.purposes = newPurposes(d.Clock)
 	s.queue = gate.NewQueue(s.gate, cfg.MaxQueued, cfg.MaxQueuedPerAddress)
 	s.m.Capacity.Set(float64(cfg.MaxSessions))
 	s.errands = newErrands(s.m)

@@ -3590,6 +3590,83 @@ func (x *ListSessionsResponse) GetTapes() uint32 {
 	return 0
 }
 
+// DialRequest asks the gateways to dial a client now, for a purpose that a person or a
+// schedule has (tutti.v1.session-gateway.dial, which every gateway that dials hears);
+// answered with Empty, or NotFound by a gateway to which the client has no address. The
+// first server/activate of the session that comes of it declares the purpose, so that a
+// device that is with another server without a purpose changes over.
+type DialRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	ClientId string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// "pairing": the session waits a moment for PairingBegin, which is its first
+	// activation. "playback": it begins for playback, and drops that when nothing plays.
+	Purpose string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Pairing: the category of the PSK that the attempt needs, "sn" or "pr". The gateway
+	// asks tutti.v1.attempt.<client_id>.key for one of category "pr" (CredentialRequest).
+	PskCategory   string `protobuf:"bytes,3,opt,name=psk_category,json=pskCategory,proto3" json:"psk_category,omitempty"`
+	WithinMs      int64  `protobuf:"varint,4,opt,name=within_ms,json=withinMs,proto3" json:"within_ms,omitempty"` // for how long the purpose stands
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DialRequest) Reset() {
+	*x = DialRequest{}
+	mi := &file_tutti_v1_gateway_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DialRequest) ProtoMessage() {}
+
+func (x *DialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_gateway_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DialRequest.ProtoReflect.Descriptor instead.
+func (*DialRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_gateway_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *DialRequest) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *DialRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *DialRequest) GetPskCategory() string {
+	if x != nil {
+		return x.PskCategory
+	}
+	return ""
+}
+
+func (x *DialRequest) GetWithinMs() int64 {
+	if x != nil {
+		return x.WithinMs
+	}
+	return 0
+}
+
 var File_tutti_v1_gateway_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_gateway_proto_rawDesc = "" +
@@ -3944,7 +4021,12 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\n" +
 	"handshakes\x18\x02 \x01(\rR\n" +
 	"handshakes\x12\x14\n" +
-	"\x05tapes\x18\x03 \x01(\rR\x05tapesB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
+	"\x05tapes\x18\x03 \x01(\rR\x05tapes\"\x84\x01\n" +
+	"\vDialRequest\x12\x1b\n" +
+	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x18\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose\x12!\n" +
+	"\fpsk_category\x18\x03 \x01(\tR\vpskCategory\x12\x1b\n" +
+	"\twithin_ms\x18\x04 \x01(\x03R\bwithinMsB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
 
 var (
 	file_tutti_v1_gateway_proto_rawDescOnce sync.Once
@@ -3958,7 +4040,7 @@ func file_tutti_v1_gateway_proto_rawDescGZIP() []byte {
 	return file_tutti_v1_gateway_proto_rawDescData
 }
 
-var file_tutti_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_tutti_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_tutti_v1_gateway_proto_goTypes = []any{
 	(*ClientPresence)(nil),        // 0: tutti.v1.ClientPresence
 	(*VolumeLimits)(nil),          // 1: tutti.v1.VolumeLimits
@@ -4001,23 +4083,24 @@ var file_tutti_v1_gateway_proto_goTypes = []any{
 	(*ControllerCommand)(nil),     // 38: tutti.v1.ControllerCommand
 	(*ListSessionsRequest)(nil),   // 39: tutti.v1.ListSessionsRequest
 	(*ListSessionsResponse)(nil),  // 40: tutti.v1.ListSessionsResponse
-	(*DeviceInfo)(nil),            // 41: tutti.v1.DeviceInfo
-	(*PairMethod)(nil),            // 42: tutti.v1.PairMethod
-	(TrustState)(0),               // 43: tutti.v1.TrustState
-	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
-	(*AudioFormat)(nil),           // 45: tutti.v1.AudioFormat
-	(*Empty)(nil),                 // 46: tutti.v1.Empty
+	(*DialRequest)(nil),           // 41: tutti.v1.DialRequest
+	(*DeviceInfo)(nil),            // 42: tutti.v1.DeviceInfo
+	(*PairMethod)(nil),            // 43: tutti.v1.PairMethod
+	(TrustState)(0),               // 44: tutti.v1.TrustState
+	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
+	(*AudioFormat)(nil),           // 46: tutti.v1.AudioFormat
+	(*Empty)(nil),                 // 47: tutti.v1.Empty
 }
 var file_tutti_v1_gateway_proto_depIdxs = []int32{
-	41, // 0: tutti.v1.ClientPresence.device_info:type_name -> tutti.v1.DeviceInfo
+	42, // 0: tutti.v1.ClientPresence.device_info:type_name -> tutti.v1.DeviceInfo
 	9,  // 1: tutti.v1.ClientPresence.player_support:type_name -> tutti.v1.PlayerSupport
-	42, // 2: tutti.v1.ClientPresence.pair_methods:type_name -> tutti.v1.PairMethod
-	43, // 3: tutti.v1.ClientPresence.trust:type_name -> tutti.v1.TrustState
+	43, // 2: tutti.v1.ClientPresence.pair_methods:type_name -> tutti.v1.PairMethod
+	44, // 3: tutti.v1.ClientPresence.trust:type_name -> tutti.v1.TrustState
 	10, // 4: tutti.v1.ClientPresence.player:type_name -> tutti.v1.PlayerState
 	11, // 5: tutti.v1.ClientPresence.stream:type_name -> tutti.v1.StreamStatus
-	44, // 6: tutti.v1.ClientPresence.last_time_exchange_at:type_name -> google.protobuf.Timestamp
-	44, // 7: tutti.v1.ClientPresence.connected_at:type_name -> google.protobuf.Timestamp
-	44, // 8: tutti.v1.ClientPresence.last_seen_at:type_name -> google.protobuf.Timestamp
+	45, // 6: tutti.v1.ClientPresence.last_time_exchange_at:type_name -> google.protobuf.Timestamp
+	45, // 7: tutti.v1.ClientPresence.connected_at:type_name -> google.protobuf.Timestamp
+	45, // 8: tutti.v1.ClientPresence.last_seen_at:type_name -> google.protobuf.Timestamp
 	2,  // 9: tutti.v1.ClientPresence.visualizer_support:type_name -> tutti.v1.VisualizerSupport
 	3,  // 10: tutti.v1.ClientPresence.artwork:type_name -> tutti.v1.ArtworkState
 	5,  // 11: tutti.v1.ClientPresence.visualizer:type_name -> tutti.v1.VisualizerState
@@ -4026,10 +4109,10 @@ var file_tutti_v1_gateway_proto_depIdxs = []int32{
 	8,  // 14: tutti.v1.ClientPresence.display:type_name -> tutti.v1.DisplayStatus
 	4,  // 15: tutti.v1.ArtworkState.channels:type_name -> tutti.v1.ArtworkChannel
 	6,  // 16: tutti.v1.VisualizerState.spectrum:type_name -> tutti.v1.SpectrumConfig
-	45, // 17: tutti.v1.SourceStatus.format:type_name -> tutti.v1.AudioFormat
-	45, // 18: tutti.v1.PlayerSupport.supported_formats:type_name -> tutti.v1.AudioFormat
-	45, // 19: tutti.v1.PlayerState.format:type_name -> tutti.v1.AudioFormat
-	45, // 20: tutti.v1.StreamStatus.format:type_name -> tutti.v1.AudioFormat
+	46, // 17: tutti.v1.SourceStatus.format:type_name -> tutti.v1.AudioFormat
+	46, // 18: tutti.v1.PlayerSupport.supported_formats:type_name -> tutti.v1.AudioFormat
+	46, // 19: tutti.v1.PlayerState.format:type_name -> tutti.v1.AudioFormat
+	46, // 20: tutti.v1.StreamStatus.format:type_name -> tutti.v1.AudioFormat
 	19, // 21: tutti.v1.SessionCommand.group:type_name -> tutti.v1.GroupInfo
 	20, // 22: tutti.v1.SessionCommand.state:type_name -> tutti.v1.StateUpdate
 	32, // 23: tutti.v1.SessionCommand.player:type_name -> tutti.v1.PlayerCommand
@@ -4045,12 +4128,12 @@ var file_tutti_v1_gateway_proto_depIdxs = []int32{
 	26, // 33: tutti.v1.SessionCommand.visual_start:type_name -> tutti.v1.VisualStart
 	27, // 34: tutti.v1.SessionCommand.visual_end:type_name -> tutti.v1.VisualEnd
 	28, // 35: tutti.v1.SessionCommand.source:type_name -> tutti.v1.SourceCommand
-	46, // 36: tutti.v1.SessionCommand.stream_query:type_name -> tutti.v1.Empty
+	47, // 36: tutti.v1.SessionCommand.stream_query:type_name -> tutti.v1.Empty
 	15, // 37: tutti.v1.SessionReply.pairing:type_name -> tutti.v1.PairingSession
 	11, // 38: tutti.v1.SessionReply.stream:type_name -> tutti.v1.StreamStatus
-	42, // 39: tutti.v1.PairingSession.pair_methods:type_name -> tutti.v1.PairMethod
-	43, // 40: tutti.v1.PairingBegin.state:type_name -> tutti.v1.TrustState
-	43, // 41: tutti.v1.PairingEnd.state:type_name -> tutti.v1.TrustState
+	43, // 39: tutti.v1.PairingSession.pair_methods:type_name -> tutti.v1.PairMethod
+	44, // 40: tutti.v1.PairingBegin.state:type_name -> tutti.v1.TrustState
+	44, // 41: tutti.v1.PairingEnd.state:type_name -> tutti.v1.TrustState
 	29, // 42: tutti.v1.StateUpdate.metadata:type_name -> tutti.v1.MetadataState
 	31, // 43: tutti.v1.StateUpdate.controller:type_name -> tutti.v1.ControllerState
 	21, // 44: tutti.v1.StateUpdate.color:type_name -> tutti.v1.ColorState
@@ -4058,9 +4141,9 @@ var file_tutti_v1_gateway_proto_depIdxs = []int32{
 	23, // 46: tutti.v1.ArtworkShow.artist:type_name -> tutti.v1.Picture
 	6,  // 47: tutti.v1.VisualStart.spectrum:type_name -> tutti.v1.SpectrumConfig
 	30, // 48: tutti.v1.MetadataState.progress:type_name -> tutti.v1.Progress
-	45, // 49: tutti.v1.StreamStart.format:type_name -> tutti.v1.AudioFormat
+	46, // 49: tutti.v1.StreamStart.format:type_name -> tutti.v1.AudioFormat
 	38, // 50: tutti.v1.ClientCommand.controller:type_name -> tutti.v1.ControllerCommand
-	46, // 51: tutti.v1.ClientCommand.leave:type_name -> tutti.v1.Empty
+	47, // 51: tutti.v1.ClientCommand.leave:type_name -> tutti.v1.Empty
 	52, // [52:52] is the sub-list for method output_type
 	52, // [52:52] is the sub-list for method input_type
 	52, // [52:52] is the sub-list for extension type_name
@@ -4115,7 +4198,7 @@ func file_tutti_v1_gateway_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_gateway_proto_rawDesc), len(file_tutti_v1_gateway_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

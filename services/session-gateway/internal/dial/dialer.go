@@ -102,15 +102,17 @@ func (d *Dialer) Redeal() {
 }
 
 // Ask makes dial actors that hold off try again: an operator decided something
-// about the client.
-func (d *Dialer) Ask(clientID string) {
+// about the client. It is false when no sighting is known to be the client's.
+func (d *Dialer) Ask(clientID string) (known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, t := range d.targets {
 		if id, _ := d.net.ConnectedAs(t.url()); id == clientID {
 			t.ask()
+			known = true
 		}
 	}
+	return known
 }
 
 // Len is the number of sightings that are dealt to this gateway.

@@ -26,7 +26,7 @@ type Admission struct {
 // server/activate, later it adds and removes roles. now is house clock µs.
 func (m *Machine) Admit(a Admission, now int64) []Effect {
 	switch {
-	case m.leaving:
+	case m.leaving, m.unclaimed:
 		return nil
 	case m.attempt.id != "":
 		return m.admitBeside(a, now)

@@ -47,6 +47,12 @@ type Config struct {
 	// playback, too. So the session begins with that activity, and drops it after the
 	// grace of Overdue if nothing plays.
 	Resumes bool
+	// ForPairing: the client was dialled for an attempt to pair, and the session is keyed
+	// for it. Its first activation waits for PairingBegin, because a client that another
+	// server has admits this one only if that says what it is for.
+	ForPairing bool
+	// WasPaired: with ForPairing, the client has a long-term PSK, too.
+	WasPaired bool
 }
 
 // Machine is the state of one session. It is used by one goroutine.
@@ -55,6 +61,7 @@ type Machine struct {
 	keys keyState
 
 	attempt   attempt
+	unclaimed bool // dialled for an attempt that has not begun
 	wasPaired bool // before the attempts that this session has seen
 	leaving   bool // server/unpair was sent
 	reportEnd bool
@@ -101,6 +108,7 @@ func New(cfg Config) *Machine {
 		cfg: cfg, fences: map[string]uint64{},
 		keys:   keyState{category: cfg.Category, id: cfg.KeyID, mismatch: cfg.Mismatch},
 		source: source{codecs: cfg.SourceCodecs}, resumes: cfg.Resumes,
+		unclaimed: cfg.ForPairing, wasPaired: cfg.WasPaired,
 	}
 	m.ignoreHello(cfg.Hello)
 	return m

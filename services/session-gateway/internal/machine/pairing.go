@@ -55,7 +55,7 @@ func (m *Machine) Pairing(c *tuttiv1.SessionCommand, keyID string, now int64) ([
 	if err := m.addressed(c); err != nil {
 		return nil, err
 	}
-	if !m.activated {
+	if !m.activated && !m.unclaimed {
 		return nil, fault.New(fault.Unavailable, "the session of client %s is just beginning; ask again", m.cfg.ClientID)
 	}
 	switch k := c.GetCommand().(type) {
@@ -98,6 +98,11 @@ func (m *Machine) pairingBegin(b *tuttiv1.PairingBegin, keyID string, now int64)
 		return nil, err
 	}
 	rekey := b.GetCategory() != m.keys.category || keyID != m.keys.id
+	if rekey && m.unclaimed {
+		// Before the first server/activate there is no re-handshake.
+		return nil, m.conflict("it did not accept the key that this attempt needs")
+	}
+	m.unclaimed = false
 	if m.keys.category == longTerm {
 		m.wasPaired = true
 	}
@@ -128,6 +133,15 @@ func (m *Machine) permits(b *tuttiv1.PairingBegin, keyID string) error {
 		return m.conflict("it does not offer the pairing method " + b.GetMethod() + " " + b.GetFormat())
 	}
 	return nil
+}
+
+// Unclaimed ends a session that was dialled for an attempt which has not begun: what
+// keys it is of no use for anything else.
+func (m *Machine) Unclaimed() []Effect {
+	if !m.unclaimed {
+		return nil
+	}
+	return []Effect{Close{Reason: ReasonPairing, Detail: "the attempt to pair that it was dialled for did not begin"}}
 }
 
 func (m *Machine) inAttempt(id string) error {

@@ -54,6 +54,7 @@ type (
 	forwarded   struct{}
 	settled     struct{ reply chan<- struct{} }
 	overdueTick struct{}
+	purposeOver struct{} // nobody has begun the attempt that the client was dialled for
 	forceClose  struct{ machine.Close }
 )
 
@@ -64,6 +65,9 @@ const (
 	// endsGrace is how much later than its end an approval that pairing has not ended
 	// ends here: pairing looks every two seconds, and clocks differ a little.
 	endsGrace = 3 * time.Second
+	// purposeWait is how long a session that was dialled for an attempt waits for it. A
+	// client waits 30 s for the first activation (specification, Multiple servers).
+	purposeWait = 10 * time.Second
 )
 
 // brain is the session's actor: it feeds the machine and carries out its effects.
@@ -97,6 +101,12 @@ func newBrain(s *Session) *brain {
 	}
 	if s.o.Conn.Matched() == noise.Sentinel {
 		cfg.KeyID = machine.SentinelKeyID()
+	}
+	if p := s.o.Pairing; p != nil {
+		cfg.Mismatch, cfg.ForPairing, cfg.WasPaired = false, true, p.WasPaired
+		if s.o.Conn.Matched() != noise.Sentinel {
+			cfg.KeyID = p.KeyID
+		}
 	}
 	return &brain{s: s, m: machine.New(cfg)}
 }
@@ -165,6 +175,8 @@ func (b *brain) handleTrust(in input, now int64) {
 		b.rekeyed(in)
 	case relayed:
 		b.relayed(in, now)
+	case purposeOver:
+		b.do(b.m.Unclaimed())
 	case attemptLimit:
 		b.do(b.m.AttemptLost(in.id, "the attempt took too long", now))
 	case unpairWritten:
@@ -211,13 +223,17 @@ func (b *brain) begin(now int64) {
 	}
 	b.newSettings(now)
 	b.do(b.m.Tune(s.d.Tuning(s.ClientID)))
-	b.do(b.m.Admit(a, now))
-	b.expect()
-	b.endsAt(a.EndsAt)
-	b.rekeyIn(jittered(s.d.RekeyInterval))
-	if s.o.Admission == nil {
-		b.ask()
+	if s.o.Pairing != nil {
+		b.later(purposeWait, purposeOver{}) // void when an attempt has begun
+	} else {
+		b.do(b.m.Admit(a, now))
+		b.expect()
+		b.endsAt(a.EndsAt)
+		if s.o.Admission == nil {
+			b.ask()
+		}
 	}
+	b.rekeyIn(jittered(s.d.RekeyInterval))
 	b.pingTimer = b.later(s.d.PingInterval, pingTick{})
 	s.log.Info("session ready", "suite", string(s.o.Conn.Suite()), "psk", string(s.o.Conn.Matched()),
 		"mismatch", s.o.Conn.Mismatch(), obs.KeyURL, s.peer.URL)

@@ -57,6 +57,9 @@ type OpenConfig struct {
 	Claim func(clientID string) error
 	// Address is the peer's, for pairing's records.
 	Address string
+	// ForPairing, if set, names the credential of a client that is dialled to be paired;
+	// ok is false for all others.
+	ForPairing func(ctx context.Context, clientID string) (cred noise.Credential, ok bool)
 }
 
 // Opened is a connection that is ready for its first server/activate.
@@ -66,6 +69,17 @@ type Opened struct {
 	// Admission is nil when pairing did not answer: the session then begins without
 	// roles and asks again.
 	Admission *machine.Admission
+	// Pairing is set when the client is dialled to be paired: its first activation is an
+	// attempt's, and pairing is not asked before that is over.
+	Pairing *PairingOpening
+}
+
+// PairingOpening is what keys a connection that is opened for an attempt to pair.
+type PairingOpening struct {
+	// KeyID is the psk_id of the PSK that was referenced.
+	KeyID string
+	// WasPaired: there is a long-term PSK, which the session gets if it is not paired anew.
+	WasPaired bool
 }
 
 // OpenError is a failed opening.
@@ -99,6 +113,7 @@ func Open(ctx context.Context, t channel.Transport, o OpenConfig) (*Opened, erro
 	stage.Store(channel.StageClientInit)
 	var claimed string
 	var identity *noise.PrivateKey
+	var purpose *PairingOpening
 	fail := func(err error) error {
 		return &OpenError{Stage: stage.Load().(string), ClientID: claimed, Err: err}
 	}
@@ -113,7 +128,15 @@ func Open(ctx context.Context, t channel.Transport, o OpenConfig) (*Opened, erro
 			}
 			cred, as, err := o.Trust.Credential(ctx, clientID)
 			identity = as
-			return cred, err
+			if err != nil || o.ForPairing == nil {
+				return cred, err
+			}
+			own, ok := o.ForPairing(ctx, clientID)
+			if !ok {
+				return cred, nil
+			}
+			purpose = &PairingOpening{KeyID: own.PSK.ID(), WasPaired: cred.Category == noise.LongTerm}
+			return own, nil
 		},
 		IdentityFor: func(string) *noise.PrivateKey { return identity },
 		Timeout:     o.Timeout, MaxMessage: o.MaxMessage, Implements: implements,
@@ -132,7 +155,10 @@ func Open(ctx context.Context, t channel.Transport, o OpenConfig) (*Opened, erro
 		}
 		return nil, fail(err)
 	}
-	out := &Opened{Conn: conn, Hello: hello}
+	out := &Opened{Conn: conn, Hello: hello, Pairing: purpose}
+	if purpose != nil {
+		return out, nil
+	}
 	stage.Store(stageAdmit)
 	resp, err := o.Trust.Admit(ctx, admitRequest(conn, hello, o.Address))
 	if ctx.Err() != nil {

@@ -95,6 +95,9 @@ func (b *brain) pairing(in command, now int64) {
 	}
 	session := b.m.Describe()
 	b.do(effects)
+	if in.cmd.GetPairingBegin() != nil {
+		b.expect() // it may have been the first activation
+	}
 	if len(effects) > 0 {
 		if _, closes := effects[len(effects)-1].(machine.Close); closes {
 			in.reply <- answer{pairing: session} // nothing is written after a close

@@ -270,3 +270,19 @@ func (c *Client) look() {
 	}
 	c.expire()
 }
+
+// PairingKey asks an attempt to pair for the pairing PSK that the client is to be dialled
+// with. It is not remembered.
+func (c *Client) PairingKey(ctx context.Context, clientID string) (noise.Credential, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var resp tuttiv1.CredentialResponse
+	req := &tuttiv1.CredentialRequest{ClientId: clientID, RecipientKey: c.pub[:], InstanceId: c.o.InstanceID}
+	if err := c.o.Bus.Request(ctx, subject.AttemptKey(clientID), req, &resp); err != nil {
+		return noise.Credential{}, fmt.Errorf("trust: ask the attempt for its key: %w", err)
+	}
+	if noise.Category(resp.GetCategory()) != noise.Pairing {
+		return noise.Credential{}, fmt.Errorf("trust: the attempt answered with a key of category %q", resp.GetCategory())
+	}
+	return c.credential(&resp)
+}

@@ -213,7 +213,7 @@ func (a *Attempts) begin(ctx context.Context, r Request) (*Running, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.query(ctx, r.ClientID)
+	s, err := a.reach(ctx, r)
 	if err == nil && !s.offers.Offers(r.Method, r.Format) {
 		err = fault.New(fault.Conflict, "client %s does not offer %s; it offers %s", r.ClientID, methodName(r.Method, r.Format), offered(s.offers))
 	}

@@ -16,10 +16,7 @@ import (
 // begin asks the session to admit the attempt: re-handshake where it must, then the
 // activation.
 func (m *attempt) begin() {
-	category := noise.Sentinel
-	if m.req.Method == wire.MethodPSK {
-		category = noise.Pairing
-	}
+	category := category(m.req.Method)
 	cmd := &pb.PairingBegin{
 		AttemptId: m.view.GetAttemptId(), Method: m.req.Method, Format: m.req.Format, Category: string(category),
 		State: desk.StateOf(m.client), LimitMs: gatewayLimit.Milliseconds(),

@@ -80,7 +80,7 @@ func Stores() []Store {
 	sessions.MaxAge = sessionAge
 	leases := bucket(BucketLeases, Stream)
 	leases.Writers = map[string][]string{
-		Stream: {"group.*", "director", "scheduler", "clock"}, Gateway: {"dial.>", "gateway.*"}, Pairing: {"attempt.*"},
+		Stream: {"group.*", "stream.*", "director", "scheduler", "clock"}, Gateway: {"dial.>", "gateway.*"}, Pairing: {"attempt.*"},
 	}
 	leases.Readers = map[string][]string{Management: nothing, Discovery: nothing}
 	lives := bucket(BucketLives, Stream)

@@ -50,6 +50,9 @@ func Rules() []Rule {
 		request(PairingAuditAppend, Pairing, Management, Stream),
 		request(PairingSnapshot+".*", Pairing, Management),
 		request(Attempt("*"), Pairing, Gateway, Management),
+		request(AttemptKey("*"), Pairing, Gateway),
+		// An order to dial, for a person or a schedule that wants the device now.
+		request(GatewayDial, Gateway, Pairing, Stream),
 
 		request(Session("*"), Gateway, Stream, Pairing, Management, Gateway),
 		request(GatewayList, Gateway, Management),

@@ -121,7 +121,7 @@ func TestEverySubjectHasARule(t *testing.T) {
 		t.Errorf("only %d constants were looked at", seen)
 	}
 	for _, s := range []string{Session("c"), Snapshot("s"), Attempt("c"), Group("g"), EventTrust("c"), EventRoster("p"),
-		Tape("g", "r"), Artwork("i"), Capture("c"), StreamActivateAt("i")} {
+		Tape("g", "r"), Artwork("i"), Capture("c"), StreamActivateAt("i"), AttemptKey("c")} {
 		if !allows(rules, s) {
 			t.Errorf("%s has no rule", s)
 		}
@@ -134,7 +134,7 @@ func TestFunctionsAreLookedAt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := []string{"KeptBuckets", "Session", "Snapshot", "Attempt", "Group", "EventTrust", "EventRoster", "Tape", "Artwork", "Capture", "InstanceKey", "StreamActivateAt"}
+	known := []string{"KeptBuckets", "Session", "Snapshot", "Attempt", "Group", "EventTrust", "EventRoster", "Tape", "Artwork", "Capture", "InstanceKey", "StreamActivateAt", "AttemptKey"}
 	for _, d := range f.Decls {
 		if fn, ok := d.(*ast.FuncDecl); ok && !slices.Contains(known, fn.Name.Name) {
 			t.Errorf("%s is not looked at: give its subject a rule, and add it here and to TestEverySubjectHasARule", fn.Name.Name)

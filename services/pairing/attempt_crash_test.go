@@ -20,10 +20,10 @@ import (
 )
 
 // withLeases holds attempts under leases, as a deployment does.
-func (r *rig) withLeases() *rig {
+func (r *rig) withLeases(ttl time.Duration) *rig {
 	r.t.Helper()
 	var err error
-	if r.held, err = lease.NewManager(r.bus, r.cfg.InstanceID, lease.Options{TTL: leaseTTL}); err != nil {
+	if r.held, err = lease.NewManager(r.bus, r.cfg.InstanceID, lease.Options{TTL: ttl}); err != nil {
 		r.t.Fatal(err)
 	}
 	return r
@@ -38,7 +38,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 		cfg.InstanceID = "pairing-1"
 		server := bustest.StartServer(t)
 		r := &rig{t: t, cfg: cfg, logs: &logBuffer{}, bus: bustest.Connect(t, server)}
-		r.withLeases()
+		r.withLeases(leaseTTL)
 		r.serve() // before the first child: it makes the identity and counts the steps
 		steps := variant{kind: k}.steps(r)
 		outcomes := map[string]int{}
@@ -121,7 +121,7 @@ func (d *device) consistent() string {
 
 // TestStopMeanwhile: a service that is asked to stop ends its attempts in order.
 func TestStopMeanwhile(t *testing.T) {
-	r := newRig(t, Config{DataDir: t.TempDir()}).withLeases().serve()
+	r := newRig(t, Config{DataDir: t.TempDir()}).withLeases(calmTTL).serve()
 	d := r.newDevice("Kitchen").connect()
 	d.start(byDigits)
 	d.shows("awaiting_code")
@@ -138,7 +138,7 @@ func TestStopMeanwhile(t *testing.T) {
 // TestInterruptedIsFoundLater: an entry that nobody holds is found while the service
 // runs, and one that is held is left alone.
 func TestInterruptedIsFoundLater(t *testing.T) {
-	r := newRig(t, Config{DataDir: t.TempDir()}).withLeases()
+	r := newRig(t, Config{DataDir: t.TempDir()}).withLeases(calmTTL)
 	r.clk = clockwork.NewFakeClock()
 	r.serve()
 	d := r.newDevice("Kitchen").connect()
@@ -163,10 +163,10 @@ func TestInterruptedIsFoundLater(t *testing.T) {
 // it, and there is one in the deployment.
 func TestTwoInstances(t *testing.T) {
 	cfg := Config{DataDir: t.TempDir(), DatabaseURL: pgtest.Start(t), InstanceID: "pairing-1"}
-	r := newRig(t, cfg).withLeases().serve()
+	r := newRig(t, cfg).withLeases(calmTTL).serve()
 	other := &rig{t: t, cfg: cfg, logs: &logBuffer{}, bus: r.bus}
 	other.cfg.InstanceID = "pairing-2"
-	other.withLeases().serve()
+	other.withLeases(calmTTL).serve()
 	var devices []*device
 	where := map[string]int{}
 	for n := range 12 {

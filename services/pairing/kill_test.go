@@ -24,8 +24,12 @@ const (
 	envChildData = "PAIRING_TEST_CHILD_DATABASE"
 )
 
-// leaseTTL is the shortest, so that a test need not wait long for the end of a lease.
-const leaseTTL = time.Second
+// leaseTTL is short, because a test waits for the end of what a killed process held; and
+// long enough for a busy machine, where a process that lives may not run for a second.
+const leaseTTL = 5 * time.Second
+
+// calmTTL is for leases of whose end a test does not wait.
+const calmTTL = 30 * time.Second
 
 // child runs the service until it is killed.
 func child(t *testing.T) {

@@ -35,6 +35,19 @@ test('a wrong password says so, the right one signs in, and signing out ends it'
   await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
 });
 
+test('what is missing at the door is said in the language of the console', async ({ page, server }) => {
+  await page.addInitScript(() => localStorage.setItem('tutti.language', 'fr'));
+  await page.goto(server.url + '/');
+  const name = page.getByLabel('Nom', { exact: true });
+  await page.getByRole('button', { name: 'Se connecter' }).click();
+  await expect(name).toBeFocused();
+  expect(await name.evaluate((e: HTMLInputElement) => e.validationMessage)).toBe('Remplissez ce champ.');
+  await name.fill(admin.name);
+  await page.getByLabel('Mot de passe').fill(admin.password);
+  await page.getByRole('button', { name: 'Se connecter' }).click();
+  await expect(page.getByRole('navigation', { name: 'Pages' })).toBeVisible();
+});
+
 test('the language changes at once and is kept', async ({ ui }) => {
   await ui.getByRole('button', { name: 'Account of Ada' }).click();
   await ui.getByLabel('Language').selectOption('de');

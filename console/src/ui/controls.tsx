@@ -71,7 +71,16 @@ export function Field(p: FieldProps): JSX.Element {
   const common = {
     id, class: 'input', value: p.value, required: p.required, maxLength: p.maxLength, placeholder: p.placeholder, disabled: p.disabled,
     'aria-invalid': p.error ? ('true' as const) : undefined, 'aria-describedby': described,
-    onInput: (e: Event) => p.onInput((e.target as HTMLInputElement).value),
+    // The browser says it in its own language otherwise.
+    onInvalid: (e: Event) => {
+      const box = e.target as HTMLInputElement;
+      if (box.validity.valueMissing) box.setCustomValidity(t('common.missing'));
+    },
+    onInput: (e: Event) => {
+      const box = e.target as HTMLInputElement;
+      box.setCustomValidity('');
+      p.onInput(box.value);
+    },
   };
   return (
     <div class="field">

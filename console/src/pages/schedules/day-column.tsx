@@ -80,7 +80,7 @@ function Part(p: DayColumnProps & { block: Block }): JSX.Element {
       <b>{d.name}</b>
       <Said>{dayName(p.day)}</Said>
       {b.continued && <Said>{t('schedules.from_before', { day: dayName(b.startDay) })}</Said>}
-      <span class="num">{b.continued ? t('schedules.until', { time: clockTime(b.to) }) : rangeText(b.from, b.to)}</span>
+      <span class="num">{b.continued ? t('schedules.until', { time: clockTime(b.to) }) : b.continues ? timeRange(d) : rangeText(b.from, b.to)}</span>
       <Said>{plays(d)}</Said>
       <span class="row tight-row more" aria-hidden="true"><Icon name={d.stop ? 'stop' : 'music'} size={16} /><span class="clamp">{plays(d)}</span></span>
       {d.volume !== undefined && !d.stop && <>

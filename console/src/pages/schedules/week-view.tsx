@@ -57,7 +57,7 @@ export function WeekView(p: WeekViewProps): JSX.Element {
         <div class="corner" />
         {shown.map((d) => (
           <div key={d} class={`day-head ${d === now.day ? 'today' : ''}`}>
-            <h2>{narrow ? dayName(d) : dayName(d, 'short')}{d === now.day && <span class="dim small"> {t('schedules.today')}</span>}</h2>
+            <h2>{narrow ? dayName(d) : dayName(d, 'short')}{d === now.day && <>{' '}<span class="dim small">{t('schedules.today')}</span></>}</h2>
             {p.editable && <Button kind="quiet" icon="more" label={t('schedules.copy_day.of', { day: dayName(d) })} onClick={() => p.onCopyDay(d)} />}
           </div>
         ))}

@@ -297,7 +297,7 @@ func (s *Service) groupDeps(groups *groupBucket, sources *linein.Hub) group.Deps
 		InstanceID: s.cfg.InstanceID, ChunkMS: s.cfg.ChunkMS, AheadMS: s.cfg.AheadMS, MarginUS: int64(s.cfg.MarginMS) * 1000,
 		Resume: s.cfg.ResumePlayback, MaxGroups: s.cfg.MaxGroups, Hub: s.hub, Store: groups, House: s.d.House, Clock: s.d.Clock, Log: s.d.Log,
 		Metrics: group.NewMetrics(s.d.Registerer), Audio: pipeline.NewMetrics(s.d.Registerer), Open: s.lib.Open, Look: s.look, Loud: s.loud,
-		Clip: s.clip, OpenSource: openSource(sources), Stream: s.streamOf, Send: s.send,
+		Clip: s.clip, OpenSource: openSource(sources), Stream: s.streamOf, Send: s.send, Call: s.call,
 		Publish: func(ctx context.Context, groupID, renditionID string, data []byte) error {
 			return s.d.Bus.PublishRaw(ctx, subject.Tape(groupID, renditionID), data)
 		},

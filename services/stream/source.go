@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/tutti-audio/tutti/audio/source"
 	"github.com/tutti-audio/tutti/platform/fault"
@@ -107,6 +108,16 @@ func (s *Service) sources(ctx context.Context) *linein.Hub {
 // send asks a client's session.
 func (s *Service) send(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error {
 	return s.d.Bus.Request(ctx, subject.Session(clientID), c, &tuttiv1.SessionReply{})
+}
+
+// callWithin is for how long a device may be dialled for playback after somebody played.
+const callWithin = 10 * time.Second
+
+// call has a client dialled for playback.
+func (s *Service) call(ctx context.Context, clientID string) error {
+	return s.d.Bus.Request(ctx, subject.GatewayDial, &tuttiv1.DialRequest{
+		ClientId: clientID, Purpose: "playback", WithinMs: callWithin.Milliseconds(),
+	}, &tuttiv1.Empty{})
 }
 
 // openSource is Open of a source, as a group needs it.

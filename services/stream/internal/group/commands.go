@@ -57,6 +57,9 @@ func (g *Group) command(c Command) {
 		}
 		g.overridden(c.Cmd)
 		g.applied(id)
+		if calls(c.Cmd) {
+			g.call()
+		}
 	}
 	// It is answered when the record says so: should this instance die before, the command
 	// is sent again to the next holder, which knows by the record whether it was carried out.

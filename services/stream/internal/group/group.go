@@ -55,6 +55,8 @@ type Deps struct {
 	OpenSource func(ctx context.Context, clientID, name string) (source.Source, error)
 	Look       Look // nil: titles have no pictures
 	Send       func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error
+	// Call has a client dialled for playback that is away; nil: nobody is.
+	Call func(ctx context.Context, clientID string) error
 	// Stream asks a session how its stream does; nil without an error: it has none.
 	Stream func(ctx context.Context, clientID string) (*tuttiv1.StreamStatus, error)
 	// Publish writes a chunk to a tape; LastChunk reads the newest one, fault.NotFound
@@ -132,9 +134,10 @@ type Group struct {
 	history history
 	ann     announcing
 
-	members map[string]*member
-	orders  uint64 // sequence of player commands
-	ahead   sendAhead
+	members  map[string]*member
+	orders   uint64 // sequence of player commands
+	calledUS int64  // when members that are away were called last; 0: never
+	ahead    sendAhead
 	// leadAgainUS is when the send-ahead may change although nothing happens; 0: never.
 	leadAgainUS int64
 	// later is when a member whose rendition changed a moment ago is looked at again.

@@ -73,6 +73,9 @@ func (g *Group) carryOut(o *tuttiv1.ScheduleOrder, items []playback.Item, next *
 			return err
 		}
 	}
+	if begins && uri != "" {
+		g.call()
+	}
 	if begins {
 		next.Mark, next.Overridden, next.PendingVolume = o.GetMark(), false, o.Volume
 	}

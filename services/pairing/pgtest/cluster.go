@@ -39,6 +39,8 @@ type Cluster struct {
 	url  string
 	cmd  *exec.Cmd
 	life *os.File // closing it ends the cluster
+	bin  string
+	cred *syscall.Credential
 }
 
 // URL is the superuser's URL of the maintenance database.
@@ -72,7 +74,12 @@ func NewCluster(log io.Writer) (*Cluster, error) {
 	return nil, last
 }
 
-func start(bin string, cred *syscall.Credential) (_ *Cluster, err error) {
+func start(bin string, cred *syscall.Credential) (*Cluster, error) {
+	return startWith(bin, cred, func(dir string, port int) error { return initdb(bin, dir, port, cred) })
+}
+
+// startWith starts a server on what fill puts into dir/data.
+func startWith(bin string, cred *syscall.Credential, fill func(dir string, port int) error) (_ *Cluster, err error) {
 	base := ""
 	if cred != nil {
 		base = "/tmp" // root's TMPDIR may be closed to the user that we become
@@ -96,7 +103,7 @@ func start(bin string, cred *syscall.Credential) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := initdb(bin, dir, port, cred); err != nil {
+	if err := fill(dir, port); err != nil {
 		return nil, err
 	}
 	r, w, err := os.Pipe()
@@ -113,7 +120,7 @@ func start(bin string, cred *syscall.Credential) (_ *Cluster, err error) {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	held = true
-	c := &Cluster{url: fmt.Sprintf("postgres://%s@127.0.0.1:%d/postgres?sslmode=disable", superuser, port), cmd: cmd, life: w}
+	c := &Cluster{url: fmt.Sprintf("postgres://%s@127.0.0.1:%d/postgres?sslmode=disable", superuser, port), cmd: cmd, life: w, bin: bin, cred: cred}
 	if err := c.wait(filepath.Join(dir, "log")); err != nil {
 		_ = c.Stop()
 		return nil, err

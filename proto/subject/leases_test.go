@@ -70,3 +70,44 @@ func TestEveryLeaseMayBeTaken(t *testing.T) {
 		}
 	}
 }
+
+var announces = regexp.MustCompile(`NewService\(("[^"]+"|\w+),`)
+
+// TestEveryServiceMayAnnounceItself: by every name that the source gives to NewService.
+func TestEveryServiceMayAnnounceItself(t *testing.T) {
+	known := map[string]string{`"pairing"`: Pairing, `"stream"`: Stream, `"stream-director"`: Stream, `"stream-scheduler"`: Stream, "serviceName": Discovery}
+	seen := 0
+	err := filepath.WalkDir(filepath.Join("..", "..", "services"), func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for _, m := range announces.FindAllStringSubmatch(string(text), -1) {
+			seen++
+			user, ok := known[m[1]]
+			if !ok {
+				t.Errorf("%s announces %s: add it here and to the permissions", file, m[1])
+				continue
+			}
+			name := strings.Trim(m[1], `"`)
+			if name == "serviceName" {
+				name = Discovery
+			}
+			for _, s := range []string{"$SRV.PING." + name, "$SRV.INFO." + name + ".i"} {
+				if !allows(Allowed(user).Subscribe, s) {
+					t.Errorf("%s may not listen at %s", user, s)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < len(known) {
+		t.Errorf("only %d of %d names were found in the source", seen, len(known))
+	}
+}

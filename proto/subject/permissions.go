@@ -28,7 +28,7 @@ func Allowed(user string) Permissions {
 	}
 	if p.isService() {
 		p.pub("_INBOX.>") // who asks with the usual tools ("nats micro ls") gets an answer; none of ours listens there
-		for _, name := range p.roles {
+		for _, name := range p.micros() {
 			p.sub("$SRV.*", "$SRV.*."+name, "$SRV.*."+name+".*")
 		}
 	}
@@ -39,6 +39,16 @@ func Allowed(user string) Permissions {
 		p.store(s)
 	}
 	return p.sorted()
+}
+
+// micros are the names under which the roles announce themselves to the usual tools
+// (NATS's services protocol): their own, and those of works that one instance does for all.
+func (p *permissions) micros() []string {
+	names := slices.Clone(p.roles)
+	if p.has([]string{Stream}) {
+		names = append(names, Stream+"-director", Stream+"-scheduler")
+	}
+	return names
 }
 
 type permissions struct {

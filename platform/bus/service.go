@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -176,9 +177,22 @@ func answer[Req, Resp any, PReq interface {
 		return err
 	})
 	c.m.handled.WithLabelValues(in.endpoint, string(codeLabel(err))).Inc()
-	c.m.handleTime.WithLabelValues(in.endpoint).Observe(time.Since(in.arrived).Seconds())
+	took := time.Since(in.arrived)
+	c.m.handleTime.WithLabelValues(in.endpoint).Observe(took.Seconds())
+	c.traceRequest(ctx, in.subject, took, err)
 	c.reply(ctx, in, resp, err)
 	return err
+}
+
+// traceRequest writes a line for a request that was handled, at debug: the lines of all
+// services with one trace id are the way of one operator's request through the house.
+// The request's content is not in it.
+func (c *Conn) traceRequest(ctx context.Context, subject string, took time.Duration, err error) {
+	if !c.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	c.log.LogAttrs(ctx, slog.LevelDebug, "bus: request handled", slog.String("subject", subject),
+		slog.String("code", string(codeLabel(err))), slog.Int64("duration_us", took.Microseconds()), slog.String("trace_id", TraceID(ctx)))
 }
 
 // reply sends the answer, or the error as headers.

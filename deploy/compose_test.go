@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -45,6 +46,60 @@ func TestComposeLoadsAndIsComplete(t *testing.T) {
 				t.Errorf("%s uses secret %q, which is not declared", name, sec.Source)
 			}
 		}
+	}
+}
+
+// drainTime is --drain-timeout's default and what a process may take to end after it.
+const drainTime = 20*time.Second + 10*time.Second
+
+// Each container is bounded, closed and given the time that it needs to stop.
+func TestComposeContainersAreBoundedAndClosed(t *testing.T) {
+	p := project(t)
+	grace := map[string]time.Duration{"stream": drainTime, "session-gateway": drainTime, "postgres": 30 * time.Second, "nats": 20 * time.Second}
+	for name, s := range p.Services {
+		if s.Deploy == nil || s.Deploy.Resources.Limits == nil || s.Deploy.Resources.Limits.MemoryBytes < 64<<20 || s.Deploy.Resources.Limits.NanoCPUs <= 0 || s.Deploy.Resources.Limits.Pids <= 0 {
+			t.Errorf("%s: limits of memory (64 MB at least), processors and processes are required", name)
+		}
+		if !s.ReadOnly || !slices.Contains(s.CapDrop, "ALL") || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+			t.Errorf("%s: a read-only root, no capabilities and no new privileges are required", name)
+		}
+		if len(s.CapAdd) > 0 && name != "postgres" {
+			t.Errorf("%s takes capabilities: %v", name, s.CapAdd)
+		}
+		want := max(grace[name], 10*time.Second)
+		if s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) <= want {
+			t.Errorf("%s: stop_grace_period is %v, it takes up to %s to end", name, s.StopGracePeriod, want)
+		}
+		if s.Logging == nil || s.Logging.Options["max-size"] == "" {
+			t.Errorf("%s: its log may fill the disk", name)
+		}
+	}
+	if n := len(p.Services); n != len(services)+2 {
+		t.Errorf("%d services, want NATS, PostgreSQL and ours", n)
+	}
+}
+
+// Leases compare times of several processes: a lease time in one service alone would let
+// two of them hold the same thing.
+func TestComposeLeaseTimeIsTheSameEverywhere(t *testing.T) {
+	p := project(t)
+	seen := map[string][]string{}
+	for _, name := range services {
+		s, err := p.GetService(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ttl := "default"
+		if i := slices.Index(s.Command, "--lease-ttl"); i >= 0 && i+1 < len(s.Command) {
+			ttl = s.Command[i+1]
+		}
+		if v := s.Environment["TUTTI_LEASE_TTL"]; v != nil {
+			ttl = *v
+		}
+		seen[ttl] = append(seen[ttl], name)
+	}
+	if len(seen) != 1 {
+		t.Errorf("the lease time differs: %v", seen)
 	}
 }
 

@@ -9,6 +9,7 @@ require (
 	github.com/tutti-audio/tutti/platform v0.0.0
 	github.com/tutti-audio/tutti/sendspin v0.0.0
 	github.com/tutti-audio/tutti/services/pairing v0.0.0
+	go.yaml.in/yaml/v3 v3.0.6
 )
 
 require (

@@ -57,8 +57,8 @@ type core struct {
 	sessions  []*session // in the order of their arrival, those two among them
 	numbered  uint64     // sessions so far
 	former    formerTiming
-	live      bool       // loop runs
-	stopping  bool       // ctx ended: no new connections
+	live      bool // loop runs
+	stopping  bool // ctx ended: no new connections
 
 	// in
 	calls  chan func(*core)

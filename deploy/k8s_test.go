@@ -31,7 +31,7 @@ import (
 var services = []string{"discovery", "session-gateway", "pairing", "management", "stream"}
 
 // overlays that a person applies.
-var overlays = []string{"single-node", "venue"}
+var overlays = []string{"single-node", "venue", "chain"}
 
 func decoder(t *testing.T) runtime.Decoder {
 	t.Helper()
@@ -145,7 +145,8 @@ func TestOverlaysRenderAWholeDeployment(t *testing.T) {
 }
 
 func TestSecretScriptWritesEveryKeyThatManifestsRead(t *testing.T) {
-	for _, args := range [][]string{{"single-node"}, {"venue", "postgres://u:p@db.example:5432/tutti"}} {
+	for _, args := range [][]string{{"single-node"}, {"venue", "postgres://u:p@db.example:5432/tutti"},
+		{"chain", "postgres://u:p@db.example:5432/tutti", chainURL}} {
 		out, err := exec.Command("k8s/secret.sh", args...).Output()
 		if err != nil {
 			t.Fatalf("secret.sh %v: %v", args, err)

@@ -3,24 +3,30 @@
 #
 #   deploy/k8s/secret.sh single-node            | kubectl apply -f -
 #   deploy/k8s/secret.sh venue POSTGRES_URL     | kubectl apply -f -
+#   deploy/k8s/secret.sh chain POSTGRES_URL CHAIN_URL | kubectl apply -f -
 #
 # Run it once and keep the output somewhere safe: the deployment key seals the
 # server's identity, and a new key cannot open the old identity.
 set -eu
 random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 kind=${1:-}
+chain=
 pg=$(random 24)
 case $kind in
 single-node) url="postgres://tutti:$pg@postgres.tutti.svc:5432/tutti?sslmode=disable" ;;
 venue) url=${2:?"secret.sh: venue needs the URL of your PostgreSQL: secret.sh venue postgres://user:password@host:5432/tutti"} ;;
+chain)
+	url=${2:?"secret.sh: chain needs the URL of your PostgreSQL, then that of the chain"}
+	chain=${3:?"secret.sh: chain needs the URL of the chain's NATS: secret.sh chain POSTGRES_URL nats-leaf://venue:password@chain.example:7422"}
+	;;
 *)
-	echo "secret.sh: say which overlay: single-node, or venue POSTGRES_URL" >&2
+	echo "secret.sh: say which overlay: single-node, venue POSTGRES_URL, or chain POSTGRES_URL CHAIN_URL" >&2
 	exit 2
 	;;
 esac
 nats=$(random 24)
 hosts="nats://tutti:$nats@nats.tutti.svc:4222"
-if [ "$kind" = venue ]; then # every node by name: clients go on to the next one
+if [ "$kind" != single-node ]; then # every node by name: clients go on to the next one
 	hosts=""
 	for n in 0 1 2; do hosts="$hosts${hosts:+,}nats://tutti:$nats@nats-$n.nats.tutti.svc:4222"; done
 fi
@@ -39,3 +45,5 @@ stringData:
   deployment-key: "$(random 32)"
   admin-token: "tutti_$(random 24)"
 YAML
+# In quotes of its own: NATS reads the variable as a piece of its configuration.
+[ "$kind" != chain ] || printf '  chain-url: '"'"'"%s"'"'"'\n' "$chain"

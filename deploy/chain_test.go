@@ -1,0 +1,87 @@
+package deploy
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+const chainURL = "nats-leaf://venue:secret@chain.example:7422"
+
+// rendered is the NATS configuration of an overlay, as its servers read it.
+func rendered(t *testing.T, overlay string) string {
+	t.Helper()
+	for _, o := range render(t, overlay) {
+		if c, ok := o.(*corev1.ConfigMap); ok && c.Name == "nats" {
+			return c.Data["nats.conf"]
+		}
+	}
+	t.Fatalf("%s has no NATS configuration", overlay)
+	return ""
+}
+
+// A venue of a chain says nothing to it of audio, sessions and requests, hears nothing from
+// it, and keeps its streams to itself. Its servers get the two variables of their configuration.
+func TestChainVenueIsALeafThatKeepsItsAudio(t *testing.T) {
+	conf := rendered(t, "chain")
+	_, leaf, ok := strings.Cut(conf, "leafnodes {")
+	if !ok || !strings.Contains(leaf, `deny_imports: ">"`) {
+		t.Fatalf("the chain overlay's NATS is no leaf, or hears what the chain says:\n%s", conf)
+	}
+	_, exports, _ := strings.Cut(leaf, "deny_exports:")
+	exports, _, _ = strings.Cut(exports, "]")
+	for _, subject := range []string{"tutti.v1.tape.>", "tutti.v1.capture.>", "tutti.v1.session.>", "tutti.v1.pairing.>", "$JS.>", "_INBOX.>"} {
+		if !strings.Contains(exports, `"`+subject+`"`) {
+			t.Errorf("%s may leave the venue", subject)
+		}
+	}
+	if !strings.Contains(conf, "domain: $VENUE") {
+		t.Error("without a domain of its own a leaf's JetStream would be the chain's")
+	}
+	env := map[string]bool{}
+	for _, e := range podSpecs(render(t, "chain"))["nats"].Spec.Containers[0].Env {
+		env[e.Name] = true
+	}
+	for _, v := range regexp.MustCompile(`\$([A-Z_]+)\b`).FindAllStringSubmatch(strings.ReplaceAll(strings.ReplaceAll(conf, `"$JS`, ""), `"$SRV`, ""), -1) {
+		if v[1] != "O" && !env[v[1]] {
+			t.Errorf("NATS reads variable %s, which its container does not have", v[1])
+		}
+	}
+}
+
+// The chain's URL is a piece of NATS's configuration: it needs quotes inside the value.
+func TestChainSecretQuotesItsURL(t *testing.T) {
+	out, err := exec.Command("k8s/secret.sh", "chain", "postgres://u:p@db.example:5432/tutti", chainURL).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	objs, err := decodeAll(decoder(t), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := objs[0].(*corev1.Secret).StringData["chain-url"]; got != `"`+chainURL+`"` {
+		t.Errorf("chain-url is %s", got)
+	}
+	if err := exec.Command("k8s/secret.sh", "chain", "postgres://u:p@db.example:5432/tutti").Run(); err == nil {
+		t.Error("secret.sh chain without the chain's URL must fail")
+	}
+}
+
+// Each overlay says at its head how its secret is made and how it is applied.
+func TestOverlaysSayHowTheyAreApplied(t *testing.T) {
+	for _, o := range overlays {
+		b, err := os.ReadFile("k8s/overlays/" + o + "/kustomization.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"deploy/k8s/secret.sh " + o, "kubectl apply -k deploy/k8s/overlays/" + o} {
+			if !strings.Contains(string(b), want) {
+				t.Errorf("%s does not say %q", o, want)
+			}
+		}
+	}
+}

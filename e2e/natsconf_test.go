@@ -1,0 +1,40 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tutti-audio/tutti/e2e/harness"
+)
+
+// The NATS configurations of the Kubernetes overlays are ones that the server takes: it
+// reads each, with the variables that the container has, and says so.
+func TestKubernetesNATSConfigurationsAreValid(t *testing.T) {
+	bin := harness.MustBuild(t, "github.com/nats-io/nats-server/v2")
+	for _, file := range []string{"single-node/nats.yaml", "venue/nats.yaml", "chain/nats-conf.yaml"} {
+		f, err := os.Open(filepath.Join("..", "deploy", "k8s", "overlays", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		var doc struct {
+			Data map[string]string `yaml:"data"`
+		}
+		if err := yaml.NewDecoder(f).Decode(&doc); err != nil || doc.Data["nats.conf"] == "" {
+			t.Fatalf("%s does not begin with the configuration: %v", file, err)
+		}
+		conf := filepath.Join(t.TempDir(), "nats.conf")
+		if err := os.WriteFile(conf, []byte(doc.Data["nats.conf"]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		check := exec.Command(bin, "-c", conf, "-t")
+		check.Env = append(os.Environ(), "POD_NAME=nats-0", "NATS_PASSWORD=abc", "VENUE=venue-1", `CHAIN_URL="nats-leaf://venue:secret@chain.example:7422"`)
+		if out, err := check.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", file, err, out)
+		}
+	}
+}

@@ -115,7 +115,7 @@ func New(d Deps) *cobra.Command {
 	asJSON := false
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check this machine: multicast, ports, clock, bus, database, folders",
+		Short: "Check this machine: networks, multicast, ports, clock, bus, database, folders",
 		Long: `Looks at what Tutti needs and says of each thing whether it is well, what is
 wrong, and what to do. It takes the flags and variables of 'tutti serve' and
 changes nothing. Exit status 1 when something fails.`,
@@ -147,7 +147,7 @@ changes nothing. Exit status 1 when something fails.`,
 
 func checks(d Deps) []check {
 	return []check{
-		checkMulticast, checkPorts, checkClock, checkBus,
+		checkNetwork, checkMulticast, checkPorts, checkClock, checkBus,
 		func(ctx context.Context, s settings) []Result { return checkDatabase(ctx, s, d.CheckDatabase) },
 		checkDataDir, checkMusic, checkPrograms,
 	}

@@ -115,6 +115,9 @@ func probe(ctx context.Context, i net.Interface) Result {
 	r.Level, r.Advice = Warn, adviceNoMulticast
 	if err != nil {
 		r.Found = "a multicast packet cannot be sent: " + plainErr(err)
+		if errors.Is(err, syscall.ENETUNREACH) {
+			r.Advice = "there is no route for multicast: ip route add 224.0.0.0/4 dev " + i.Name
+		}
 		return r
 	}
 	r.Found, r.Advice = "its own multicast packet did not come back", "let UDP port 5353 pass the firewall; "+adviceNoMulticast

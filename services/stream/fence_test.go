@@ -25,7 +25,7 @@ func (r *rig) died(t *testing.T, srv bustest.Server, id string, change ...func(*
 	r.service(c, id, change...)
 	return func() {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := c.Close(ctx); err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func TestACommandIsAppliedOnceThroughATakeOver(t *testing.T) {
 		t.Fatalf("said again to the same holder: index %d", x.GetQueueIndex())
 	}
 	// It is answered when the record knows it, so nothing is lost with the holder.
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	old, rev, err := r.groups.Get(ctx, g)
 	if err != nil || old.GetQueueIndex() != 1 || !slices.Contains(old.GetAppliedCommands(), "first") {
@@ -91,7 +91,7 @@ func TestACommandInFlightReachesTheNextHolder(t *testing.T) {
 	srv := bustest.StartServer(t)
 	r := newRig(t, bustest.Connect(t, srv))
 	r.ttl = time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	const g = "house"
 	if _, err := r.groups.Put(ctx, g, &tuttiv1.Group{GroupId: g, Name: "House"}); err != nil {

@@ -227,7 +227,7 @@ func TestStandbysTakeOverByThemselves(t *testing.T) {
 	records := func() map[string]string {
 		h := map[string]string{}
 		for _, g := range groups {
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			if x, _, err := r.groups.Get(ctx, g); err == nil {
 				h[g] = x.GetInstanceId()
 			}

@@ -325,7 +325,6 @@ func TestARestartCatchesUp(t *testing.T) {
 func TestTheSchedulerMovesAndNothingHappensTwice(t *testing.T) {
 	t.Parallel()
 	v := newVenue(t, "2026-06-01 10:00")
-	v.ttl = 2 * time.Second
 	v.file("a.flac", 10, 1)
 	v.file("b.flac", 10, 2)
 	stops := []func(){v.service(v.bus, "one"), v.service(v.bus, "two")}

@@ -41,7 +41,7 @@ func TestTakeOverFromTheTape(t *testing.T) {
 		}
 		return ""
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := doomed.Close(ctx); err != nil {
 		t.Fatal(err)
@@ -228,7 +228,7 @@ func TestMembership(t *testing.T) {
 	}
 	g := r.make("House", a, b)
 	keys := func() []string {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		k, err := r.groups.Keys(ctx)
 		if err != nil {

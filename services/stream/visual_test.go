@@ -173,7 +173,7 @@ func TestVisualTapesAreTakenOver(t *testing.T) {
 		}
 		return ""
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := doomed.Close(ctx); err != nil {
 		t.Fatal(err)

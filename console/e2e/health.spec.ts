@@ -27,7 +27,8 @@ test('plots of each speaker move, the services are listed, and a slow link is na
       const card = ui.getByTestId('speaker-health').filter({ hasText: name });
       await card.scrollIntoViewIfNeeded();
       await expect(card.getByRole('img', { name: /^Buffer: .* to .*, median/ })).toBeVisible();
-      await expect(card.getByRole('img', { name: /^Round trip: .*median/ })).toBeVisible();
+      // While its link is full, answers of the weak one take too long to tell a time.
+      if (name !== 'Health far') await expect(card.getByRole('img', { name: /^Round trip: .*median/ })).toBeVisible();
     }
     // The newest step is drawn where there was none: the plot moves on.
     const near1 = ui.getByTestId('speaker-health').filter({ hasText: 'Health near' });
@@ -39,13 +40,14 @@ test('plots of each speaker move, the services are listed, and a slow link is na
 
     // The same as numbers.
     await ui.getByRole('button', { name: 'Table' }).click();
-    await expect(near1.getByRole('row', { name: /^Buffer/ }).getByRole('cell').nth(2)).toHaveText(/\d s$/);
+    await expect(near1.getByRole('row', { name: /^Buffer/ }).getByRole('cell').nth(2)).toHaveText(/\d\ss$/); // a space that does not break
     await ui.getByRole('button', { name: 'Plots' }).click();
 
     const finding = ui.getByTestId('finding').and(ui.locator('[data-code="late"]')).filter({ hasText: 'Health far' });
     await expect(finding).toContainText('too late', { timeout: 120_000 });
     await expect(finding).toContainText('its link is too slow');
     await expect(finding).not.toContainText('Health near');
+    await expect(ui.getByTestId('speaker-health').filter({ hasText: 'Health far' }).getByRole('figure', { name: /^Late pieces [1-9]/ })).toBeVisible();
     await finding.getByRole('button', { name: 'Use FLAC' }).click();
     const asked = ui.getByRole('dialog');
     await expect(asked).toContainText('about half of the link');

@@ -11,9 +11,10 @@ export class SlowLink {
   /** A way to `to` (ws://HOST:PORT/sendspin) that carries `rate` bytes a second towards who dials it. */
   static async to(to: string, rate: number): Promise<SlowLink> {
     const url = new URL(to);
+    const target = { host: url.hostname, port: Number(url.port) };
     const sockets = new Set<net.Socket>();
     const listener = net.createServer((device) => {
-      const server = net.connect(Number(url.port), url.hostname);
+      const server = net.connect(target);
       for (const s of [device, server]) {
         sockets.add(s);
         s.setNoDelay(true);

@@ -1,0 +1,262 @@
+package bus_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/tutti-audio/tutti/proto/subject"
+)
+
+// deployed starts a server with a configuration of deploy/nats, on free ports of loopback
+// and a store of the test.
+func deployed(t *testing.T, dir, name string, leafPort int) *server.Server {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "nats", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := strings.NewReplacer("port: 4222", `listen: "127.0.0.1:-1"`, "http: 127.0.0.1:8222", "", "/data", t.TempDir(),
+		"port: 7422", fmt.Sprintf(`listen: "127.0.0.1:%d"`, leafPort)).Replace(string(text))
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.NoLog, opts.NoSigs = true, true
+	s, err := server.NewServer(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatalf("%s is not ready", name)
+	}
+	return s
+}
+
+// writeAuth writes an auth.conf with what `tutti nats-config` allows, for users with
+// passwords equal to their names.
+func writeAuth(t *testing.T, dir string) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("authorization { users: [\n")
+	for _, user := range subject.Users() {
+		p := subject.Allowed(user)
+		fmt.Fprintf(&b, "{ user: %q, password: %q, permissions: { publish: { allow: [ %s ] }, subscribe: { allow: [ %s ] } } }\n",
+			user, user, quoted(p.Publish), quoted(p.Subscribe))
+	}
+	b.WriteString("{ user: anyone, password: anyone }\n] }\naccounts { $SYS { users: [ { user: admin, password: admin } ] } }\n")
+	if err := os.WriteFile(filepath.Join(dir, "auth.conf"), []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func quoted(list []string) string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = strconv.Quote(s)
+	}
+	return strings.Join(out, ", ")
+}
+
+// as connects to s as one of the users of writeAuth.
+func as(t *testing.T, s *server.Server, user string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, user), nats.CustomInboxPrefix(subject.InboxPrefix(user)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// TestAChainHearsOfTrustAndNoAudio runs the two servers of deploy/nats: what a
+// chain must know crosses, and nothing else in either direction.
+func TestAChainHearsOfTrustAndNoAudio(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leafPort := l.Addr().(*net.TCPAddr).Port
+	_ = l.Close()
+	t.Setenv("VENUE", "lisbon")
+	t.Setenv("VENUE_PASSWORD", "secret-of-the-chain")
+	t.Setenv("CHAIN_PASSWORD", "who-looks")
+	t.Setenv("CHAIN_URL", fmt.Sprintf(`"nats-leaf://venue:secret-of-the-chain@127.0.0.1:%d"`, leafPort))
+	dir := t.TempDir()
+	writeAuth(t, dir)
+	hub := deployed(t, dir, "chain.conf", leafPort)
+	venue := deployed(t, dir, "venue.conf", leafPort)
+
+	center, err := nats.Connect(hub.ClientURL(), nats.UserInfo("chain", "who-looks"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer center.Close()
+	// A leaf is told of each interest by itself, and not of one in everything.
+	heard := make(chan *nats.Msg, 1024)
+	for _, subj := range []string{subject.EventTrustAll, subject.EventRosterAll, subject.EventAudit, "$KV.instances.>",
+		subject.TapeAll, subject.Capture("*"), "$KV.groups.>", "$KV.trust.>", "$KV.personas.>", subject.StreamCommand, subject.Session("*"), ">"} {
+		if _, err := center.ChanSubscribe(subj, heard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := func(limit time.Duration) (*nats.Msg, error) {
+		select {
+		case m := <-heard:
+			return m, nil
+		case <-time.After(limit):
+			return nil, nats.ErrTimeout
+		}
+	}
+	if err := center.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	pairing, stream := as(t, venue, subject.Pairing), as(t, venue, subject.Stream)
+	publish := func(nc *nats.Conn, subj string) {
+		t.Helper()
+		if err := nc.Publish(subj, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The link is up when the first event crosses.
+	for end := time.Now().Add(30 * time.Second); ; {
+		publish(pairing, subject.EventTrust("first"))
+		if m, err := next(200 * time.Millisecond); err == nil && m.Subject == subject.EventTrust("first") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("no event of the venue reached the chain within 30 s")
+		}
+	}
+	for _, subj := range []string{subject.Tape("g", "r"), "$KV.groups.g", subject.StreamCommand, subject.Session("c")} {
+		publish(stream, subj)
+	}
+	for _, subj := range []string{"$KV.trust.c", "$KV.personas.p", "$KV.instances.pairing.i"} {
+		publish(pairing, subj)
+	}
+	want := []string{subject.EventTrust("c"), subject.EventRoster("p"), subject.EventAudit, subject.EventTrust("last")}
+	for _, subj := range want {
+		publish(pairing, subj)
+	}
+	got := map[string]bool{}
+	for !got[subject.EventTrust("last")] {
+		m, err := next(20 * time.Second)
+		if err != nil {
+			t.Fatalf("the last event did not cross: %v", err)
+		}
+		got[m.Subject] = true
+	}
+	delete(got, subject.EventTrust("first")) // asked for until it came
+	for _, subj := range want {
+		if !got[subj] {
+			t.Errorf("%s did not cross", subj)
+		}
+		delete(got, subj)
+	}
+	for subj := range got {
+		t.Errorf("%s left the venue", subj)
+	}
+
+	// From the chain nothing comes in, be it a request or a forged event.
+	inside := as(t, venue, "anyone")
+	arrived := make(chan *nats.Msg, 16)
+	if _, err := inside.ChanSubscribe("tutti.v1.>", arrived); err != nil {
+		t.Fatal(err)
+	}
+	for _, subj := range []string{subject.PairingRevoke, subject.EventTrust("forged"), subject.Tape("g", "forged")} {
+		if _, err := inside.ChanSubscribe(subj, arrived); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := inside.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		for _, subj := range []string{subject.PairingRevoke, subject.EventTrust("forged"), subject.Tape("g", "forged")} {
+			publish(center, subj)
+		}
+	}
+	// An event that crosses outwards afterwards shows that the link works.
+	publish(pairing, subject.EventTrust("probe"))
+	for m, err := next(20 * time.Second); m == nil || m.Subject != subject.EventTrust("probe"); m, err = next(20 * time.Second) {
+		if err != nil {
+			t.Fatalf("the link broke: %v", err)
+		}
+	}
+	for {
+		select {
+		case m := <-arrived:
+			if m.Subject != subject.EventTrust("probe") {
+				t.Errorf("the chain reached %s of the venue", m.Subject)
+			}
+			continue
+		case <-time.After(500 * time.Millisecond):
+		}
+		break
+	}
+}
+
+// TestTheClustersConfigurationLoads: with the environment that its head describes.
+func TestTheClustersConfigurationLoads(t *testing.T) {
+	dir := t.TempDir()
+	writeAuth(t, dir)
+	t.Setenv("NATS_NAME", "n1")
+	t.Setenv("NATS_ROUTE_PASSWORD", "between-nodes")
+	t.Setenv("NATS_ROUTES", `[ "nats-route://route:between-nodes@n2:6222", "nats-route://route:between-nodes@n3:6222" ]`)
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "nats", "cluster.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "cluster.conf")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opts.ServerName != "n1" || opts.Cluster.Name != "tutti" || opts.Cluster.Username != "route" || len(opts.Routes) != 2 || !opts.JetStream ||
+		len(opts.Users) != len(subject.Users())+2 { // and anyone and admin
+		t.Errorf("name %q, cluster %q, %d routes, JetStream %v, %d users", opts.ServerName, opts.Cluster.Name, len(opts.Routes), opts.JetStream, len(opts.Users))
+	}
+}
+
+// TestTheTLSConfigurationLoads: and asks for certificates.
+func TestTheTLSConfigurationLoads(t *testing.T) {
+	a := newAuthority(t)
+	cert, key := a.issue("127.0.0.1", time.Now().Add(time.Hour))
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "nats", "tls.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "tls.conf")
+	conf := strings.NewReplacer("/certs/server.pem", cert, "/certs/server-key.pem", key, "/certs/ca.pem", a.file).Replace(string(text))
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opts.TLSConfig == nil || opts.TLSConfig.ClientAuth != tls.RequireAndVerifyClientCert || len(opts.TLSConfig.Certificates) != 1 {
+		t.Errorf("the configuration does not ask for certificates: %+v", opts.TLSConfig)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -211,6 +212,48 @@ func TestAChainHearsOfTrustAndNoAudio(t *testing.T) {
 		case <-time.After(500 * time.Millisecond):
 		}
 		break
+	}
+}
+
+// TestAVenueKeepsEverythingButEvents: on its own side too, for every subject that is said
+// on the bus, in both directions.
+func TestAVenueKeepsEverythingButEvents(t *testing.T) {
+	t.Setenv("VENUE", "lisbon")
+	t.Setenv("CHAIN_URL", `"nats-leaf://venue:x@127.0.0.1:1"`)
+	dir := t.TempDir()
+	writeAuth(t, dir)
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "nats", "venue.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "venue.conf")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(opts.LeafNode.Remotes) != 1 {
+		t.Fatalf("%d remotes, want the chain's", len(opts.LeafNode.Remotes))
+	}
+	kept := 0
+	for _, r := range subject.Rules() {
+		event := server.SubjectsCollide(r.Pattern, subject.EventsAll)
+		for way, list := range map[string][]string{"out": opts.LeafNode.Remotes[0].DenyExports, "in": opts.LeafNode.Remotes[0].DenyImports} {
+			denied := slices.ContainsFunc(list, func(d string) bool {
+				return server.SubjectsCollide(d, r.Pattern) && strings.HasPrefix(r.Pattern, strings.TrimSuffix(d, ">"))
+			})
+			if denied == event {
+				t.Errorf("%s %s: denied %v, want %v", r.Pattern, way, denied, !event)
+			}
+			if denied {
+				kept++
+			}
+		}
+	}
+	if kept < 60 {
+		t.Errorf("only %d subjects stay", kept)
 	}
 }
 

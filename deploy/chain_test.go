@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,19 +25,29 @@ func rendered(t *testing.T, overlay string) string {
 	return ""
 }
 
+// denied are the subjects of a list of a leaf's configuration.
+func denied(conf, name string) []string {
+	_, list, _ := strings.Cut(conf, name+" [")
+	list, _, _ = strings.Cut(list, "]")
+	return regexp.MustCompile(`"[^"]+"`).FindAllString(list, -1)
+}
+
 // A venue of a chain says nothing to it of audio, sessions and requests, hears nothing from
 // it, and keeps its streams to itself. Its servers get the two variables of their configuration.
 func TestChainVenueIsALeafThatKeepsItsAudio(t *testing.T) {
 	conf := rendered(t, "chain")
 	_, leaf, ok := strings.Cut(conf, "leafnodes {")
-	if !ok || !strings.Contains(leaf, `deny_imports: ">"`) {
-		t.Fatalf("the chain overlay's NATS is no leaf, or hears what the chain says:\n%s", conf)
+	if !ok {
+		t.Fatalf("the chain overlay's NATS is no leaf:\n%s", conf)
 	}
-	_, exports, _ := strings.Cut(leaf, "deny_exports:")
-	exports, _, _ = strings.Cut(exports, "]")
-	for _, subject := range []string{"tutti.v1.tape.>", "tutti.v1.capture.>", "tutti.v1.session.>", "tutti.v1.pairing.>", "$JS.>", "_INBOX.>"} {
-		if !strings.Contains(exports, `"`+subject+`"`) {
-			t.Errorf("%s may leave the venue", subject)
+	tried, err := os.ReadFile("nats/venue.conf") // package bus tries what crosses with it
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []string{"deny_exports:", "deny_imports:"} {
+		got, want := denied(leaf, way), denied(string(tried), way)
+		if len(want) < 10 || !slices.Equal(got, want) {
+			t.Errorf("%s is %q, in nats/venue.conf %q", way, got, want)
 		}
 	}
 	if !strings.Contains(conf, "domain: $VENUE") {
@@ -46,8 +57,8 @@ func TestChainVenueIsALeafThatKeepsItsAudio(t *testing.T) {
 	for _, e := range podSpecs(render(t, "chain"))["nats"].Spec.Containers[0].Env {
 		env[e.Name] = true
 	}
-	for _, v := range regexp.MustCompile(`\$([A-Z_]+)\b`).FindAllStringSubmatch(strings.ReplaceAll(strings.ReplaceAll(conf, `"$JS`, ""), `"$SRV`, ""), -1) {
-		if v[1] != "O" && !env[v[1]] {
+	for _, v := range regexp.MustCompile(`[^"]\$([A-Z_]+)\b`).FindAllStringSubmatch(conf, -1) {
+		if !env[v[1]] {
 			t.Errorf("NATS reads variable %s, which its container does not have", v[1])
 		}
 	}

@@ -127,6 +127,74 @@ func TestNothingJumpsLoud(t *testing.T) {
 		d.handled(r)
 		expect(t, d, 40)
 	})
+	for name, lost := range map[string]func(r *rig, d *device){
+		"a network that is lost": func(r *rig, d *device) {
+			_ = d.conn.CloseNow()
+			r.waitConnected(d, false)
+		},
+		"a restart with a start-up volume": func(r *rig, d *device) {
+			r.stop()
+			r.reg = nil
+			r.start(func(_ *Config, deps *Deps) { deps.Registerer = nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			d := newDevice(r, loud)
+			r.tune(d.id(), &tuttiv1.ClientTuning{ClientId: d.id(), VolumeStartup: proto.Int32(30)})
+			eventually(t, func() string {
+				if r.svc.tunings.get(d.id()) == nil {
+					return "the gateway does not know the tuning"
+				}
+				return ""
+			})
+			keeps := func(want int32) {
+				t.Helper()
+				r.waitPresence(d.id(), func(p *tuttiv1.ClientPresence) string {
+					if p.GetKeptVolume() != want {
+						return fmt.Sprintf("keeps %v, want %d", p.KeptVolume, want)
+					}
+					return ""
+				})
+			}
+			back := func() {
+				t.Helper()
+				lost(r, d)
+				// The gateway decides by what it has heard of its own records.
+				kept := r.presence(d.id()).GetKeptVolume()
+				eventually(t, func() string {
+					if v := r.svc.board.Kept(d.id()); v == nil || *v != kept {
+						return "the gateway does not know what the player keeps"
+					}
+					return ""
+				})
+				d.join(r)
+				r.waitPlayer(d)
+				d.handled(r)
+			}
+			d.join(r)
+			r.waitPlayer(d)
+			d.handled(r)
+			expect(t, d, 30) // the first appearance
+			back()
+			expect(t, d, 30, 30) // it never obeyed, so it is told again
+			d.report(func(p *wire.PlayerState) { p.Volume = ptr(30) })
+			d.report(func(p *wire.PlayerState) { p.Volume = ptr(45) }) // somebody chose it
+			keeps(45)
+			back()
+			expect(t, d, 30, 30)
+			lost(r, d)
+			d.mu.Lock()
+			p := *d.player
+			p.Volume = ptr(100) // it was without power
+			d.player = &p
+			d.mu.Unlock()
+			d.join(r)
+			r.waitPlayer(d)
+			d.handled(r)
+			expect(t, d, 30, 30, 30)
+		})
+	}
 	t.Run("limits that come while it plays, and go", func(t *testing.T) {
 		r := newRig(t)
 		d := r.ready(loud)

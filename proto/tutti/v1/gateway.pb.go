@@ -72,8 +72,12 @@ type ClientPresence struct {
 	Limits *VolumeLimits `protobuf:"bytes,39,opt,name=limits,proto3" json:"limits,omitempty"`
 	// Roles, message types and codes that we do not know and ignored: the device speaks a
 	// newer revision. Bounded; sorted.
-	Ignored       []string       `protobuf:"bytes,40,rep,name=ignored,proto3" json:"ignored,omitempty"`
-	Display       *DisplayStatus `protobuf:"bytes,41,opt,name=display,proto3" json:"display,omitempty"` // unset while no artwork or visualizer stream is active
+	Ignored []string       `protobuf:"bytes,40,rep,name=ignored,proto3" json:"ignored,omitempty"`
+	Display *DisplayStatus `protobuf:"bytes,41,opt,name=display,proto3" json:"display,omitempty"` // unset while no artwork or visualizer stream is active
+	// The volume, 0-100, that the player keeps if it comes back with it: what it reported
+	// last, or the start-up volume that it was told and has not taken over yet. Stays when
+	// the session ends; unset until a volume that can be set was reported.
+	KeptVolume    *int32 `protobuf:"varint,42,opt,name=kept_volume,json=keptVolume,proto3,oneof" json:"kept_volume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -395,12 +399,19 @@ func (x *ClientPresence) GetDisplay() *DisplayStatus {
 	return nil
 }
 
+func (x *ClientPresence) GetKeptVolume() int32 {
+	if x != nil && x.KeptVolume != nil {
+		return *x.KeptVolume
+	}
+	return 0
+}
+
 // VolumeLimits bound a player's volume, 0-100 each.
 type VolumeLimits struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Min           int32                  `protobuf:"varint,1,opt,name=min,proto3" json:"min,omitempty"`
 	Max           int32                  `protobuf:"varint,2,opt,name=max,proto3" json:"max,omitempty"`
-	Startup       *int32                 `protobuf:"varint,3,opt,name=startup,proto3,oneof" json:"startup,omitempty"` // set once at the start of a session
+	Startup       *int32                 `protobuf:"varint,3,opt,name=startup,proto3,oneof" json:"startup,omitempty"` // set once at the start of a session, unless the player has kept its volume
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3671,7 +3682,7 @@ var File_tutti_v1_gateway_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\n" +
-	"\x16tutti/v1/gateway.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xbc\r\n" +
+	"\x16tutti/v1/gateway.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xf2\r\n" +
 	"\x0eClientPresence\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x1d\n" +
 	"\n" +
@@ -3727,10 +3738,13 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\x06source\x18& \x01(\v2\x16.tutti.v1.SourceStatusR\x06source\x12.\n" +
 	"\x06limits\x18' \x01(\v2\x16.tutti.v1.VolumeLimitsR\x06limits\x12\x18\n" +
 	"\aignored\x18( \x03(\tR\aignored\x121\n" +
-	"\adisplay\x18) \x01(\v2\x17.tutti.v1.DisplayStatusR\adisplayB\f\n" +
+	"\adisplay\x18) \x01(\v2\x17.tutti.v1.DisplayStatusR\adisplay\x12$\n" +
+	"\vkept_volume\x18* \x01(\x05H\x02R\n" +
+	"keptVolume\x88\x01\x01B\f\n" +
 	"\n" +
 	"_availableB\x10\n" +
-	"\x0e_source_signal\"]\n" +
+	"\x0e_source_signalB\x0e\n" +
+	"\f_kept_volume\"]\n" +
 	"\fVolumeLimits\x12\x10\n" +
 	"\x03min\x18\x01 \x01(\x05R\x03min\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\x05R\x03max\x12\x1d\n" +

@@ -2971,7 +2971,7 @@ type ClientTuning struct {
 	ClientId      string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
 	VolumeMin     *int32                 `protobuf:"varint,2,opt,name=volume_min,json=volumeMin,proto3,oneof" json:"volume_min,omitempty"` // 0-100
 	VolumeMax     *int32                 `protobuf:"varint,3,opt,name=volume_max,json=volumeMax,proto3,oneof" json:"volume_max,omitempty"`
-	VolumeStartup *int32                 `protobuf:"varint,4,opt,name=volume_startup,json=volumeStartup,proto3,oneof" json:"volume_startup,omitempty"` // set once when a session starts
+	VolumeStartup *int32                 `protobuf:"varint,4,opt,name=volume_startup,json=volumeStartup,proto3,oneof" json:"volume_startup,omitempty"` // set once when a session starts, unless the player has kept its volume
 	Channels      string                 `protobuf:"bytes,5,opt,name=channels,proto3" json:"channels,omitempty"`                                       // "stereo" (default), "mono", "left", "right"
 	Equalizer     *Equalizer             `protobuf:"bytes,6,opt,name=equalizer,proto3" json:"equalizer,omitempty"`
 	Format        *AudioFormat           `protobuf:"bytes,7,opt,name=format,proto3" json:"format,omitempty"`                         // the operator's choice of a format; unset: none

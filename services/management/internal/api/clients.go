@@ -57,7 +57,7 @@ type patchClientBody struct {
 
 	VolumeMin     percentChoice `json:"volume_min,omitempty" doc:"Least volume that the server sets; null takes the limit away."`
 	VolumeMax     percentChoice `json:"volume_max,omitempty" doc:"Greatest volume that the server sets; null takes the limit away. A louder device is brought down to it."`
-	VolumeStartup percentChoice `json:"volume_startup,omitempty" doc:"Volume that is set once when a session with the device begins; null leaves the device's own."`
+	VolumeStartup percentChoice `json:"volume_startup,omitempty" doc:"Volume that is set once when a session with the device begins, unless the player comes back with the volume that it left with; null leaves the device's own."`
 
 	Channels  channelsChoice  `json:"channels,omitempty" doc:"Which channels the player gives out: stereo (also null) as the source has them, mono the mix of both, left or right that one on every output."`
 	Equalizer equalizerChoice `json:"equalizer,omitempty"`

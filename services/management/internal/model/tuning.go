@@ -4,7 +4,7 @@ package model
 type Tuning struct {
 	VolumeMin       *int32       `json:"volume_min,omitempty" doc:"Least volume that the server sets."`
 	VolumeMax       *int32       `json:"volume_max,omitempty" doc:"Greatest volume that the server sets."`
-	VolumeStartup   *int32       `json:"volume_startup,omitempty" doc:"Set once when a session begins."`
+	VolumeStartup   *int32       `json:"volume_startup,omitempty" doc:"Set once when a session begins, unless the player comes back with the volume that it left with."`
 	Channels        string       `json:"channels,omitempty" doc:"stereo (also when absent), mono, left or right."`
 	Equalizer       *Equalizer   `json:"equalizer,omitempty" doc:"Absent when it is off."`
 	PreferredFormat *AudioFormat `json:"preferred_format,omitempty" doc:"The operator's choice of a format."`

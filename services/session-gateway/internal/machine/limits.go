@@ -8,10 +8,11 @@ import (
 )
 
 // bounds hold the player's volume to its limits. Of itself the server sends a volume in
-// three cases only: the start-up volume, once at the start of a session; a volume outside
-// the limits back inside, once per change of them or of what can be set; and one above the
-// cap of quiet hours back to it, each time. A person who turns the knob of the device past
-// a limit is not argued with, but past the cap is.
+// three cases only: the start-up volume, once at the start of a session, of a player that
+// does not come back with the volume it left with; a volume outside the limits back inside,
+// once per change of them or of what can be set; and one above the cap of quiet hours back
+// to it, each time. A person who turns the knob of the device past a limit is not argued
+// with, but past the cap is.
 type bounds struct {
 	limits *tuttiv1.VolumeLimits // nil: 0-100
 	cap    *int32                // of quiet hours, in the group; nil: none. limits are inside it
@@ -19,6 +20,8 @@ type bounds struct {
 	due    bool                  // the volume was not held to these limits yet
 	begun  bool                  // the session's first player state was seen
 	loud   int                   // reports above the cap, one after the other
+	kept   *int32                // what a player that comes back with it keeps; nil: unknown
+	before *int                  // at the start-up, until the player reports another one
 }
 
 // patience is how many reports above the cap in a row are each answered. A device that
@@ -80,9 +83,11 @@ func (b *bounds) correct(p *wire.PlayerState) *int {
 		return nil
 	}
 	want := *p.Volume
-	if first && b.limits != nil && b.limits.Startup != nil {
+	if first && b.limits != nil && b.limits.Startup != nil && (b.kept == nil || int(*b.kept) != want) {
 		want = int(b.limits.GetStartup())
+		b.kept, b.before = b.limits.Startup, p.Volume
 	}
+	b.keep(*p.Volume)
 	if b.due || b.above(*p.Volume) {
 		b.due = false
 		want = b.clamp(want)
@@ -91,6 +96,16 @@ func (b *bounds) correct(p *wire.PlayerState) *int {
 		return nil
 	}
 	return &want
+}
+
+// keep remembers what the player reports, but for what it had before it obeyed: who is lost
+// between the start-up volume and its answer has not taken that over, and gets it again.
+func (b *bounds) keep(volume int) {
+	if b.before != nil && *b.before == volume && int(*b.kept) != volume {
+		return
+	}
+	v := int32(volume)
+	b.kept, b.before = &v, nil
 }
 
 // above reports whether the player must be told that it is above the cap. Call it once for

@@ -118,6 +118,72 @@ func TestVolumeIsSetOfItselfOnlyAtTheStartAndForTheLimits(t *testing.T) {
 	step(m, "silence at the start", hear(m, 50, true), 0)
 }
 
+// A lost network and a restarted server are no power-on: who comes back with the volume
+// that it left with keeps it.
+func TestStartUpVolumeIsNotForThosePlayersThatKeptTheirVolume(t *testing.T) {
+	type said struct {
+		volume   int
+		settable bool
+	}
+	on := func(volume ...int) (out []said) {
+		for _, v := range volume {
+			out = append(out, said{v, true})
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		kept      int32 // -1: unknown
+		start     int32 // -1: no start-up volume
+		says      []said
+		sent      []int
+		keepsThen int32 // -1: unknown
+	}{
+		"the first appearance":                        {-1, 30, on(100), []int{30}, 30},
+		"as it left":                                  {70, 30, on(70), nil, 70},
+		"as it left, at the start-up volume":          {30, 30, on(30), nil, 30},
+		"as it left, and is turned then":              {70, 30, on(70, 80), nil, 80},
+		"power-on with another volume":                {30, 30, on(100), []int{30}, 30},
+		"the same, quieter":                           {70, 30, on(10), []int{30}, 30},
+		"power-on, and it obeys":                      {70, 30, on(100, 30), []int{30}, 30},
+		"power-on, and tells more before it obeys":    {70, 30, on(100, 100), []int{30}, 30},
+		"obeys, and is turned back by hand":           {70, 30, on(100, 30, 100), []int{30}, 100},
+		"silent as it left":                           {0, 30, on(0), nil, 0},
+		"no start-up volume":                          {-1, -1, on(100, 50), nil, 50},
+		"lost before it told anything":                {70, 30, nil, nil, 70},
+		"a volume that is only shown is not its kept": {70, 30, []said{{50, false}}, nil, 70},
+	} {
+		cfg := Config{ClientID: "c", SessionID: "s", Hello: pairable(), Category: sentinel}
+		if c.kept >= 0 {
+			cfg.Kept = &c.kept
+		}
+		m := New(cfg)
+		if c.start >= 0 {
+			m.Tune(&tuttiv1.ClientTuning{VolumeStartup: &c.start})
+		}
+		m.Admit(all, 0)
+		var sent []int
+		for _, s := range c.says {
+			sent = append(sent, volumes(m.Message(says(s.volume, s.settable), nil, 0))...)
+		}
+		if fmt.Sprint(sent) != fmt.Sprint(c.sent) {
+			t.Errorf("%s: sent %v, want %v", name, sent, c.sent)
+		}
+		var p tuttiv1.ClientPresence
+		m.Fill(&p)
+		if p.KeptVolume == nil || p.GetKeptVolume() != c.keepsThen {
+			t.Errorf("%s: keeps %v then, want %d", name, p.KeptVolume, c.keepsThen)
+		}
+	}
+
+	// The limits hold for what is kept, too.
+	m := New(Config{ClientID: "c", SessionID: "s", Hello: pairable(), Category: sentinel, Kept: proto.Int32(70)})
+	m.Tune(&tuttiv1.ClientTuning{VolumeMax: proto.Int32(60), VolumeStartup: proto.Int32(30)})
+	m.Admit(all, 0)
+	if got := volumes(m.Message(says(70, true), nil, 0)); fmt.Sprint(got) != "[60]" {
+		t.Errorf("came back above a new limit: sent %v, want 60", got)
+	}
+}
+
 // Whatever happens, no command leaves the limits, and without one nothing is sent.
 func TestEveryVolumeCommandIsInsideTheLimits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

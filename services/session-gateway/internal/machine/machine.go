@@ -53,6 +53,9 @@ type Config struct {
 	ForPairing bool
 	// WasPaired: with ForPairing, the client has a long-term PSK, too.
 	WasPaired bool
+	// Kept is the volume, 0-100, that the client's last session ended with; nil: unknown.
+	// A player that comes back with it is not set to its start-up volume.
+	Kept *int32
 }
 
 // Machine is the state of one session. It is used by one goroutine.
@@ -109,6 +112,7 @@ func New(cfg Config) *Machine {
 		keys:   keyState{category: cfg.Category, id: cfg.KeyID, mismatch: cfg.Mismatch},
 		source: source{codecs: cfg.SourceCodecs}, resumes: cfg.Resumes,
 		unclaimed: cfg.ForPairing, wasPaired: cfg.WasPaired,
+		volume: bounds{kept: cfg.Kept},
 	}
 	m.ignoreHello(cfg.Hello)
 	return m

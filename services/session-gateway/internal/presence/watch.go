@@ -35,6 +35,8 @@ type Seen struct {
 	Connected                      bool
 	// PlayedAt is when the record last said that the session is for playback; zero: never.
 	PlayedAt time.Time
+	// Kept is the volume that its player keeps if it comes back with it; nil: unknown.
+	Kept *int32
 }
 
 func (b *Board) take(e bus.Entry[*tuttiv1.ClientPresence]) {
@@ -54,7 +56,7 @@ func (b *Board) learn(e bus.Entry[*tuttiv1.ClientPresence]) (tell []func()) {
 	} else {
 		b.seen[e.Key] = &Seen{
 			ClientID: e.Key, SessionID: e.Value.GetSessionId(), GatewayID: e.Value.GetGatewayId(),
-			Connected: e.Value.GetConnected(),
+			Connected: e.Value.GetConnected(), Kept: e.Value.KeptVolume,
 		}
 		switch {
 		case slices.Contains(e.Value.GetActivities(), wire.ActivityPlayback):
@@ -101,6 +103,13 @@ func (b *Board) Lookup(clientID string) (p Seen, ok bool) {
 		return *p, true
 	}
 	return Seen{}, false
+}
+
+// Kept is the volume that a client's player keeps if it comes back with it; nil: nobody
+// knows one.
+func (b *Board) Kept(clientID string) *int32 {
+	p, _ := b.Lookup(clientID)
+	return p.Kept
 }
 
 // ByURL returns the client that was last dialled at an address, by any gateway;

@@ -97,7 +97,7 @@ func newBrain(s *Session) *brain {
 	cfg := machine.Config{
 		ClientID: s.ClientID, SessionID: s.ID, Hello: s.o.Hello,
 		Category: string(s.o.Conn.Matched()), Mismatch: s.o.Conn.Mismatch(), SourceCodecs: s.d.SourceCodecs,
-		Resumes: s.peer.Resumes,
+		Resumes: s.peer.Resumes, Kept: s.d.Board.Kept(s.ClientID),
 	}
 	if s.o.Conn.Matched() == noise.Sentinel {
 		cfg.KeyID = machine.SentinelKeyID()

@@ -38,7 +38,6 @@ type Player struct {
 	pieces []Piece
 	open   int // pieces before this one have their Gone and Lost, or were played
 	torn   int // frames inside a chunk that do not follow each other
-	losses int // connections that ended
 	broken []string
 }
 

@@ -2,7 +2,6 @@ package natscmd
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/lease"
 	"github.com/tutti-audio/tutti/proto/subject"
@@ -42,20 +40,6 @@ func serve(t *testing.T, dir string) *server.Server {
 		t.Fatal("the server is not ready")
 	}
 	return s
-}
-
-// as connects the way a service does.
-func as(t *testing.T, s *server.Server, dir, user string) *bus.Conn {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	c, err := bus.Connect(ctx, bus.Config{URL: s.ClientURL(), Name: user,
-		CredentialsFile: filepath.Join(dir, user+keySuffix), InboxPrefix: subject.InboxPrefix(user)})
-	if err != nil {
-		t.Fatalf("%s: %v", user, err)
-	}
-	t.Cleanup(func() { _ = c.Close(context.Background()) })
-	return c
 }
 
 // probe is a plain client that tells what the server refuses.

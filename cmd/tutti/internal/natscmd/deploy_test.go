@@ -1,7 +1,6 @@
-package bus_test
+package natscmd_test
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -22,7 +21,7 @@ import (
 // and a store of the test.
 func deployed(t *testing.T, dir, name string, leafPort int) *server.Server {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "nats", name))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "deploy", "nats", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +221,7 @@ func TestAVenueKeepsEverythingButEvents(t *testing.T) {
 	t.Setenv("CHAIN_URL", `"nats-leaf://venue:x@127.0.0.1:1"`)
 	dir := t.TempDir()
 	writeAuth(t, dir)
-	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "nats", "venue.conf"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "deploy", "nats", "venue.conf"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +263,7 @@ func TestTheClustersConfigurationLoads(t *testing.T) {
 	t.Setenv("NATS_NAME", "n1")
 	t.Setenv("NATS_ROUTE_PASSWORD", "between-nodes")
 	t.Setenv("NATS_ROUTES", `[ "nats-route://route:between-nodes@n2:6222", "nats-route://route:between-nodes@n3:6222" ]`)
-	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "nats", "cluster.conf"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "deploy", "nats", "cluster.conf"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,27 +278,5 @@ func TestTheClustersConfigurationLoads(t *testing.T) {
 	if opts.ServerName != "n1" || opts.Cluster.Name != "tutti" || opts.Cluster.Username != "route" || len(opts.Routes) != 2 || !opts.JetStream ||
 		len(opts.Users) != len(subject.Users())+2 { // and anyone and admin
 		t.Errorf("name %q, cluster %q, %d routes, JetStream %v, %d users", opts.ServerName, opts.Cluster.Name, len(opts.Routes), opts.JetStream, len(opts.Users))
-	}
-}
-
-// TestTheTLSConfigurationLoads: and asks for certificates.
-func TestTheTLSConfigurationLoads(t *testing.T) {
-	a := newAuthority(t)
-	cert, key := a.issue("127.0.0.1", time.Now().Add(time.Hour))
-	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "nats", "tls.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "tls.conf")
-	conf := strings.NewReplacer("/certs/server.pem", cert, "/certs/server-key.pem", key, "/certs/ca.pem", a.file).Replace(string(text))
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	opts, err := server.ProcessConfigFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if opts.TLSConfig == nil || opts.TLSConfig.ClientAuth != tls.RequireAndVerifyClientCert || len(opts.TLSConfig.Certificates) != 1 {
-		t.Errorf("the configuration does not ask for certificates: %+v", opts.TLSConfig)
 	}
 }

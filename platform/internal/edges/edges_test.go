@@ -40,9 +40,9 @@ var rules = []rule{
 		return ""
 	},
 	func(file, imp string) string {
-		// `tutti nats-config` makes the services' keys; what tapes cost is measured beside the bus.
+		// `tutti nats-config` makes the services' keys; benches start servers and measure beside the bus.
 		keys := imp == "github.com/nats-io/nkeys" && under(file, "cmd/tutti/internal/natscmd")
-		if strings.HasPrefix(imp, "github.com/nats-io/") && !under(file, "platform/bus") && !testOf(file, "e2e", "cmd", "bench/tapes") && !keys {
+		if strings.HasPrefix(imp, "github.com/nats-io/") && !under(file, "platform/bus") && !testOf(file, "e2e", "cmd") && !under(file, "bench") && !keys {
 			return "only platform/bus knows NATS"
 		}
 		return ""

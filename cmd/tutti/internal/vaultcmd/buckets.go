@@ -12,6 +12,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/proto/backup"
 	"github.com/tutti-audio/tutti/proto/subject"
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
 
 // bucket holds values of any kind as they are: an empty message keeps what it does not
@@ -56,8 +57,12 @@ func (b *buckets) put(ctx context.Context, e backup.Entry) error {
 	if !ok {
 		return fmt.Errorf("the backup: %w: it holds a bucket %q, which this version does not know", backup.ErrForm, e.Bucket)
 	}
+	data, err := foreign(e)
+	if err != nil {
+		return err
+	}
 	v := &emptypb.Empty{}
-	if err := proto.Unmarshal(e.Data, v); err != nil {
+	if err := proto.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("the backup: %w: an entry of bucket %s cannot be read", backup.ErrForm, e.Bucket)
 	}
 	if _, err := to.Put(ctx, e.Key, v); err != nil {
@@ -65,6 +70,21 @@ func (b *buckets) put(ctx context.Context, e backup.Entry) error {
 	}
 	b.written = append(b.written, backup.Entry{Bucket: e.Bucket, Key: e.Key})
 	return nil
+}
+
+// foreign is an entry as another deployment may have it. Fences count in the bucket of
+// leases, which is new there: a group's record with the old, higher ones would refuse its
+// holder, and every order of the new director and scheduler.
+func foreign(e backup.Entry) ([]byte, error) {
+	if e.Bucket != subject.BucketGroups {
+		return e.Data, nil
+	}
+	g := &tuttiv1.Group{}
+	if err := proto.Unmarshal(e.Data, g); err != nil {
+		return nil, fmt.Errorf("the backup: %w: the entry of a group cannot be read", backup.ErrForm)
+	}
+	g.Fence, g.InstanceId, g.DirectorFence, g.SchedulerFence = 0, "", 0, 0
+	return proto.Marshal(g)
 }
 
 // undo takes back what was written.

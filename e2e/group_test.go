@@ -29,7 +29,21 @@ func TestLimitsHold(t *testing.T) {
 		wantVolume(t, other, 0)
 		s.Must(t, "POST", "/api/v1/groups/"+g+"/volume", map[string]any{"volume": 70}, nil)
 		wantVolume(t, d, 40)
+		// A lost network is no power-on: who comes back with the volume that was set keeps it.
 		cut()
+		cut = d.Connect(t, s.Sendspin)
+		harness.Eventually(t, patience, "Bedroom is back at 40", func() string {
+			if c, _ := s.ClientNamed(t, "Bedroom"); !c.Connected || c.Player == nil || c.Player.Volume == nil || *c.Player.Volume != 40 {
+				return fmt.Sprintf("connected %v, %+v", c.Connected, c.Player)
+			}
+			return ""
+		})
+		wantVolume(t, d, 40)
+		// One that comes back with another volume was switched on.
+		cut()
+		if err := d.Client.SetVolume(90); err != nil {
+			t.Fatal(err)
+		}
 		d.Connect(t, s.Sendspin)
 		wantVolume(t, d, 25)
 		for _, e := range d.Events() {

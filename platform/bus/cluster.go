@@ -137,6 +137,9 @@ func (c *Conn) placeOnce(ctx context.Context, want jetstream.StreamConfig) error
 		defer done()
 		s, err := c.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			if c.cfg.MakesNothing {
+				return fault.Wrap(fault.Forbidden, err, "stream %s is made by another service", want.Name)
+			}
 			err = c.tryAPI(ctx, "STREAM.CREATE."+want.Name, func(ctx context.Context) error {
 				_, err := c.js.CreateStream(ctx, want)
 				return err

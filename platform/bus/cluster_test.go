@@ -35,7 +35,14 @@ func newClusterRig(t *testing.T, cl *bustest.Cluster) *clusterRig {
 	for _, cfg := range []bus.StreamConfig{
 		{Name: "EV", Subjects: []string{"t.ev.>"}}, {Name: "MEM", Subjects: []string{"t.mem.>"}, Memory: true},
 	} {
-		if err := r.c.EnsureStream(ctx, cfg); err != nil {
+		// A node that has just come up may not be placeable yet.
+		var err error
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+			if err = r.c.EnsureStream(ctx, cfg); err == nil {
+				break
+			}
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -46,6 +46,9 @@ type Config struct {
 	Name string
 	// CredentialsFile holds an nkey seed, or is a NATS .creds file; empty for none.
 	CredentialsFile string
+	// MakesNothing says that the credentials do not allow to make streams, buckets and
+	// object stores: what is missing is waited for, without asking the server in vain.
+	MakesNothing bool
 	// InboxPrefix begins the subjects at which answers arrive; empty for NATS's own. With
 	// permissions each user has one that nobody else may listen at.
 	InboxPrefix string

@@ -88,8 +88,10 @@ func Stores() []Store {
 	for _, s := range Services() {
 		lives.Writers[s] = all
 	}
+	presence := bucket(BucketPresence, Gateway, Stream, Management, Pairing)
+	presence.Writers[Management] = all // forgetting a device removes its record
 	return []Store{
-		bucket(BucketPresence, Gateway, Stream, Management, Pairing),
+		presence,
 		bucket(BucketTrust, Pairing, Stream, Gateway, Management),
 		bucket(BucketSettings, Pairing, Gateway, Discovery, Management, Stream),
 		bucket(BucketPairings, Pairing, Management),

@@ -95,6 +95,12 @@ func (n network) ConnectedAs(url string) (clientID string, connected bool) {
 	return p.ClientID, n.s.hub.Get(p.ClientID) != nil || p.Connected && n.s.peers.alive(p.GatewayID)
 }
 
+// Elsewhere implements dial.Network.
+func (n network) Elsewhere(url string) bool {
+	p, ok := n.s.board.ByURL(url)
+	return ok && p.Connected && p.GatewayID != n.s.cfg.InstanceID && n.s.peers.alive(p.GatewayID)
+}
+
 // Follow implements dial.Network.
 func (n network) Follow(clientID string) (<-chan struct{}, func()) { return n.s.board.Follow(clientID) }
 

@@ -17,7 +17,8 @@ func (c Config) busConfig(name, role string) bus.Config {
 	}
 	return bus.Config{Name: name, URL: c.NATS, Replicas: c.NATSReplicas,
 		CredentialsFile: c.NATSCreds, InboxPrefix: subject.InboxPrefix(role),
-		CAFile: c.NATSTLSCA, CertFile: c.NATSTLSCert, KeyFile: c.NATSTLSKey}
+		MakesNothing: c.NATSCreds != "" && role != subject.Pairing && role != subject.Serve,
+		CAFile:       c.NATSTLSCA, CertFile: c.NATSTLSCert, KeyFile: c.NATSTLSKey}
 }
 
 // checkNATS finds what does not fit in the settings of the bus.

@@ -81,6 +81,7 @@ type net struct {
 	outcomes  chan Outcome // what comes of the next dial
 	connected map[string]string
 	known     map[string]string // clients that are not connected
+	here      bool              // they are connected to this gateway
 	follow    chan struct{}
 }
 
@@ -108,6 +109,13 @@ func (n *net) Connect(ctx context.Context, url string) (Live, *Outcome) {
 	case <-ctx.Done():
 		return nil, &Outcome{Err: ctx.Err()}
 	}
+}
+
+func (n *net) Elsewhere(url string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, ok := n.connected[url]
+	return ok && !n.here
 }
 
 func (n *net) ConnectedAs(url string) (string, bool) {
@@ -283,4 +291,30 @@ func TestAClientThatWentToAnotherGatewayIsDialledWhenItComesFree(t *testing.T) {
 	f.n.mu.Unlock()
 	f.n.follow <- struct{}{}
 	f.ends(Outcome{Err: errors.New("x")})
+}
+
+// The record of the session that the goodbye has ended may be there for a moment still: it is
+// no other gateway's, and the client is left alone.
+func TestItsOwnStaleRecordIsNoOtherGateway(t *testing.T) {
+	f := setup(t)
+	f.take(&tuttiv1.Sighting{Key: "a", Url: "ws://1", Present: true})
+	for end := time.Now().Add(10 * time.Second); f.n.count() == 0 && time.Now().Before(end); {
+		<-time.After(time.Millisecond)
+	}
+	f.n.mu.Lock()
+	f.n.connected["ws://1"], f.n.here = "dev", true
+	f.n.mu.Unlock()
+	f.ends(Outcome{Goodbye: "another_server", ClientID: "dev"})
+	f.sleeps(1)
+	f.n.mu.Lock()
+	delete(f.n.connected, "ws://1")
+	f.n.mu.Unlock()
+	f.n.follow <- struct{}{}
+	f.clock.Advance(elsewhereWithin)
+	for range 3 { // it holds off: however much time passes
+		f.clock.Advance(BackoffMax)
+	}
+	if n := f.n.count(); n != 1 {
+		t.Errorf("%d dials", n)
+	}
 }

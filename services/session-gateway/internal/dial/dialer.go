@@ -32,6 +32,9 @@ type Network interface {
 	// ConnectedAs says whether the client that is known to answer at url is
 	// connected to any gateway now, and who it is.
 	ConnectedAs(url string) (clientID string, connected bool)
+	// Elsewhere says whether the client that is known to answer at url is connected
+	// to another gateway now.
+	Elsewhere(url string) bool
 	// Follow returns a channel that gets a token when the client connects or
 	// disconnects.
 	Follow(clientID string) (ch <-chan struct{}, stop func())
@@ -301,18 +304,16 @@ func (t *target) waitDisconnected(ctx context.Context) {
 	}
 }
 
-// elsewhere reports whether the client is connected again, or is so within a moment: the
-// record of the session that took this one's place may still be on its way.
+// elsewhere reports whether the client is connected to another gateway, or is so within a
+// moment: the record of the session that took this one's place may still be on its way, as
+// may be the one that says that this gateway's own has ended.
 func (t *target) elsewhere(ctx context.Context) bool {
-	id, connected := t.d.net.ConnectedAs(t.url())
-	if connected {
-		return true
-	}
+	id, _ := t.d.net.ConnectedAs(t.url())
 	ch, stop := t.d.net.Follow(id)
 	defer stop()
 	late := t.d.clock.After(elsewhereWithin)
 	for {
-		if _, connected := t.d.net.ConnectedAs(t.url()); connected {
+		if t.d.net.Elsewhere(t.url()) {
 			return true
 		}
 		select {

@@ -79,6 +79,9 @@ func TestOneRequestIsFollowedThroughServicesByItsTrace(t *testing.T) {
 		if err := bus.Handle(service(t, c, name), "t."+name+".do", h); err != nil {
 			t.Fatal(err)
 		}
+		if err := c.Flush(t.Context()); err != nil { // the server knows the endpoint
+			t.Fatal(err)
+		}
 	}
 	handle(first, "first", pass(first, "t.second.do"))
 	handle(second, "second", pass(second, "t.third.do"))

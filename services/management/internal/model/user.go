@@ -45,7 +45,7 @@ type User struct {
 
 // Account is an account of an OpenID Connect provider.
 type Account struct {
-	Issuer  string `json:"issuer" example:"https://id.example"`
+	Issuer  string `json:"issuer"`
 	Subject string `json:"subject" doc:"The provider's lasting name of it (sub)."`
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -79,9 +80,6 @@ func TestOneRequestIsFollowedThroughServicesByItsTrace(t *testing.T) {
 		if err := bus.Handle(service(t, c, name), "t."+name+".do", h); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Flush(t.Context()); err != nil { // the server knows the endpoint
-			t.Fatal(err)
-		}
 	}
 	handle(first, "first", pass(first, "t.second.do"))
 	handle(second, "second", pass(second, "t.third.do"))
@@ -92,6 +90,9 @@ func TestOneRequestIsFollowedThroughServicesByItsTrace(t *testing.T) {
 		return r, nil
 	})
 	var got str
+	eventually(t, "the server knows all three endpoints", func() error {
+		return edge.Request(bus.WithTraceID(t.Context(), "trace-warm"), "t.first.do", s("warm"), &got)
+	})
 	if err := edge.Request(bus.WithTraceID(t.Context(), "trace-good"), "t.first.do", s("good"), &got); err != nil {
 		t.Fatal(err)
 	}
@@ -101,9 +102,12 @@ func TestOneRequestIsFollowedThroughServicesByItsTrace(t *testing.T) {
 	for name, log := range map[string]*captured{"first": firstLog, "second": secondLog, "third": thirdLog} {
 		for trace, code := range map[string]string{"trace-good": "ok", "trace-bad": string(fault.NotFound)} {
 			want := "t." + name + ".do " + code
-			if lines := log.handled(t, trace); len(lines) != 1 || lines[0] != want {
-				t.Errorf("%s logs %q for %s, want %q alone", name, lines, trace, want)
-			}
+			eventually(t, name+"'s line for "+trace, func() error { // it is written behind the answer
+				if lines := log.handled(t, trace); len(lines) != 1 || lines[0] != want {
+					return fmt.Errorf("%q, want %q alone", lines, want)
+				}
+				return nil
+			})
 		}
 	}
 }

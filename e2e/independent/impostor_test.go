@@ -262,8 +262,9 @@ func testUntilDisconnect(t *testing.T, s *harness.Server) {
 	d := connect(t, s.Sendspin, options{})
 	d.awaitKnown(s)
 	s.Must(t, "DELETE", "/api/v1/clients/"+d.id+"/approval", nil, nil, 409)
+	_, mark := d.await("no roles", 0, withoutRoles) // those of the policy are gone, if there were any
 	s.Must(t, "POST", "/api/v1/clients/"+d.id+"/approve", obj{"until_disconnect": true}, nil)
-	d.await("roles", 0, hasRoles)
+	d.await("roles", mark, hasRoles)
 	d.leave()
 	awaitTrust(t, s, d.id, "unapproved")
 	again := connect(t, s.Sendspin, d.o)

@@ -161,9 +161,6 @@ func testAborts(t *testing.T, s *harness.Server) {
 					if typ == at {
 						d.att.live, aborted = false, true
 						d.send("pair/abort", obj{"reason": reason})
-						if reason == "concurrent_attempt" {
-							_ = d.w.c.Close()
-						}
 					}
 					return !aborted
 				}
@@ -175,7 +172,9 @@ func testAborts(t *testing.T, s *harness.Server) {
 				if got := attemptIs(t, s, d.id, 0, "failed", "cancelled", "paired"); got.Reason != reason || got.Detail == "" {
 					t.Errorf("%+v, want reason %s", got, reason)
 				}
-				if reason != "concurrent_attempt" {
+				if reason == "concurrent_attempt" {
+					_ = d.w.c.Close() // not before: a reset may overtake what was sent
+				} else {
 					d.await("the activation that leaves pairing", 0, func(m msg) bool {
 						l, _ := m.payload["activities"].([]any)
 						return m.typ == "server/activate" && d.left() && !contains(l, "pairing")

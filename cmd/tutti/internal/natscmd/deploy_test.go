@@ -1,4 +1,4 @@
-package natscmd_test
+package natscmd
 
 import (
 	"fmt"
@@ -31,21 +31,7 @@ func deployed(t *testing.T, dir, name string, leafPort int) *server.Server {
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	opts, err := server.ProcessConfigFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.NoLog, opts.NoSigs = true, true
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(20 * time.Second) {
-		t.Fatalf("%s is not ready", name)
-	}
-	return s
+	return start(t, file)
 }
 
 // writeAuth writes an auth.conf with what `tutti nats-config` allows, for users with

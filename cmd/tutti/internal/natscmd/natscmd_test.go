@@ -25,6 +25,12 @@ func serve(t *testing.T, dir string) *server.Server {
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return start(t, file)
+}
+
+// start runs a NATS server with a configuration file until the test ends.
+func start(t *testing.T, file string) *server.Server {
+	t.Helper()
 	opts, err := server.ProcessConfigFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +43,7 @@ func serve(t *testing.T, dir string) *server.Server {
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
 	if !s.ReadyForConnections(20 * time.Second) {
-		t.Fatal("the server is not ready")
+		t.Fatalf("the server of %s is not ready", file)
 	}
 	return s
 }

@@ -10,7 +10,7 @@ const (
 	Management = "management"
 	// Serve is `tutti serve` with --nats: all services in one process.
 	Serve = "serve"
-	// Tools are `tutti doctor` and `tutti restore`.
+	// Tools are `tutti doctor`, `tutti restore` and "nats micro".
 	Tools = "tools"
 )
 
@@ -67,14 +67,18 @@ func Rules() []Rule {
 		request(Group("*"), Stream, Stream),
 
 		// The house clock (package houseclock): a process elsewhere asks the leader; a
-		// leader that has no reading of its own asks anybody's.
+		// leader that has no reading of its own asks anybody's, and a process that has just
+		// started its neighbour's.
 		{Pattern: ClockExchange, From: []string{Gateway, Management, Stream}, To: []string{Stream}, Request: true},
 		{Pattern: ClockCopy, From: []string{Stream}, To: []string{Stream, Gateway, Management}, Request: true},
+		{Pattern: ClockNeighbour("*"), From: []string{Stream, Gateway, Management}, To: []string{Stream, Gateway, Management}, Request: true},
 
 		// The audit trail is heard live, besides being kept in StreamEvents.
 		{Pattern: EventAudit, From: []string{Pairing}, To: []string{Management}},
 		{Pattern: EventTrustAll, From: []string{Pairing}},
 		{Pattern: EventRosterAll, From: []string{Pairing}},
+		{Pattern: EventHealthFindings, From: []string{Management}},
+		{Pattern: EventHealthSummary, From: []string{Management}},
 		{Pattern: TapeAll, From: []string{Stream}},
 	}
 	for _, s := range []string{

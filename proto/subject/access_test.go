@@ -120,8 +120,8 @@ func TestEverySubjectHasARule(t *testing.T) {
 	if seen < 60 {
 		t.Errorf("only %d constants were looked at", seen)
 	}
-	for _, s := range []string{Session("c"), Snapshot("s"), Attempt("c"), Group("g"), EventTrust("c"), EventRoster("p"),
-		Tape("g", "r"), Artwork("i"), Capture("c"), StreamActivateAt("i"), AttemptKey("c")} {
+	for _, s := range []string{Session("c"), Snapshot("s"), Attempt("c"), Group("g"), EventTrust("c"), EventRoster("p"), EventHealthFinding("late"),
+		Tape("g", "r"), Artwork("i"), Capture("c"), StreamActivateAt("i"), AttemptKey("c"), ClockNeighbour("k")} {
 		if !allows(rules, s) {
 			t.Errorf("%s has no rule", s)
 		}
@@ -134,7 +134,7 @@ func TestFunctionsAreLookedAt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := []string{"KeptBuckets", "Session", "Snapshot", "Attempt", "Group", "EventTrust", "EventRoster", "Tape", "Artwork", "Capture", "InstanceKey", "StreamActivateAt", "AttemptKey"}
+	known := []string{"KeptBuckets", "Session", "Snapshot", "Attempt", "Group", "EventTrust", "EventRoster", "EventHealthFinding", "Tape", "Artwork", "Capture", "InstanceKey", "StreamActivateAt", "AttemptKey", "ClockNeighbour"}
 	for _, d := range f.Decls {
 		if fn, ok := d.(*ast.FuncDecl); ok && !slices.Contains(known, fn.Name.Name) {
 			t.Errorf("%s is not looked at: give its subject a rule, and add it here and to TestEverySubjectHasARule", fn.Name.Name)
@@ -165,6 +165,13 @@ func TestLeastPrivilege(t *testing.T) {
 			"$JS.API.STREAM.MSG.DELETE.KV_trust", "$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.STREAM.RESTORE.X"} {
 			if allows(p.Publish, s) {
 				t.Errorf("%s may publish to %s", user, s)
+			}
+		}
+	}
+	for _, user := range Services() {
+		for _, s := range []string{EventHealthFinding("late"), EventHealthSummary} {
+			if got, want := allows(Allowed(user).Publish, s), user == Management; got != want {
+				t.Errorf("%s may publish to %s: %v, want %v", user, s, got, want)
 			}
 		}
 	}

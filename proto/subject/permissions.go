@@ -32,6 +32,10 @@ func Allowed(user string) Permissions {
 			p.sub("$SRV.*", "$SRV.*."+name, "$SRV.*."+name+".*")
 		}
 	}
+	if user == Tools {
+		p.pub("$SRV.>") // "nats micro ls" asks what services there are, and how they do
+		p.sub("_INBOX.>")
+	}
 	if p.has([]string{Pairing}) {
 		p.pub(jsAPI+"STREAM.CREATE.*", jsAPI+"STREAM.UPDATE.*", jsAPI+"STREAM.INFO.*")
 	}

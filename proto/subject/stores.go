@@ -23,7 +23,9 @@ type Store struct {
 	LeaseAge bool
 	// MaxBytes bounds it; 0: no bound.
 	MaxBytes int64
-	// Writers are who may write, and of a bucket which keys (NATS patterns).
+	// Writers are who may write, and of a bucket which keys (NATS patterns). Of a stream
+	// they are who may write all of it, and so may read it; who writes single subjects of it
+	// has a rule (Rules).
 	Writers map[string][]string
 	// Readers may read it, besides its writers. Of a stream they may read the subjects
 	// that are named here, or all of it when none is.

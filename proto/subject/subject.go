@@ -128,6 +128,9 @@ const (
 	EventTrustAll = Prefix + "ev.trust.*"
 	// EventRosterAll matches every EventRoster subject.
 	EventRosterAll = Prefix + "ev.roster.*"
+	// EventHealthFindings matches every EventHealthFinding subject.
+	EventHealthFindings = Prefix + "ev.health.finding.*"
+	EventHealthSummary  = Prefix + "ev.health.summary" // HealthSummary
 )
 
 // Session is the address of the one live session of a client.
@@ -152,11 +155,18 @@ func EventTrust(clientID string) string { return Prefix + "ev.trust." + clientID
 // EventRoster is where the signed roster of one persona is published.
 func EventRoster(personaID string) string { return Prefix + "ev.roster." + personaID }
 
+// EventHealthFinding is where HealthEvent of a kind of finding is published.
+func EventHealthFinding(code string) string { return Prefix + "ev.health.finding." + code }
+
 // TapeAll matches every tape.
 const TapeAll = Prefix + "tape.>"
 
 // Tape is the subject of one rendition of one group.
 func Tape(groupID, renditionID string) string { return Prefix + "tape." + groupID + "." + renditionID }
+
+// ClockNeighbour is where every process on a kernel with a reading of the house clock answers
+// (package houseclock, which makes the kernel's token).
+func ClockNeighbour(kernel string) string { return Prefix + "clock.neighbour." + kernel }
 
 // Artwork is the address of the stream instance that has an image.
 func Artwork(instanceID string) string { return StreamArtwork + "." + instanceID }

@@ -353,7 +353,10 @@ type Instance struct {
 	// How busy the process was since the beat before.
 	Load *InstanceLoad `protobuf:"bytes,110,opt,name=load,proto3" json:"load,omitempty"`
 	// The process is on its way out: nothing new is placed on it.
-	Draining      bool `protobuf:"varint,111,opt,name=draining,proto3" json:"draining,omitempty"`
+	Draining bool `protobuf:"varint,111,opt,name=draining,proto3" json:"draining,omitempty"`
+	// Whether it can do its work, as its /readyz says; absent: an older version, which does
+	// not say.
+	Readiness     *Readiness `protobuf:"bytes,112,opt,name=readiness,proto3" json:"readiness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -465,6 +468,66 @@ func (x *Instance) GetDraining() bool {
 	return false
 }
 
+func (x *Instance) GetReadiness() *Readiness {
+	if x != nil {
+		return x.Readiness
+	}
+	return nil
+}
+
+// Readiness is whether a service can do its work.
+type Readiness struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ready         bool                   `protobuf:"varint,1,opt,name=ready,proto3" json:"ready,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // why not, in one line without secrets; "" when ready
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Readiness) Reset() {
+	*x = Readiness{}
+	mi := &file_tutti_v1_common_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Readiness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Readiness) ProtoMessage() {}
+
+func (x *Readiness) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_v1_common_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Readiness.ProtoReflect.Descriptor instead.
+func (*Readiness) Descriptor() ([]byte, []int) {
+	return file_tutti_v1_common_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Readiness) GetReady() bool {
+	if x != nil {
+		return x.Ready
+	}
+	return false
+}
+
+func (x *Readiness) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // InstanceLoad is what a service's process uses. Services that share a process tell
 // the same of it.
 type InstanceLoad struct {
@@ -484,7 +547,7 @@ type InstanceLoad struct {
 
 func (x *InstanceLoad) Reset() {
 	*x = InstanceLoad{}
-	mi := &file_tutti_v1_common_proto_msgTypes[5]
+	mi := &file_tutti_v1_common_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +559,7 @@ func (x *InstanceLoad) String() string {
 func (*InstanceLoad) ProtoMessage() {}
 
 func (x *InstanceLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_common_proto_msgTypes[5]
+	mi := &file_tutti_v1_common_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +572,7 @@ func (x *InstanceLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceLoad.ProtoReflect.Descriptor instead.
 func (*InstanceLoad) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_common_proto_rawDescGZIP(), []int{5}
+	return file_tutti_v1_common_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *InstanceLoad) GetCpu() float64 {
@@ -593,7 +656,7 @@ type ServerSettings struct {
 
 func (x *ServerSettings) Reset() {
 	*x = ServerSettings{}
-	mi := &file_tutti_v1_common_proto_msgTypes[6]
+	mi := &file_tutti_v1_common_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +668,7 @@ func (x *ServerSettings) String() string {
 func (*ServerSettings) ProtoMessage() {}
 
 func (x *ServerSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_common_proto_msgTypes[6]
+	mi := &file_tutti_v1_common_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +681,7 @@ func (x *ServerSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerSettings.ProtoReflect.Descriptor instead.
 func (*ServerSettings) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_common_proto_rawDescGZIP(), []int{6}
+	return file_tutti_v1_common_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ServerSettings) GetServerId() string {
@@ -693,20 +756,22 @@ func (x *ServerSettings) GetRosterPolicy() string {
 
 // AuditEvent is one line of the append-only ledger.
 type AuditEvent struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
-	Actor         string                 `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"` // who: "admin-token", "policy", "device", "console:<user>"
-	Kind          string                 `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`   // what: "client.approved", "group.created", ...
-	ClientId      string                 `protobuf:"bytes,5,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	Detail        string                 `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Id       uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	At       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	Actor    string                 `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"` // who: "admin-token", "policy", "device", "console:<user>"
+	Kind     string                 `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`   // what: "client.approved", "group.created", ...
+	ClientId string                 `protobuf:"bytes,5,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	Detail   string                 `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The venue (--venue) of the event on the bus; not part of the ledger.
+	Venue         string `protobuf:"bytes,7,opt,name=venue,proto3" json:"venue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AuditEvent) Reset() {
 	*x = AuditEvent{}
-	mi := &file_tutti_v1_common_proto_msgTypes[7]
+	mi := &file_tutti_v1_common_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -718,7 +783,7 @@ func (x *AuditEvent) String() string {
 func (*AuditEvent) ProtoMessage() {}
 
 func (x *AuditEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_v1_common_proto_msgTypes[7]
+	mi := &file_tutti_v1_common_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -731,7 +796,7 @@ func (x *AuditEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEvent.ProtoReflect.Descriptor instead.
 func (*AuditEvent) Descriptor() ([]byte, []int) {
-	return file_tutti_v1_common_proto_rawDescGZIP(), []int{7}
+	return file_tutti_v1_common_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AuditEvent) GetId() uint64 {
@@ -776,6 +841,13 @@ func (x *AuditEvent) GetDetail() string {
 	return ""
 }
 
+func (x *AuditEvent) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
 var File_tutti_v1_common_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_common_proto_rawDesc = "" +
@@ -800,7 +872,7 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x18\n" +
 	"\aformats\x18\x02 \x03(\tR\aformats\x12!\n" +
 	"\fout_channels\x18\x03 \x03(\tR\voutChannels\x12\x1c\n" +
-	"\tlocations\x18\x04 \x03(\tR\tlocations\"\xf7\x02\n" +
+	"\tlocations\x18\x04 \x03(\tR\tlocations\"\xaa\x03\n" +
 	"\bInstance\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\tR\n" +
@@ -814,7 +886,11 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\rsendspin_path\x18\b \x01(\tR\fsendspinPath\x12\x1c\n" +
 	"\taddresses\x18\t \x03(\tR\taddresses\x12*\n" +
 	"\x04load\x18n \x01(\v2\x16.tutti.v1.InstanceLoadR\x04load\x12\x1a\n" +
-	"\bdraining\x18o \x01(\bR\bdraining\"\xfb\x01\n" +
+	"\bdraining\x18o \x01(\bR\bdraining\x121\n" +
+	"\treadiness\x18p \x01(\v2\x13.tutti.v1.ReadinessR\treadiness\"9\n" +
+	"\tReadiness\x12\x14\n" +
+	"\x05ready\x18\x01 \x01(\bR\x05ready\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xfb\x01\n" +
 	"\fInstanceLoad\x12\x10\n" +
 	"\x03cpu\x18\x01 \x01(\x01R\x03cpu\x12\x12\n" +
 	"\x04cpus\x18\x02 \x01(\rR\x04cpus\x12!\n" +
@@ -840,7 +916,7 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"roster_seq\x18\a \x01(\x04R\trosterSeq\x12+\n" +
 	"\x11controller_policy\x18\b \x01(\tR\x10controllerPolicy\x12\x1c\n" +
 	"\trecipient\x18\x0f \x01(\tR\trecipient\x12#\n" +
-	"\rroster_policy\x18\x10 \x01(\tR\frosterPolicy\"\xa7\x01\n" +
+	"\rroster_policy\x18\x10 \x01(\tR\frosterPolicy\"\xbd\x01\n" +
 	"\n" +
 	"AuditEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12*\n" +
@@ -848,7 +924,8 @@ const file_tutti_v1_common_proto_rawDesc = "" +
 	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x12\n" +
 	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x1b\n" +
 	"\tclient_id\x18\x05 \x01(\tR\bclientId\x12\x16\n" +
-	"\x06detail\x18\x06 \x01(\tR\x06detail*\xb4\x01\n" +
+	"\x06detail\x18\x06 \x01(\tR\x06detail\x12\x14\n" +
+	"\x05venue\x18\a \x01(\tR\x05venue*\xb4\x01\n" +
 	"\n" +
 	"TrustState\x12\x1b\n" +
 	"\x17TRUST_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
@@ -871,7 +948,7 @@ func file_tutti_v1_common_proto_rawDescGZIP() []byte {
 }
 
 var file_tutti_v1_common_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tutti_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_tutti_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_tutti_v1_common_proto_goTypes = []any{
 	(TrustState)(0),               // 0: tutti.v1.TrustState
 	(*Empty)(nil),                 // 1: tutti.v1.Empty
@@ -879,20 +956,22 @@ var file_tutti_v1_common_proto_goTypes = []any{
 	(*DeviceInfo)(nil),            // 3: tutti.v1.DeviceInfo
 	(*PairMethod)(nil),            // 4: tutti.v1.PairMethod
 	(*Instance)(nil),              // 5: tutti.v1.Instance
-	(*InstanceLoad)(nil),          // 6: tutti.v1.InstanceLoad
-	(*ServerSettings)(nil),        // 7: tutti.v1.ServerSettings
-	(*AuditEvent)(nil),            // 8: tutti.v1.AuditEvent
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Readiness)(nil),             // 6: tutti.v1.Readiness
+	(*InstanceLoad)(nil),          // 7: tutti.v1.InstanceLoad
+	(*ServerSettings)(nil),        // 8: tutti.v1.ServerSettings
+	(*AuditEvent)(nil),            // 9: tutti.v1.AuditEvent
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_tutti_v1_common_proto_depIdxs = []int32{
-	9, // 0: tutti.v1.Instance.started_at:type_name -> google.protobuf.Timestamp
-	6, // 1: tutti.v1.Instance.load:type_name -> tutti.v1.InstanceLoad
-	9, // 2: tutti.v1.AuditEvent.at:type_name -> google.protobuf.Timestamp
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	10, // 0: tutti.v1.Instance.started_at:type_name -> google.protobuf.Timestamp
+	7,  // 1: tutti.v1.Instance.load:type_name -> tutti.v1.InstanceLoad
+	6,  // 2: tutti.v1.Instance.readiness:type_name -> tutti.v1.Readiness
+	10, // 3: tutti.v1.AuditEvent.at:type_name -> google.protobuf.Timestamp
+	4,  // [4:4] is the sub-list for method output_type
+	4,  // [4:4] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_tutti_v1_common_proto_init() }
@@ -900,14 +979,14 @@ func file_tutti_v1_common_proto_init() {
 	if File_tutti_v1_common_proto != nil {
 		return
 	}
-	file_tutti_v1_common_proto_msgTypes[5].OneofWrappers = []any{}
+	file_tutti_v1_common_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_v1_common_proto_rawDesc), len(file_tutti_v1_common_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -33,7 +33,7 @@ type Sighting struct {
 	Url           string                 `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"` // ws://host:port/path, ready to dial
 	OtherUrls     []string               `protobuf:"bytes,3,rep,name=other_urls,json=otherUrls,proto3" json:"other_urls,omitempty"`
 	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`           // TXT name: a hint; client/hello is authoritative
-	Via           string                 `protobuf:"bytes,5,opt,name=via,proto3" json:"via,omitempty"`             // "mdns", "static" (configuration), "api"
+	Via           string                 `protobuf:"bytes,5,opt,name=via,proto3" json:"via,omitempty"`             // "mdns", "dns-sd", "static" (configuration), "api"
 	Interface     string                 `protobuf:"bytes,6,opt,name=interface,proto3" json:"interface,omitempty"` // network interface of an mDNS record
 	Present       bool                   `protobuf:"varint,7,opt,name=present,proto3" json:"present,omitempty"`
 	FirstSeen     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=first_seen,json=firstSeen,proto3" json:"first_seen,omitempty"`

@@ -3337,6 +3337,7 @@ type ClientCommand struct {
 	//	*ClientCommand_Controller
 	//	*ClientCommand_Leave
 	Command       isClientCommand_Command `protobuf_oneof:"command"`
+	CommandId     string                  `protobuf:"bytes,5,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"` // made by the gateway, the same when it is sent again
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3408,6 +3409,13 @@ func (x *ClientCommand) GetLeave() *Empty {
 		}
 	}
 	return nil
+}
+
+func (x *ClientCommand) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
 }
 
 type isClientCommand_Command interface {
@@ -4007,7 +4015,7 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\n" +
 	"Disconnect\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06redial\x18\x02 \x01(\bR\x06redial\"\xbe\x01\n" +
+	"\x06redial\x18\x02 \x01(\bR\x06redial\"\xdd\x01\n" +
 	"\rClientCommand\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x1d\n" +
 	"\n" +
@@ -4015,7 +4023,9 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\n" +
 	"controller\x18\x03 \x01(\v2\x1b.tutti.v1.ControllerCommandH\x00R\n" +
 	"controller\x12'\n" +
-	"\x05leave\x18\x04 \x01(\v2\x0f.tutti.v1.EmptyH\x00R\x05leaveB\t\n" +
+	"\x05leave\x18\x04 \x01(\v2\x0f.tutti.v1.EmptyH\x00R\x05leave\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x05 \x01(\tR\tcommandIdB\t\n" +
 	"\acommand\"\xdd\x01\n" +
 	"\x11ControllerCommand\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\tR\acommand\x12\x1b\n" +

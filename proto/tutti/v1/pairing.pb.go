@@ -999,6 +999,7 @@ type TrustChanged struct {
 	// controller policy changed), "identity" (a new server key: the session begins anew).
 	Kind          string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	Disconnect    bool   `protobuf:"varint,4,opt,name=disconnect,proto3" json:"disconnect,omitempty"` // the session must end
+	Venue         string `protobuf:"bytes,5,opt,name=venue,proto3" json:"venue,omitempty"`            // of the event on the bus (--venue)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1059,6 +1060,13 @@ func (x *TrustChanged) GetDisconnect() bool {
 		return x.Disconnect
 	}
 	return false
+}
+
+func (x *TrustChanged) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
 }
 
 // ApproveRequest asks for tutti.v1.pairing.approve; answered with TrustRecord.
@@ -1948,14 +1956,15 @@ const file_tutti_v1_pairing_proto_rawDesc = "" +
 	"\x05event\x18\x03 \x01(\x0e2\x16.tutti.v1.SessionEventR\x05event\x12\x18\n" +
 	"\agoodbye\x18\x04 \x01(\tR\agoodbye\x12\x1d\n" +
 	"\n" +
-	"roster_seq\x18\x05 \x01(\x04R\trosterSeq\"\x8b\x01\n" +
+	"roster_seq\x18\x05 \x01(\x04R\trosterSeq\"\xa1\x01\n" +
 	"\fTrustChanged\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12*\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x14.tutti.v1.TrustStateR\x05state\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x1e\n" +
 	"\n" +
 	"disconnect\x18\x04 \x01(\bR\n" +
-	"disconnect\"\x98\x02\n" +
+	"disconnect\x12\x14\n" +
+	"\x05venue\x18\x05 \x01(\tR\x05venue\"\x98\x02\n" +
 	"\x0eApproveRequest\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +

@@ -758,6 +758,7 @@ type RosterPublished struct {
 	PersonaId     string                 `protobuf:"bytes,1,opt,name=persona_id,json=personaId,proto3" json:"persona_id,omitempty"`
 	Roster        string                 `protobuf:"bytes,2,opt,name=roster,proto3" json:"roster,omitempty"` // signed text
 	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	Venue         string                 `protobuf:"bytes,4,opt,name=venue,proto3" json:"venue,omitempty"` // that published it (--venue)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -811,6 +812,13 @@ func (x *RosterPublished) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *RosterPublished) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
 }
 
 // RotateServerKeyRequest asks for tutti.v1.pairing.rotate_server_key: a new server key,
@@ -936,12 +944,13 @@ const file_tutti_v1_persona_proto_rawDesc = "" +
 	"\apersona\x18\x01 \x01(\v2\x11.tutti.v1.PersonaR\apersona\x12\x1a\n" +
 	"\bexported\x18\x02 \x01(\tR\bexported\x12\x18\n" +
 	"\achanges\x18\x03 \x03(\tR\achanges\x12\x1a\n" +
-	"\baccepted\x18\x04 \x01(\bR\baccepted\"Z\n" +
+	"\baccepted\x18\x04 \x01(\bR\baccepted\"p\n" +
 	"\x0fRosterPublished\x12\x1d\n" +
 	"\n" +
 	"persona_id\x18\x01 \x01(\tR\tpersonaId\x12\x16\n" +
 	"\x06roster\x18\x02 \x01(\tR\x06roster\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x04R\x03seq\".\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05venue\x18\x04 \x01(\tR\x05venue\".\n" +
 	"\x16RotateServerKeyRequest\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actorB5Z3github.com/tutti-audio/tutti/proto/tutti/v1;tuttiv1b\x06proto3"
 

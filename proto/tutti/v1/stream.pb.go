@@ -2172,6 +2172,7 @@ type Membership struct {
 	Assigned         []string               `protobuf:"bytes,120,rep,name=assigned,proto3" json:"assigned,omitempty"` // as in Group; the director's whole word when assigned_known is set
 	AssignedKnown    bool                   `protobuf:"varint,121,opt,name=assigned_known,json=assignedKnown,proto3" json:"assigned_known,omitempty"`
 	VolumeCaps       map[string]int32       `protobuf:"bytes,122,rep,name=volume_caps,json=volumeCaps,proto3" json:"volume_caps,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // caps of members that come; the scheduler's word follows
+	CommandId        string                 `protobuf:"bytes,140,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`                                                                               // of the client's command that brings a member here; kept in applied_commands
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -2260,6 +2261,13 @@ func (x *Membership) GetVolumeCaps() map[string]int32 {
 		return x.VolumeCaps
 	}
 	return nil
+}
+
+func (x *Membership) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
 }
 
 // GroupReply is the group after the command.
@@ -4885,7 +4893,7 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\x02at\x18\x02 \x01(\tR\x02at\x12\x19\n" +
 	"\x05index\x18\x03 \x01(\x05H\x00R\x05index\x88\x01\x01\x12)\n" +
 	"\x05items\x18Z \x03(\v2\x13.tutti.v1.QueueItemR\x05itemsB\b\n" +
-	"\x06_index\"\xf5\x02\n" +
+	"\x06_index\"\x95\x03\n" +
 	"\n" +
 	"Membership\x12\x18\n" +
 	"\amembers\x18\x01 \x03(\tR\amembers\x12\x16\n" +
@@ -4896,7 +4904,9 @@ const file_tutti_v1_stream_proto_rawDesc = "" +
 	"\bassigned\x18x \x03(\tR\bassigned\x12%\n" +
 	"\x0eassigned_known\x18y \x01(\bR\rassignedKnown\x12E\n" +
 	"\vvolume_caps\x18z \x03(\v2$.tutti.v1.Membership.VolumeCapsEntryR\n" +
-	"volumeCaps\x1a=\n" +
+	"volumeCaps\x12\x1e\n" +
+	"\n" +
+	"command_id\x18\x8c\x01 \x01(\tR\tcommandId\x1a=\n" +
 	"\x0fVolumeCapsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"3\n" +

@@ -68,7 +68,7 @@ func TestRefusalsAreTold(t *testing.T) {
 	}
 
 	// A bucket that it may not make: it waits for the owner.
-	short, stop := context.WithTimeout(ctx, 300*time.Millisecond)
+	short, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
 	_, err = bus.OpenBucket[str](short, guest, "later", bus.BucketOptions{History: 1})
 	wantCode(t, err, fault.Unavailable)

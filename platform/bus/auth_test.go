@@ -53,7 +53,7 @@ func runServer(t *testing.T, o server.Options) string {
 func TestWrongPassword(t *testing.T) {
 	addr := runServer(t, server.Options{Username: "u", Password: "right", JetStream: true, StoreDir: t.TempDir()})
 	var log lockedBuffer
-	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	_, err := bus.Connect(ctx, bus.Config{URL: "nats://u:hunter2@" + addr, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	wantCode(t, err, fault.Unavailable)

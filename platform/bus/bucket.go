@@ -88,7 +88,7 @@ const ownerGrace = 2 * time.Second
 func (k *kv) remake(ctx context.Context, o BucketOptions) error {
 	if o == (BucketOptions{}) {
 		for end := time.Now().Add(ownerGrace); time.Now().Before(end); {
-			if _, err := k.c.js.Stream(ctx, k.stream); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			if _, err := k.c.streamConfig(ctx, k.stream); !errors.Is(err, jetstream.ErrStreamNotFound) {
 				return err
 			}
 			if err := pause(ctx, 100*time.Millisecond); err != nil {

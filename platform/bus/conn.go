@@ -75,16 +75,20 @@ type Conn struct {
 	srv    *embedded // the server that this Conn owns, or nil
 	target string    // address without credentials, for messages
 
-	ctx     context.Context // ends when Close begins
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup // everything that the Conn started
-	closed  chan struct{}  // NATS says that the connection is closed for good
-	again   chan struct{}  // one slot: "the connection came back"
-	st      state
-	kept    kept        // what must exist on the server
-	short   atomic.Bool // something has fewer replicas than asked for
-	denied  denials
-	streams sync.Map // stream name -> jetstream.Stream
+	ctx    context.Context // ends when Close begins
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // everything that the Conn started
+	closed chan struct{}  // NATS says that the connection is closed for good
+	again  chan struct{}  // one slot: "the connection came back"
+	st     state
+	kept   kept // what must exist on the server
+	hedges budget
+	short  atomic.Bool // something has fewer replicas than asked for, or did not answer
+	// lost counts messages of PublishRaw that were not stored since the log said so, and
+	// lostSaid is when that was, ns.
+	lost, lostSaid atomic.Int64
+	denied         denials
+	streams        sync.Map // stream name -> jetstream.Stream
 }
 
 // Connect connects and waits until the bus can be used, for as long as ctx
@@ -115,7 +119,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 		}
 		c.target = target
 	}
-	if err := c.open(ctx, cfg.URL, opts); err != nil {
+	if err := c.open(ctx, nearFirst(cfg.URL, onThisHost), opts); err != nil {
 		c.abandon()
 		return nil, err
 	}
@@ -137,7 +141,7 @@ func (c *Conn) Another(ctx context.Context, name string) (*Conn, error) {
 	if c.srv != nil {
 		opts = append(opts, nats.InProcessServer(c.srv.srv))
 	}
-	if err := n.open(ctx, cfg.URL, opts); err != nil {
+	if err := n.open(ctx, nearFirst(cfg.URL, onThisHost), opts); err != nil {
 		n.abandon()
 		return nil, err
 	}
@@ -161,6 +165,7 @@ func newConn(cfg Config) *Conn {
 		closed: make(chan struct{}), again: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.st.init()
+	c.hedges.fill()
 	return c
 }
 
@@ -175,6 +180,7 @@ func (c *Conn) options() []nats.Option {
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPings),
 		nats.Timeout(2 * time.Second),
+		nats.DontRandomize(), // the addresses are in the order of nearFirst
 		nats.ConnectHandler(func(*nats.Conn) { c.cameUp(false) }),
 		nats.ReconnectHandler(func(*nats.Conn) { c.cameUp(true) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.wentDown(err) }),
@@ -195,7 +201,7 @@ func (c *Conn) open(ctx context.Context, addr string, opts []nats.Option) error 
 	c.nc = nc
 	c.js, err = jetstream.New(nc,
 		jetstream.WithPublishAsyncMaxPending(asyncInFlight),
-		jetstream.WithPublishAsyncTimeout(RequestTimeout),
+		jetstream.WithPublishAsyncTimeout(tryTimeout),
 		jetstream.WithPublishAsyncErrHandler(c.rawFailed))
 	if err != nil {
 		return fmt.Errorf("bus: %w", err)

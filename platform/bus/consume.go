@@ -19,6 +19,9 @@ const (
 	// consumerHeartbeat finds a consumer that the server lost, or that died with its node
 	// of a cluster: two missed beats.
 	consumerHeartbeat = time.Second
+	// firstPull is how long the first message of a consumer that has some may take, at first,
+	// before it is asked for again.
+	firstPull = 250 * time.Millisecond
 	// settleEvery is how often a watch whose replica lags looks whether it still does.
 	settleEvery = 100 * time.Millisecond
 	// consumerIdle is after how long the server forgets a consumer whose process died.
@@ -150,16 +153,24 @@ func (f *follower) open(ctx context.Context) error {
 	if err != nil {
 		return f.c.toFault(ctx, whyEnded(ctx, err), "consume stream %s", f.stream)
 	}
-	iter, err := cons.Messages(jetstream.PullMaxMessages(pullMessages),
+	f.consumer, f.next, f.pending = cons, 1, cons.CachedInfo().NumPending
+	return f.pull(ctx)
+}
+
+// pull asks the consumer for messages.
+func (f *follower) pull(ctx context.Context) error {
+	iter, err := f.consumer.Messages(jetstream.PullMaxMessages(pullMessages),
 		jetstream.PullHeartbeat(consumerHeartbeat), jetstream.PullExpiry(10*time.Second),
 		jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
 		return f.c.toFault(ctx, err, "consume stream %s", f.stream)
 	}
-	f.consumer, f.iter, f.next = cons, iter, 1
-	f.pending = cons.CachedInfo().NumPending
+	f.iter = iter
 	return nil
 }
+
+// unanswered tells that the consumer has messages and none has come.
+func (f *follower) unanswered() bool { return f.next == 1 && f.pending > 0 }
 
 // run delivers until ctx ends, with a new consumer after each trouble.
 func (f *follower) run(ctx context.Context, gen <-chan struct{}) {
@@ -214,11 +225,22 @@ func (f *follower) deliver(ctx context.Context, gen <-chan struct{}) error {
 			return err
 		}
 	}
+	patience := firstPull
 	for {
-		m, err := f.receive(ctx)
+		m, err := f.receive(ctx, patience)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
+		case errors.Is(err, context.DeadlineExceeded) && f.unanswered():
+			// In a cluster the question can be at a node before that node has heard of the
+			// consumer, and is lost without a word. Its heartbeats would be missed after
+			// two seconds, for which a player that changed its gateway hears nothing.
+			f.iter.Stop()
+			if err := f.pull(ctx); err != nil {
+				return err
+			}
+			patience *= 2
+			continue
 		case errors.Is(err, context.DeadlineExceeded): // of a wait that lags
 			if err := f.spec.settle(ctx); err != nil {
 				return err
@@ -241,11 +263,19 @@ func (f *follower) deliver(ctx context.Context, gen <-chan struct{}) error {
 	}
 }
 
-// receive waits for the next message, and while the spec lags at most settleEvery.
-func (f *follower) receive(ctx context.Context) (jetstream.Msg, error) {
-	if f.spec.lagging != nil && f.spec.lagging() {
+// receive waits for the next message: for the first at most patience, and while the spec lags at
+// most settleEvery.
+func (f *follower) receive(ctx context.Context, patience time.Duration) (jetstream.Msg, error) {
+	var wait time.Duration
+	switch {
+	case f.unanswered():
+		wait = patience
+	case f.spec.lagging != nil && f.spec.lagging():
+		wait = settleEvery
+	}
+	if wait > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, settleEvery)
+		ctx, cancel = context.WithTimeout(ctx, wait)
 		defer cancel()
 	}
 	return f.iter.Next(jetstream.NextContext(ctx))

@@ -90,3 +90,30 @@ func FuzzKey(f *testing.F) {
 		}
 	})
 }
+
+// Instances that are slow because everybody asks are not asked many times as much.
+func TestCopiesHaveABudget(t *testing.T) {
+	var b budget
+	b.fill()
+	spent := func() (n int) {
+		for b.spend() {
+			n++
+		}
+		return n
+	}
+	if n := spent(); n != hedgeBudget {
+		t.Errorf("%d copies at once, want %d", n, hedgeBudget)
+	}
+	for range 10 * hedgeShare {
+		b.earn()
+	}
+	if n := spent(); n != 10 {
+		t.Errorf("%d copies for %d answers, want 10", n, 10*hedgeShare)
+	}
+	for range 10 * hedgeBudget * hedgeShare {
+		b.earn()
+	}
+	if n := spent(); n != hedgeBudget {
+		t.Errorf("%d copies after a long time of answers, want %d", n, hedgeBudget)
+	}
+}

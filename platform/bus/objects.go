@@ -66,13 +66,14 @@ func (c *Conn) EnsureObjects(ctx context.Context, cfg ObjectsConfig) (*Objects, 
 }
 
 // objectsConfig is the stream of an object store of size bytes, as NATS defines it
-// (ADR-20 of NATS).
+// (ADR-20 of NATS), but for direct reads: a replica that answers them may lag behind a Put that
+// has just returned.
 func objectsConfig(cfg ObjectsConfig, size int64, replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: "OBJ_" + cfg.Name, Subjects: []string{"$O." + cfg.Name + ".C.>", "$O." + cfg.Name + ".M.>"},
 		MaxAge: cfg.TTL, MaxBytes: orNone(size), MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1, MaxConsumers: -1,
 		Storage: jetstream.FileStorage, Replicas: replicas, Discard: jetstream.DiscardNew,
-		AllowRollup: true, AllowDirect: true,
+		AllowRollup: true,
 	}
 }
 

@@ -164,7 +164,7 @@ func codeLabel(err error) fault.Code {
 // messages that come many times a second. data can be used again at once. Unavailable
 // says that the bus is away.
 func (c *Conn) PublishBytes(subject string, data []byte) error {
-	if ok, _, _ := c.st.why(); !ok {
+	if !c.st.linked() { // streams are of no matter here
 		return fault.New(fault.Unavailable, "bus: %s is not reachable", c.target)
 	}
 	if err := c.nc.Publish(subject, data); err != nil {

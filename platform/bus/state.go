@@ -90,11 +90,22 @@ func (s *state) channels() (link, ready, gen <-chan struct{}) {
 	return s.link, s.ready, s.gen
 }
 
+// linked tells whether the connection is up, whatever the streams are.
+func (s *state) linked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isUp
+}
+
 func (s *state) why() (ok bool, since time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.isUp && s.isOK, s.since, s.err
 }
+
+// Links counts how often the connection to the server came back: who compares it sees
+// whether the connection stood meanwhile.
+func (c *Conn) Links() uint64 { return c.nc.Stats().Reconnects }
 
 // Healthy is nil while requests, streams and buckets can be used.
 func (c *Conn) Healthy() error {

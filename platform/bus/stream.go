@@ -106,9 +106,11 @@ func (c *Conn) keep() {
 		select {
 		case <-c.again:
 		case <-grow.C:
+			grow.Reset(growAgain)
 			if c.short.Swap(false) && c.nc.IsConnected() {
 				if err := c.remake(); err != nil {
 					c.log.Warn("bus: streams could not be looked after", "addr", c.target, "err", err)
+					c.short.Store(true)
 				}
 			}
 			continue
@@ -117,6 +119,14 @@ func (c *Conn) keep() {
 		}
 		for c.ctx.Err() == nil && c.nc.IsConnected() {
 			err := c.remake()
+			if err != nil && c.clustered() && passing(err) {
+				// Some streams elect a leader, which takes seconds; the others need not wait for
+				// them, and who uses those insists.
+				c.log.Info("bus: some streams do not answer yet; they are looked after later", "addr", c.target, "err", err)
+				c.short.Store(true)
+				grow.Reset(electAgain)
+				err = nil
+			}
 			c.st.setReady(err)
 			if err == nil {
 				break
@@ -129,26 +139,49 @@ func (c *Conn) keep() {
 	}
 }
 
-// remakeLimit bounds one attempt to put everything in place.
-const remakeLimit = 30 * time.Second
+// Bounds of one attempt to put everything in place: of a single server, which must have it
+// all before it is of use, and of a cluster, where what does not answer in this time has no
+// leader for the moment.
+const (
+	remakeLimit        = 30 * time.Second
+	remakeClusterLimit = 2500 * time.Millisecond
+	// electAgain is how long after that the rest is tried again.
+	electAgain = 5 * time.Second
+)
 
 // remake puts everything in place at once: a reader's wait for the owner of one lost
-// bucket must not add up over many.
+// bucket must not add up over many. The error is what passing says of each, when all pass.
 func (c *Conn) remake() error {
-	ctx, cancel := context.WithTimeout(c.ctx, remakeLimit)
+	limit := remakeLimit
+	if c.clustered() {
+		limit = remakeClusterLimit
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, limit)
 	defer cancel()
 	things := c.kept.all()
-	errs := make([]error, len(things))
+	var mu sync.Mutex
+	var errs, waits []error
 	var wg sync.WaitGroup
-	for i, t := range things {
+	for _, t := range things {
 		wg.Go(func() {
-			if err := t.make(ctx); err != nil {
-				errs[i] = c.toFault(ctx, err, "make %s", t.what)
+			err := t.make(ctx)
+			if err == nil {
+				return
 			}
+			fails := &errs
+			mu.Lock()
+			defer mu.Unlock()
+			if passing(err) {
+				fails = &waits
+			}
+			*fails = append(*fails, c.toFault(ctx, err, "make %s", t.what))
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	return errors.Join(waits...)
 }
 
 // PublishEvent sends m to the stream that listens at subject and waits until it is
@@ -190,25 +223,50 @@ func (c *Conn) store(ctx context.Context, m *nats.Msg, opts ...jetstream.Publish
 // PublishRaw sends data to a stream without waiting for the acknowledgement. Calls
 // of one goroutine are stored in order. With 512 messages unacknowledged it waits
 // for room; Unavailable says that the bus is away. A message that the server
-// refuses is logged and counted; use Flush where that matters.
+// refuses, or does not acknowledge within tryTimeout, is logged and counted.
 func (c *Conn) PublishRaw(ctx context.Context, subject string, data []byte) error {
+	_, err := c.PublishTracked(ctx, subject, data)
+	return err
+}
+
+// PublishTracked is PublishRaw for who sends again what was not stored.
+func (c *Conn) PublishTracked(ctx context.Context, subject string, data []byte) (Receipt, error) {
 	if ok, _, _ := c.st.why(); !ok {
-		return fault.New(fault.Unavailable, "bus: %s is not reachable", c.target)
+		return Receipt{}, fault.New(fault.Unavailable, "bus: %s is not reachable", c.target)
 	}
 	stall := RequestTimeout
 	if at, ok := ctx.Deadline(); ok {
 		stall = min(stall, time.Until(at))
 	}
 	if stall <= 0 {
-		return c.toFault(ctx, context.DeadlineExceeded, "publish %s", subject)
+		return Receipt{}, c.toFault(ctx, context.DeadlineExceeded, "publish %s", subject)
 	}
-	_, err := c.js.PublishMsgAsync(newMsg(ctx, subject, data),
+	f, err := c.js.PublishMsgAsync(newMsg(ctx, subject, data),
 		jetstream.WithStallWait(stall), jetstream.WithRetryAttempts(0))
 	if errors.Is(err, jetstream.ErrTooManyStalledMsgs) {
-		return fault.Wrap(fault.Unavailable, err, "bus: publish %s: too many messages are not acknowledged", subject)
+		return Receipt{}, fault.Wrap(fault.Unavailable, err, "bus: publish %s: too many messages are not acknowledged", subject)
 	}
-	return c.toFault(ctx, err, "publish %s", subject)
+	return Receipt{f}, c.toFault(ctx, err, "publish %s", subject)
 }
+
+// Receipt is what became of a message of PublishTracked. One goroutine may ask it.
+type Receipt struct{ f jetstream.PubAckFuture }
+
+// Stored waits until the message is stored, or says why it is not: within tryTimeout, and
+// not longer than ctx.
+func (r Receipt) Stored(ctx context.Context) error {
+	select {
+	case <-r.f.Ok():
+		return nil
+	case err := <-r.f.Err():
+		return fault.Wrap(fault.Unavailable, err, "bus: message was not stored")
+	case <-ctx.Done():
+		return fault.Wrap(fault.Unavailable, ctx.Err(), "bus: message was not stored yet")
+	}
+}
+
+// Settled tells whether Stored returns at once. It asks without taking the answer.
+func (r Receipt) Settled() bool { return len(r.f.Ok()) > 0 || len(r.f.Err()) > 0 }
 
 // Flush waits until every PublishRaw so far was acknowledged or refused.
 func (c *Conn) Flush(ctx context.Context) error {
@@ -220,12 +278,21 @@ func (c *Conn) Flush(ctx context.Context) error {
 	}
 }
 
+// rawFailed counts what was not stored. An election refuses hundreds of chunks: the log gets
+// one line in lostEvery.
 func (c *Conn) rawFailed(_ jetstream.JetStream, m *nats.Msg, err error) {
 	c.m.asyncErrors.Inc()
-	if c.ctx.Err() == nil {
-		c.log.Warn("bus: stream message lost", "subject", m.Subject, "err", err)
+	n, now := c.lost.Add(1), time.Now().UnixNano()
+	last := c.lostSaid.Load()
+	if c.ctx.Err() != nil || now-last < int64(lostEvery) || !c.lostSaid.CompareAndSwap(last, now) {
+		return
 	}
+	c.lost.Add(-n)
+	c.log.Warn("bus: stream did not take messages", "subject", m.Subject, "messages", n, "err", err)
 }
+
+// lostEvery is the least time between two lines about messages that were not stored.
+const lostEvery = 5 * time.Second
 
 // LastFor is the newest message of one subject; fault.NotFound when there is none.
 func (c *Conn) LastFor(ctx context.Context, stream, subject string) (RawMsg, error) {

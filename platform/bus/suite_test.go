@@ -64,9 +64,9 @@ func TestSuite(t *testing.T) {
 		run  func(t *testing.T, c *bus.Conn)
 	}{
 		{"requests", requests}, {"request errors", requestErrors}, {"late requests are skipped", lateRequests},
-		{"exclusive addresses", exclusive}, {"publish and subscribe", pubsub}, {"bytes", bytesOnTheBus}, {"events", events},
+		{"exclusive addresses", exclusive}, {"hedged requests", hedged}, {"publish and subscribe", pubsub}, {"bytes", bytesOnTheBus}, {"events", events},
 		{"raw stream", rawStream}, {"objects", objects}, {"bucket", bucketBasics}, {"bucket keys", bucketKeys},
-		{"watch", watch}, {"expiry is seen by watchers", expiry}, {"queue group", queueGroup},
+		{"watch", watch}, {"watch while values are replaced", replaced}, {"expiry is seen by watchers", expiry}, {"queue group", queueGroup},
 	}
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -198,6 +198,56 @@ func lateRequests(t *testing.T, c *bus.Conn) {
 	}
 	if got := ran.Load(); got != 2 {
 		t.Fatalf("handlers ran %d times, want 2: the late request must be skipped", got)
+	}
+}
+
+// An instance that stands still holds nobody up: copies go to the others.
+func hedged(t *testing.T, c *bus.Conn) {
+	srv, err := c.NewService("hedged", "1", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	if err := bus.Handle(srv, "t.hedged", func(ctx context.Context, r *str) (*str, error) {
+		switch n := asked.Add(1); {
+		case r.Value == "no":
+			return nil, fault.New(fault.Conflict, "no")
+		case n <= 3:
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return s("answer to " + r.Value), nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	got := s("what was there before")
+	if err := c.RequestHedged(t.Context(), "t.hedged", s("x"), got); err != nil || got.Value != "answer to x" {
+		t.Errorf("got %q, %v", got.Value, err)
+	}
+	// A slow machine may need one more for an answer that takes its time.
+	if n := asked.Load(); n < 4 {
+		t.Errorf("%d copies were sent, want one for each instance that does not answer and one that is answered", n)
+	}
+	wantCode(t, c.RequestHedged(t.Context(), "t.hedged", s("no"), nil), fault.Conflict)
+	if wantCode(t, c.RequestAny(t.Context(), "t.hedged", s("no"), nil), fault.Conflict); asked.Load() < 6 {
+		t.Error("a request was not sent")
+	}
+	// It asks until the deadline, and says that nobody serves the subject, unless the deadline
+	// came while a copy was on its way: what became of that one is not known.
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	err = c.RequestHedged(ctx, "t.nobody", s(""), nil)
+	if code := fault.CodeOf(err); code != fault.Unavailable && code != fault.Timeout {
+		t.Errorf("nobody serves the subject: %v", err)
+	}
+	if ctx.Err() == nil {
+		t.Errorf("it gave up before the deadline: %v", err)
+	}
+	// Who can do without an answer is told at once that there is nobody.
+	wantCode(t, c.RequestAny(t.Context(), "t.nobody", s(""), nil), fault.Unavailable)
+	// The three that hang end with their requester's deadline or with the service.
+	if err := srv.Stop(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -133,9 +133,10 @@ func TestTLS(t *testing.T) {
 		"half a pair":             {bus.Config{URL: "nats://" + normal, CAFile: ours.file, CertFile: mine}, "belong together"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			limit := 20 * time.Second
 			if tc.want != "" {
-				limit = 2 * time.Second // it would wait for the server to be put right
+				limit = 5 * time.Second // it would wait for the server to be put right
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()

@@ -49,10 +49,10 @@ func (c *captured) handled(t *testing.T, trace string) (out []string) {
 	return out
 }
 
-// One request of an operator goes from its first service to a second and a third, each in
-// a process of its own. Their logs, searched for one trace id, show its way and where it
+// This is the bus's part of following a request; e2e/trace_test.go follows orders through
+// the services themselves. A request goes from one process to a second and a third. Their logs, searched for one trace id, show its way and where it
 // failed, and no other request.
-func TestOneRequestIsFollowedThroughServicesByItsTrace(t *testing.T) {
+func TestARequestPassesItsTraceOn(t *testing.T) {
 	server := bustest.StartServer(t)
 	process := func() (*bus.Conn, *captured) {
 		log := &captured{}

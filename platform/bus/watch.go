@@ -55,6 +55,9 @@ type kvChange struct {
 // anew with another.
 const maxWaits = 50
 
+// syncRounds is how often a sync goes on for values that were replaced while it ran.
+const syncRounds = 10
+
 // watcher is the state of one watch; it belongs to the follower's goroutine.
 type watcher struct {
 	k       *kv
@@ -62,15 +65,18 @@ type watcher struct {
 	synced  func()            // called once, at the end of the first sync
 	known   map[string]uint64 // keys that h believes to exist, with their revisions
 	seen    map[string]bool   // keys met in the sync that runs now
-	left    uint64            // messages of the sync that are still to come
+	want    int               // keys that there were when the sync began
+	left    uint64            // of them, those whose value of that time is still to come
+	began   uint64            // the stream's last revision of that time
 	syncing bool
 	first   bool
 	created int64  // of the stream: another one starts its revisions anew
 	top     uint64 // the highest revision that h heard of
-	// A sync in a cluster: the highest revision that it met, the one it has to meet, and
-	// whether it waits for a replica to come that far.
+	// The highest revision that the sync met, the one it has to meet, whether it waits for
+	// that, and how often such a one was set.
 	reached, target uint64
 	lagging         bool
+	rounds          int
 	waits           int    // how often it was looked for that
 	pattern         string // escaped
 }
@@ -90,6 +96,7 @@ func (k *kv) watch(ctx context.Context, pattern string, h func(kvChange), initia
 				}
 				w.created = at
 			}
+			w.began = info.State.LastSeq
 			return jetstream.ConsumerConfig{
 				FilterSubject: k.prefix + p, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}
 		},
@@ -111,7 +118,8 @@ func (w *watcher) forgetRevisions() {
 
 // start begins a sync of pending messages.
 func (w *watcher) start(ctx context.Context, pending uint64) error {
-	w.seen, w.left, w.syncing, w.lagging, w.reached, w.waits = map[string]bool{}, pending, true, false, 0, 0
+	w.seen, w.want, w.left, w.syncing, w.lagging = map[string]bool{}, int(pending), pending, true, false
+	w.reached, w.waits, w.rounds = 0, 0, 0
 	if pending == 0 {
 		return w.settle(ctx)
 	}
@@ -137,29 +145,43 @@ func (w *watcher) message(ctx context.Context, m jetstream.Msg, meta *jetstream.
 		return nil
 	}
 	w.seen[c.key] = true
-	if w.left > 0 {
+	if w.left > 0 && c.rev <= w.began {
 		w.left--
 	}
-	if w.lagging && w.reached < w.target || !w.lagging && w.left > 0 && meta.NumPending > 0 {
+	if w.lagging && w.reached < w.target || !w.lagging && !w.complete() && meta.NumPending > 0 {
 		return nil
 	}
 	return w.settle(ctx)
 }
 
+// complete reports whether the sync met as much as there was when it began.
+func (w *watcher) complete() bool { return w.left == 0 || len(w.seen) >= w.want }
+
 // settle ends the sync when everything was met that the bucket held when it was called.
 // In a cluster the consumer reads one replica, which may lag behind what was acknowledged;
-// there the leader says how far it must come.
+// there the leader says how far it must come. It says so too where less came than was
+// announced: a value that is replaced during the sync is not sent, and its successor is counted
+// as pending only a moment after it was taken off.
 func (w *watcher) settle(ctx context.Context) error {
-	if w.k.c.clustered() {
-		w.target = 0
+	switch {
+	case w.left == 0 && !w.lagging && !w.k.c.clustered():
+	case w.lagging && w.reached >= w.target && w.complete():
+	default:
 		m, err := w.k.c.lastMsg(ctx, w.k.stream, w.k.prefix+w.pattern)
 		if err != nil && fault.CodeOf(err) != fault.NotFound {
 			return err
 		}
+		var last uint64
 		if err == nil {
-			w.target = m.Sequence
+			last = m.Sequence
 		}
-		if w.lagging = w.reached < w.target; w.lagging {
+		if w.lagging && w.reached < w.target {
+			w.target = min(w.target, last) // it was removed
+		} else {
+			w.target = last
+			w.rounds++
+		}
+		if w.lagging = w.reached < w.target && w.rounds <= syncRounds; w.lagging {
 			if w.waits++; w.waits > maxWaits {
 				return fault.New(fault.Timeout, "bus: a replica of bucket %s lags", w.k.name)
 			}

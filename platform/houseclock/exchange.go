@@ -3,6 +3,7 @@ package houseclock
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -11,8 +12,8 @@ import (
 )
 
 const (
-	// burstSize exchanges make one measurement: the one with the shortest round trip.
-	burstSize     = 8
+	// burstSize exchanges make one measurement: of each direction the quickest counts.
+	burstSize     = 16
 	exchangeLimit = 500 * time.Millisecond
 )
 
@@ -24,17 +25,23 @@ type exchanger struct {
 	fence   uint64 // answers under an older lease are dropped
 }
 
-// measurement is one exchange: what to add to this kernel's time, how far that may be
-// off (half the round trip), and when the answer came; all µs.
+// bounds are what one exchange says: what to add to this kernel's time is at least lo,
+// because the answer was sent before it came, and at most hi, because the question came
+// after it was sent. t4 is when the answer came. All in µs.
+type bounds struct{ lo, hi, t4 int64 }
+
+// measurement is one burst: what to add to this kernel's time, how far that may be off,
+// and when the last answer came; all µs.
 type measurement struct{ measurement, maxErr, t4 int64 }
 
-// burst makes burstSize exchanges and returns the best.
+// burst makes burstSize exchanges and puts their bounds together: the quickest question and
+// the quickest answer need not be of one exchange. Two crystals part by less than a µs meanwhile.
 func (x *exchanger) burst(ctx context.Context) (measurement, error) {
-	var best measurement
-	found := false
+	lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
+	var at int64
 	var last error
 	for range burstSize {
-		m, err := x.exchange(ctx)
+		b, err := x.exchange(ctx)
 		if err != nil {
 			last = err
 			if ctx.Err() != nil {
@@ -42,37 +49,34 @@ func (x *exchanger) burst(ctx context.Context) (measurement, error) {
 			}
 			continue
 		}
-		if !found || m.maxErr < best.maxErr {
-			best, found = m, true
-		}
+		lo, hi, at = max(lo, b.lo), min(hi, b.hi), b.t4
 	}
-	if !found {
-		return best, errors.Join(errors.New("no exchange of a burst succeeded"), last)
+	if at == 0 {
+		return measurement{}, errors.Join(errors.New("no exchange of a burst succeeded"), last)
 	}
-	best.maxErr = max(best.maxErr, 1)
-	return best, nil
+	return measurement{lo + (hi-lo)/2, max((hi-lo)/2, 1), at}, nil
 }
 
 var errOldLeader = errors.New("house clock: the answer comes from a leader whose lease is over")
 
-func (x *exchanger) exchange(ctx context.Context) (measurement, error) {
+func (x *exchanger) exchange(ctx context.Context) (bounds, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeLimit)
 	defer cancel()
 	t1 := x.mono()
 	resp := &wrapperspb.BytesValue{}
 	if err := x.c.Request(ctx, x.subject, encodeTimes(t1), resp); err != nil {
-		return measurement{}, err
+		return bounds{}, err
 	}
 	t4 := x.mono()
 	t, err := decodeTimes(resp, 4)
 	if err != nil {
-		return measurement{}, err
+		return bounds{}, err
 	}
 	switch {
 	case t[0] != t1:
-		return measurement{}, errExchange
+		return bounds{}, errExchange
 	case uint64(t[3]) < x.fence:
-		return measurement{}, errOldLeader
+		return bounds{}, errOldLeader
 	}
-	return measurement{((t[1] - t1) + (t[2] - t4)) / 2, ((t4 - t1) - (t[2] - t[1])) / 2, t4}, nil
+	return bounds{lo: t[2] - t4, hi: t[1] - t1, t4: t4}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -17,8 +18,23 @@ import (
 // of µs a second, is known only as well as the time watched so far allows.
 const (
 	quickInterval = 200 * time.Millisecond
-	burstInterval = 10 * time.Second
-	quickBursts   = 5
+	burstInterval = 2 * time.Second
+	quickBursts   = 20
+	// firstBursts come before anybody reads the clock, and more while the filter's standard
+	// deviation is above firstStdDev, in µs: one alone is off by more than the players of a
+	// gateway that was restarted forgive.
+	firstBursts = 5
+	firstStdDev = 250
+)
+
+// What a process that had the time under one leader knows under the next, which goes on from
+// its own copy, and one that has it from a neighbour: where house time is, as well as two such
+// copies are apart at least, and its rate, as well as that tells over seedSpan. A leader that is further away than seedLimit did not go on
+// from a copy.
+const (
+	seedErr   = 60               // µs; the filter takes half of it for the standard deviation
+	seedSpan  = 20 * time.Second // that lie behind: it doubts the rate by 2 ppm
+	seedLimit = 5 * time.Millisecond
 )
 
 // stepLimit is where slewing gives up: a process whose host slept is of no use for hours
@@ -158,6 +174,9 @@ func (f *Follower) run(ctx context.Context) {
 			case f.o.Filter == nil:
 				f.o.Log.Error("house clock: the leader is on another host, and this process has no filter to follow it")
 			case changed || ch.filter == nil:
+				if f.p.Load() == nil {
+					f.askNeighbour(ctx, s)
+				}
 				ch.filter, ch.bursts = f.o.Filter(), 0
 				timer.Reset(0)
 			}
@@ -176,6 +195,41 @@ type chase struct {
 	filter Filter
 	bursts int   // that succeeded under this leader
 	last   int64 // monotonic time of the last that did
+	// least is half the shortest round trip under this leader, µs. It grows slowly, so that a
+	// way that became longer is believed.
+	least int64
+	// halves are half the round trips of the last bursts, µs, in a ring.
+	halves [spreadOver]int64
+}
+
+const (
+	leastErr   = 10 // µs: stamps in user space are no better
+	leastAges  = 64 // bursts until the shortest round trip seen has grown by a third or so
+	spreadOver = 32 // bursts
+)
+
+// doubt is the error to tell the filter, which takes half of it for the standard deviation. Half the
+// round trip bounds the error and is many times what it is. What a burst is off by is half the
+// difference of what its two ways waited, and half the sum of it is what its round trip differs
+// from others by: two ways that know nothing of each other spread the one as far as the other. So
+// a short round trip is no better than a typical one, since one way may have been lucky alone. One
+// that is longer than typical by more than the spread stood in a queue, of one way most likely.
+//
+// The spread is how far the lower sixth lies under the median, which for normal waits is their
+// standard deviation, and which queues do not lengthen as they do the mean. It has to be
+// seen first: the first bursts are doubted as much as the bound says.
+func (ch *chase) doubt(half int64) int64 {
+	if ch.bursts == 0 || half < ch.least {
+		ch.least = half
+	}
+	ch.least += ch.least/(3*leastAges) + 1
+	ch.halves[ch.bursts%spreadOver] = half
+	sorted := ch.halves
+	seen := sorted[:min(ch.bursts+1, spreadOver)]
+	slices.Sort(seen)
+	median, low := seen[len(seen)/2], seen[len(seen)/6]
+	spread := max(median-low, leastErr)
+	return 2*(spread+max(half-median-spread, 0)) + half/int64(ch.bursts+1)
 }
 
 // chase makes one burst and says when the next is due.
@@ -188,12 +242,74 @@ func (f *Follower) chase(ctx context.Context, ch *chase) time.Duration {
 		}
 		return pause(ch.bursts)
 	}
-	ch.filter.Update(best.measurement, best.maxErr, best.t4)
+	if ch.bursts == 0 {
+		f.seed(ch, best)
+	}
+	doubt := ch.doubt(best.maxErr)
+	f.o.Log.Debug("house clock: burst", "half_us", best.maxErr, "doubt_us", doubt, "at_us", best.t4, "measured_us", best.measurement,
+		"residual_us", best.measurement-(ch.filter.ServerTime(best.t4)-best.t4))
+	ch.filter.Update(best.measurement, doubt, best.t4)
 	ch.bursts++
 	ch.last = best.t4
 	next := pause(ch.bursts)
+	if f.p.Load() == nil && (ch.bursts < firstBursts || ch.bursts < quickBursts && ch.filter.StdDev() > firstStdDev) {
+		return next
+	}
 	f.fitted(ch, next)
 	return next
+}
+
+// neighbourLimit bounds the question to a process on this kernel.
+const neighbourLimit = 300 * time.Millisecond
+
+// askNeighbour takes the reading of another process on this kernel, which has watched the
+// leader for longer: the two read one clock, so the copy is exact. A process that was started
+// again would else be without a reading for a second, and have a poor one for half a minute.
+func (f *Follower) askNeighbour(ctx context.Context, s state) {
+	ctx, cancel := context.WithTimeout(ctx, neighbourLimit)
+	defer cancel()
+	resp := &wrapperspb.BytesValue{}
+	if f.c.Request(ctx, neighbourSubject(f.o.bootID), encodeTimes(f.o.mono()), resp) != nil {
+		return // most often there is none
+	}
+	t, err := decodeTimes(resp, 4)
+	if err != nil || t[3] < 0 || t[3] > firstStdDev || t[2] != clamp(t[2], maxRatePPB) {
+		return
+	}
+	f.o.Log.Debug("house clock: reading taken from a neighbour", "mono_us", t[0], "house_us", t[1], "rate_ppb", t[2], "uncertainty_us", t[3])
+	f.p.Store(&mapping{mono0: t[0], house0: t[1], ppb: t[2],
+		info: Info{Leader: s.Leader, UncertaintyUS: t[3], RatePPB: t[2], Role: RoleFitted}})
+	close(f.first)
+}
+
+// neighbour answers a process on this kernel.
+func (f *Follower) neighbour(_ context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
+	if _, err := decodeTimes(req, 1); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "house clock neighbour")
+	}
+	cur, m := f.p.Load(), f.o.mono()
+	if cur.info.Role != RoleFitted {
+		return nil, fault.New(fault.Unavailable, "this process follows a leader on its own kernel")
+	}
+	return encodeTimes(m, cur.at(m), cur.info.RatePPB, cur.info.UncertaintyUS), nil
+}
+
+// seed lets the filter begin with the reading that there is, when the new leader's first
+// answer is about that. A filter that begins with nothing swings for half a minute.
+func (f *Follower) seed(ch *chase, first measurement) {
+	cur := f.p.Load()
+	if cur == nil {
+		return
+	}
+	m := first.t4 - quickInterval.Microseconds()
+	off := cur.at(first.t4) - first.t4
+	if d := off - first.measurement; d > seedLimit.Microseconds()+first.maxErr || -d > seedLimit.Microseconds()+first.maxErr {
+		return
+	}
+	before := off - seedSpan.Microseconds()*cur.info.RatePPB/1_000_000_000
+	doubt := max(seedErr, 2*cur.info.UncertaintyUS)
+	ch.filter.Update(before, doubt, m-seedSpan.Microseconds())
+	ch.filter.Update(off, doubt, m)
 }
 
 // pause is the time to the next burst after so many.
@@ -207,9 +323,18 @@ func pause(bursts int) time.Duration {
 // local reads the leader's own kernel clock.
 func (f *Follower) local(s state) {
 	m := f.o.mono()
-	info := Info{Leader: s.Leader, Role: RoleLocal}
-	// The leader's next heartbeat finds the difference gone, or less.
-	f.move(m, m+s.OffsetUS, 0, heartbeat, info)
+	info := Info{Leader: s.Leader, RatePPB: s.RatePPB, Role: RoleLocal}
+	exact := &mapping{mono0: s.PivotUS, house0: s.PivotUS + s.OffsetUS, ppb: s.RatePPB, info: info}
+	cur := f.p.Load()
+	if cur == nil {
+		f.p.Store(exact)
+		close(f.first)
+	} else if behind := exact.at(m) - cur.at(m); behind == 0 || behind == 1 { // a rounding
+		f.p.Store(exact)
+	} else {
+		// The leader's next heartbeat finds the difference gone, or less.
+		f.move(m, exact.at(m), s.RatePPB, heartbeat, info)
+	}
 	f.watch(info)
 }
 
@@ -217,10 +342,10 @@ func (f *Follower) local(s state) {
 func (f *Follower) fitted(ch *chase, next time.Duration) {
 	m := f.o.mono()
 	target := ch.filter.ServerTime(m)
-	// The filter's own rate over the coming interval, as ppb.
-	span := burstInterval.Microseconds()
-	rate := (ch.filter.ServerTime(m+span) - target - span) * 1_000_000_000 / span
-	info := Info{Leader: ch.cur.Leader, UncertaintyUS: int64(ch.filter.StdDev() + 0.5), Role: RoleFitted}
+	// The filter's own rate, as ppb; over a span in which its whole µs do not matter.
+	span := seedSpan.Microseconds()
+	rate := clamp((ch.filter.ServerTime(m+span)-target-span)*1_000_000_000/span, maxRatePPB)
+	info := Info{Leader: ch.cur.Leader, UncertaintyUS: int64(ch.filter.StdDev() + 0.5), DelayUS: ch.least, RatePPB: rate, Role: RoleFitted}
 	f.move(m, target, rate, max(next, time.Second), info)
 	if ch.bursts > quickBursts {
 		f.watch(info)
@@ -286,6 +411,12 @@ func (f *Follower) lend(ctx context.Context) {
 		return
 	}
 	defer stop()
+	deaf, err := bus.HandleExclusive(f.c, neighbourSubject(f.o.bootID), f.neighbour)
+	if err != nil {
+		f.o.Log.Warn("house clock: this process cannot tell its neighbours the time", "err", err)
+		return
+	}
+	defer deaf()
 	<-ctx.Done()
 }
 

@@ -47,6 +47,8 @@ const (
 type Info struct {
 	Leader        string // instance id of the leader
 	UncertaintyUS int64  // standard deviation of the estimate, µs; 0 when exact
+	DelayUS       int64  // half the shortest round trip to the leader, µs: what a way that is slow in one direction only may hide; 0 when exact
+	RatePPB       int64  // how much faster than this kernel's clock house time runs, parts per 10⁹, without what is being corrected
 	Role          string // RoleLocal, RoleFitted
 }
 

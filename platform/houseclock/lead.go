@@ -52,13 +52,13 @@ func Lead(ctx context.Context, c *bus.Conn, lm *lease.Manager, instanceID string
 }
 
 type leader struct {
-	c      *bus.Conn
-	b      *bucket
-	id     string
-	fence  uint64
-	o      LeadOptions
-	offset int64
-	rev    uint64 // of the state in the bucket that is known last; 0: there is none
+	c     *bus.Conn
+	b     *bucket
+	id    string
+	fence uint64
+	o     LeadOptions
+	now   state  // what is published; Leader, BootID, Fence and the course are its own
+	rev   uint64 // of the state in the bucket that is known last; 0: there is none
 }
 
 func (l *leader) run(ctx context.Context) error {
@@ -70,8 +70,8 @@ func (l *leader) run(ctx context.Context) error {
 	if own == nil && last != nil && last.BootID != BootID() {
 		own = l.survivors(ctx)
 	}
-	m := MonotonicMicros()
-	l.offset = offsetFor(last, BootID(), m, time.Now(), own.at(m))
+	on := courseFor(last, BootID(), MonotonicMicros(), time.Now(), own)
+	l.now = state{OffsetUS: on.offset, PivotUS: on.pivot, RatePPB: on.ppb}
 	if err := l.publish(ctx); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (l *leader) run(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	l.o.Log.Info("house clock: leading", "instance_id", l.id, "fence", l.fence, "house_us", MonotonicMicros()+l.offset)
+	l.o.Log.Info("house clock: leading", "instance_id", l.id, "fence", l.fence, "house_us", l.house(), "rate_ppb", on.ppb)
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
@@ -123,17 +123,15 @@ func (l *leader) last(ctx context.Context) (*state, error) {
 	return &s, nil
 }
 
-// known is house time as somebody knew it: a distance to this kernel's clock.
-type known struct{ offset int64 }
+// house is house time now.
+func (l *leader) house() int64 { return l.now.at(MonotonicMicros()) }
 
-// at is house time at monotonic time m; nil when nobody knew.
-func (k *known) at(m int64) *int64 {
-	if k == nil {
-		return nil
-	}
-	house := m + k.offset
-	return &house
-}
+// known is house time as somebody knew it: a distance to this kernel's clock, and how
+// much faster it runs, as far as that is known.
+type known struct{ offset, ppb int64 }
+
+// at is house time at monotonic time m, not long after it was known.
+func (k *known) at(m int64) int64 { return m + k.offset }
 
 // copy is this process's fitted house time, when it has one.
 func (l *leader) copy() *known {
@@ -145,7 +143,7 @@ func (l *leader) copy() *known {
 		return nil
 	}
 	m := MonotonicMicros()
-	return &known{c.NowMicros() - m}
+	return &known{c.NowMicros() - m, c.Info().RatePPB}
 }
 
 // survivors asks the processes that have a reading: a leader that has just started must
@@ -157,14 +155,13 @@ func (l *leader) survivors(ctx context.Context) *known {
 		l.o.Log.Info("house clock: nobody here knows the time; it goes on from the last one that was written down", "err", err)
 		return nil
 	}
-	return &known{best.measurement}
+	return &known{offset: best.measurement}
 }
 
 func (l *leader) publish(ctx context.Context) error {
-	v, err := encodeState(state{
-		Leader: l.id, BootID: BootID(), OffsetUS: l.offset, HouseUS: MonotonicMicros() + l.offset,
-		WallUS: time.Now().UnixMicro(), Fence: l.fence,
-	})
+	l.now.Leader, l.now.BootID, l.now.Fence = l.id, BootID(), l.fence
+	l.now.HouseUS, l.now.WallUS = l.house(), time.Now().UnixMicro()
+	v, err := encodeState(l.now)
 	if err != nil {
 		return err
 	}
@@ -193,10 +190,10 @@ func (l *leader) put(ctx context.Context, v *wrapperspb.BytesValue) (uint64, err
 
 // answer stamps an exchange: t2 as early and t3 as late as this code can.
 func (l *leader) answer(_ context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
-	t2 := MonotonicMicros() + l.offset
+	t2 := l.house()
 	t, err := decodeTimes(req, 1)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "house clock exchange")
 	}
-	return encodeTimes(t[0], t2, MonotonicMicros()+l.offset, int64(l.fence)), nil
+	return encodeTimes(t[0], t2, l.house(), int64(l.fence)), nil
 }

@@ -17,9 +17,20 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const ttl = time.Second
+const (
+	// ttl is for tests in which a holder dies and that is waited for.
+	ttl = time.Second
+	// lasting is for tests that say that a lease lasts: a slow machine may hold up a
+	// renewal for longer than half of ttl, and then the lease is lost by right.
+	lasting = 5 * time.Second
+)
 
 func manager(t *testing.T, c *bus.Conn, owner string) *lease.Manager {
+	t.Helper()
+	return managerOf(t, c, owner, ttl)
+}
+
+func managerOf(t *testing.T, c *bus.Conn, owner string, ttl time.Duration) *lease.Manager {
 	t.Helper()
 	m, err := lease.NewManager(c, owner, lease.Options{TTL: ttl})
 	if err != nil {
@@ -39,7 +50,7 @@ func acquire(t *testing.T, m *lease.Manager, key string) *lease.Lease {
 
 func TestOneHolderAndGrowingFence(t *testing.T) {
 	c := bustest.Embedded(t)
-	a, b := manager(t, c, "a"), manager(t, c, "b")
+	a, b := managerOf(t, c, "a", lasting), managerOf(t, c, "b", lasting)
 	l := acquire(t, a, "group/1")
 	_, err := b.Acquire(t.Context(), "group/1")
 	if fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), "held by a") {
@@ -49,7 +60,7 @@ func TestOneHolderAndGrowingFence(t *testing.T) {
 		t.Fatalf("twice by one manager: %v", err)
 	}
 	// Longer than the TTL: renewals keep it, and the fence stays.
-	deadline := time.Now().Add(2 * ttl)
+	deadline := time.Now().Add(lasting * 3 / 2)
 	for time.Now().Before(deadline) {
 		select {
 		case <-l.Lost():
@@ -109,13 +120,13 @@ func TestCampaignHandsOverOnRelease(t *testing.T) {
 	c := bustest.Embedded(t)
 	terms, ended := make(chan term, 4), make(chan string, 4)
 	actx, acancel := context.WithCancel(t.Context())
-	await := campaign(t, actx, manager(t, c, "a"), "a", terms, ended)
-	first := next(t, terms, 10*time.Second)
+	await := campaign(t, actx, managerOf(t, c, "a", lasting), "a", terms, ended)
+	first := next(t, terms, 30*time.Second)
 	bctx, bcancel := context.WithCancel(t.Context())
-	bwait := campaign(t, bctx, manager(t, c, "b"), "b", terms, ended)
+	bwait := campaign(t, bctx, managerOf(t, c, "b", lasting), "b", terms, ended)
 	acancel()
 	await()
-	second := next(t, terms, 10*time.Second)
+	second := next(t, terms, 30*time.Second)
 	if first.owner != "a" || second.owner != "b" || second.fence <= first.fence {
 		t.Fatalf("terms: %v then %v", first, second)
 	}

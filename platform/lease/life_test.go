@@ -26,10 +26,10 @@ func within(t *testing.T, limit time.Duration, what func() error) {
 
 func TestAnotherTTLIsRefusedWhileAProcessRuns(t *testing.T) {
 	c := bustest.Embedded(t)
-	a := manager(t, c, "a")
+	a := managerOf(t, c, "a", lasting)
 	acquire(t, a, "k")
 	_, err := lease.NewManager(c, "b", lease.Options{TTL: 3 * time.Second})
-	if fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), "but a,") || !strings.Contains(err.Error(), "--lease-ttl 1s") {
+	if fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), "but a,") || !strings.Contains(err.Error(), "--lease-ttl 5s") {
 		t.Fatalf("another TTL beside a running process: %v", err)
 	}
 	if err := a.Close(t.Context()); err != nil {
@@ -55,7 +55,7 @@ func TestTheFirstLeaseFindsAnotherTTL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := acquire(t, manager(t, c, "a"), "k") // nobody lived when it was opened
+	l := acquire(t, managerOf(t, c, "a", lasting), "k") // nobody lived when it was opened
 	if _, err := late.Acquire(t.Context(), "other"); fault.CodeOf(err) != fault.Conflict {
 		t.Errorf("a lease under another TTL: %v", err)
 	}
@@ -88,12 +88,12 @@ func TestCloseFreesEverythingAtOnce(t *testing.T) {
 // them outlive the TTL.
 func TestOneHeartbeatKeepsManyLeases(t *testing.T) {
 	c := bustest.Embedded(t)
-	a, b := manager(t, c, "a"), manager(t, c, "b")
+	a, b := managerOf(t, c, "a", lasting), managerOf(t, c, "b", lasting)
 	var held []*lease.Lease
 	for i := range 100 {
 		held = append(held, acquire(t, a, fmt.Sprint("device/", i)))
 	}
-	<-time.After(3 * ttl) // the fact that is tested is what happens in this time
+	<-time.After(lasting * 3 / 2) // the fact that is tested is what happens in this time
 	for _, l := range held {
 		owner, fence, err := b.Holder(t.Context(), l.Key())
 		if err != nil || owner != "a" || fence != l.Fence() || !l.Valid() {
@@ -110,7 +110,7 @@ func TestObserverSeesDeath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := manager(t, dying, "a"), manager(t, c, "b")
+	a, b := managerOf(t, dying, "a", lasting), managerOf(t, c, "b", lasting)
 	o, err := b.Observe("group.")
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestObserverSeesDeath(t *testing.T) {
 	defer o.Close()
 	want := func(want string) {
 		t.Helper()
-		within(t, 20*ttl, func() error {
+		within(t, 12*lasting, func() error {
 			held, known := o.Held()
 			got := ""
 			for _, k := range []string{"group.1", "group.2", "other"} {
@@ -198,7 +198,7 @@ func TestWatchLives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := manager(t, dying, "a"), manager(t, c, "b")
+	a, b := managerOf(t, dying, "a", lasting), managerOf(t, c, "b", lasting)
 	acquire(t, a, "1")
 	news := make(chan string, 16)
 	stop, err := b.WatchLives(t.Context(), func(owner string, alive bool) { news <- fmt.Sprint(owner, " ", alive) }, func() { news <- "initial" })
@@ -209,13 +209,13 @@ func TestWatchLives(t *testing.T) {
 	want := func(want ...string) {
 		t.Helper()
 		for _, w := range want {
-			if got := next(t, news, 20*ttl); got != w {
+			if got := next(t, news, 12*lasting); got != w {
 				t.Fatalf("heard %q, want %q", got, w)
 			}
 		}
 	}
 	want("a true", "initial")
-	third := manager(t, c, "c")
+	third := managerOf(t, c, "c", lasting)
 	acquire(t, third, "2")
 	want("c true")
 	if err := dying.Close(t.Context()); err != nil {

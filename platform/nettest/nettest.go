@@ -1,7 +1,8 @@
 // Package nettest gives tests a network of their own: two network namespaces joined
-// by a veth link that carries multicast, which loopback does not. It needs root.
+// by a veth link that carries multicast, which loopback does not, for which it needs root;
+// and ports on loopback that no other test takes.
 //
-// A test that needs it calls CreatePair and runs parts of itself inside the
+// A test that needs the link calls CreatePair and runs parts of itself inside the
 // namespaces with Exec, which starts the test binary again: TestMain must call
 // Inside first.
 package nettest
@@ -83,6 +84,42 @@ func (p *Pair) AddLink(name, a, b, a6, b6 string) {
 		}
 		p.must("-n", end.ns, "link", "set", name, "multicast", "on", "up")
 		p.must("-n", end.ns, "route", "replace", "224.0.0.0/4", "dev", name, "metric", "10")
+	}
+}
+
+// Switch is a switch between the namespaces: a bridge in a third one.
+type Switch struct {
+	ns string
+	p  *Pair
+}
+
+// AddSwitch joins the namespaces like AddLink, through a switch.
+func (p *Pair) AddSwitch(name, a, b string) *Switch {
+	p.t.Helper()
+	s := &Switch{p.A + "-switch", p}
+	p.must("netns", "add", s.ns)
+	p.t.Cleanup(func() { _ = ip("netns", "del", s.ns) })
+	p.must("-n", s.ns, "link", "add", "br0", "type", "bridge")
+	p.must("-n", s.ns, "link", "set", "br0", "up")
+	for _, end := range []struct{ ns, addr, port string }{{p.A, a, "to-a"}, {p.B, b, "to-b"}} {
+		p.must("-n", end.ns, "link", "add", name, "type", "veth", "peer", "name", end.port, "netns", s.ns)
+		p.must("-n", end.ns, "addr", "add", end.addr, "dev", name)
+		p.must("-n", end.ns, "link", "set", name, "multicast", "on", "up")
+		p.must("-n", end.ns, "route", "replace", "224.0.0.0/4", "dev", name, "metric", "10")
+		p.must("-n", s.ns, "link", "set", "dev", end.port, "master", "br0", "up")
+	}
+	return s
+}
+
+// PassMulticast says to which ends multicast passes; unicast and broadcast always do.
+func (s *Switch) PassMulticast(toA, toB bool) {
+	s.p.t.Helper()
+	for port, pass := range map[string]bool{"to-a": toA, "to-b": toB} {
+		flood := "off"
+		if pass {
+			flood = "on"
+		}
+		s.p.must("-n", s.ns, "link", "set", "dev", port, "type", "bridge_slave", "mcast_flood", flood)
 	}
 }
 

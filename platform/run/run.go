@@ -27,6 +27,9 @@ type Group struct {
 	Log *slog.Logger
 	// Limit is how long the parts may take to end; 0 means ShutdownLimit.
 	Limit time.Duration
+	// Left, if set, is asked instead of Limit when the parts are told to end: how long
+	// they may take depends on what went before.
+	Left func() time.Duration
 	// Clock times the limit; the real one when nil.
 	Clock clockwork.Clock
 
@@ -93,6 +96,9 @@ func (g *Group) wait(first error, ends <-chan ended, running map[string]int, lef
 	clock, limit := g.Clock, g.Limit
 	if clock == nil {
 		clock = clockwork.NewRealClock()
+	}
+	if g.Left != nil {
+		limit = g.Left()
 	}
 	if limit == 0 {
 		limit = ShutdownLimit

@@ -131,3 +131,28 @@ func TestAFailureNamesItsPartOnce(t *testing.T) {
 		}
 	}
 }
+
+// How long the parts may take is asked when they are told to end, and not before.
+func TestTheTimeThatIsLeftIsAskedAtTheEnd(t *testing.T) {
+	clock := clockwork.NewFakeClock()
+	ctx, cancel := context.WithCancel(t.Context())
+	g := run.Group{Clock: clock, Limit: time.Hour, Left: func() time.Duration {
+		if ctx.Err() == nil {
+			t.Error("asked before the end")
+		}
+		return time.Second
+	}}
+	release := make(chan struct{})
+	g.Add("stuck", func(context.Context) error { <-release; return nil }, nil)
+	got := make(chan error, 1)
+	go func() { got <- g.Run(ctx) }()
+	cancel()
+	if err := clock.BlockUntilContext(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(time.Second)
+	if err := <-got; err == nil || !strings.Contains(err.Error(), "still running after 1s: stuck") {
+		t.Errorf("got %v", err)
+	}
+	close(release)
+}

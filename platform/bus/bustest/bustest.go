@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/nettest"
 )
 
 // startLimit is how long a server may take to accept connections.
@@ -67,7 +68,8 @@ func connect(t testing.TB, cfg bus.Config) *bus.Conn {
 // stops it.
 func StartServer(t testing.TB) Server {
 	t.Helper()
-	s := &inProcess{t: t, port: freePort(t), dir: t.TempDir()}
+	// A fixed port, not 0: a restart comes back on the same one.
+	s := &inProcess{t: t, port: nettest.FreePort(t), dir: t.TempDir()}
 	s.Start()
 	t.Cleanup(s.Stop)
 	return s
@@ -112,7 +114,7 @@ func (s *inProcess) Start() {
 // starts it as a process of its own. Stop is SIGKILL.
 func StartProcess(t testing.TB) Server {
 	t.Helper()
-	s := &process{t: t, bin: Build(t), port: freePort(t), dir: t.TempDir()}
+	s := &process{t: t, bin: Build(t), port: nettest.FreePort(t), dir: t.TempDir()}
 	s.Start()
 	t.Cleanup(s.Stop)
 	return s
@@ -179,16 +181,4 @@ func waitPort(port int) error {
 		time.Sleep(10 * time.Millisecond) // between two looks at a fact, not instead of one
 	}
 	return fmt.Errorf("nothing listens at %s after %v: %w", addr, startLimit, last)
-}
-
-// freePort is a port that was free a moment ago. It is fixed, not 0, because a
-// restart must come back on the same one.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/nettest"
 )
 
 // Cluster is a NATS cluster with JetStream on 127.0.0.1. Its methods are for the test's
@@ -55,7 +56,7 @@ func newCluster(t testing.TB, n int, bin string) *Cluster {
 	c := &Cluster{t: t}
 	var peers []string
 	for i := range n {
-		nd := &node{name: "n" + strconv.Itoa(i), port: freePort(t), route: freePort(t), http: freePort(t), dir: t.TempDir(), bin: bin}
+		nd := &node{name: "n" + strconv.Itoa(i), port: nettest.FreePort(t), route: nettest.FreePort(t), http: nettest.FreePort(t), dir: t.TempDir(), bin: bin}
 		c.nodes = append(c.nodes, nd)
 		peers = append(peers, "nats-route://127.0.0.1:"+strconv.Itoa(nd.route))
 	}

@@ -42,7 +42,7 @@ var rules = []rule{
 	func(file, imp string) string {
 		// `tutti nats-config` makes the services' keys; benches start servers and measure beside the bus.
 		keys := imp == "github.com/nats-io/nkeys" && under(file, "cmd/tutti/internal/natscmd")
-		if strings.HasPrefix(imp, "github.com/nats-io/") && !under(file, "platform/bus") && !testOf(file, "e2e", "cmd") && !under(file, "bench") && !keys {
+		if strings.HasPrefix(imp, "github.com/nats-io/") && !under(file, "platform/bus") && !testOf(file, "e2e", "cmd", "deploy") && !under(file, "bench") && !keys {
 			return "only platform/bus knows NATS"
 		}
 		return ""
@@ -160,6 +160,8 @@ func TestRulesBite(t *testing.T) {
 		{"cmd/tutti/main.go", "github.com/nats-io/nats.go", true},
 		{"cmd/tutti/a_test.go", "github.com/nats-io/nats.go", false},
 		{"e2e/cluster.go", "github.com/nats-io/nats-server/v2/server", false},
+		{"deploy/run_test.go", "github.com/nats-io/nats-server/v2/server", false},
+		{"deploy/doc.go", "github.com/nats-io/nats-server/v2/server", true},
 		{"cmd/tutti/main.go", ours + "services/stream", false},
 	} {
 		src := fmt.Sprintf("package p\nimport _ %q\n", tc.imp)

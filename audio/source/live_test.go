@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -262,14 +263,24 @@ func TestRawFormats(t *testing.T) {
 	}
 }
 
+// freeAddr is an address that was free a moment ago, with a port that neither the system
+// gives to whoever asks for port 0 nor platform/nettest to other tests.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 32_000+rand.IntN(768)))
+		if err == nil {
+			_ = l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
 // A program connects, goes and comes again; a server that restarts is connected to anew.
 func TestTCPBothWays(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
+	addr := freeAddr(t)
 	s := open(t, "tcp-listen:"+addr, "")
 	ear := &listener{t, s}
 	for round := range 2 {
@@ -281,7 +292,8 @@ func TestTCPBothWays(t *testing.T) {
 		ear.ramped("a program that connects", 100*round, 5000)
 		ear.silence("after it has gone")
 	}
-	if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()

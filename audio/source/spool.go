@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // spool makes a stream that can only be read once seekable: what has been read lies in
@@ -19,18 +21,54 @@ type spool struct {
 	buf   []byte
 }
 
+// spoolFiles matches the temporary files in a folder.
+const spoolFiles = "tutti-*.media"
+
+// MakeTempDir makes the folder of Options.TempDir, for this user alone, and removes what a
+// process left there that died in the moment between making a file and taking its name
+// away. Other processes may use the folder at the same time.
+func MakeTempDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("folder for temporary files: %w", err)
+	}
+	f, err := os.CreateTemp(dir, spoolFiles) // it may have been there, and not be ours
+	if err != nil {
+		return fmt.Errorf("folder for temporary files: %w", err)
+	}
+	entries, err := os.ReadDir(dir) // the one just made, too
+	errs := []error{f.Close(), err}
+	for _, e := range entries {
+		if ours, _ := filepath.Match(spoolFiles, e.Name()); ours {
+			errs = append(errs, unname(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("folder for temporary files: %w", err)
+	}
+	return nil
+}
+
 func newSpool(r *remote, limit int64, dir string) (media, error) {
-	f, err := os.CreateTemp(dir, "tutti-*.media")
+	f, err := os.CreateTemp(dir, spoolFiles)
 	if err != nil {
 		_ = r.Close()
 		return nil, fmt.Errorf("%s: make a temporary file: %w", redact(r.uri), err)
 	}
 	// Nobody else needs its name, and without one it vanishes with the process.
-	if err := os.Remove(f.Name()); err != nil {
+	if err := unname(f.Name()); err != nil {
 		_ = r.Close()
 		return nil, errors.Join(fmt.Errorf("%s: temporary file: %w", redact(r.uri), err), f.Close())
 	}
 	return &spool{r: r, file: f, limit: limit, buf: make([]byte, 64<<10)}, nil
+}
+
+// unname takes a file's name away; another process that begins in the same folder may have
+// done it.
+func unname(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func (s *spool) Size() int64 {

@@ -311,7 +311,7 @@ func TestScheduledMetadata(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	send("two", 10*time.Second)
-	send("three", 300*time.Millisecond) // replaces "two"
+	send("three", 3*time.Second) // replaces "two"; it has to come before that
 	for waitFor[MetadataPending](t, r.recorder).Metadata.Title != "three" {
 	}
 	began := r.srv.Now()

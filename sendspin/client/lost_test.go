@@ -1,6 +1,7 @@
 package client
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tutti-audio/tutti/sendspin/sendspintest"
@@ -44,5 +45,45 @@ func TestStreamThatTheServerEndsIsNotLost(t *testing.T) {
 	s.Send(&wire.StreamEnd{})
 	if e := waitFor[StreamEnded](t, l.recorder); e.Lost {
 		t.Error("stream/end is no loss")
+	}
+}
+
+// A host that loses its network sends no FIN: a player that hears nothing asks, and gives
+// the connection up while it has audio left, not after the ten questions that one without
+// a stream waits for.
+func TestASilentServerIsGivenUpWhileTheBufferLasts(t *testing.T) {
+	l := newListening(t, nil)
+	s, _ := l.server(t)
+	s.Activate([]string{"playback"}, wire.RolePlayerV1)
+	sendspintest.Expect[*wire.ClientState](s)
+	s.Send(&wire.StreamStart{ServerTransmitted: s.Now(), Player: &wire.PlayerStream{Format: pcm}})
+	waitFor[StreamStarted](t, l.recorder)
+	s.AnswerTime(false)
+	if e := waitFor[Disconnected](t, l.recorder); e.Err == nil || !strings.Contains(e.Err.Error(), "does not answer") {
+		t.Errorf("the connection ended with %v", e.Err)
+	}
+}
+
+func TestDeafness(t *testing.T) {
+	// A minute of a plan: a server that answers keeps its connection, however little it says.
+	s := &session{core: &core{}, phase: admitted, timing: newTiming(0)}
+	s.stream.Store(&stream{})
+	s.timing.Begin(1)
+	asked := 0
+	for now := int64(1); now < 60_000_000; now += 100_000 {
+		if now >= s.quietDue() {
+			s.timing.Ask(now)
+		}
+		if send, _ := s.timing.Tick(now, 1); send && s.timing.Sending(now) {
+			asked++
+			s.timing.Answer(now, now+100, now+110, now+300)
+			s.heard.Store(now)
+		}
+	}
+	if asked < 30 || asked > 60 {
+		t.Errorf("a silent server was asked %d times in a minute, want one question every 1.5 s", asked)
+	}
+	if s.timing.Lost() != 0 {
+		t.Error("answers were taken for lost")
 	}
 }

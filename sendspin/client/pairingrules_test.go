@@ -14,11 +14,11 @@ import (
 )
 
 // passUntil lets the client's time pass in steps until an event of type E comes, and
-// returns how much did.
+// returns how much did. Between two steps it has as long as a slow machine may need.
 func passUntil[E Event](t *testing.T, r *recorder, clock *clockwork.FakeClock, step time.Duration) (e E, passed time.Duration) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); passed += step {
-		for wait := time.After(30 * time.Millisecond); wait != nil; {
+		for wait := time.After(300 * time.Millisecond); wait != nil; {
 			select {
 			case got := <-r.events:
 				if want, ok := got.(E); ok {

@@ -37,6 +37,8 @@ type session struct {
 	// arbitrate is true for a connection that a server opened: admission applies.
 	arbitrate bool
 
+	heard atomic.Int64 // when something arrived last, client's clock; written by the reader
+
 	phase      phase
 	opened     int64 // client's clock
 	activated  bool  // had a server/activate
@@ -92,7 +94,8 @@ func newSession(k *core, conn *channel.Conn) *session {
 func (s *session) read(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	k := s.core
-	s.hand(input{s: s, kind: inOpened, at: k.cfg.Now()})
+	s.heard.Store(k.cfg.Now())
+	s.hand(input{s: s, kind: inOpened, at: s.heard.Load()})
 	for {
 		id, payload, err := s.conn.Read(ctx)
 		at := k.cfg.Now()
@@ -100,6 +103,7 @@ func (s *session) read(ctx context.Context) {
 			s.hand(input{s: s, kind: inClosed, at: at, err: err})
 			return
 		}
+		s.heard.Store(at)
 		if id == wire.IDAudio && s.referee == nil && s.stream.Load() != nil {
 			s.audio(payload, at)
 			continue
@@ -238,7 +242,7 @@ func (s *session) deadline() int64 {
 	if s.phase == over {
 		return never
 	}
-	d := s.timing.Due()
+	d := min(s.timing.Due(), s.quietDue())
 	if !s.activated {
 		d = min(d, s.admitBy())
 	}

@@ -7,9 +7,19 @@ import (
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
-// lostLimit is the number of unanswered client/time messages in a row after which the
-// server is taken for dead: a liveness check that costs nothing extra.
-const lostLimit = 10
+const (
+	// lostLimit is the number of unanswered client/time messages in a row after which the
+	// server is taken for dead, whatever else it sends: a liveness check that costs nothing
+	// extra.
+	lostLimit = 10
+	// quietLimit is how long, in µs, nothing at all may arrive of a server that streams or
+	// takes a source's audio before it is asked for the time, and deafLimit how long nothing may
+	// arrive before the connection is given up although the question is not answered. A host
+	// that loses its network sends no FIN; a player has some seconds in its buffer to find
+	// another gateway.
+	quietLimit = 1_500_000
+	deafLimit  = 3_500_000
+)
 
 // timing keeps a connection's clock synchronized.
 type timing struct {
@@ -23,8 +33,24 @@ func newTiming(interval int64) *timing {
 	return t
 }
 
+// works tells whether something is heard of the server all the time, or is of use to it.
+func (s *session) works() bool {
+	return s.phase == admitted && (s.stream.Load() != nil || s.capture.open != nil)
+}
+
+// quietDue is when the server has said nothing for too long, while it works.
+func (s *session) quietDue() int64 {
+	if !s.works() || s.timing.Asking() || s.timing.Due() == never {
+		return never
+	}
+	return s.heard.Load() + quietLimit
+}
+
 // tickTiming starts bursts and gives up on answers.
 func (s *session) tickTiming(now int64) {
+	if now >= s.quietDue() {
+		s.timing.Ask(now)
+	}
 	if now < s.timing.Due() {
 		return
 	}
@@ -33,7 +59,8 @@ func (s *session) tickTiming(now int64) {
 		size = 1 // only to see that the server is there
 	}
 	send, fed := s.timing.Tick(now, size)
-	if s.timing.Lost() >= lostLimit {
+	deaf := s.works() && s.timing.Lost() > 0 && now-s.heard.Load() >= deafLimit
+	if deaf || s.timing.Lost() >= lostLimit {
 		s.fail(errors.New("client: the server does not answer any more"))
 		return
 	}

@@ -75,6 +75,17 @@ func (s *Sync) Begin(now int64) {
 	}
 }
 
+// Ask makes a burst due now, unless one is on its way or nothing was begun: to see whether the
+// server is there.
+func (s *Sync) Ask(now int64) {
+	if s.next != Never && !s.burst.Active() {
+		s.next = min(s.next, now)
+	}
+}
+
+// Asking tells whether a burst is on its way.
+func (s *Sync) Asking() bool { return s.burst.Active() }
+
 // Due is when Tick next has something to do.
 func (s *Sync) Due() int64 { return min(s.next, s.answerBy) }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/proto/subject"
 	"github.com/tutti-audio/tutti/services/discovery/internal/book"
+	"github.com/tutti-audio/tutti/services/discovery/internal/dnssd"
 	"github.com/tutti-audio/tutti/services/discovery/internal/mdns"
 	"github.com/tutti-audio/tutti/services/discovery/internal/radio"
 	"github.com/tutti-audio/tutti/services/discovery/internal/record"
@@ -47,6 +48,8 @@ type Config struct {
 	MDNS bool
 	// Static are ws:// addresses of devices that mDNS does not reach.
 	Static []string
+	// DNSSD are domains whose players a DNS server names: DOMAIN[@SERVER[:PORT]].
+	DNSSD []string
 	// Interfaces restricts mDNS to these network interfaces; empty means all that
 	// can multicast.
 	Interfaces []string
@@ -72,13 +75,27 @@ type Deps struct {
 
 // Service is the discovery service.
 type Service struct {
-	cfg   Config
-	d     Deps
-	host  string
-	ready atomic.Bool // the requests are answered
+	cfg  Config
+	d    Deps
+	host string
+	// sources are the domains of cfg.DNSSD.
+	sources []dnssd.Source
+	ready   atomic.Bool // the requests are answered
 }
 
-// New checks cfg and starts nothing. Its error names every bad static address.
+// CheckAddress says what is wrong with an address of Config.Static.
+func CheckAddress(s string) error {
+	_, err := record.ParseURL(s)
+	return err
+}
+
+// CheckDomain says what is wrong with a domain of Config.DNSSD.
+func CheckDomain(s string) error {
+	_, err := dnssd.ParseSource(s)
+	return err
+}
+
+// New checks cfg and starts nothing. Its error names every bad static address and domain.
 func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Bus == nil {
 		return nil, errors.New("discovery: no bus")
@@ -102,6 +119,15 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		}
 		static = append(static, u)
 	}
+	sources := make([]dnssd.Source, 0, len(cfg.DNSSD))
+	for _, s := range cfg.DNSSD {
+		source, err := dnssd.ParseSource(s)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--dns-sd %s: %w", s, err))
+			continue
+		}
+		sources = append(sources, source)
+	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
@@ -114,7 +140,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("discovery: host name: %w", err)
 	}
 	deps.Log = deps.Log.With(obs.KeyService, serviceName)
-	return &Service{cfg: cfg, d: deps, host: host}, nil
+	return &Service{cfg: cfg, d: deps, host: host, sources: sources}, nil
 }
 
 func setDefault[T comparable](v *T, def T) {
@@ -151,7 +177,8 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
-	if err := s.startPulse(sup, b.instances); err != nil {
+	pulse, err := s.startPulse(sup, b.instances)
+	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
 	stopRadio, err := s.startRadio(ctx, sup, b, bk)
@@ -159,12 +186,14 @@ func (s *Service) Run(ctx context.Context) error {
 		return ignoreEnd(ctx, err)
 	}
 	defer stopRadio()
+	defer s.startDNSSD(ctx, bk)()
 	svc, err := s.serve(bk)
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
 	s.ready.Store(true)
-	s.d.Log.Info("discovery is running", obs.KeyInstance, s.cfg.InstanceID, "mdns", s.cfg.MDNS, "static", len(s.cfg.Static))
+	_ = pulse.Send(ctx, beat{}) // fails only when ctx has ended
+	s.d.Log.Info("discovery is running", obs.KeyInstance, s.cfg.InstanceID, "mdns", s.cfg.MDNS, "static", len(s.cfg.Static), "dns-sd", s.cfg.DNSSD)
 	<-ctx.Done()
 	s.ready.Store(false)
 	return svc.Stop()
@@ -173,7 +202,7 @@ func (s *Service) Run(ctx context.Context) error {
 // startRadio starts mDNS and lets it follow the gateways and the settings.
 func (s *Service) startRadio(ctx context.Context, sup *actor.Supervisor, b *buckets, bk *book.Book) (stop func(), err error) {
 	if !s.cfg.MDNS {
-		s.d.Log.Info("mDNS is off: devices are found by address only")
+		s.d.Log.Info("mDNS is off: devices are found by address and by DNS-SD only")
 		return func() {}, nil
 	}
 	r, err := radio.Spawn(sup, radio.Options{Net: s.d.net, Clock: s.d.Clock, Log: s.d.Log, Registerer: s.d.Registerer,
@@ -195,6 +224,24 @@ func (s *Service) startRadio(ctx context.Context, sup *actor.Supervisor, b *buck
 		return nil, err
 	}
 	return func() { cancel(); gateways(); settings() }, nil
+}
+
+// startDNSSD asks DNS servers for the players of the configured domains.
+func (s *Service) startDNSSD(ctx context.Context, bk *book.Book) (stop func()) {
+	if len(s.sources) == 0 {
+		return func() {}
+	}
+	m := dnssd.NewMetrics(s.d.Registerer)
+	var stops []func()
+	for _, source := range s.sources {
+		stops = append(stops, dnssd.Start(ctx, dnssd.Options{Source: source, Clock: s.d.Clock, Log: s.d.Log,
+			Metrics: m, Every: s.cfg.BrowseInterval, Seen: bk.Seen}))
+	}
+	return func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
 }
 
 // serve answers the requests of the bus.

@@ -21,7 +21,8 @@ type fakeNet struct {
 	adverts map[string]string     // "link instance" -> port and TXT
 	rounds  map[int]*round
 	n       int
-	broken  bool // nothing can be opened
+	broken  bool            // nothing can be opened
+	failed  map[string]bool // links on which the newest browse could not be opened
 }
 
 type round struct {
@@ -31,7 +32,7 @@ type round struct {
 }
 
 func newFakeNet(links ...string) *fakeNet {
-	f := &fakeNet{devices: map[string]record.Raw{}, adverts: map[string]string{}, rounds: map[int]*round{}}
+	f := &fakeNet{devices: map[string]record.Raw{}, adverts: map[string]string{}, rounds: map[int]*round{}, failed: map[string]bool{}}
 	f.setLinks(links...)
 	return f
 }
@@ -56,6 +57,7 @@ func (f *fakeNet) Links() ([]mdns.Link, error) {
 func (f *fakeNet) Browse(link mdns.Link, heard func(context.Context, record.Raw)) (func(), error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.failed[link.Name] = f.broken
 	if f.broken {
 		return nil, errors.New("no such device")
 	}
@@ -113,6 +115,21 @@ func (f *fakeNet) silence(instance string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.devices, instance)
+}
+
+// answering are the devices that each browse hears again, by instance.
+func (f *fakeNet) answering() map[string]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := map[string]bool{}
+	for _, r := range f.rounds {
+		for name, raw := range f.devices {
+			if raw.Interface == r.link && !f.failed[r.link] {
+				out[name] = true
+			}
+		}
+	}
+	return out
 }
 
 func (f *fakeNet) running() (rounds int, adverts map[string]string) {

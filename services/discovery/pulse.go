@@ -10,6 +10,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/platform/vitals"
+	"github.com/tutti-audio/tutti/proto/instance"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
@@ -32,13 +33,13 @@ type pulse struct {
 	cancel func()
 }
 
-func (s *Service) startPulse(sup *actor.Supervisor, b *instances) error {
+// startPulse starts the heartbeats; a message to what it returns makes one at once.
+func (s *Service) startPulse(sup *actor.Supervisor, b *instances) (*actor.Ref[beat], error) {
 	value := &tuttiv1.Instance{Service: serviceName, InstanceId: s.cfg.InstanceID, Version: s.cfg.Version,
 		StartedAt: timestamppb.New(s.d.Clock.Now()), Host: s.host, BootId: houseclock.BootID()}
-	_, err := actor.Spawn(sup, actor.Options{Key: "pulse"}, func(self *actor.Ref[beat]) actor.Handler[beat] {
+	return actor.Spawn(sup, actor.Options{Key: "pulse"}, func(self *actor.Ref[beat]) actor.Handler[beat] {
 		return &pulse{s: s, b: b, self: self, value: value, meter: vitals.New(), cancel: func() {}}
 	})
-	return err
 }
 
 func (p *pulse) key() string { return subject.InstanceKey(serviceName, p.s.cfg.InstanceID) }
@@ -48,8 +49,9 @@ func (p *pulse) Start(ctx context.Context) error { return p.Handle(ctx, beat{}) 
 
 // Handle implements actor.Handler.
 func (p *pulse) Handle(ctx context.Context, _ beat) error {
+	p.cancel() // it may have come out of turn
 	p.cancel = actor.After(p.self, p.s.d.Clock, pulseEvery, beat{})
-	p.value.Load = load(p.meter)
+	p.value.Load, p.value.Readiness = load(p.meter), instance.Readiness(p.s.Ready())
 	ctx, cancel := context.WithTimeout(ctx, pulseEvery/2)
 	defer cancel()
 	if _, err := p.b.Put(ctx, p.key(), p.value); err != nil && ctx.Err() == nil {

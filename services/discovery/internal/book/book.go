@@ -110,7 +110,7 @@ func ask[R any](ctx context.Context, b *Book, do func(ctx context.Context, h *ha
 type entry struct {
 	value *tuttiv1.Sighting // as the bucket has it; nil until it is written
 	rev   uint64
-	ref   *actor.Ref[sighting.Message] // nil while absent, or not from mDNS
+	ref   *actor.Ref[sighting.Message] // nil while absent, or written down by somebody
 }
 
 // handler is the state of the book's actor.
@@ -228,7 +228,7 @@ func (h *handler) room(ctx context.Context) bool {
 	}
 	oldest := ""
 	for key, e := range h.entries {
-		if e.value == nil || e.value.Present || e.value.Via != sighting.ViaMDNS {
+		if e.value == nil || e.value.Present || !sighting.Heard(e.value.Via) {
 			continue
 		}
 		if oldest == "" || e.value.LastSeen.AsTime().Before(h.entries[oldest].value.LastSeen.AsTime()) {
@@ -284,7 +284,7 @@ func (h *handler) changed(c bus.Entry[*tuttiv1.Sighting]) {
 	}
 	// A device that was present when the service ended needs somebody to notice
 	// when it is not any more.
-	if e.ref == nil && c.Value.Present && c.Value.Via == sighting.ViaMDNS {
+	if e.ref == nil && c.Value.Present && sighting.Heard(c.Value.Via) {
 		h.revive(c.Key, e)
 	}
 }

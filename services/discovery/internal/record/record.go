@@ -22,7 +22,13 @@ const DefaultPort = 8928
 // maxAddresses bounds what one record can make us keep.
 const maxAddresses = 8
 
-// Raw is an mDNS record as it was heard on one interface.
+// Ways by which the network tells of a device (Sighting.via).
+const (
+	ViaMDNS  = "mdns"
+	ViaDNSSD = "dns-sd"
+)
+
+// Raw is a record of DNS-SD, by mDNS as it was heard on one interface.
 type Raw struct {
 	Instance  string // instance label, DNS escapes included
 	Port      int
@@ -41,7 +47,8 @@ type Network struct {
 type Observation struct {
 	Key       string // stable: of the instance name
 	Name      string // clean; for people only
-	Interface string
+	Via       string // ViaMDNS or ViaDNSSD
+	Interface string // "" when it came from a DNS server
 	Path      string
 	Port      uint16
 	Addresses []netip.Addr // best first; link-local IPv6 with its zone
@@ -85,7 +92,7 @@ func Parse(raw Raw, network Network) (Observation, error) {
 	if name == "" {
 		name = "unnamed device"
 	}
-	return Observation{Key: InstanceKey(instance), Name: name, Interface: network.Interface,
+	return Observation{Key: InstanceKey(instance), Name: name, Via: ViaMDNS, Interface: network.Interface,
 		Path: path, Port: uint16(raw.Port), Addresses: addrs}, nil
 }
 

@@ -103,6 +103,9 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 // names do not tell case apart.
 func InstanceKey(instance string) string { return "mdns-" + hash(strings.ToLower(instance)) }
 
+// DNSKey is the key of a device that a DNS server names, by its whole name.
+func DNSKey(name string) string { return "dns-" + hash(strings.ToLower(name)) }
+
 // StaticKey is the key of a device that is known by its address.
 func StaticKey(url string) string { return "addr-" + hash(url) }
 

@@ -15,13 +15,18 @@ import (
 
 // Ways by which a device became known (Sighting.via).
 const (
-	ViaMDNS   = "mdns"
+	ViaMDNS   = record.ViaMDNS
+	ViaDNSSD  = record.ViaDNSSD
 	ViaStatic = "static"
 	ViaAPI    = "api"
 )
 
-// State is what one instance of the service knows of one mDNS device. Absence is a
-// remark, never a removal: mDNS is a hint.
+// Heard reports whether a sighting that became known this way is there for as long as the
+// network tells of it; the others are what somebody wrote down.
+func Heard(via string) bool { return via == ViaMDNS || via == ViaDNSSD }
+
+// State is what one instance of the service knows of one device that the network tells of.
+// Absence is a remark, never a removal: mDNS and DNS-SD are hints.
 type State struct {
 	value *tuttiv1.Sighting
 	heard map[string]heard // by interface
@@ -51,6 +56,9 @@ func (s *State) Observe(o record.Observation, now time.Time, freshness time.Dura
 	before := s.Value()
 	s.heard[o.Interface] = heard{o, now}
 	s.value.Name, s.value.Interface = o.Name, o.Interface
+	if o.Via != "" {
+		s.value.Via = o.Via
+	}
 	s.choose(now, freshness)
 	if !s.value.Present {
 		s.value.Present = true

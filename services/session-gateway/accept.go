@@ -140,6 +140,8 @@ func (s *Service) opened(ctx context.Context, peer session.Peer, err error, resu
 	if !errors.As(err, &failed) || result == metrics.ResultDuplicate || ctx.Err() != nil {
 		return
 	}
+	// The board has no line for a stranger that dials in: for it, this and the log are all.
+	s.m.HandshakeStops.WithLabelValues(failed.Stage).Inc()
 	if s.quiet.ok() {
 		s.log.Info("handshake failed", obs.KeyAddr, peer.Address, obs.KeyURL, peer.URL, obs.KeyClient, failed.ClientID,
 			"stage", failed.Stage, "goodbye", failed.Goodbye, obs.KeyErr, failed.Err)

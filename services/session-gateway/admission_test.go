@@ -91,9 +91,9 @@ func TestSightingsWaitForRoom(t *testing.T) {
 func TestInboundConnectionsWaitForTheirTurn(t *testing.T) {
 	r := newRig(t, func(c *Config, _ *Deps) {
 		c.MaxHalfOpen, c.MaxHalfOpenPerAddress = 2, 2
-		c.HandshakeTimeout = time.Second
+		c.HandshakeTimeout, c.QueueWait = 5*time.Second, patience
 	})
-	idle := []channel.Transport{rawDial(r), rawDial(r)} // they hold both places for a second
+	idle := []channel.Transport{rawDial(r), rawDial(r)} // they hold both places as long as that
 	d := newDevice(r).join(r)
 	if n := testutil.ToFloat64(r.svc.m.Admission.WithLabelValues(metrics.AdmitQueued)); n < 1 {
 		t.Errorf("%v connections waited, want at least one", n)

@@ -191,10 +191,35 @@ func (s *Service) answers(ctx context.Context, clientID string) bool {
 	return err == nil
 }
 
-// resumes reports whether a client played a moment ago on a gateway that is lost.
+// askedSessions is how many of a gateway's sessions are asked whether it is there.
+const askedSessions = 3
+
+// gatewayAnswers reports whether one of some sessions that a gateway holds answers. Of one
+// that holds none nothing is lost while it is waited.
+func (s *Service) gatewayAnswers(ctx context.Context, gatewayID string) bool {
+	clients := s.board.On(gatewayID, askedSessions)
+	if len(clients) == 0 {
+		return true
+	}
+	answers := make(chan bool, len(clients))
+	var asking sync.WaitGroup
+	defer asking.Wait() // answers has a limit
+	for _, id := range clients {
+		asking.Go(func() { answers <- s.answers(ctx, id) })
+	}
+	for range clients {
+		if <-answers {
+			return true
+		}
+	}
+	return false
+}
+
+// resumes reports whether a client played a moment ago on a gateway that is lost, as this gateway
+// or another one has found: who sees it first ends the record, and the client is dialled then.
 func (s *Service) resumes(clientID string) bool {
 	p, ok := s.board.Lookup(clientID)
-	return ok && p.GatewayID != s.cfg.InstanceID && !s.peers.alive(p.GatewayID) &&
+	return ok && p.GatewayID != s.cfg.InstanceID && (p.Lost || !s.peers.alive(p.GatewayID)) &&
 		!p.PlayedAt.IsZero() && s.d.Clock.Since(p.PlayedAt) < resumeWithin
 }
 

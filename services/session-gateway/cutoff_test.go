@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/client"
 	"github.com/tutti-audio/tutti/sendspin/noise"
@@ -79,5 +81,48 @@ func TestPlayerOfAGatewayThatIsCutOffIsTakenOver(t *testing.T) {
 	s.mustCommand(id, startCmd("g1", "r1", 1, s.house.NowMicros()))
 	if q := s.presence(id); q.GetSessionId() != p.GetSessionId() {
 		t.Errorf("the session was replaced again: %v", q)
+	}
+}
+
+// Another gateway found first that the one with the player is gone, and ended its record: this
+// one, which still counts on that gateway, dials the player with what makes it let go of its
+// old connection. A record that the device ended itself is no reason for that.
+func TestAPlayerIsGreetedForPlaybackWhoeverFoundItsGatewayGone(t *testing.T) {
+	s := newShards(t, 2)
+	b, err := bus.OpenBucket[tuttiv1.ClientPresence](t.Context(), s.rig.bus, subject.BucketPresence, bus.BucketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc := s.gws[0].svc
+	put := func(client, lastError string, connected bool) {
+		p := &tuttiv1.ClientPresence{ClientId: client, SessionId: "s-" + client, GatewayId: "gw-2", Connected: connected, LastError: lastError}
+		if connected {
+			p.Activities = []string{"playback"}
+		}
+		if _, err := b.Put(t.Context(), client, p); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() string {
+			if got, ok := svc.board.Lookup(client); !ok || got.Connected != connected {
+				return "the record is not heard of"
+			}
+			return ""
+		})
+	}
+	for client, c := range map[string]struct {
+		lastError string
+		want      bool
+	}{
+		"lost": {"the gateway that held the session is gone", true},
+		"left": {"goodbye", false},
+	} {
+		put(client, "", true)
+		if svc.resumes(client) {
+			t.Errorf("%s: it is connected to a gateway that lives", client)
+		}
+		put(client, c.lastError, false)
+		if got := svc.resumes(client); got != c.want || !svc.peers.alive("gw-2") {
+			t.Errorf("%s: greeted for playback: %v, want %v", client, got, c.want)
+		}
 	}
 }

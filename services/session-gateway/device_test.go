@@ -135,7 +135,17 @@ func (d *device) listen() (url string) {
 // serve runs open for each connection to a new address.
 func (d *device) serve(open func(t channel.Transport)) (url string) {
 	var wg sync.WaitGroup
+	var mu sync.Mutex
+	over := false // guarded by mu: a gateway may dial while the test ends
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		if over {
+			mu.Unlock()
+			return
+		}
+		wg.Add(1)
+		mu.Unlock()
+		defer wg.Done()
 		d.opened.Add(1)
 		t, err := channel.Accept(w, r, channel.Options{})
 		if err != nil {
@@ -143,7 +153,13 @@ func (d *device) serve(open func(t channel.Transport)) (url string) {
 		}
 		wg.Go(func() { open(t) })
 	}))
-	d.t.Cleanup(func() { srv.Close(); wg.Wait() })
+	d.t.Cleanup(func() {
+		srv.Close()
+		mu.Lock()
+		over = true
+		mu.Unlock()
+		wg.Wait()
+	})
 	return "ws" + srv.URL[len("http"):] + "/sendspin"
 }
 

@@ -20,10 +20,6 @@ import (
 // where this gateway no longer answers. In between a player sounds from its buffer.
 
 const (
-	// handoverWindow is how many sessions may be on their way to another gateway at
-	// once: whoever takes them over sets the pace, and its running sessions are not
-	// disturbed by a burst of handshakes.
-	handoverWindow = 16
 	// handoverPace is the least time between two sessions that are sent away.
 	handoverPace = 4 * time.Millisecond
 	// handoverPatience is how long a session counts as on its way. A device that does
@@ -63,11 +59,17 @@ func (s *Service) Drain(ctx context.Context) error {
 // handOver sends sessions away until none is left: those that play nothing first, then
 // one after the other, never more at once than the window.
 func (s *Service) handOver(ctx context.Context) (moved int, err error) {
-	window := make(places, handoverWindow)
+	pace := newPace()
+	returns := make(chan trip, paceMost) // has room for all that fly
+	flying := 0
+	land := func(t trip) { flying--; pace.took(t) }
 	defer func() { // those on their way
-		for range handoverWindow {
-			if give, failed := window.take(ctx); failed == nil {
-				defer give()
+		for flying > 0 {
+			select {
+			case t := <-returns:
+				land(t)
+			case <-ctx.Done():
+				return
 			}
 		}
 	}()
@@ -82,12 +84,16 @@ func (s *Service) handOver(ctx context.Context) (moved int, err error) {
 				s.log.Warn("the other gateways are gone or full: the rest stays until the end", "sessions", s.hub.Len())
 				return len(sent), nil
 			}
-			give, err := window.take(ctx)
-			if err != nil {
-				return len(sent), err
+			for flying >= pace.window {
+				select {
+				case t := <-returns:
+					land(t)
+				case <-ctx.Done():
+					return len(sent), ctx.Err()
+				}
 			}
-			if !s.errands.run(func(ctx context.Context) { defer give(); s.sendAway(ctx, sess) }) {
-				give()
+			if s.errands.run(func(ctx context.Context) { returns <- s.sendAway(ctx, sess) }) {
+				flying++
 			}
 			sent[sess] = true
 			if !s.sleep(ctx, handoverPace) {
@@ -113,29 +119,68 @@ func idleFirst(sessions []*session.Session) []*session.Session {
 	return append(idle, playing...)
 }
 
+// Bounds of the pace, in sessions on their way at once.
+const (
+	paceFirst = 4
+	paceLeast = 2
+	paceMost  = 64
+)
+
+// A trip shorter than tripQuick says that there is room for one more at once, one longer
+// than tripSlow that there was one too many.
+const (
+	tripQuick = 400 * time.Millisecond
+	tripSlow  = 800 * time.Millisecond
+)
+
+// pace is how many sessions are on their way to another gateway at once. Whoever takes them
+// over sets it: as many more as make it no slower. With more than that, each device waits
+// longer and none is sooner done, and a player's buffer is what waits.
+type pace struct{ window int }
+
+func newPace() pace { return pace{paceFirst} }
+
+// trip is how long a device that was sent away took to come back.
+type trip struct {
+	took time.Duration
+	// tells: it came back, and because a gateway dialled it; the others come when they like.
+	tells bool
+}
+
+func (p *pace) took(t trip) {
+	switch {
+	case !t.tells:
+	case t.took <= tripQuick:
+		p.window = min(p.window+1, paceMost)
+	case t.took > tripSlow:
+		p.window = max(p.window-1, paceLeast)
+	}
+}
+
 // sendAway closes one session and waits until its client is connected elsewhere, for a
 // while.
-func (s *Service) sendAway(ctx context.Context, sess *session.Session) {
+func (s *Service) sendAway(ctx context.Context, sess *session.Session) (t trip) {
+	began := s.d.Clock.Now()
 	ch, stop := s.board.Follow(sess.ClientID)
 	defer stop()
 	sess.Close(machine.Close{Reason: machine.ReasonShutdown, Detail: "handed over to another gateway"})
 	select {
 	case <-sess.Done():
 	case <-ctx.Done():
-		return
+		return t
 	}
 	late := s.d.Clock.After(handoverPatience)
 	for {
 		if p, ok := s.board.Lookup(sess.ClientID); !ok || p.Connected && p.GatewayID != s.cfg.InstanceID {
-			return
+			return trip{s.d.Clock.Since(began), ok && sess.URL() != ""}
 		}
 		select {
 		case <-ch:
 		case <-late:
 			s.log.Info("a device did not come back yet", obs.KeyClient, sess.ClientID)
-			return
+			return t
 		case <-ctx.Done():
-			return
+			return t
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/platform/vitals"
+	"github.com/tutti-audio/tutti/proto/instance"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 
@@ -179,7 +180,7 @@ func (s *Service) heartbeat(ctx context.Context) {
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		me := s.instance()
-		me.Load = s.load(meter)
+		me.Load, me.Readiness = s.load(meter), instance.Readiness(s.Ready())
 		if _, err := s.instances.Put(ctx, key, me); err != nil && ctx.Err() == nil {
 			s.log.Warn("instance record is not written", obs.KeyErr, err)
 		}

@@ -52,8 +52,9 @@ import (
 // serviceName is this service's name on the bus.
 const serviceName = "session-gateway"
 
-// stopTimeout bounds the end of Run; Run's own promise is 10 s.
-const stopTimeout = 8 * time.Second
+// stopTimeout bounds the end of Run: the last messages of a session have 2 s, and a
+// process that has handed its sessions over has little more until its 10 s are over.
+const stopTimeout = 3 * time.Second
 
 // defaultSessions is what a gateway takes when nobody says otherwise.
 const defaultSessions = 20_000
@@ -111,10 +112,15 @@ type Config struct {
 	// used while pairing does not answer (default 10 min). They are forgotten
 	// when the bus is lost for longer than this.
 	CredentialMemory time.Duration
+	// RebalanceAfter is how long a resting session's device has to be dealt to another
+	// gateway before it is sent there, 30 s when 0; negative: never.
+	RebalanceAfter time.Duration
 	// RekeyInterval is how long a session's keys are used before a re-handshake
 	// rotates them (default 12 h; negative: never). Up to a tenth is taken off at
 	// random.
 	RekeyInterval time.Duration
+
+	handshakes int // outbound at once (default 32 for each core)
 }
 
 func (c Config) withDefaults() Config {
@@ -138,6 +144,8 @@ func (c Config) withDefaults() Config {
 	def(&c.PingTimeout, 10*time.Second)
 	def(&c.CredentialMemory, 10*time.Minute)
 	def(&c.RekeyInterval, 12*time.Hour)
+	def(&c.RebalanceAfter, 30*time.Second)
+	def(&c.handshakes, handshakesPerCore*runtime.GOMAXPROCS(0))
 	return c
 }
 
@@ -239,9 +247,9 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s.queue = gate.NewQueue(s.gate, cfg.MaxQueued, cfg.MaxQueuedPerAddress)
 	s.m.Capacity.Set(float64(cfg.MaxSessions))
 	s.errands = newErrands(s.m)
-	s.connecting, s.handshakes = make(places, maxConnecting), make(places, handshakesPerCore*runtime.GOMAXPROCS(0))
+	s.connecting, s.handshakes = make(places, maxConnecting), make(places, cfg.handshakes)
 	s.died, s.beat = make(chan struct{}, 1), make(chan struct{}, 1)
-	s.peers = newPeers(cfg.InstanceID, d.Clock, s.peersChanged)
+	s.peers = newPeers(cfg.InstanceID, d.Clock, d.Bus.Links, s.peersChanged)
 	s.tapes = reel.NewSet(reel.FromBus(d.Bus), d.House, d.Clock, log, func() { s.m.BadTapeChunks.Inc() },
 		func() { s.m.Fenced.WithLabelValues("tape").Inc() })
 	s.pics = pictures.New(d.Bus, pictures.Bytes)
@@ -301,6 +309,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	s.log.Info("gateway is listening", obs.KeyAddr, s.addr, "path", s.cfg.Path, "server_id", s.trust.Current().Public().ID())
 	s.setState(nil)
+	signal(s.beat)
 	err = s.serve(ctx, listener)
 	s.setState(errors.New("gateway: stopping"))
 	s.waitConns()
@@ -353,13 +362,16 @@ func (s *Service) prepare(ctx, base context.Context, wg *sync.WaitGroup) (undo f
 	wg.Go(func() { s.heartbeat(base) })
 	wg.Go(func() { s.watchLoad(base) })
 	if s.d.Leases != nil {
-		wg.Go(func() { s.peers.live(base, s.d.Leases) })
+		wg.Go(func() { s.peers.live(base, s.d.Leases, s.gatewayAnswers) })
 	}
 	if s.cfg.Dial {
 		stop, err := s.startDialing(ctx)
 		undos = append(undos, stop)
 		if err != nil {
 			return undo, err
+		}
+		if s.d.Leases != nil && s.cfg.RebalanceAfter > 0 {
+			wg.Go(func() { s.balance(base) })
 		}
 	}
 	return undo, nil

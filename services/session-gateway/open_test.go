@@ -234,7 +234,8 @@ func TestBinaryMessages(t *testing.T) {
 func TestHandshakeTimeoutAndHalfOpenLimits(t *testing.T) {
 	r := newRig(t, func(c *Config, _ *Deps) {
 		c.MaxHalfOpenPerAddress, c.MaxHalfOpen, c.MaxQueuedPerAddress = 3, 5, -1 // nobody waits
-		c.HandshakeTimeout = 700 * time.Millisecond
+		// They must still be half-open when the fourth comes.
+		c.HandshakeTimeout = 5 * time.Second
 	})
 	var idle []channel.Transport
 	for range 3 {

@@ -30,6 +30,10 @@ const (
 	// have lapsed, and their holders come back one after the other.
 	settleFirst = 3 * time.Second
 	settleAgain = 10 * time.Second
+	// silentLooks is in how many looks one after the other a gateway without a lease must
+	// not have answered to be taken for dead before that, where its lease lapsed because
+	// leases had no leader and not because the bus was away.
+	silentLooks = 2
 )
 
 // peers is the gateways of the deployment, this one included. It is safe for concurrent use.
@@ -37,18 +41,24 @@ type peers struct {
 	self    string
 	clock   clockwork.Clock
 	changed func(died bool) // called without locks after a change; may be called at any time
+	links   func() uint64   // numbers the connections to the bus
 
 	mu      sync.Mutex
 	records map[string]*tuttiv1.Instance
 	dead    map[string]bool // have a record and no lease
 	judgeAt time.Time       // when this gateway may judge; zero: not now
 	held    bool            // this gateway held its lease once
+	link    uint64          // which connection to the bus it was when the lease was held last
+	stood   bool            // the connection is the one with which the lease was held before
+	fence   uint64          // of this gateway's own lease
+	silent  map[string]int  // in how many looks a gateway has not answered
 	full    bool            // this gateway takes no more
 	drains  bool            // this gateway is on its way out
 }
 
-func newPeers(self string, clock clockwork.Clock, changed func(died bool)) *peers {
-	return &peers{self: self, clock: clock, changed: changed, records: map[string]*tuttiv1.Instance{}, dead: map[string]bool{}}
+func newPeers(self string, clock clockwork.Clock, links func() uint64, changed func(died bool)) *peers {
+	return &peers{self: self, clock: clock, changed: changed, links: links,
+		records: map[string]*tuttiv1.Instance{}, dead: map[string]bool{}, silent: map[string]int{}}
 }
 
 // alive reports whether a gateway is running, as far as is known.
@@ -62,8 +72,11 @@ func (p *peers) aliveLocked(id string) bool { return p.records[id] != nil && !p.
 
 // mine reports whether key is dealt to this gateway.
 func (p *peers) mine(key string) bool {
-	return deal.Owner(key, p.members()) == p.self
+	return p.owner(key) == p.self
 }
+
+// owner is the gateway that key is dealt to; "" when none takes sessions.
+func (p *peers) owner(key string) string { return deal.Owner(key, p.members()) }
 
 // members are the gateways that take sessions.
 func (p *peers) members() []deal.Member {
@@ -116,10 +129,15 @@ func (p *peers) own(full, drains bool) bool {
 	return news
 }
 
-// holds says whether this gateway's own lease is held now.
-func (p *peers) holds(held bool) {
+// holds says whether this gateway's own lease is held now, and under which fence.
+func (p *peers) holds(held bool, fence uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if held {
+		link := p.links()
+		p.stood, p.link, p.fence = p.held && link == p.link, link, fence
+		clear(p.silent)
+	}
 	switch {
 	case !held:
 		p.judgeAt = time.Time{}
@@ -158,15 +176,77 @@ func (p *peers) found(id string, held bool) {
 	}
 }
 
-// live holds this gateway's lease and watches the others' until ctx ends.
-func (p *peers) live(ctx context.Context, leases *lease.Manager) {
+// noteLink takes note of a new connection to the bus while the lease is held.
+func (p *peers) noteLink() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if link := p.links(); !p.judgeAt.IsZero() && link != p.link {
+		p.link, p.stood = link, false
+	}
+}
+
+// stale reports whether a gateway's lease is one from before NATS chose another leader for the leases:
+// all lapsed then, and who lives gets a new one at once. The old ones are seen again for as long as
+// leases last, which those who wait for the dead need not wait out.
+func (p *peers) stale(held map[string]lease.Holding, id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.staleLocked(held, id)
+}
+
+func (p *peers) staleLocked(held map[string]lease.Holding, id string) bool {
+	h, ok := held[leasePrefix+id]
+	return ok && h.Fence < p.fence && p.stood && !p.judgeAt.IsZero() && p.clock.Now().Before(p.judgeAt)
+}
+
+// doubted are the gateways that have no lease, or one from before, and cannot be judged by that yet, but by
+// whether they answer: NATS chose another leader for the leases, of which all had lapsed meanwhile, and the
+// connection to the bus stood all the time. A host that was cut off together with the leader
+// would else be missed for settleAgain more. Where the connection broke, others' may not be
+// back yet, and they answer nothing.
+func (p *peers) doubted(held map[string]lease.Holding) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.stood || p.judgeAt.IsZero() || !p.clock.Now().Before(p.judgeAt) {
+		return nil
+	}
+	var out []string
+	for id := range p.records {
+		if _, ok := held[leasePrefix+id]; (!ok || p.staleLocked(held, id)) && id != p.self && !p.dead[id] {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// heard takes whether a doubted gateway answered.
+func (p *peers) heard(id string, answered bool) {
+	p.mu.Lock()
+	if answered {
+		delete(p.silent, id)
+	} else {
+		p.silent[id]++
+	}
+	dies := p.silent[id] >= silentLooks && p.records[id] != nil && !p.dead[id]
+	if dies {
+		p.dead[id] = true
+	}
+	p.mu.Unlock()
+	if dies {
+		p.changed(true)
+	}
+}
+
+// live holds this gateway's lease and watches the others' until ctx ends. answers asks a
+// gateway's sessions whether they are there.
+func (p *peers) live(ctx context.Context, leases *lease.Manager, answers func(ctx context.Context, id string) bool) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
-		leases.Campaign(ctx, leasePrefix+p.self, func(ctx context.Context, _ *lease.Lease) {
-			p.holds(true)
+		leases.Campaign(ctx, leasePrefix+p.self, func(ctx context.Context, l *lease.Lease) {
+			p.holds(true, l.Fence())
 			<-ctx.Done()
-			p.holds(false)
+			p.holds(false, 0)
 		})
 	})
 	tick := p.clock.NewTicker(lookEvery)
@@ -186,13 +266,19 @@ func (p *peers) live(ctx context.Context, leases *lease.Manager) {
 		case <-tick.Chan(): // what could not be judged before may be now
 		case <-changed:
 		}
+		p.noteLink()
 		if seen == nil {
 			continue
 		}
 		held, known := seen.Held()
 		for _, id := range p.others() {
-			if _, ok := held[leasePrefix+id]; ok || known {
+			if _, ok := held[leasePrefix+id]; (ok || known) && !p.stale(held, id) {
 				p.found(id, ok)
+			}
+		}
+		if known {
+			for _, id := range p.doubted(held) {
+				p.heard(id, answers(ctx, id))
 			}
 		}
 	}

@@ -82,6 +82,9 @@ func (s *turntable) connect(r *rig) (stop func()) {
 		if !p.GetConnected() || p.GetSourceSignal() == "" || !p.GetAvailable() {
 			return fmt.Sprintf("presence is %v", p)
 		}
+		if !s.c.Stats().Synced { // it stamps what it captures
+			return "the clock is not synchronized"
+		}
 		return ""
 	})
 	return stop

@@ -4,10 +4,15 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/sendspin/channel"
+	"github.com/tutti-audio/tutti/sendspin/wire"
 
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/metrics"
 )
@@ -16,15 +21,15 @@ import (
 // with no more handshakes at once than there are places, and who plays meanwhile hears
 // nothing of it.
 func TestPowerCutOfAHouse(t *testing.T) {
-	const house, places = 200, 16
+	const house, places = 500, 16
 	r := newRig(t, func(c *Config, _ *Deps) {
 		c.MaxHalfOpen, c.MaxHalfOpenPerAddress = places, places
-		c.QueueWait = patience
+		c.QueueWait = 10 * time.Minute // a slow machine refuses nobody
 	})
-	plays := r.ready(func(d *device) { d.hello.Player.BufferCapacity = 1 << 20 })
+	plays := r.ready(func(d *device) { d.hello.Player.BufferCapacity = 100 * (chunkLen + wire.AudioHeaderLen) })
 	begin := r.soon()
 	rec := r.recorder("g1", "r1", 1, begin)
-	rec.write(600) // a minute
+	rec.write(600) // a minute, of which the player holds ten seconds
 	r.mustCommand(plays.id(), startCmd("g1", "r1", 1, begin))
 	plays.waitChunks(1)
 
@@ -41,7 +46,7 @@ func TestPowerCutOfAHouse(t *testing.T) {
 			time.Sleep(100 * time.Microsecond)
 		}
 	}()
-	began := time.Now()
+	began, had := time.Now(), len(plays.audioSoFar())
 	var wg sync.WaitGroup
 	for _, d := range devices {
 		wg.Go(func() {
@@ -72,41 +77,128 @@ func TestPowerCutOfAHouse(t *testing.T) {
 		}
 	}
 	least := int64(1) << 60
-	for _, c := range plays.audioSoFar() {
+	chunks := plays.audioSoFar()
+	for _, c := range chunks {
 		least = min(least, c.ts-c.at)
 	}
 	if least <= 0 {
 		t.Errorf("a chunk came %d µs late while the house came back", -least)
 	}
 	plays.clean()
-	t.Logf("%d devices were let in within %v, %d handshakes at once; the least lead of the player beside them was %d ms", house, took.Round(time.Millisecond), most, least/1000)
+	t.Logf("%d devices were let in within %v, %d handshakes at once; the player beside them got %d chunks meanwhile, its least lead was %d ms", house, took.Round(time.Millisecond), most, len(chunks)-had, least/1000)
 }
 
 // The devices of a house that are dialled are all back after a power cut, each on one
 // gateway, dialled once more.
 func TestPowerCutOfDevicesThatAreDialled(t *testing.T) {
-	s := newShards(t, 2)
-	devices := s.fleet(60)
-	s.owners(devices)
+	const house = 500
+	s := newShardsTTL(t, 2, 10*time.Second) // a slow machine is no dead gateway here
+	devices := s.fleet(house)
 	before := map[*device]string{}
+	s.allBack(devices, before)
 	for _, d := range devices {
-		before[d] = s.presence(d.id()).GetSessionId()
+		p, _ := s.svc.board.Lookup(d.id())
+		before[d] = p.SessionID
 	}
+	began := time.Now()
 	for _, d := range devices {
 		_ = d.conn.CloseNow()
 	}
+	s.allBack(devices, before)
+	took := time.Since(began)
+	sessions, taken, failed := 0, 0, 0
+	for _, g := range s.gws {
+		sessions += g.svc.hub.Len()
+		taken += len(g.svc.handshakes) + len(g.svc.connecting)
+		for _, why := range []string{metrics.ResultInit, metrics.ResultTimeout, metrics.ResultCredential, metrics.ResultFailed, metrics.ResultDuplicate, metrics.ResultDial} {
+			failed += int(testutil.ToFloat64(g.svc.m.Handshakes.WithLabelValues(why)))
+		}
+	}
+	if sessions != house {
+		t.Errorf("%d sessions of %d devices", sessions, house)
+	}
+	if taken != 0 {
+		t.Errorf("%d places for connections and handshakes are still taken", taken)
+	}
+	again := -2 * house
 	for _, d := range devices {
+		again += d.openings()
+		if d.openings() < 2 {
+			t.Errorf("a device was dialled %d times", d.openings())
+		}
+	}
+	// A dial that fails, as on a starved machine, is tried again; nothing else is dialled more often.
+	if again > failed {
+		t.Errorf("%d dials too many, of which gateways saw %d fail", again, failed)
+	}
+	t.Logf("%d devices were back within %v; %d dials failed", house, took.Round(time.Millisecond), failed)
+}
+
+// stuck is a device's end of a connection on which it hears the first message of an opening,
+// and says no more.
+type stuck struct {
+	channel.Transport
+	begun *atomic.Int64
+}
+
+func (s stuck) Read(ctx context.Context) (bool, []byte, error) {
+	_, _, err := s.Transport.Read(ctx)
+	if err == nil {
+		s.begun.Add(1)
+		<-ctx.Done()
+		err = ctx.Err()
+	}
+	return false, nil, err
+}
+
+// No more handshakes with devices that are dialled run at once than there are places; one that
+// is slow gives its place to the next after its turn, on the gateway's clock.
+func TestDialledDevicesTakeTurnsWithTheirHandshakes(t *testing.T) {
+	const house, places = 12, 4
+	clock := newRunningClock(t)
+	s := newShardsTTL(t, 1, 10*time.Second, func(c *Config, d *Deps) { c.handshakes, d.Clock = places, clock })
+	t.Cleanup(clock.run)
+	clock.stop()
+	var there, begun atomic.Int64
+	for i := range house {
+		d := newDevice(s.rig)
+		url := d.serve(func(c channel.Transport) {
+			there.Add(1)
+			_ = d.open(stuck{c, &begun})
+		})
+		s.sight(&tuttiv1.Sighting{Key: fmt.Sprintf("static/%d", i), Url: url, Present: true, Appearances: 1})
+	}
+	for turn := int64(1); turn <= house/places; turn++ {
 		eventually(t, func() string {
-			if p := s.presence(d.id()); !p.GetConnected() || p.GetSessionId() == before[d] {
-				return "not back: " + p.String()
+			if there.Load() != house || begun.Load() < turn*places {
+				return fmt.Sprintf("%d connections, %d handshakes begun in turn %d", there.Load(), begun.Load(), turn)
 			}
 			return ""
 		})
-		if n := d.openings(); n != 2 {
-			t.Errorf("a device was dialled %d times, want twice", n)
+		if n := begun.Load(); n != turn*places {
+			t.Fatalf("%d handshakes are begun in turn %d, want %d: %d at once", n, turn, turn*places, places)
 		}
+		clock.Advance(handshakeTurn)
 	}
-	if n := len(s.gws[0].svc.handshakes) + len(s.gws[1].svc.handshakes); n != 0 {
-		t.Errorf("%d places for handshakes are still taken", n)
+}
+
+// allBack waits until every device is connected, with another session than before; it is
+// patient as long as some come back.
+func (s *shards) allBack(devices []*device, before map[*device]string) {
+	s.t.Helper()
+	missing := len(devices)
+	for last := time.Now(); missing > 0; time.Sleep(10 * time.Millisecond) {
+		now := 0
+		for _, d := range devices {
+			if p, _ := s.svc.board.Lookup(d.id()); !p.Connected || p.SessionID == before[d] {
+				now++
+			}
+		}
+		if now < missing {
+			last = time.Now()
+		}
+		if missing = now; time.Since(last) > patience {
+			s.t.Fatalf("%d of %d devices do not come back", missing, len(devices))
+		}
 	}
 }

@@ -61,7 +61,7 @@ func TestAnApprovalEndsWithoutPairing(t *testing.T) {
 	r := newRig(t)
 	d := newDevice(r)
 	r.pairing.say(d.id(), "", &tuttiv1.AdmitResponse{
-		State: approved, AllowedFamilies: []string{"player"}, EndsAt: timestamppb.New(time.Now().Add(time.Second)),
+		State: approved, AllowedFamilies: []string{"player"}, EndsAt: timestamppb.New(time.Now().Add(6 * time.Second)), // not before it has joined
 	})
 	d.join(r)
 	if a := waitType[*wire.ServerActivate](d, 1); !slices.Equal(a.ActiveRoles, []string{"player@v1"}) {

@@ -118,6 +118,25 @@ func (d *Dialer) Ask(clientID string) (known bool) {
 	return known
 }
 
+// Stray is a client with a session on some gateway whose sighting is not dealt to this one.
+type Stray struct{ ClientID, Key string }
+
+// Strays are all of them.
+func (d *Dialer) Strays() []Stray {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []Stray
+	for key, t := range d.targets {
+		if t.cancel != nil {
+			continue
+		}
+		if id, connected := d.net.ConnectedAs(t.url()); connected {
+			out = append(out, Stray{id, key})
+		}
+	}
+	return out
+}
+
 // Len is the number of sightings that are dealt to this gateway.
 func (d *Dialer) Len() int {
 	d.mu.Lock()

@@ -172,6 +172,12 @@ func (m *Machine) activation() *wire.ServerActivate {
 	}
 }
 
+// Rests reports whether the client takes part in nothing: it was told of no activity, and its
+// group does not play.
+func (m *Machine) Rests() bool {
+	return m.activities != nil && len(m.activities) == 0 && m.groupWant.GetPlaybackState() != wire.PlaybackPlaying
+}
+
 // wantActivities derives the minimal set.
 func (m *Machine) wantActivities() []string {
 	want := []string{}

@@ -31,8 +31,8 @@ const (
 // WatchSource asks for a call of SourceTick at the time that SourceDeadline tells.
 type WatchSource struct{}
 
-// Listen says whether the audio of the input stream is wanted; what comes unwanted is
-// counted and dropped.
+// Listen says whether the audio of the input stream is wanted, and with Wanted that somebody new
+// wants it, who has to be told its format. What comes unwanted is counted and dropped.
 type Listen struct{ Wanted bool }
 
 func (WatchSource) effect() {}
@@ -98,7 +98,8 @@ func (m *Machine) sourceCommand(c *tuttiv1.SourceCommand, now int64) ([]Effect, 
 	case known:
 		out = []Effect{WatchSource{}}
 	default:
-		out = []Effect{WatchSource{}, Changed{}}
+		// It hears a stream that is open already.
+		out = []Effect{Listen{Wanted: true}, WatchSource{}, Changed{}}
 	}
 	return out, nil
 }

@@ -52,7 +52,7 @@ var ends = &wire.ClientStreamEnd{}
 func TestSourceFromStartToStop(t *testing.T) {
 	m := reported(t)
 	run(t, m, "the first user", wish("a", true), "activate [playback] [source@v1 metadata@v1]; server/command start; listen true; watch; presence")
-	run(t, m, "the second user", wish("b", true), "watch; presence")
+	run(t, m, "the second user", wish("b", true), "listen true; watch; presence")
 	expect(t, "client-stream/start", m.Message(opens("pcm"), nil, 0), "watch; presence")
 	run(t, m, "a renews", wish("a", true), "watch")
 	expect(t, "in place", m.Message(opens("flac"), nil, 0), "watch; presence")

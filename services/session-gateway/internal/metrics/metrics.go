@@ -13,6 +13,7 @@ type Metrics struct {
 	Sessions        prometheus.Gauge
 	HalfOpen        prometheus.Gauge
 	Handshakes      *prometheus.CounterVec // result
+	HandshakeStops  *prometheus.CounterVec // stage: where those stopped that failed
 	HandshakeTime   prometheus.Histogram
 	Closes          *prometheus.CounterVec // reason
 	Chunks          prometheus.Counter
@@ -34,6 +35,7 @@ type Metrics struct {
 	Admission       *prometheus.CounterVec // result: what became of a connection before its handshake
 	Capacity        prometheus.Gauge
 	Queued          prometheus.Gauge
+	Rebalanced      prometheus.Counter
 	Rekeys          *prometheus.CounterVec // category of the new PSK
 	Relays          prometheus.Counter
 	ErrandsDropped  prometheus.Counter
@@ -80,9 +82,10 @@ func New(r prometheus.Registerer) *Metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: ns + name, Help: help}, []string{label})
 	}
 	m := &Metrics{
-		Sessions:   gauge("sessions", "Live sessions."),
-		HalfOpen:   gauge("half_open", "Connections in their opening handshake."),
-		Handshakes: vec("handshakes_total", "Opening handshakes by result.", "result"),
+		Sessions:       gauge("sessions", "Live sessions."),
+		HalfOpen:       gauge("half_open", "Connections in their opening handshake."),
+		Handshakes:     vec("handshakes_total", "Opening handshakes by result.", "result"),
+		HandshakeStops: vec("handshakes_stopped_total", "Opening handshakes that failed, by the stage that they stopped at.", "stage"),
 		HandshakeTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: ns + "handshake_seconds", Help: "Time from the socket to client/hello of successful handshakes.",
 			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 30},
@@ -106,6 +109,7 @@ func New(r prometheus.Registerer) *Metrics {
 		Refused:         vec("connections_refused_total", "Connections refused before their handshake.", "why"),
 		Admission:       vec("admission_total", "Connections of both directions before their handshake, by what became of them.", "result"),
 		Capacity:        gauge("capacity_sessions", "Sessions that this gateway takes at most."),
+		Rebalanced:      counter("rebalanced_total", "Resting sessions sent to the gateway that their device is dealt to."),
 		Queued:          gauge("admission_queue", "Inbound connections that wait for their opening handshake."),
 		Rekeys:          vec("rehandshakes_total", "Re-handshakes on live sessions, by the category of the new PSK.", "category"),
 		Relays:          counter("pairing_relays_total", "Pairing messages of clients handed to their attempt."),
@@ -116,9 +120,9 @@ func New(r prometheus.Registerer) *Metrics {
 	}
 	m.Fenced = lease.Fenced(r)
 	if r != nil {
-		r.MustRegister(m.Sessions, m.HalfOpen, m.Handshakes, m.HandshakeTime, m.Closes, m.Chunks, m.ChunksLate,
+		r.MustRegister(m.Sessions, m.HalfOpen, m.Handshakes, m.HandshakeStops, m.HandshakeTime, m.Closes, m.Chunks, m.ChunksLate,
 			m.AudioBytes, m.ArtworkBytes, m.ArtworkMissing, m.VisualFrames, m.VisualDropped, m.BadTapeChunks, m.WriteStalls, m.OutboxHigh, m.ClockReplies, m.ClockDropped,
-			m.Ignored, m.CommandsDenied, m.Tapes, m.Refused, m.Admission, m.Capacity, m.Queued, m.Rekeys, m.Relays, m.ErrandsDropped,
+			m.Ignored, m.CommandsDenied, m.Tapes, m.Refused, m.Admission, m.Capacity, m.Queued, m.Rebalanced, m.Rekeys, m.Relays, m.ErrandsDropped,
 			m.SourceChunks, m.SourceDiscarded, m.SourceLost)
 	}
 	return m

@@ -350,6 +350,9 @@ func (b *Board) Sweep(ctx context.Context, dead func(clientID, gatewayID string)
 	wg.Wait()
 }
 
+// gatewayGone is the last error of a record that Sweep ended.
+const gatewayGone = "the gateway that held the session is gone"
+
 // clean marks one record as disconnected.
 func (b *Board) clean(ctx context.Context, p Seen) {
 	cur, rev, err := b.store.Get(ctx, p.ClientID)
@@ -357,7 +360,7 @@ func (b *Board) clean(ctx context.Context, p Seen) {
 		return
 	}
 	End(cur)
-	cur.LastError = "the gateway that held the session is gone"
+	cur.LastError = gatewayGone
 	// A Conflict means that somebody knows better.
 	if _, err := b.store.Update(ctx, p.ClientID, cur, rev); err != nil && fault.CodeOf(err) != fault.Conflict {
 		b.log.Warn("presence record of a dead session is not cleaned", obs.KeyClient, p.ClientID, obs.KeyErr, err)
@@ -386,6 +389,22 @@ func End(p *tuttiv1.ClientPresence) {
 	p.Connected = false
 	p.Stage, p.Activities, p.ActiveRoles, p.Stream, p.Available = "", nil, nil, nil, nil
 	p.RttUs = 0
+}
+
+// On returns up to most clients that are connected to a gateway.
+func (b *Board) On(gatewayID string, most int) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []string
+	for id, p := range b.seen {
+		if len(out) == most {
+			break
+		}
+		if p.Connected && p.GatewayID == gatewayID {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 func (b *Board) connected() []Seen {

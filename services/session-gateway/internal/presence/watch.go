@@ -35,6 +35,8 @@ type Seen struct {
 	Connected                      bool
 	// PlayedAt is when the record last said that the session is for playback; zero: never.
 	PlayedAt time.Time
+	// Lost: another gateway ended the record, because the one that held the session is gone.
+	Lost bool
 	// Kept is the volume that its player keeps if it comes back with it; nil: unknown.
 	Kept *int32
 }
@@ -57,6 +59,7 @@ func (b *Board) learn(e bus.Entry[*tuttiv1.ClientPresence]) (tell []func()) {
 		b.seen[e.Key] = &Seen{
 			ClientID: e.Key, SessionID: e.Value.GetSessionId(), GatewayID: e.Value.GetGatewayId(),
 			Connected: e.Value.GetConnected(), Kept: e.Value.KeptVolume,
+			Lost: !e.Value.GetConnected() && e.Value.GetLastError() == gatewayGone,
 		}
 		switch {
 		case slices.Contains(e.Value.GetActivities(), wire.ActivityPlayback):

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/actor"
@@ -28,6 +29,7 @@ type (
 	clientBinary struct{ id byte }
 	command      struct {
 		cmd   *tuttiv1.SessionCommand
+		trace string // id of the request that it came with
 		reply chan<- answer
 	}
 	// queried is a stream query whose figures are those of now.
@@ -89,6 +91,7 @@ type brain struct {
 	pings            int
 	ticking          bool
 	lastActivities   []string
+	trace            string // id of the command that is being carried out; "": none is
 
 	pingTimer, statusTimer, closeTimer, overdueTimer, rekeyTimer, limitTimer, endsTimer, sourceTimer func()
 }
@@ -114,6 +117,7 @@ func newBrain(s *Session) *brain {
 // Handle implements actor.Handler.
 func (b *brain) Handle(ctx context.Context, in input) error {
 	s, now := b.s, b.s.d.House.NowMicros()
+	defer func() { s.rests.Store(b.m.Rests()) }()
 	switch in := in.(type) {
 	case began:
 		b.begin(now)
@@ -203,8 +207,11 @@ func (b *brain) command(in command, now int64) {
 		b.after(queried(in)) // the writer's figures are up to half a second old
 		return
 	}
+	b.trace = in.trace
 	effects, err := b.m.Command(in.cmd, now)
 	b.do(effects)
+	b.trace = ""
+	b.traced(in, err)
 	if err != nil {
 		b.s.d.Metrics.CommandsDenied.Inc()
 	}
@@ -212,6 +219,32 @@ func (b *brain) command(in command, now int64) {
 		b.s.d.Metrics.Fenced.WithLabelValues("session").Inc()
 	}
 	in.reply <- answer{err: err}
+}
+
+// traced writes a line for what another service asked of this session, at debug: the end
+// of an order's way through the house. The content is not in it.
+func (b *brain) traced(in command, err error) {
+	if !b.s.log.Enabled(context.Background(), slog.LevelDebug) {
+		return // there may be thousands of sessions
+	}
+	args := []any{"command", kind(in.cmd), obs.KeyGroup, in.cmd.GetGroupId(), obs.KeyTrace, in.trace}
+	if err != nil {
+		args = append(args, obs.KeyErr, err)
+	}
+	b.s.log.Debug("session command", args...)
+}
+
+// kind is the name of a command as the schema has it; of a player's, what is set.
+func kind(c *tuttiv1.SessionCommand) string {
+	m := c.ProtoReflect()
+	if p := c.GetPlayer(); p != nil {
+		m = p.ProtoReflect()
+	}
+	f := m.WhichOneof(m.Descriptor().Oneofs().ByName("command"))
+	if f == nil {
+		return ""
+	}
+	return string(f.Name())
 }
 
 // begin sends the first server/activate, then makes the session known.

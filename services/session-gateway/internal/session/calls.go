@@ -5,13 +5,14 @@ import (
 	"errors"
 
 	"github.com/tutti-audio/tutti/platform/actor"
+	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/fault"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
 
 // handle answers a SessionCommand.
 func (s *Session) handle(ctx context.Context, cmd *tuttiv1.SessionCommand) (*tuttiv1.SessionReply, error) {
-	a, askErr := actor.Ask(ctx, s.ref, func(reply chan<- answer) input { return command{cmd, reply} })
+	a, askErr := actor.Ask(ctx, s.ref, func(reply chan<- answer) input { return command{cmd, bus.TraceID(ctx), reply} })
 	switch {
 	case errors.Is(askErr, actor.ErrStopped):
 		return nil, fault.New(fault.Unavailable, "session %s of client %s has just ended", s.ID, s.ClientID)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/obs"
@@ -47,7 +48,7 @@ func (b *brain) carryOut(e machine.Effect) bool {
 	case machine.Rekey:
 		return b.rekey(e)
 	case machine.Listen:
-		b.s.intake.wanted.Store(e.Wanted)
+		b.s.intake.listen(e.Wanted)
 	case machine.WatchSource:
 		b.watchSource()
 	case machine.Unpairing:
@@ -84,14 +85,22 @@ func (b *brain) note(e machine.Effect) {
 			b.activated(a)
 		}
 	case machine.StartStream:
-		b.s.log.Info("stream start", obs.KeyGroup, e.GroupID, "rendition", e.Rendition, "epoch", e.Epoch)
+		b.log().Info("stream start", obs.KeyGroup, e.GroupID, "rendition", e.Rendition, "epoch", e.Epoch)
 	case machine.EndStream:
-		b.s.log.Info("stream end", "at_us", e.At)
+		b.log().Info("stream end", "at_us", e.At)
 	case machine.StartArtwork:
-		b.s.log.Info("artwork stream", "channels", e.String())
+		b.log().Info("artwork stream", "channels", e.String())
 	case machine.EndArtwork:
-		b.s.log.Info("artwork stream ends")
+		b.log().Info("artwork stream ends")
 	}
+}
+
+// log is the session's log, with the trace id of the command that is being carried out.
+func (b *brain) log() *slog.Logger {
+	if b.trace == "" {
+		return b.s.log
+	}
+	return b.s.log.With(obs.KeyTrace, b.trace)
 }
 
 // activated notes an activation that is sent, or about to be.

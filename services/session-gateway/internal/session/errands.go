@@ -7,6 +7,7 @@ import (
 
 	"github.com/jonboulle/clockwork"
 
+	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/proto/subject"
@@ -51,7 +52,8 @@ func (s *Session) forward(ctx context.Context, c *tuttiv1.ClientCommand) {
 	ctx, cancel := clockwork.WithTimeout(ctx, s.d.Clock, forwardTimeout)
 	defer cancel()
 	var done tuttiv1.Empty
-	err := s.d.Bus.Request(ctx, subject.StreamClientCommand, c, &done)
+	c.CommandId = bus.NewTraceID() // known again by whoever carried it out
+	err := s.d.Bus.RequestHedged(ctx, subject.StreamClientCommand, c, &done)
 	switch fault.CodeOf(err) {
 	case "":
 	case fault.Conflict, fault.OutOfRange, fault.Invalid:

@@ -44,7 +44,7 @@ type intake struct {
 	perSecond float64
 	filled    int64 // house µs
 
-	wanted            atomic.Bool // written by the actor
+	wanted, newcomer  atomic.Bool // written by the actor; newcomer: somebody has to be told the format
 	chunks, discarded atomic.Uint64
 }
 
@@ -62,8 +62,17 @@ func (in *intake) begin(s *wire.InputStream, now int64) {
 	in.announce(now)
 }
 
+// listen is told by the actor whether somebody hears the audio; true means somebody new, who does not
+// wait for the next repetition of the start: the group of a stream instance that died is
+// silent until its successor knows the format.
+func (in *intake) listen(wanted bool) {
+	in.newcomer.Store(wanted)
+	in.wanted.Store(wanted)
+}
+
 func (in *intake) announce(now int64) {
 	in.announced = now
+	in.newcomer.Store(false) // before it is said: who comes after that is told again
 	in.send(&capture.Message{Kind: capture.Start, Format: in.format})
 }
 
@@ -95,6 +104,9 @@ func (in *intake) audio(payload []byte, now int64) (fault string) {
 		in.discarded.Add(1)
 		in.m.SourceDiscarded.Inc()
 		return ""
+	}
+	if in.newcomer.Load() {
+		in.announce(now)
 	}
 	in.chunks.Add(1)
 	in.m.SourceChunks.Inc()

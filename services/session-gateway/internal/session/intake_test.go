@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +85,30 @@ func TestIntakeRefusesAudioThatMustNotCome(t *testing.T) {
 		if fault := in.audio(c.payload, 0); !strings.Contains(fault, c.want) {
 			t.Errorf("%s: %q, want %q", name, fault, c.want)
 		}
+	}
+}
+
+// Somebody new, such as the next owner of a group, does not wait for the repetition of the start.
+func TestANewListenerIsToldTheFormatAtOnce(t *testing.T) {
+	in, got := heard(t)
+	in.listen(true)
+	in.begin(cd, 0)
+	for i := range int64(3) {
+		in.audio(chunk(i*20_000, 3528), i*20_000)
+	}
+	if n := len(*got); n != 4 {
+		t.Fatalf("%d messages, want the start and 3 chunks: %+v", n, *got)
+	}
+	in.listen(true)
+	for i := range int64(3) {
+		in.audio(chunk((3+i)*20_000, 3528), (3+i)*20_000)
+	}
+	var kinds []capture.Kind
+	for _, m := range (*got)[4:] {
+		kinds = append(kinds, m.Kind)
+	}
+	if want := []capture.Kind{capture.Start, capture.Audio, capture.Audio, capture.Audio}; !slices.Equal(kinds, want) {
+		t.Errorf("behind the new wish came %v, want %v", kinds, want)
 	}
 }
 

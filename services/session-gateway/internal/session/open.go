@@ -179,8 +179,6 @@ func (e *goodbyeError) Error() string { return fmt.Sprintf("goodbye (%q)", e.rea
 // greet sends server/hello and waits for client/hello. Before server/activate a
 // client may send nothing else, apart from client/goodbye.
 func greet(ctx context.Context, conn *channel.Conn, o OpenConfig) (*wire.ClientHello, error) {
-	ctx, cancel := clockwork.WithTimeout(ctx, o.Clock, o.Timeout)
-	defer cancel()
 	body, err := o.Codec.Encode(&wire.ServerHello{
 		Name: o.Name, Languages: o.Languages, Source: &wire.ServerSourceSupport{Codecs: o.SourceCodecs},
 	})
@@ -190,6 +188,9 @@ func greet(ctx context.Context, conn *channel.Conn, o OpenConfig) (*wire.ClientH
 	if err := conn.WriteJSON(ctx, body); err != nil {
 		return nil, err
 	}
+	// The write had the transport's deadline, which is in real time.
+	ctx, cancel := clockwork.WithTimeout(ctx, o.Clock, o.Timeout)
+	defer cancel()
 	id, payload, err := conn.Read(ctx)
 	if err != nil {
 		return nil, err

@@ -46,6 +46,7 @@ import (
 // Bus is what a session needs of the bus.
 type Bus interface {
 	Request(ctx context.Context, subject string, req, resp proto.Message) error
+	RequestHedged(ctx context.Context, subject string, req, resp proto.Message) error
 	PublishBytes(subject string, data []byte) error
 }
 
@@ -130,6 +131,7 @@ type Session struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // goroutines that end with ctx
 
+	rests     atomic.Bool // what the machine says
 	closeOnce sync.Once
 	closing   chan struct{}
 	cause     machine.Close // valid once closing is closed
@@ -203,6 +205,10 @@ func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Plays reports whether the session has sent audio that still has to sound.
 func (s *Session) Plays() bool { return s.writer.Status().bufferedUS > 0 }
+
+// Rests reports whether the client takes part in nothing: its activities are empty, its group
+// does not play, and what was sent to it has sounded.
+func (s *Session) Rests() bool { return s.rests.Load() && !s.Plays() }
 
 // Ended says how the session ended.
 func (s *Session) Ended() Ended { return s.ended }

@@ -84,7 +84,7 @@ func (c *Client) identity(ctx context.Context) (*noise.PrivateKey, error) {
 	defer cancel()
 	var resp tuttiv1.IdentityResponse
 	req := &tuttiv1.IdentityRequest{RecipientKey: c.pub[:], InstanceId: c.o.InstanceID}
-	if err := c.o.Bus.Request(ctx, subject.PairingIdentity, req, &resp); err != nil {
+	if err := c.o.Bus.RequestAny(ctx, subject.PairingIdentity, req, &resp); err != nil {
 		return nil, fmt.Errorf("trust: ask for the identity: %w", err)
 	}
 	current, err := c.openIdentity(resp.GetServerId(), resp.GetSealedPrivateKey())

@@ -31,6 +31,8 @@ import (
 // Bus is what this package needs of the bus.
 type Bus interface {
 	Request(ctx context.Context, subject string, req, resp proto.Message) error
+	// RequestAny asks another instance of pairing when one is slow to answer.
+	RequestAny(ctx context.Context, subject string, req, resp proto.Message) error
 	Healthy() error
 }
 
@@ -114,7 +116,7 @@ func (c *Client) Credential(ctx context.Context, clientID string) (noise.Credent
 	mark := c.mark()
 	var resp tuttiv1.CredentialResponse
 	req := &tuttiv1.CredentialRequest{ClientId: clientID, RecipientKey: c.pub[:], InstanceId: c.o.InstanceID}
-	if err := c.o.Bus.Request(ctx, subject.PairingCredential, req, &resp); err != nil {
+	if err := c.o.Bus.RequestAny(ctx, subject.PairingCredential, req, &resp); err != nil {
 		if m := c.recall(clientID, err); m != nil && !m.cred.PSK.IsZero() {
 			key, err := c.key(ctx, m.as)
 			return m.cred, key, err
@@ -155,7 +157,7 @@ func (c *Client) Admit(ctx context.Context, req *tuttiv1.AdmitRequest) (*tuttiv1
 	defer cancel()
 	mark := c.mark()
 	var resp tuttiv1.AdmitResponse
-	if err := c.o.Bus.Request(ctx, subject.PairingAdmit, req, &resp); err != nil {
+	if err := c.o.Bus.RequestAny(ctx, subject.PairingAdmit, req, &resp); err != nil {
 		if m := c.recall(req.GetClientId(), err); m != nil && !req.GetRefresh() && m.answers(req, c.o.Clock.Now()) {
 			return m.admit, nil
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,7 +15,10 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/bus/bustest"
 	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/noise"
 )
@@ -42,6 +46,10 @@ func (f *fakeBus) Healthy() error {
 		return fault.New(fault.Unavailable, "lost")
 	}
 	return nil
+}
+
+func (f *fakeBus) RequestAny(ctx context.Context, subject string, req, resp proto.Message) error {
+	return f.Request(ctx, subject, req, resp)
 }
 
 func (f *fakeBus) Request(_ context.Context, _ string, req, resp proto.Message) error {
@@ -316,4 +324,32 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 	go func() { defer close(done); c.Watch(ctx) }()
 	cancel()
 	<-done
+}
+
+// An instance of pairing that was cut off is asked for as long as NATS does not know of it: the
+// other one answers meanwhile.
+func TestAnInstanceOfPairingThatIsGoneHoldsNobodyUp(t *testing.T) {
+	c := bustest.Embedded(t)
+	srv, err := c.NewService("pairing", "1", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = srv.Stop() })
+	var asked atomic.Int64
+	if err := bus.Handle(srv, subject.PairingAdmit, func(ctx context.Context, _ *tuttiv1.AdmitRequest) (*tuttiv1.AdmitResponse, error) {
+		if asked.Add(1) == 1 {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return &tuttiv1.AdmitResponse{State: tuttiv1.TrustState_TRUST_STATE_APPROVED}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	client, err := New(Options{Bus: c, InstanceID: "gw", Memory: time.Minute, Clock: clockwork.NewFakeClock(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := client.Admit(t.Context(), &tuttiv1.AdmitRequest{ClientId: "c"}); err != nil || got.GetState() != tuttiv1.TrustState_TRUST_STATE_APPROVED {
+		t.Errorf("admitted as %v, %v", got, err)
+	}
 }

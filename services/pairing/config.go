@@ -12,6 +12,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/lease"
 	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
+	"github.com/tutti-audio/tutti/services/pairing/internal/secret"
 )
 
 // The pairing policies (Config.Policy and the setting "pairing_policy").
@@ -56,6 +57,8 @@ type Config struct {
 	// and made on first start, while the store is still empty.
 	DeploymentKey SecretText
 
+	// Venue names the deployment in events, for a chain of several; may be empty.
+	Venue string
 	// ServerName, Languages, Policy and ControllerPolicy are used on first start,
 	// and again whenever they differ from what the configuration said the last
 	// time; otherwise what the operator set over the API stands. Empty: not
@@ -151,6 +154,21 @@ func (c *Config) check() error {
 		errs = append(errs, fmt.Errorf("pairing: %w", err))
 	}
 	return errors.Join(errs...)
+}
+
+// CheckName says what is wrong with a server's name.
+func CheckName(name string) error { return desk.CheckName(name) }
+
+// CheckLanguages says what is wrong with Config.Languages.
+func CheckLanguages(tags []string) error {
+	_, err := desk.Languages(tags)
+	return err
+}
+
+// CheckDeploymentKey says what is wrong with Config.DeploymentKey, without repeating it.
+func CheckDeploymentKey(text string) error {
+	_, err := secret.ParseKey([]byte(text))
+	return err
 }
 
 func (c *Config) settings() desk.Settings {

@@ -44,6 +44,9 @@ func (r *rig) wantLast(want ...string) {
 func (r *rig) wantEvent(id, kind string, disconnect bool) {
 	r.t.Helper()
 	r.eventually("gateways hear of "+kind, func() error {
+		if r.clk != nil {
+			r.clk.Advance(50 * time.Millisecond) // the herald waits a moment for more to tell
+		}
 		events := r.trustEvents()
 		for _, e := range events {
 			if e.GetClientId() == id && e.GetKind() == kind && e.GetDisconnect() == disconnect {
@@ -131,6 +134,64 @@ func TestApprovalsEndByTime(t *testing.T) {
 		r.wantLast("system client.approval_ended", "system client.approval_ended")
 		r.approve(silent)
 		r.wantState(knock(silent, "Room "+silent), approved, true)
+	})
+}
+
+// TestNothingEndsByItself: a pairing record and an approval without an end hold after ten
+// years, over the sweeps that took away what has an end, and over a restart.
+func TestNothingEndsByItself(t *testing.T) {
+	forEachStore(t, func(t *testing.T, cfg Config) {
+		r := newRig(t, cfg)
+		r.clk = clockwork.NewFakeClock()
+		r.serve()
+		key := newBoxKey(t)
+		holds := func(id string) *pb.AdmitRequest {
+			k := knock(id, "Room "+id)
+			k.PskCategory = "lt"
+			return k
+		}
+		has, let, guest, stranger := newClientID(), newClientID(), newClientID(), newClientID()
+		r.admit(holds(has))
+		r.pair(has)
+		r.wantState(holds(has), paired, true)
+		for _, id := range []string{let, guest, stranger} {
+			r.admit(knock(id, "Room "+id))
+		}
+		r.approve(let)
+		r.ask(subject.PairingApprove, &pb.ApproveRequest{ClientId: guest, Actor: "admin", EndsAt: timestamppb.New(r.clk.Now().Add(time.Hour))}, &pb.TrustRecord{})
+		keep := func(when string) {
+			t.Helper()
+			if e := r.trustEntry(has); e.GetState() != paired || !e.GetPaired() {
+				t.Errorf("%s the paired device is %v", when, e)
+			}
+			if e := r.trustEntry(let); e.GetState() != approved || e.GetApprovalEndsAt() != nil {
+				t.Errorf("%s the approved device is %v", when, e)
+			}
+			var resp pb.CredentialResponse
+			r.ask(subject.PairingCredential, &pb.CredentialRequest{ClientId: has, RecipientKey: key.pub[:]}, &resp)
+			if resp.GetCategory() != "lt" || len(resp.GetSealedPsk()) == 0 {
+				t.Errorf("%s the paired device's credential is %q", when, resp.GetCategory())
+			}
+			r.wantState(holds(has), paired, true)
+			r.wantState(knock(let, "Room "+let), approved, true)
+		}
+		r.clk.Advance(10 * 365 * 24 * time.Hour)
+		r.eventually("the sweeps have been through", func() error {
+			r.clk.Advance(time.Minute)
+			g, s := r.trustEntry(guest), r.trustEntry(stranger)
+			if g.GetState() == approved || s != nil {
+				return fmt.Errorf("the guest is %v, the stranger %v", g, s)
+			}
+			return nil
+		})
+		keep("ten years later")
+		r.restart()
+		keep("after a restart")
+		for _, e := range r.audit() {
+			if e.GetActor() == "system" && (e.GetClientId() == has || e.GetClientId() == let) {
+				t.Errorf("the ledger: %v", e)
+			}
+		}
 	})
 }
 

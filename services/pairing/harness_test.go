@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,6 +70,7 @@ type rig struct {
 	logs *logBuffer
 	svc  *Service
 	stop func() error
+	late atomic.Bool // a request took flushTime: what it decided may not be announced yet
 }
 
 type logBuffer struct {
@@ -180,7 +182,30 @@ func eventually(t testing.TB, what string, fact func() error) {
 	}
 }
 
+// flushTime is how long a decision's reply waits for its announcements at most
+// (herald.flushTimeout).
+const flushTime = 2 * time.Second
+
+// atOnce wants a fact that a decision has announced before its reply. It waits for the fact
+// only when a reply was so late that it may have come before.
+func (r *rig) atOnce(what string, fact func() error) {
+	r.t.Helper()
+	if r.late.Load() {
+		r.eventually(what, fact)
+	} else if err := fact(); err != nil {
+		r.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// timed is for atOnce: what has begun at that time decides something.
+func (r *rig) timed(begun time.Time) {
+	if time.Since(begun) >= flushTime {
+		r.late.Store(true)
+	}
+}
+
 func (r *rig) request(subj string, req, resp proto.Message) error {
+	defer r.timed(time.Now())
 	ctx, cancel := context.WithTimeout(context.Background(), requestTime)
 	defer cancel()
 	return r.bus.Request(ctx, subj, req, resp)
@@ -266,14 +291,24 @@ func (r *rig) instances() (b *bus.Bucket[pb.Instance, *pb.Instance]) {
 // trustEntry is the KV entry, nil when there is none.
 func (r *rig) trustEntry(id string) *pb.TrustRecord {
 	r.t.Helper()
-	rec, _, err := r.trustBucket().Get(context.Background(), id)
-	if fault.CodeOf(err) == fault.NotFound {
-		return nil
-	}
+	rec, err := r.lookTrust(id)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return rec
+}
+
+// lookTrust is trustEntry for a bus that may be away.
+func (r *rig) lookTrust(id string) (*pb.TrustRecord, error) {
+	b, err := bus.OpenBucket[pb.TrustRecord](context.Background(), r.bus, subject.BucketTrust, bus.BucketOptions{})
+	if err != nil {
+		return nil, err
+	}
+	rec, _, err := b.Get(context.Background(), id)
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	return rec, err
 }
 
 func (r *rig) audit() []*pb.AuditEvent {

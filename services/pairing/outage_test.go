@@ -217,8 +217,28 @@ func TestDatabaseAwayAtStart(t *testing.T) {
 	if err := r.svc.Ready(); err == nil || !strings.Contains(err.Error(), "does not answer") {
 		t.Fatalf("Ready: %v", err)
 	}
+	// It is there, and says that it is not ready and why.
+	instances := r.instances()
+	readiness := func() (*pb.Readiness, error) {
+		v, _, err := instances.Get(context.Background(), subject.InstanceKey("pairing", "pairing-1"))
+		return v.GetReadiness(), err
+	}
+	r.eventually("it is listed as not ready", func() error {
+		got, err := readiness()
+		if err == nil && (got == nil || got.GetReady() || !strings.Contains(got.GetReason(), "does not answer")) {
+			err = fmt.Errorf("readiness %v", got)
+		}
+		return err
+	})
 	wire.plug(wire.addr)
 	r.eventually("ready", r.svc.Ready)
+	r.eventually("it is listed as ready", func() error {
+		got, err := readiness()
+		if err == nil && !got.GetReady() {
+			err = fmt.Errorf("readiness %v", got)
+		}
+		return err
+	})
 	r.wantState(knock(newClientID(), "x"), unapproved, false)
 }
 
@@ -265,10 +285,11 @@ func TestAnnouncementsSurviveTheBusAndTheProcess(t *testing.T) {
 		}
 		server.Start()
 		r.eventually("the bucket has it", func() error {
-			if e := r.trustEntry(id); e.GetState() != approved {
-				return fmt.Errorf("entry %v", e)
+			e, err := r.lookTrust(id) // JetStream comes back a moment after the server
+			if err == nil && e.GetState() != approved {
+				err = fmt.Errorf("entry %v", e)
 			}
-			return nil
+			return err
 		})
 		r.eventually("the event is there", func() error {
 			if ev := r.trustEvents(); len(ev) == 0 || ev[0].GetKind() != "approved" { // at least once

@@ -113,6 +113,11 @@ func (s *Service) run(ctx context.Context) error {
 			st.Close()
 		}
 	}()
+	// Before the database is there: that a process waits for it is worth knowing.
+	pulse := herald.Pulse{Bus: s.deps.Bus, Clock: s.deps.Clock, Log: s.deps.Log, InstanceID: s.cfg.InstanceID, Version: s.cfg.Version, Ready: s.Ready}
+	if err := pulse.Start(sup); err != nil {
+		return err
+	}
 	if st, err = s.openStore(ctx); err != nil {
 		return err
 	}
@@ -173,13 +178,9 @@ func (s *Service) staff(sup *actor.Supervisor, st store.Store, vault desk.Vault,
 	}, vault)
 	err := h.Start(sup, herald.Options{
 		Store: st, Bus: s.deps.Bus, Buckets: buckets, Clock: s.deps.Clock, Log: s.deps.Log,
-		Registerer: s.deps.Registerer, Settings: d.Settings, Sweep: d.Sweep, Lapse: d.Lapse,
+		Registerer: s.deps.Registerer, Venue: s.cfg.Venue, Settings: d.Settings, Sweep: d.Sweep, Lapse: d.Lapse,
 	})
 	if err != nil {
-		return err
-	}
-	pulse := herald.Pulse{Bus: s.deps.Bus, Clock: s.deps.Clock, Log: s.deps.Log, InstanceID: s.cfg.InstanceID, Version: s.cfg.Version}
-	if err := pulse.Start(sup); err != nil {
 		return err
 	}
 	if err := s.keepSafe(sup, st, vault, h); err != nil {

@@ -47,9 +47,12 @@ func TestFromKnockToMusicAndBack(t *testing.T) {
 		if rec.GetState() != approved || rec.GetWaitingReason() != "" || rec.GetApprovedAt() == nil {
 			t.Fatalf("answer to approve: %v", rec)
 		}
-		if e := r.trustEntry(id); e.GetState() != approved {
-			t.Fatalf("the entry after approve's reply: %v", e) // announced before the reply
-		}
+		r.atOnce("the entry after approve's reply", func() error {
+			if e := r.trustEntry(id); e.GetState() != approved {
+				return fmt.Errorf("%v", e)
+			}
+			return nil
+		})
 		got := r.wantState(knock(id, "Kitchen"), approved, true)
 		want := []string{"player", "metadata", "artwork", "visualizer", "color"} // no controller: it is not paired
 		if !slices.Equal(got.GetAllowedFamilies(), want) {
@@ -58,21 +61,30 @@ func TestFromKnockToMusicAndBack(t *testing.T) {
 
 		r.decide(subject.PairingRevoke, id)
 		r.wantState(knock(id, "Kitchen"), unapproved, false)
-		if e := r.trustEntry(id); e.GetWaitingReason() != "revoked" {
-			t.Fatalf("the entry after revoke: %v", e)
-		}
+		r.atOnce("the entry after revoke", func() error {
+			if e := r.trustEntry(id); e.GetWaitingReason() != "revoked" {
+				return fmt.Errorf("%v", e)
+			}
+			return nil
+		})
 		r.decide(subject.PairingDeny, id)
 		r.wantState(knock(id, "Kitchen"), denied, false)
-		if e := r.trustEntry(id); e.GetState() != denied || e.GetWaitingReason() != "" {
-			t.Fatalf("the entry after deny: %v", e)
-		}
+		r.atOnce("the entry after deny", func() error {
+			if e := r.trustEntry(id); e.GetState() != denied || e.GetWaitingReason() != "" {
+				return fmt.Errorf("%v", e)
+			}
+			return nil
+		})
 		r.approve(id)
 		r.wantState(knock(id, "Kitchen"), approved, true)
 
 		r.ask(subject.PairingForget, &pb.ClientRequest{ClientId: id, Actor: "admin"}, &pb.Empty{})
-		if e := r.trustEntry(id); e != nil {
-			t.Fatalf("the entry after forget: %v", e)
-		}
+		r.atOnce("the entry after forget", func() error {
+			if e := r.trustEntry(id); e != nil {
+				return fmt.Errorf("%v", e)
+			}
+			return nil
+		})
 		r.wantState(knock(id, "Kitchen"), unapproved, false)
 
 		kinds := r.auditKinds()
@@ -80,17 +92,44 @@ func TestFromKnockToMusicAndBack(t *testing.T) {
 		if !slices.Equal(kinds, wantKinds) {
 			t.Fatalf("ledger: got %v, want %v", kinds, wantKinds)
 		}
-		var events []string
-		for _, e := range r.trustEvents() {
-			events = append(events, fmt.Sprintf("%s/%v", e.GetKind(), e.GetDisconnect()))
-		}
 		wantEvents := []string{"approved/false", "revoked/false", "denied/true", "approved/false", "forgotten/true"}
-		if !slices.Equal(events, wantEvents) {
-			t.Fatalf("events: got %v, want %v", events, wantEvents)
+		r.atOnce("events", func() error {
+			var events []string
+			for _, e := range r.trustEvents() {
+				events = append(events, fmt.Sprintf("%s/%v", e.GetKind(), e.GetDisconnect()))
+			}
+			if !slices.Equal(events, wantEvents) {
+				return fmt.Errorf("got %v, want %v", events, wantEvents)
+			}
+			return nil
+		})
+		r.atOnce("audit events", func() error {
+			if n := len(streamed[pb.AuditEvent](r, subject.EventAudit)); n != len(wantKinds) {
+				return fmt.Errorf("%d, want %d", n, len(wantKinds))
+			}
+			return nil
+		})
+	})
+}
+
+// A chain's centre hears of several venues: each event names its own.
+func TestEventsNameTheVenue(t *testing.T) {
+	r := newRig(t, Config{DataDir: t.TempDir(), Venue: "lisbon"}).serve()
+	id := newClientID()
+	r.admit(knock(id, "Kitchen"))
+	r.approve(id)
+	r.ask(subject.PairingPersona, &pb.PersonaRequest{Actor: "admin", Command: &pb.PersonaRequest_Create{Create: &pb.CreatePersona{Name: "Lobby left"}}}, &pb.PersonaReply{})
+	r.eventually("trust, audit and a roster were published with the venue", func() error {
+		trust, audit, rosters := r.trustEvents(), streamed[pb.AuditEvent](r, subject.EventAudit), streamed[pb.RosterPublished](r, subject.EventRosterAll)
+		if len(trust) == 0 || len(audit) == 0 || len(rosters) == 0 {
+			return fmt.Errorf("%d trust events, %d audit events, %d rosters", len(trust), len(audit), len(rosters))
 		}
-		if n := len(streamed[pb.AuditEvent](r, subject.EventAudit)); n != len(wantKinds) {
-			t.Fatalf("audit events: %d, want %d", n, len(wantKinds))
+		for _, v := range []string{trust[0].GetVenue(), audit[0].GetVenue(), rosters[0].GetVenue()} {
+			if v != "lisbon" {
+				t.Fatalf("an event names the venue %q", v)
+			}
 		}
+		return nil
 	})
 }
 
@@ -317,6 +356,7 @@ func TestInboxEntriesExpireAndComeBack(t *testing.T) {
 		return nil
 	})
 	r.eventually("gateways hear of it", func() error {
+		r.clk.Advance(50 * time.Millisecond) // the herald waits a moment for more to tell
 		ev := r.trustEvents()
 		if n := len(ev); n == 0 || ev[n-1].GetKind() != "expired" || ev[n-1].GetClientId() != fresh {
 			return fmt.Errorf("events %v", ev)

@@ -142,26 +142,39 @@ func TestSwapASpeaker(t *testing.T) {
 		if e := r.admit(knock(old, "sp-1")).GetEndpoint(); e != nil {
 			t.Fatalf("the old speaker still inherits %v", e)
 		}
-		if rec := r.trustEntry(next); rec.GetLabel() != "Lobby left" || rec.GetPersonaId() != id {
-			t.Fatalf("the entry of the new speaker: %v", rec)
-		}
-		if rec := r.trustEntry(old); rec.GetLabel() != "" || rec.GetPersonaId() != "" {
-			t.Fatalf("the entry of the old speaker: %v", rec)
-		}
-		if !proto.Equal(r.personaEntry(id), got) {
-			t.Fatalf("the bucket says %v, want %v", r.personaEntry(id), got)
-		}
-		var told []string
-		for _, e := range r.trustEvents()[before:] {
-			told = append(told, e.GetClientId()+" "+e.GetKind())
-		}
-		if wantTold := []string{old + " persona", next + " persona"}; !slices.Equal(told, wantTold) {
-			t.Fatalf("told %v, want %v", told, wantTold)
-		}
-		published := streamed[pb.RosterPublished](r, subject.EventRoster(id))
-		if last := published[len(published)-1]; last.GetSeq() != got.GetSeq() || last.GetRoster() != got.GetRoster() {
-			t.Fatalf("published last: %v", last)
-		}
+		r.atOnce("the entries of the two speakers", func() error {
+			if rec := r.trustEntry(next); rec.GetLabel() != "Lobby left" || rec.GetPersonaId() != id {
+				return fmt.Errorf("the new one: %v", rec)
+			}
+			if rec := r.trustEntry(old); rec.GetLabel() != "" || rec.GetPersonaId() != "" {
+				return fmt.Errorf("the old one: %v", rec)
+			}
+			return nil
+		})
+		r.atOnce("the bucket", func() error {
+			if is := r.personaEntry(id); !proto.Equal(is, got) {
+				return fmt.Errorf("it says %v, want %v", is, got)
+			}
+			return nil
+		})
+		wantTold := []string{old + " persona", next + " persona"}
+		r.atOnce("what the gateways are told", func() error {
+			var told []string
+			for _, e := range r.trustEvents()[before:] {
+				told = append(told, e.GetClientId()+" "+e.GetKind())
+			}
+			if !slices.Equal(told, wantTold) {
+				return fmt.Errorf("%v, want %v", told, wantTold)
+			}
+			return nil
+		})
+		r.atOnce("the roster", func() error {
+			published := streamed[pb.RosterPublished](r, subject.EventRoster(id))
+			if last := published[len(published)-1]; last.GetSeq() != got.GetSeq() || last.GetRoster() != got.GetRoster() {
+				return fmt.Errorf("published last: %v", last)
+			}
+			return nil
+		})
 		r.restart()
 		if again := r.personaEntry(id); !proto.Equal(again, got) {
 			t.Fatalf("after a restart: %v, want %v", again, got)

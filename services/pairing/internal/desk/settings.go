@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -109,8 +110,8 @@ func (s Settings) Check() (Settings, error) {
 		}
 		bad = bad.WithField(field, msg)
 	}
-	if s.Name == "" || len(s.Name) > maxName || !utf8.ValidString(s.Name) || trust.Clean(s.Name, maxName) != s.Name {
-		add("name", fmt.Sprintf("must be 1 to %d bytes of printable characters, without leading, trailing or double spaces", maxName))
+	if err := CheckName(s.Name); err != nil {
+		add("name", err.Error())
 	}
 	if s.Policy != policyRequired && s.Policy != policyOptional {
 		add("policy", `must be "required" or "optional"`)
@@ -121,11 +122,42 @@ func (s Settings) Check() (Settings, error) {
 	if s.Controller != controllerPairedOnly && s.Controller != controllerApproved {
 		add("controller_policy", `must be "paired_only" or "approved"`)
 	}
-	if len(s.Languages) > maxLanguages {
+	tags, err := Languages(s.Languages)
+	var e *fault.Error
+	if errors.As(err, &e) {
+		for _, f := range e.Fields {
+			add(f.Location, f.Message)
+		}
+	}
+	if bad != nil {
+		return s, bad
+	}
+	s.Languages = tags
+	return s, nil
+}
+
+// CheckName says what is wrong with a server's name.
+func CheckName(name string) error {
+	if name == "" || len(name) > maxName || !utf8.ValidString(name) || trust.Clean(name, maxName) != name {
+		return fmt.Errorf("must be 1 to %d bytes of printable characters, without leading, trailing or double spaces", maxName)
+	}
+	return nil
+}
+
+// Languages makes tags canonical, or answers OutOfRange with every bad field.
+func Languages(given []string) ([]string, error) {
+	var bad *fault.Error
+	add := func(field, msg string) {
+		if bad == nil {
+			bad = fault.New(fault.OutOfRange, "%s %s", field, msg)
+		}
+		bad = bad.WithField(field, msg)
+	}
+	if len(given) > maxLanguages {
 		add("languages", fmt.Sprintf("must be at most %d", maxLanguages))
 	}
-	tags := make([]string, 0, len(s.Languages))
-	for i, l := range s.Languages[:min(len(s.Languages), maxLanguages)] {
+	tags := make([]string, 0, len(given))
+	for i, l := range given[:min(len(given), maxLanguages)] {
 		tag, err := language.Parse(l)
 		if err != nil || len(l) > 35 || strings.Contains(l, "_") {
 			add(fmt.Sprintf("languages[%d]", i), "is no BCP 47 language tag, such as en or de-AT")
@@ -136,10 +168,9 @@ func (s Settings) Check() (Settings, error) {
 		}
 	}
 	if bad != nil {
-		return s, bad
+		return nil, bad
 	}
-	s.Languages = tags
-	return s, nil
+	return tags, nil
 }
 
 // Configure applies what the configuration says (empty fields: nothing), where it

@@ -114,7 +114,7 @@ func OpenBuckets(ctx context.Context, c *bus.Conn) (Buckets, error) {
 	return b, err
 }
 
-// Options of a herald. All fields are required.
+// Options of a herald. Fields are required unless they say otherwise.
 type Options struct {
 	Store      desk.Store
 	Bus        *bus.Conn
@@ -122,6 +122,8 @@ type Options struct {
 	Clock      clockwork.Clock
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // may be nil
+	// Venue names the deployment in events; may be empty.
+	Venue string
 	// Settings are the server's settings as the database has them.
 	Settings func(ctx context.Context) (*pb.ServerSettings, error)
 	// Sweep is run every minute; it may Kick.
@@ -333,6 +335,12 @@ func (c *crier) publish(ctx context.Context, subj string, m proto.Message, a des
 	if err := proto.Unmarshal(a.Payload, m); err != nil {
 		c.Log.Error("unreadable announcement dropped", "kind", a.Kind, obs.KeyErr, err)
 		return nil
+	}
+	switch m := m.(type) { // what waits in the outbox knows nothing of venues
+	case *pb.TrustChanged:
+		m.Venue = c.Venue
+	case *pb.AuditEvent:
+		m.Venue = c.Venue
 	}
 	return c.Bus.PublishEvent(ctx, subj, m)
 }

@@ -38,7 +38,7 @@ func (c *crier) publishRoster(ctx context.Context, id string) error {
 	if err != nil || p == nil {
 		return err
 	}
-	return c.Bus.PublishEvent(ctx, subject.EventRoster(id), &pb.RosterPublished{PersonaId: id, Roster: p.GetRoster(), Seq: p.GetSeq()})
+	return c.Bus.PublishEvent(ctx, subject.EventRoster(id), &pb.RosterPublished{PersonaId: id, Roster: p.GetRoster(), Seq: p.GetSeq(), Venue: c.Venue})
 }
 
 // publishRosters publishes the roster of every endpoint and of the server that is this

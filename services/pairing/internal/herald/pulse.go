@@ -14,6 +14,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/platform/vitals"
+	"github.com/tutti-audio/tutti/proto/instance"
 	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
@@ -33,6 +34,8 @@ type Pulse struct {
 	Log        *slog.Logger
 	InstanceID string
 	Version    string
+	// Ready is nil when the service can do its work, else it says why not.
+	Ready func() error
 }
 
 // Start spawns an actor that keeps the instance in the bucket, and takes it out
@@ -99,7 +102,7 @@ func (h *heart) put(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	h.me.Load = load(h.meter)
+	h.me.Load, h.me.Readiness = load(h.meter), instance.Readiness(h.Ready())
 	_, err = h.bucket.Put(ctx, h.key(), h.me)
 	return err
 }

@@ -33,7 +33,8 @@ const (
 	maxTries = 5
 	// patience is how long a transaction that has changed nothing is tried again after
 	// the connection broke: a restart of the database takes about that long. After it
-	// the caller is told, and decides itself.
+	// the caller is told, and decides itself. Without a connection it counts from the
+	// beginning: who waited connectTimeout in vain is told whom for.
 	patience = 1500 * time.Millisecond
 	// reconnectPause is between two such tries.
 	reconnectPause = 100 * time.Millisecond
@@ -172,10 +173,11 @@ func (p *Postgres) View(ctx context.Context, fn func(context.Context, desk.Tx) e
 // Whether a commit took effect whose answer was lost nobody knows; that one is not.
 func (p *Postgres) Update(ctx context.Context, fn func(context.Context, desk.Tx) error) error {
 	return bounded(ctx, p.who, func(ctx context.Context) error {
-		begun := time.Now()
+		since, broke := time.Now(), false // what patience counts from
 		for try := 1; ; try++ {
-			committing := false
+			began, committing := false, false
 			err := pgx.BeginFunc(ctx, p.pool, func(t pgx.Tx) error {
+				began = true
 				err := fn(ctx, tx{pgQ{t, true}})
 				committing = err == nil
 				return err
@@ -183,13 +185,16 @@ func (p *Postgres) Update(ctx context.Context, fn func(context.Context, desk.Tx)
 			if isReadOnly(err) {
 				p.pool.Reset() // these connections lead to a server that has become a standby
 			}
+			if began && !broke && p.away(err) {
+				since, broke = time.Now(), true
+			}
 			var wait time.Duration
 			switch {
 			case err == nil:
 				return nil
 			case retryable(err) && try < maxTries:
 				wait = rand.N(10 * time.Millisecond * time.Duration(try))
-			case !committing && p.away(err) && time.Since(begun) < patience:
+			case !committing && p.away(err) && time.Since(since) < patience:
 				wait = reconnectPause
 			default:
 				return p.explain(err)

@@ -71,10 +71,14 @@ func openSQLite(ctx context.Context, dataDir string, m mode) (*SQLite, error) {
 	return s, nil
 }
 
+// dsn is the name of the database with what every connection is set to. What does not fit
+// into SQLite's memory for one statement would go to the system's folder for temporary
+// files, unsealed, and in a container there is none: it stays in memory. The largest is
+// the sort of a page of the ledger.
 func dsn(path, extra string) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
 		"?_pragma=busy_timeout(3000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_pragma=foreign_keys(1)&_pragma=recursive_triggers(1)&" + extra
+		"&_pragma=foreign_keys(1)&_pragma=recursive_triggers(1)&_pragma=temp_store(memory)&" + extra
 }
 
 // migrate holds a file lock, so that two processes that start at once on one

@@ -137,7 +137,7 @@ func TestAnnouncementOnAnIdleGroupStartsNothingElse(t *testing.T) {
 func TestAnnouncementOverMusicDucksAndRestores(t *testing.T) {
 	t.Parallel()
 	r := embedded(t)
-	music, clip := r.file("music.wav", 12, 1), r.file("clip.wav", 1, 3)
+	music, clip := r.file("music.wav", 30, 1), r.file("clip.wav", 1, 3)
 	a := r.device("a", "pcm:44100:24:2")
 	g := r.make("House", a)
 	r.command(play(g, "music.wav"))
@@ -223,7 +223,7 @@ func (d *device) obeys(commands int) int {
 func TestAnnouncementVolumeIsHonouredAndRestored(t *testing.T) {
 	t.Parallel()
 	r := embedded(t)
-	r.file("clip.wav", 3, 3)
+	r.file("clip.wav", 6, 3) // long enough for a hand on one of them meanwhile
 	a, b, c := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2"), r.device("c", "pcm:44100:16:2")
 	b.change(func(p *tuttiv1.ClientPresence) { p.Limits = &tuttiv1.VolumeLimits{Max: 60} })
 	c.change(func(p *tuttiv1.ClientPresence) { p.Player.Muted = proto.Bool(true) })
@@ -405,26 +405,47 @@ func TestAnAnnouncementIsNeverInProgressAfterARestart(t *testing.T) {
 	}
 }
 
-// TestAnnouncingToOneMemberChangesNoGroup: the groups are after it what they were before.
+// TestAnnouncingToOneMemberChangesNoGroup: after an announcement the group is what it was,
+// with its id, name and members, and its members' controllers show it with its commands; so
+// it is when it was announced in a group of one beside it.
 func TestAnnouncingToOneMemberChangesNoGroup(t *testing.T) {
 	t.Parallel()
 	r := embedded(t)
 	r.file("clip.wav", 0.5, 3)
+	r.file("one.wav", 3, 1)
+	r.file("two.wav", 3, 2)
 	a, b, solo := r.device("a", "pcm:44100:16:2"), r.device("b", "pcm:44100:16:2"), r.device("solo", "pcm:44100:16:2")
 	g := r.make("House", a, b)
 	alone := r.groupOf(solo)
-	before := r.get(g)
-	r.command(announce(alone, "one", "clip.wav"))
-	r.announced(alone, "one", "done")
-	after := r.get(g)
-	if after.GetName() != before.GetName() || !slices.Equal(after.GetMembers(), before.GetMembers()) || len(after.GetAnnouncements()) != 0 {
-		t.Errorf("the other group is %v, was %v", after, before)
+	r.command(enqueue(g, "one.wav", "two.wav"))
+	// Commands that come and go with the group, its queue and its members.
+	offered := []string{"play", "next", "volume", "mute", "switch"}
+	for _, d := range []*device{a, b} {
+		for _, c := range offered {
+			d.offers(c, true)
+		}
 	}
-	if x := r.get(alone); !x.GetSolo() || !slices.Equal(x.GetMembers(), []string{solo.id}) {
-		t.Errorf("its own group is %v", x)
-	}
-	if x := r.groupOf(a); x != g {
-		t.Errorf("a member was told of group %s", x)
+	_, _, _, controlled := a.now()
+	before, beside := r.get(g), r.get(alone)
+	for _, of := range []string{g, alone} {
+		r.command(announce(of, "at "+of, "clip.wav"))
+		r.announced(of, "at "+of, "done")
+		for _, d := range []*device{a, b, solo} {
+			d.silent()
+		}
+		for want, is := range map[*tuttiv1.Group]*tuttiv1.Group{before: r.get(g), beside: r.get(alone)} {
+			if is.GetGroupId() != want.GetGroupId() || is.GetName() != want.GetName() || is.GetSolo() != want.GetSolo() || !slices.Equal(is.GetMembers(), want.GetMembers()) {
+				t.Errorf("after an announcement in %s a group is %v, was %v", of, is, want)
+			}
+		}
+		for d, want := range map[*device]string{a: g, b: g, solo: alone} {
+			if is := r.groupOf(d); is != want {
+				t.Errorf("after an announcement in %s, %s is told of group %s, not %s", of, d.id, is, want)
+			}
+		}
+		for _, d := range []*device{a, b} {
+			d.controls(func(c *tuttiv1.ControllerState) bool { return proto.Equal(c, controlled) })
+		}
 	}
 }
 

@@ -81,7 +81,7 @@ func (s *Service) try(ctx context.Context, c *tuttiv1.GroupCommand, reply *tutti
 
 // activate has a group started by the instance that suits it best.
 func (s *Service) activate(ctx context.Context, id string) error {
-	return s.d.Bus.Request(ctx, subject.StreamActivate, &tuttiv1.GroupRequest{GroupId: id, Actor: s.cfg.InstanceID}, &tuttiv1.Empty{})
+	return s.d.Bus.RequestHedged(ctx, subject.StreamActivate, &tuttiv1.GroupRequest{GroupId: id, Actor: s.cfg.InstanceID}, &tuttiv1.Empty{})
 }
 
 // orders is ask for a director or scheduler: what it says carries the fence of its lease.

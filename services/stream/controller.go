@@ -25,7 +25,7 @@ func (s *Service) clientCommand(ctx context.Context, ref *actor.Ref[directorMess
 		return fault.New(fault.Invalid, "client command of %s holds nothing that this version knows", id)
 	}
 	if c.GetController().GetCommand() == "switch" {
-		return do(func(ctx context.Context, d *director.Director) error { return d.Switch(ctx, id) })
+		return do(func(ctx context.Context, d *director.Director) error { return d.Switch(ctx, id, c.GetCommandId()) })
 	}
 	cmd, err := groupCommand(c.GetController())
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *Service) clientCommand(ctx context.Context, ref *actor.Ref[directorMess
 	if cmd.GroupId, err = order(ctx, ref, func(_ context.Context, d *director.Director) (string, error) { return d.GroupOf(id) }); err != nil {
 		return err
 	}
-	cmd.Actor = group.ClientActor + id
+	cmd.Actor, cmd.CommandId = group.ClientActor+id, c.GetCommandId()
 	_, err = s.ask(ctx, cmd)
 	return err
 }

@@ -88,7 +88,7 @@ type directorActor struct {
 func (s *Service) direct(ctx context.Context, groups *groupBucket, fence uint64) {
 	s.d.Log.Info("this instance is the director")
 	defer s.d.Log.Info("this instance is no longer the director")
-	sup := actor.NewSupervisor(ctx, actor.SupervisorOptions{Name: "director", Log: s.d.Log, Clock: s.d.Clock})
+	sup := actor.NewSupervisor(ctx, actor.SupervisorOptions{Name: "director", Log: s.d.Log, Clock: s.d.Clock, Metrics: s.actors.director})
 	defer sup.Stop()
 	ref, err := actor.Spawn(sup, actor.Options{Key: "director"}, func(self *actor.Ref[directorMessage]) actor.Handler[directorMessage] {
 		return &directorActor{s: s, self: self, groups: groups, fence: fence, notes: &notes{ids: map[string]bool{}, wake: make(chan struct{}, 1)}}

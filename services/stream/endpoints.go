@@ -14,6 +14,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/platform/vitals"
+	"github.com/tutti-audio/tutti/proto/instance"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/stream/internal/library"
@@ -156,7 +157,7 @@ func (s *Service) pulse(ctx context.Context) {
 	for {
 		me.Load = load(meter)
 		me.Load.Groups, me.Load.Capacity = proto.Uint32(uint32(s.reg.Count())), uint32(s.cfg.MaxGroups)
-		me.Draining = s.placer.draining.Load()
+		me.Draining, me.Readiness = s.placer.draining.Load(), instance.Readiness(s.Ready())
 		if _, err := b.Put(ctx, key, me); err != nil && ctx.Err() == nil {
 			s.d.Log.Warn("instance record not renewed", obs.KeyErr, err)
 		}

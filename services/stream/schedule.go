@@ -76,7 +76,7 @@ type scheduler struct {
 func (s *Service) schedule(ctx context.Context, groups *groupBucket, fence uint64) {
 	s.d.Log.Info("this instance is the scheduler")
 	defer s.d.Log.Info("this instance is no longer the scheduler")
-	sup := actor.NewSupervisor(ctx, actor.SupervisorOptions{Name: "scheduler", Log: s.d.Log, Clock: s.d.Clock})
+	sup := actor.NewSupervisor(ctx, actor.SupervisorOptions{Name: "scheduler", Log: s.d.Log, Clock: s.d.Clock, Metrics: s.actors.scheduler})
 	defer sup.Stop()
 	ref, err := actor.Spawn(sup, actor.Options{Key: "scheduler", Size: 256, Full: actor.Block}, func(self *actor.Ref[schedulerMessage]) actor.Handler[schedulerMessage] {
 		return &scheduler{s: s, self: self, groups: groups, fence: fence, known: map[string]*tuttiv1.Group{}, zones: map[string]*zone{}, homes: map[string]string{}, stop: func() {}}

@@ -385,9 +385,17 @@ func TestMusicThatIsMissing(t *testing.T) {
 	v.sets("2026-06-01 10:20") // tried again, in vain
 	v.sets("2026-06-01 10:40")
 	v.file("later.flac", 10, 1)
-	for _, now := range []string{"2026-06-01 10:50", "2026-06-01 11:00", "2026-06-01 11:10"} {
-		v.sets(now)
-	}
+	// It is tried again as time passes, a minute each time somebody looks.
+	late := berlin(t, "2026-06-01 11:50")
+	until(t, func() string {
+		if x := v.get(g); x.GetSource() != "later.flac" {
+			if v.clock.Now().Before(late) {
+				v.clock.Advance(time.Minute)
+			}
+			return fmt.Sprintf("it is %s, and %s plays", v.clock.Now(), x.GetSource())
+		}
+		return ""
+	})
 	v.is(g, `playing "later.flac" Two cap 30`)
 	until(t, func() string {
 		if n := v.audited("schedule.failed"); n != 1 || v.audited("plays later.flac") != 1 {
@@ -403,7 +411,7 @@ func TestMusicThatIsMissing(t *testing.T) {
 	v.command(by("token:someone", play(other, "a.flac")))
 	v.is(other, `playing "a.flac" Day no cap overridden`)
 	v.file("never.flac", 10, 1)
-	v.sets("2026-06-01 11:30")
+	v.sets("2026-06-01 11:55")
 	v.sets("2026-06-01 12:00")
 	v.is(g, `playing "later.flac" Two no cap`)
 	v.is(other, `playing "a.flac" Day no cap overridden`)

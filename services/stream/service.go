@@ -12,6 +12,8 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tutti-audio/tutti/audio/source"
+	"github.com/tutti-audio/tutti/platform/actor"
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/houseclock"
@@ -38,9 +40,13 @@ type Config struct {
 	Version    string // for the bus's service listing; "0.0.0" when empty
 	MusicDir   string // root of the library; empty: no library, only http, tone and synth URIs
 	CacheDir   string // where the library's index is kept between starts; empty: in memory only
-	ChunkMS    int    // duration of a chunk, 15..150; 0: 100
-	AheadMS    int    // how far the tape runs ahead of the house clock, 2000..120000; 0: 30000
-	MarginMS   int    // added to the players' lead for our own pipeline, 1..10000; 0: 250
+	// SpoolDir is where media of HTTP servers that cannot seek lie while they play, up to
+	// 512 MiB each. Run makes it, and removes what was left there. Empty, or when it cannot
+	// be made: the system's folder for temporary files.
+	SpoolDir string
+	ChunkMS  int // duration of a chunk, 15..150; 0: 100
+	AheadMS  int // how far the tape runs ahead of the house clock, 2000..120000; 0: 30000
+	MarginMS int // added to the players' lead for our own pipeline, 1..10000; 0: 250
 	// TapeMaxBytes bounds the memory of all tapes of the deployment; 0: 256 MiB.
 	TapeMaxBytes int64
 	// ResumePlayback lets groups that played when everything died continue by
@@ -78,6 +84,7 @@ type Service struct {
 	loud *loud.Meter
 
 	covers cover.Finder
+	actors actorMetrics
 
 	state  state
 	hub    *presence.Hub
@@ -89,6 +96,15 @@ type Service struct {
 	beatNow chan struct{}
 	// leaveOffice ends the director's and the scheduler's campaigns, and waits.
 	leaveOffice func()
+}
+
+// actorMetrics are those of the families of actors that an instance runs. They are there
+// from its beginning, whether or not it holds a group or an office: an alert on the growth
+// of a counter does not see the first crash of one that appears with it.
+type actorMetrics struct{ group, director, scheduler *actor.Metrics }
+
+func newActorMetrics(r prometheus.Registerer) actorMetrics {
+	return actorMetrics{group: actor.NewMetrics(r, "group"), director: actor.NewMetrics(r, "director"), scheduler: actor.NewMetrics(r, "scheduler")}
 }
 
 // New checks cfg and deps. It starts nothing.
@@ -134,6 +150,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if cfg.MusicDir != "" {
 		s.lib.Index = index.New(index.Config{MusicDir: cfg.MusicDir, CacheDir: cfg.CacheDir, Clock: deps.Clock, Log: deps.Log})
 	}
+	s.actors = newActorMetrics(deps.Registerer)
 	s.art, s.covers = art.NewStore(), cover.Finder{MusicDir: cfg.MusicDir}
 	s.loud = loud.New(loud.Deps{Open: s.lib.Open, Version: s.lib.Version, Log: deps.Log})
 	s.state.set(errors.New("stream: not started"))
@@ -176,6 +193,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.lib.Check(); err != nil {
 		s.d.Log.Error("music folder cannot be used; playing files will fail until it can", obs.KeyErr, err)
 	}
+	s.prepareSpool()
 	groups, err := retry(ctx, s, "prepare the bus", s.prepare)
 	if err != nil {
 		return nil // ctx ended while the bus was away
@@ -244,6 +262,19 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
+// prepareSpool has the library use SpoolDir. Without one, only some HTTP media may not
+// play: that is no reason not to start.
+func (s *Service) prepareSpool() {
+	if s.cfg.SpoolDir == "" {
+		return
+	}
+	if err := source.MakeTempDir(s.cfg.SpoolDir); err != nil {
+		s.d.Log.Warn("media of HTTP servers without ranges are kept in the system's folder for temporary files", obs.KeyErr, err)
+		return
+	}
+	s.lib.TempDir = s.cfg.SpoolDir
+}
+
 func (s *Service) stopServing(b *bus.Service) {
 	if err := b.Stop(); err != nil {
 		s.d.Log.Warn("endpoints did not stop cleanly", obs.KeyErr, err)
@@ -296,10 +327,10 @@ func (s *Service) groupDeps(groups *groupBucket, sources *linein.Hub) group.Deps
 	return group.Deps{
 		InstanceID: s.cfg.InstanceID, ChunkMS: s.cfg.ChunkMS, AheadMS: s.cfg.AheadMS, MarginUS: int64(s.cfg.MarginMS) * 1000,
 		Resume: s.cfg.ResumePlayback, MaxGroups: s.cfg.MaxGroups, Hub: s.hub, Store: groups, House: s.d.House, Clock: s.d.Clock, Log: s.d.Log,
-		Metrics: group.NewMetrics(s.d.Registerer), Audio: pipeline.NewMetrics(s.d.Registerer), Open: s.lib.Open, Look: s.look, Loud: s.loud,
+		Metrics: group.NewMetrics(s.d.Registerer), Actors: s.actors.group, Audio: pipeline.NewMetrics(s.d.Registerer), Open: s.lib.Open, Look: s.look, Loud: s.loud,
 		Clip: s.clip, OpenSource: openSource(sources), Stream: s.streamOf, Send: s.send, Call: s.call,
-		Publish: func(ctx context.Context, groupID, renditionID string, data []byte) error {
-			return s.d.Bus.PublishRaw(ctx, subject.Tape(groupID, renditionID), data)
+		Publish: func(ctx context.Context, groupID, renditionID string, data []byte) (group.Receipt, error) {
+			return s.d.Bus.PublishTracked(ctx, subject.Tape(groupID, renditionID), data)
 		},
 		LastChunk: func(ctx context.Context, groupID, renditionID string) ([]byte, error) {
 			m, err := s.d.Bus.LastFor(ctx, subject.StreamTape, subject.Tape(groupID, renditionID))

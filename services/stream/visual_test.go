@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tutti-audio/tutti/platform/bus/bustest"
+	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/proto/tape"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 )
@@ -158,18 +159,20 @@ func TestVisualTapesAreTakenOver(t *testing.T) {
 	srv := bustest.StartServer(t)
 	r := newRig(t, bustest.Connect(t, srv))
 	r.ttl = 3 * time.Second
-	r.file("music.flac", 30, 1)
+	// Easy to read, and long: a busy machine is hardly faster than the music is.
+	r.file("music.wav", 60, 1)
 	doomed := bustest.Connect(t, srv)
-	stopOne := r.service(doomed, "one", func(c *Config) { c.AheadMS = 15_000 })
+	stopOne := r.service(doomed, "one", func(c *Config) { c.AheadMS = 20_000 })
 	player, a := r.device("player", "pcm:44100:16:2"), r.screen("a", 16, "spectrum")
 	a.change(func(p *tuttiv1.ClientPresence) { p.Display = &tuttiv1.DisplayStatus{Visualizer: true} }) // as the gateway writes it later
 	g := r.make("House", player, a)
-	r.command(play(g, "music.flac"))
+	r.command(play(g, "music.wav"))
 	s := player.playing(0)
 	v := a.watching("visual-16-log-50-10000", func(v *tuttiv1.VisualStart) bool { return v.GetEpoch() == s.GetEpoch() })
-	until(t, func() string { // enough to bridge the lease
-		if n := len(r.tapes.of(g, s.GetRenditionId(), s.GetEpoch())); n < 130 {
-			return fmt.Sprintf("%d chunks", n)
+	until(t, func() string { // enough to bridge the lease, counted from now
+		c := r.tapes.of(g, s.GetRenditionId(), s.GetEpoch())
+		if len(c) < 100 || c[len(c)-1].TimestampUS < houseclock.MonotonicMicros()+12_000_000 {
+			return fmt.Sprintf("%d chunks", len(c))
 		}
 		return ""
 	})
@@ -179,7 +182,7 @@ func TestVisualTapesAreTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := r.looks(g, v)
-	r.service(r.bus, "two", func(c *Config) { c.AheadMS = 15_000 })
+	r.service(r.bus, "two", func(c *Config) { c.AheadMS = 20_000 })
 	r.waitLooks(g, v, before+12)
 	if x := r.get(g); x.GetInstanceId() != "two" || x.GetEpoch() != s.GetEpoch() {
 		t.Errorf("after the take-over: %s epoch %d", x.GetInstanceId(), x.GetEpoch())

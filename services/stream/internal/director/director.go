@@ -69,6 +69,19 @@ type entry struct {
 	assigned []string // clients that are at home here (homes.go)
 	known    bool     // the record says so
 	limit    *int32   // the cap of its quiet hours, as its actor last wrote; nil: none
+	applied  []string // ids of commands that were carried out, as its actor last wrote
+}
+
+// cause is the command of a client that is being carried out. The group that it brings the client
+// to keeps its id: the next director, which may be sent the command again, finds it there.
+type cause struct{ client, id string }
+
+// of is the id when it brings the client to these members; else "".
+func (c cause) of(members []string) string {
+	if c.id == "" || !slices.Contains(members, c.client) {
+		return ""
+	}
+	return c.id
 }
 
 // memory is the previous group of a client that was moved into a solo group because it
@@ -85,6 +98,7 @@ type Director struct {
 	available map[string]availability
 	personas  map[string]*tuttiv1.Persona // endpoints, by id
 	seats     map[string]string           // by persona: the active device that was given its place
+	cause     cause
 }
 
 // availability is what a client last said on a session.
@@ -99,7 +113,7 @@ func New(d Deps, groups []*tuttiv1.Group) *Director {
 		personas: map[string]*tuttiv1.Persona{}, seats: map[string]string{}}
 	for _, g := range groups {
 		e := &entry{id: g.GetGroupId(), name: g.GetName(), solo: g.GetSolo(), playing: g.GetPlaybackState() == "playing",
-			memory: memory{g.GetPreviousClientId(), g.GetPreviousGroupId()}}
+			memory: memory{g.GetPreviousClientId(), g.GetPreviousGroupId()}, applied: g.GetAppliedCommands()}
 		x.groups[e.id] = e
 		x.set(e, slices.Clone(g.GetMembers()))
 	}
@@ -232,6 +246,7 @@ func (d *Director) Tend(ctx context.Context) {
 func (d *Director) Record(g *tuttiv1.Group) {
 	if e := d.groups[g.GetGroupId()]; e != nil {
 		e.playing, e.name, e.limit = g.GetPlaybackState() == "playing", g.GetName(), g.VolumeCap
+		e.applied = g.GetAppliedCommands()
 	}
 }
 
@@ -284,6 +299,10 @@ func (d *Director) create(ctx context.Context, e *entry) error {
 	g := &tuttiv1.Group{GroupId: e.id, Name: e.name, Solo: e.solo, Members: e.members, Assigned: e.assigned, AssignedKnown: true,
 		VolumeCap: e.limit, VolumeCaps: d.capsOf(e, e.members, e.assigned),
 		PreviousGroupId: e.memory.group, PreviousClientId: e.memory.client, PlaybackState: "stopped", Repeat: "off", QueueIndex: -1, Volume: 100}
+	if id := d.cause.of(e.members); id != "" {
+		e.applied = []string{id}
+		g.AppliedCommands = e.applied
+	}
 	_, err := d.Groups.Create(ctx, e.id, g)
 	exists := fault.CodeOf(err) == fault.Conflict
 	if err != nil && !exists {
@@ -310,7 +329,8 @@ func (d *Director) tell(ctx context.Context, e *entry, members []string) error {
 
 // order makes a group's members be these, and these be at home there.
 func (d *Director) order(ctx context.Context, e *entry, members, assigned []string) error {
-	m := &tuttiv1.Membership{Members: members, Assigned: assigned, AssignedKnown: true, VolumeCaps: d.capsOf(e, members, assigned)}
+	m := &tuttiv1.Membership{Members: members, Assigned: assigned, AssignedKnown: true, VolumeCaps: d.capsOf(e, members, assigned),
+		CommandId: d.cause.of(members)}
 	kept := e.memory
 	if !slices.Contains(members, kept.client) {
 		kept = memory{} // whoever comes back later has been elsewhere
@@ -324,6 +344,9 @@ func (d *Director) order(ctx context.Context, e *entry, members, assigned []stri
 		return err
 	}
 	e.memory, e.known = kept, true
+	if m.CommandId != "" { // the record will say so
+		e.applied = append(slices.Clone(e.applied), m.CommandId)
+	}
 	if m.Name != "" {
 		e.name = m.Name
 	}

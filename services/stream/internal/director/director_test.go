@@ -60,6 +60,9 @@ func (h *house) ask(_ context.Context, c *tuttiv1.GroupCommand) (*tuttiv1.Group,
 			}
 			g.Members = k.Membership.GetMembers()
 			g.Assigned, g.AssignedKnown, g.VolumeCaps = k.Membership.GetAssigned(), true, k.Membership.GetVolumeCaps()
+			if id := k.Membership.GetCommandId(); id != "" {
+				g.AppliedCommands = append(g.AppliedCommands, id)
+			}
 			g.PreviousGroupId, g.PreviousClientId = k.Membership.GetPreviousGroupId(), k.Membership.GetPreviousClientId()
 			if n := k.Membership.GetName(); n != "" {
 				g.Name = n
@@ -167,7 +170,7 @@ func TestUnavailableMovesOutOnlyAfterAvailable(t *testing.T) {
 	h.want(t, "g-1:b solo-a:a") // no rejoin by itself
 	// The memory is in the record, so the next director has it.
 	d = h.director()
-	if err := d.Switch(ctx, "a"); err != nil {
+	if err := d.Switch(ctx, "a", ""); err != nil {
 		t.Fatal(err)
 	}
 	h.want(t, "g-1:b+a")

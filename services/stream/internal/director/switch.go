@@ -11,12 +11,18 @@ import (
 
 // Switch moves a client to the next group of its cycle (specification, Switch command
 // cycle): back to where it was, if it is still in the solo group that it was moved to;
-// else on to the next that plays.
-func (d *Director) Switch(ctx context.Context, client string) error {
+// else on to the next that plays. It is carried out once for a command's id, which may come
+// again when its answer was lost; "" has no such memory.
+func (d *Director) Switch(ctx context.Context, client, commandID string) error {
 	from := d.of(client)
 	if from == nil {
 		return fault.New(fault.NotFound, "client %s is in no group", client)
 	}
+	if commandID != "" && slices.Contains(from.applied, commandID) {
+		return nil
+	}
+	d.cause = cause{client, commandID}
+	defer func() { d.cause = cause{} }()
 	if back := d.groups[from.memory.group]; from.memory.client == client && back != nil && back != from {
 		return d.moveOrMend(ctx, client, back)
 	}

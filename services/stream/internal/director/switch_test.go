@@ -34,7 +34,7 @@ func (h *house) named(t *testing.T, d *Director, name string, playing bool, memb
 func turns(t *testing.T, d *Director, client string, n int) (out []string) {
 	t.Helper()
 	for range n {
-		if err := d.Switch(t.Context(), client); err != nil {
+		if err := d.Switch(t.Context(), client, ""); err != nil {
 			t.Fatal(err)
 		}
 		id, err := d.GroupOf(client)
@@ -254,4 +254,32 @@ func TestUnavailableAloneStopsTheMusicAndStays(t *testing.T) {
 	if h.log[len(h.log)-1] != "pause solo-a" {
 		t.Errorf("last act: %v", h.log)
 	}
+}
+
+// A controller's command comes again when its answer was lost, to the same director or to the
+// next one: the client has moved once. Another press moves it on.
+func TestSwitchIsCarriedOutOnce(t *testing.T) {
+	h := newHouse("a", "b", "c", "d", "me")
+	d := h.director()
+	h.named(t, d, "One", true, "a", "b")
+	h.named(t, d, "Two", true, "c", "d")
+	press := func(d *Director, id, want string) {
+		t.Helper()
+		if err := d.Switch(t.Context(), "me", id); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.GroupOf("me"); err != nil || got != want {
+			t.Errorf("after command %q it is in %s (%v), want %s", id, got, err, want)
+		}
+	}
+	press(d, "first", "g-1")
+	press(d, "first", "g-1")
+	press(h.director(), "first", "g-1") // the next director has the records only
+	press(d, "second", "g-2")
+	next := h.director()
+	press(next, "second", "g-2")
+	press(next, "third", "solo-me")
+	press(next, "third", "solo-me")
+	press(h.director(), "third", "solo-me")
+	press(next, "fourth", "g-1")
 }

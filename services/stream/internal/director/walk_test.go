@@ -101,7 +101,7 @@ func (w *walker) leaves(client string, do func()) {
 func (w *walker) switches(client string) {
 	was := w.r.with[client]
 	back, player := w.r.back[client], client != "wall"
-	if err := w.d.Switch(context.Background(), client); err != nil {
+	if err := w.d.Switch(context.Background(), client, ""); err != nil {
 		w.t.Fatalf("switch of %s: %v", client, err)
 	}
 	at := w.placed(client)

@@ -51,6 +51,7 @@ type announcing struct {
 type job struct {
 	id     string
 	req    *tuttiv1.Announce
+	trace  string             // of the order
 	cancel context.CancelFunc // of reading the clip
 	clip   *pipeline.Clip     // nil until it was read
 	// Once it plays: when the clip's first sample sounds, on the house clock. 0 before.
@@ -81,7 +82,7 @@ func (g *Group) announce(a *tuttiv1.Announce) error {
 	if len(g.ann.waiting) >= maxAnnouncements {
 		return fault.New(fault.Conflict, "%d announcements wait in this group already: try again when some are done, or cancel one", len(g.ann.waiting))
 	}
-	j := &job{id: a.GetAnnouncementId(), req: a, heard: map[string]*heard{}}
+	j := &job{id: a.GetAnnouncementId(), req: a, trace: g.trace, heard: map[string]*heard{}}
 	known := &tuttiv1.Announcement{AnnouncementId: j.id, State: annQueued, Uri: a.GetUri(), Text: a.GetText(), Priority: a.GetPriority()}
 	if a.GetText() != "" {
 		known.Uri = "text:"

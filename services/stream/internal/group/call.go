@@ -47,7 +47,7 @@ func (g *Group) call() {
 		return
 	}
 	g.calledUS = now
-	life, call, log := g.ctx, g.Call, g.log
+	life, call, log := traced(g.ctx, g.trace), g.Call, g.log
 	g.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(life, callTimeout)
 		defer cancel()

@@ -61,7 +61,7 @@ func (g *Group) clipAlone() bool {
 	g.ahead = sendAhead{ask: g.asks(false), atUS: g.House.NowMicros()}
 	it := playback.Item{ID: clipItem, URI: clipItem}
 	g.launch(&run{epoch: g.epoch, first: it, clip: j, alone: true, clipFromUS: us},
-		pipeline.Config{First: pipeline.Start{Item: it, MS: us / 1000}, Open: func(context.Context, string) (source.Source, error) { return j.clip.Source(), nil }})
+		pipeline.Config{Clip: true, First: pipeline.Start{Item: it, MS: us / 1000}, Open: func(context.Context, string) (source.Source, error) { return j.clip.Source(), nil }})
 	return true
 }
 

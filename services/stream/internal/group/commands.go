@@ -299,6 +299,7 @@ func (g *Group) membership(m *tuttiv1.Membership, reply chan<- Reply) {
 		g.house(m)
 		g.rec.Members = slices.Clone(m.GetMembers())
 		g.rec.PreviousGroupId, g.rec.PreviousClientId = m.GetPreviousGroupId(), m.GetPreviousClientId()
+		g.applied(m.GetCommandId())
 		if m.GetName() != "" {
 			g.rec.Name = m.GetName()
 		}

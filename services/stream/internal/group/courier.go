@@ -7,6 +7,7 @@ import (
 
 	"github.com/jonboulle/clockwork"
 
+	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/obs"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -27,6 +28,10 @@ type courier struct {
 
 	wants chan want // one slot, the newest wins
 	done  chan struct{}
+	// trace is the id of the newest order of which something is still to be told: its
+	// commands carry it, so that an order can be followed to the gateway. It is the
+	// goroutine's.
+	trace string
 }
 
 const (
@@ -38,7 +43,10 @@ const (
 // want replaces what the session should know. It never blocks. One goroutine calls it.
 func (c *courier) want(w want) {
 	select {
-	case <-c.wants:
+	case old := <-c.wants:
+		if w.trace == "" {
+			w.trace = old.trace // what that order changed is in this one, too
+		}
 	default:
 	}
 	c.wants <- w
@@ -54,6 +62,9 @@ func (c *courier) run(ctx context.Context, t told) {
 		select {
 		case w = <-c.wants:
 			wait = retryMin
+			if w.trace != "" {
+				c.trace = w.trace
+			}
 		case <-retry:
 			wait = min(2*wait, retryMax)
 		case <-ctx.Done():
@@ -77,6 +88,7 @@ func (c *courier) deliver(ctx context.Context, t told, w want) (told, bool) {
 	for len(c.wants) == 0 && ctx.Err() == nil {
 		cmd, after := next(t, w, c.house.NowMicros())
 		if cmd == nil {
+			c.trace = ""
 			return after, true
 		}
 		cmd.GroupId, cmd.Fence, cmd.SessionId = c.groupID, c.fence, w.sessionID
@@ -94,9 +106,17 @@ func (c *courier) deliver(ctx context.Context, t told, w want) (told, bool) {
 }
 
 func (c *courier) request(ctx context.Context, cmd *tuttiv1.SessionCommand) error {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	ctx, cancel := context.WithTimeout(traced(ctx, c.trace), sendTimeout)
 	defer cancel()
 	return c.send(ctx, c.clientID, cmd)
+}
+
+// traced is ctx with a trace id; without one, each message gets its own.
+func traced(ctx context.Context, id string) context.Context {
+	if id == "" {
+		return ctx
+	}
+	return bus.WithTraceID(ctx, id)
 }
 
 // refused decides what an error means: what the session has been told now, and

@@ -46,6 +46,7 @@ type Deps struct {
 	Clock   clockwork.Clock
 	Log     *slog.Logger
 	Metrics *Metrics
+	Actors  *actor.Metrics // of all groups of the instance together; nil: nobody reads them
 	Audio   *pipeline.Metrics
 	Loud    *loud.Meter
 	// Clip reads what is to be announced, as a whole.
@@ -61,7 +62,7 @@ type Deps struct {
 	Stream func(ctx context.Context, clientID string) (*tuttiv1.StreamStatus, error)
 	// Publish writes a chunk to a tape; LastChunk reads the newest one, fault.NotFound
 	// when there is none.
-	Publish   func(ctx context.Context, groupID, renditionID string, data []byte) error
+	Publish   func(ctx context.Context, groupID, renditionID string, data []byte) (Receipt, error)
 	LastChunk func(ctx context.Context, groupID, renditionID string) ([]byte, error)
 }
 
@@ -80,6 +81,7 @@ type Tenure interface {
 type Command struct {
 	Cmd   *tuttiv1.GroupCommand
 	Items []playback.Item // of play with a uri, and of enqueue
+	Trace string          // id of the request that it came with, for the logs of all services
 	Reply chan<- Reply
 }
 
@@ -120,13 +122,18 @@ type Group struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // all goroutines of this life
 
+	// trace is the id of the order that the message at hand carries out; "": nobody's.
+	trace string
+
 	rec     *tuttiv1.Group // name, solo, members, previous_group_id
 	deleted bool
-	s       playback.State
-	epoch   uint64 // the highest ever used
-	run     *run
-	stream  *stream
-	playing bool // counted in the metrics
+	// abandoned: this life ended before it had read the tapes of the one before.
+	abandoned bool
+	s         playback.State
+	epoch     uint64 // the highest ever used
+	run       *run
+	stream    *stream
+	playing   bool // counted in the metrics
 	// resuming: it played when the last holder was lost, and plays on as soon as a
 	// member can hear it.
 	resuming bool
@@ -168,6 +175,7 @@ func New(d Deps, id string, held Tenure, m *mood, ready func()) func(self *actor
 
 // Handle works on one message.
 func (g *Group) Handle(ctx context.Context, m Message) error {
+	g.trace = g.cause(m)
 	switch m := m.(type) {
 	case Command:
 		g.command(m)
@@ -203,6 +211,28 @@ func (g *Group) Handle(ctx context.Context, m Message) error {
 	}
 	g.settle()
 	return nil
+}
+
+// cause is the trace id of the order that a message goes back to, "" when there is none.
+// What an order has begun is its doing until it is heard: the next title, or a player
+// that comes later, is not.
+func (g *Group) cause(m Message) string {
+	switch m := m.(type) {
+	case Command:
+		if m.Cmd.GetGet() != nil {
+			return "" // a question: whatever the members are told now, it did not ask for
+		}
+		return m.Trace
+	case clipRead:
+		if j := g.ann.now; j != nil && j.id == m.id {
+			return j.trace
+		}
+	case fromPipeline, wake:
+		if r := g.run; r != nil && !r.heard {
+			return r.trace
+		}
+	}
+	return ""
 }
 
 // settle brings everything in line with the state after a message.
@@ -266,9 +296,17 @@ func (g *Group) apply(m playback.Message) error {
 		g.run.p.None()
 	}
 	if before != g.s.Mode {
-		g.log.Info("playback", obs.KeyState, modeName(g.s.Mode), "position_ms", g.s.PositionMS, "fence", g.fence)
+		g.traced().Info("playback", obs.KeyState, modeName(g.s.Mode), "position_ms", g.s.PositionMS, "fence", g.fence)
 	}
 	return nil
+}
+
+// traced is the log with the trace id of the order that is being carried out.
+func (g *Group) traced() *slog.Logger {
+	if g.trace == "" {
+		return g.log
+	}
+	return g.log.With(obs.KeyTrace, g.trace)
 }
 
 func modeName(m playback.Mode) string {

@@ -35,7 +35,11 @@ type history struct {
 // what is audible; ok is false when nothing is.
 func (h *history) follow(sounds mark, ok bool, now int64, wall time.Time) {
 	if h.open && (!ok || sounds != h.mark) {
-		h.add(now - h.sinceUS)
+		end := now
+		if ok { // what sounds after it ended it, however late the group looks
+			end = min(now, sounds.startUS)
+		}
+		h.add(end - h.sinceUS)
 		h.open = false
 	}
 	if !ok || h.open {

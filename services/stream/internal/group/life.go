@@ -43,6 +43,12 @@ func (g *Group) Start(ctx context.Context) error {
 	g.watch()
 	if rec.GetPlaybackState() == statePlaying {
 		g.carryOn(ctx, rec)
+		if err := ctx.Err(); err != nil {
+			// It was given away before it could read its tapes. The record stays as it is: whoever
+			// follows carries on from them.
+			g.abandoned = true
+			return err
+		}
 	}
 	g.touched = true
 	g.settle()
@@ -89,7 +95,7 @@ func (g *Group) Close(ctx context.Context) {
 	g.Hub.Forget(g.id)
 	g.disarm()
 	g.setPlaying(false)
-	if !g.deleted {
+	if !g.deleted && !g.abandoned {
 		g.touched = true
 		g.keep(g.House.NowMicros())
 	}
@@ -101,7 +107,9 @@ func (g *Group) Close(ctx context.Context) {
 	case <-ctx.Done(): // a read from a dead disk cannot be interrupted
 		g.log.Error("group's goroutines did not end: a source does not answer")
 	}
-	g.Metrics.held(-1)
+	if !g.abandoned {
+		g.Metrics.held(-1)
+	}
 }
 
 // carryOn goes on with a group that played when its last holder was lost: from the end

@@ -78,7 +78,7 @@ func (g *Group) part(id string) *courier {
 	delete(g.members, id)
 	delete(g.later, id)
 	g.revisual = true
-	w := want{last: true}
+	w := want{last: true, trace: g.trace}
 	if presence.Active(m.p) {
 		w.sessionID = m.p.GetSessionId()
 	}
@@ -225,7 +225,7 @@ func (g *Group) want(m *member) want {
 	if !presence.Active(m.p) {
 		return want{}
 	}
-	w := want{sessionID: m.p.GetSessionId(), group: g.infoFor(m.id), metadata: g.shared.metadata, coming: g.shared.coming, controller: g.shared.controller,
+	w := want{trace: g.trace, sessionID: m.p.GetSessionId(), group: g.infoFor(m.id), metadata: g.shared.metadata, coming: g.shared.coming, controller: g.shared.controller,
 		volume: m.volume, mute: m.mute}
 	s := g.shared.stream
 	w.endAt = s.endUS

@@ -18,6 +18,7 @@ import (
 // run is a pipeline in progress.
 type run struct {
 	epoch      uint64
+	trace      string // of the order that began it; "": nobody's
 	p          *pipeline.Pipeline
 	cancel     context.CancelFunc
 	first      playback.Item
@@ -87,7 +88,7 @@ func (g *Group) begin(b playback.Begin) {
 // launch runs a pipeline under r.
 func (g *Group) launch(r *run, cfg pipeline.Config) {
 	ctx, cancel := context.WithCancel(g.ctx)
-	g.run = r
+	g.run, r.trace = r, g.trace
 	specs, _ := g.specs()
 	cfg.EpochID, cfg.Fence = r.epoch, g.fence
 	cfg.ChunkMS, cfg.AheadMS, cfg.Renditions = g.ChunkMS, g.AheadMS, specs
@@ -98,12 +99,12 @@ func (g *Group) launch(r *run, cfg pipeline.Config) {
 		cfg.Open, cfg.Processing = g.open, g.processing()
 	}
 	cfg.Log = g.log.With("epoch", r.epoch)
-	cfg.Publish = func(ctx context.Context, id string, data []byte) error {
+	cfg.Publish = newTaper(g.House, func(ctx context.Context, id string, data []byte) (Receipt, error) {
 		if !g.held.Valid() { // this process was paused, or cut off: another one may have the group
-			return fault.New(fault.Unavailable, "the lease of group %s is over", g.id)
+			return nil, fault.New(fault.Unavailable, "the lease of group %s is over", g.id)
 		}
 		return g.Publish(ctx, g.id, id, data)
-	}
+	}).write
 	self := g.self
 	cfg.Events = func(ctx context.Context, e pipeline.Event) {
 		_ = self.Send(ctx, fromPipeline{r.epoch, e}) // fails only when one of the two has ended
@@ -146,7 +147,7 @@ func (g *Group) report(e pipeline.Event) {
 	case pipeline.Started:
 		g.started(e)
 		g.shared.starts = nil
-		g.log.Info("stream starts", "epoch", g.run.epoch, "item", g.run.first.Label(), "position_ms", g.run.beginMS,
+		g.traced().Info("stream starts", "epoch", g.run.epoch, "item", g.run.first.Label(), "position_ms", g.run.beginMS,
 			"lead_ms", e.LeadUS/1000, "live", e.Live)
 	case pipeline.Begun:
 		g.run.live = e.Info.Live

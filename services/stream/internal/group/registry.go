@@ -77,7 +77,7 @@ type mood = atomic.Int32
 func NewRegistry(ctx context.Context, d Deps, c *bus.Conn, l *lease.Manager, r Resolver) *Registry {
 	g := &Registry{held: map[string]*holding{}, deps: d, bus: c, leases: l, resolver: r}
 	g.ctx, g.cancel = context.WithCancel(ctx)
-	g.sup = actor.NewSupervisor(g.ctx, actor.SupervisorOptions{Name: "groups", Log: d.Log, Clock: d.Clock})
+	g.sup = actor.NewSupervisor(g.ctx, actor.SupervisorOptions{Name: "groups", Log: d.Log, Clock: d.Clock, Metrics: d.Actors})
 	return g
 }
 
@@ -261,7 +261,9 @@ func (r *Registry) command(ctx context.Context, ref *actor.Ref[Message], c *tutt
 	if err != nil {
 		return nil, err
 	}
-	reply, err := actor.Ask(ctx, ref, func(reply chan<- Reply) Message { return Command{Cmd: c, Items: items, Reply: reply} })
+	reply, err := actor.Ask(ctx, ref, func(reply chan<- Reply) Message {
+		return Command{Cmd: c, Items: items, Trace: bus.TraceID(ctx), Reply: reply}
+	})
 	switch {
 	case errors.Is(err, actor.ErrStopped):
 		return nil, fault.New(fault.Unavailable, "group %s is moving to another instance: try again", c.GetGroupId())

@@ -23,7 +23,8 @@ type want struct {
 	endAt       int64                // when the stream, or without one the last, ends by itself; 0: not known, or now
 	volume      order
 	mute        order
-	last        bool // tell the session that its stream ends, and nothing more
+	trace       string // id of the order that changed it; "": nobody ordered what is new
+	last        bool   // tell the session that its stream ends, and nothing more
 }
 
 // order is a player command. It is sent once; a newer one replaces it. It is meant for

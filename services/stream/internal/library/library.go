@@ -36,6 +36,7 @@ const (
 type Library struct {
 	MusicDir   string
 	HTTPClient *http.Client
+	TempDir    string       // for media of servers without ranges; empty: the system's
 	Demo       bool         // list the synthesised pieces, too
 	Index      *index.Index // nil: the music folder is read for each question
 	UserAgent  string       // for http addresses
@@ -67,7 +68,7 @@ func (l *Library) Version(uri string) (version string, ok bool) {
 }
 
 func (l *Library) options() source.Options {
-	return source.Options{MusicDir: l.MusicDir, HTTPClient: l.HTTPClient, UserAgent: l.UserAgent, House: l.House, Log: l.Log}
+	return source.Options{MusicDir: l.MusicDir, HTTPClient: l.HTTPClient, TempDir: l.TempDir, UserAgent: l.UserAgent, House: l.House, Log: l.Log}
 }
 
 // Check reports why the music folder cannot be used; nil when there is none to use.

@@ -14,6 +14,7 @@ type Metrics struct {
 	chunks    *prometheus.CounterVec
 	encode    *prometheus.HistogramVec
 	lead      prometheus.Histogram
+	least     *shortest
 	live      prometheus.Gauge
 	underruns prometheus.Counter
 	analysers prometheus.Gauge
@@ -31,6 +32,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		lead: promreg.Register(r, prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tutti_stream_tape_ahead_seconds", Help: "How far ahead of the house clock chunks are made.",
 			Buckets: []float64{0, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30}})),
+		least: promreg.Register(r, newShortest()),
 		live: promreg.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tutti_stream_renditions", Help: "Renditions that are being made."})),
 		analysers: promreg.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
@@ -49,6 +51,14 @@ func (m *Metrics) chunk(codec string, took time.Duration, aheadUS int64) {
 	m.chunks.WithLabelValues(codec).Inc()
 	m.encode.WithLabelValues(codec).Observe(took.Seconds())
 	m.lead.Observe(float64(aheadUS) / 1e6)
+}
+
+// follow has a pipeline's reach in the gauge of the shortest tape, until stop.
+func (m *Metrics) follow(r *reach, h House) (stop func()) {
+	if m == nil {
+		return func() {}
+	}
+	return m.least.follow(r, h)
 }
 
 func (m *Metrics) underrun() {

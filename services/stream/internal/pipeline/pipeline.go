@@ -51,6 +51,7 @@ type Config struct {
 	Events      func(ctx context.Context, e Event) // called in order from Run's goroutine
 	Processing  Processing
 	Overlay     *Overlay // nil: no clip over the music
+	Clip        bool     // it plays a clip without music
 	Renditions  []rendition.Spec
 	Visual      []Visual // tapes for visualizers
 }
@@ -145,6 +146,7 @@ type Pipeline struct {
 	handed  atomic.Int64          // successors given so far
 	none    atomic.Bool           // the last NeedNext was answered: nothing follows for now
 	proc    atomic.Pointer[Processing]
+	reach   reach // for the metrics
 
 	feed    *feed
 	epoch   *timeline.Epoch
@@ -238,6 +240,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 	}
 	p.want(p.cfg.Renditions)
 	defer func() { p.cfg.Metrics.renditions(-len(p.live)) }()
+	defer p.cfg.Metrics.follow(&p.reach, p.cfg.House)()
 	defer p.loseAnalysis()
 	for ctx.Err() == nil {
 		p.followLead()
@@ -254,6 +257,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 		p.bridge(now)
 		p.finish(ctx, now)
 		p.tuneAnalysis(now)
+		p.measure(now)
 		if p.produce(ctx, now, limit) {
 			continue
 		}

@@ -97,6 +97,7 @@ func noise(frames int, seed uint64) []int32 {
 type bench struct {
 	t     *testing.T
 	house *house
+	reg   *prometheus.Registry // of the pipeline's metrics
 	p     *Pipeline
 	stop  func()
 
@@ -140,9 +141,9 @@ type tapes = map[string][]tape.Chunk
 
 func startWith(t *testing.T, open func(context.Context, string) (source.Source, error), cfg Config, queue ...string) *bench {
 	t.Helper()
-	b := &bench{t: t, house: &house{now: 50_000_000}, tapes: map[string][]tape.Chunk{}}
+	b := &bench{t: t, house: &house{now: 50_000_000}, reg: prometheus.NewRegistry(), tapes: map[string][]tape.Chunk{}}
 	cfg.House, cfg.Clock, cfg.Log = b.house, clockwork.NewRealClock(), slog.New(slog.DiscardHandler)
-	cfg.Metrics = NewMetrics(prometheus.NewRegistry())
+	cfg.Metrics = NewMetrics(b.reg)
 	cfg.EpochID = 5
 	if cfg.ChunkMS == 0 {
 		cfg.ChunkMS = 100

@@ -50,7 +50,7 @@ test('a code that the device shows: slots, a wrong try, a paste, paired', async 
   await expect(field).toHaveValue(right);
   await ui.getByRole('button', { name: 'Check the code' }).click();
   await paired(ui);
-  expect(await trust(server, id)).toBe('paired');
+  await expect.poll(() => trust(server, id)).toBe('paired');
 
   // It is given its name at once.
   await ui.getByLabel('Name for this device').fill(`Bar ${info.project.name}`);
@@ -71,7 +71,7 @@ test('the QR code of the device, from a picture', async ({ ui, server }, info) =
   await expect(ui.getByRole('alert')).toContainText('no picture');
   await file.setInputFiles(picture('code.png', qrPicture(token)));
   await paired(ui);
-  expect(await trust(server, id)).toBe('paired');
+  await expect.poll(() => trust(server, id)).toBe('paired');
 });
 
 test('the QR code of the device, from a picture that is pasted', async ({ ui, server }, info) => {
@@ -98,7 +98,7 @@ test('a fixed code, when somebody has pressed the button; the device speaks in i
   await expect(ui.locator('blockquote')).toContainText('press p');
   player.process.send('p');
   await paired(ui);
-  expect(await trust(server, id)).toBe('paired');
+  await expect.poll(() => trust(server, id)).toBe('paired');
 });
 
 test('a wrong fixed code fails with the next step, and the way back is there', async ({ ui, server }, info) => {
@@ -132,7 +132,7 @@ test('a pairing token, pasted; that of another device is refused before anything
   await expect(ui.getByText('This token belongs to Token')).toBeVisible();
   await go.click();
   await paired(ui);
-  expect(await trust(server, id)).toBe('paired');
+  await expect.poll(() => trust(server, id)).toBe('paired');
 });
 
 test('a pairing token in front of the camera', async ({ server }, info) => {
@@ -214,7 +214,7 @@ test('a token that is scanned from the list finds its device; that of a device t
   await expect(ui.getByText(`This token belongs to Scanned ${info.project.name}`)).toBeVisible();
   await ui.getByRole('button', { name: 'Pair', exact: true }).click();
   await paired(ui);
-  expect(await trust(server, id)).toBe('paired');
+  await expect.poll(() => trust(server, id)).toBe('paired');
 
   const file = path.join(server.data, `to-come-${info.project.name}.json`);
   const { token } = JSON.parse(execFileSync(binary, ['player', 'token', '--json', '--identity', file], { encoding: 'utf8' }));
@@ -247,5 +247,5 @@ test('a device that was reset has a standing of its own, and is paired again', a
   await ui.getByLabel('Code', { exact: true }).fill(code);
   await ui.keyboard.press('Enter');
   await paired(ui);
-  expect(await trust(server, id)).toBe('paired');
+  await expect.poll(() => trust(server, id)).toBe('paired');
 });

@@ -1,10 +1,16 @@
 package management_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 
+	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/proto/subject"
+	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/management"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
 )
 
@@ -55,5 +61,59 @@ func TestHealthOfOneZoneIsOfThatZone(t *testing.T) {
 	z.anna.do("GET", "/api/v1/health/history?client_id="+z.inA, nil).want(http.StatusOK)
 	for _, id := range []string{z.inB, z.nowhere} {
 		z.anna.do("GET", "/api/v1/health/history?client_id="+id, nil).problem(http.StatusNotFound)
+	}
+}
+
+// TestOneInstanceTellsTheChain: of two instances one sends what a chain hears, and the other
+// takes over when it ends.
+func TestOneInstanceTellsTheChain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for samples, which come every 10 s")
+	}
+	var mu sync.Mutex
+	var heard []*pb.HealthSummary
+	w := newWorld(t, func(c *management.Config) { c.Venue = "lisbon" })
+	other := w.instance("m2")
+	stop, err := bus.Subscribe(w.bus, subject.EventHealthSummary, func(_ context.Context, _ string, s *pb.HealthSummary) {
+		mu.Lock()
+		defer mu.Unlock()
+		heard = append(heard, s)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	until := func(ready uint32, from string) *pb.HealthSummary {
+		t.Helper()
+		var found *pb.HealthSummary
+		eventuallyWithin(t, 2*slow, func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, s := range heard {
+				if s.GetInstanceId() != from {
+					t.Fatalf("%s speaks, want %s", s.GetInstanceId(), from)
+				}
+				for _, x := range s.GetServices() {
+					if x.GetService() == "management" && x.GetReady() == ready {
+						found = s
+						return nil
+					}
+				}
+			}
+			return fmt.Errorf("%d summaries, none with %d instances of management that are ready: %v", len(heard), ready, heard)
+		})
+		return found
+	}
+	if s := until(2, "m1"); s.GetVenue() != "lisbon" || s.GetVersion() != "1.2.3" {
+		t.Errorf("summary %v", s)
+	}
+	if err := w.stop(); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	heard = nil
+	mu.Unlock()
+	if s := until(1, "m2"); s.GetVenue() != "" {
+		t.Errorf("summary of %s: %v", other.url, s)
 	}
 }

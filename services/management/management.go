@@ -58,6 +58,8 @@ type Config struct {
 	InstanceID string
 	// Version is shown by the API and in the instances bucket.
 	Version string
+	// Venue names the deployment in events, for a chain of several; may be empty.
+	Venue string
 	// HTTP is the address to listen on (default ":8080"; "127.0.0.1:0" in tests).
 	HTTP string
 	// DataDir holds the file "admin-token", which is made on the first start.
@@ -100,8 +102,8 @@ type OIDC struct {
 	Admins []string
 }
 
-// check says what is wrong with it.
-func (o OIDC) check() error {
+// Check says what is wrong with it.
+func (o OIDC) Check() error {
 	switch {
 	case o.Issuer == "" && o.ClientID == "" && len(o.Admins) > 0:
 		return errors.New("OIDC has administrators and no provider: name the issuer and the client id")
@@ -179,7 +181,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if _, _, err := net.SplitHostPort(cfg.HTTP); err != nil {
 		faults = append(faults, fmt.Errorf("http address %q is not host:port: write for example :8080", cfg.HTTP))
 	}
-	if err := cfg.OIDC.check(); err != nil {
+	if err := cfg.OIDC.Check(); err != nil {
 		faults = append(faults, err)
 	}
 	if deps.Bus == nil || deps.Log == nil {

@@ -172,6 +172,12 @@ func TestTwoInstancesShareUsersAndSessions(t *testing.T) {
 	there := func(b *browser) *browser { c := *b; c.w = other; return &c }
 	there(admin).do("GET", "/api/v1/users", nil).want(http.StatusOK)
 	anna := there(admin).user("Anna", `,"role":"viewer"`)
+	eventually(t, func() error { // this one hears of her by the bus
+		if r := admin.do("GET", "/api/v1/users", nil).want(http.StatusOK); !strings.Contains(string(r.body), anna.UserID) {
+			return fmt.Errorf("users: %s", r.body)
+		}
+		return nil
+	})
 	b := w.signIn("Anna", goodPassword)
 	there(b).do("GET", "/api/v1/groups", nil).want(http.StatusOK)
 	admin.do("PATCH", "/api/v1/users/"+anna.UserID, `{"disabled":true}`).want(http.StatusOK)

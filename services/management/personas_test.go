@@ -63,6 +63,9 @@ func (f *fakes) startPersonas() {
 			p.Retired, p.Devices = true, nil
 		case *pb.PersonaRequest_Settings:
 			p.VolumeMax = c.Settings.VolumeMax
+			if c.Settings.Name != nil {
+				p.Name = c.Settings.GetName()
+			}
 		case *pb.PersonaRequest_Export:
 			reply.Exported, reply.Persona = strings.Join(append([]string{"TR1.text"}, c.Export.GetRecipients()...), " for "), p
 			return reply, nil

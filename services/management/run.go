@@ -21,6 +21,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/obs"
 	"github.com/tutti-audio/tutti/platform/vitals"
 	"github.com/tutti-audio/tutti/platform/webtls"
+	"github.com/tutti-audio/tutti/proto/instance"
 	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/management/internal/api"
@@ -45,8 +46,9 @@ const (
 	writeTimeout      = 30 * time.Second
 	idleTimeout       = 120 * time.Second
 	maxHeaderBytes    = 64 << 10
-	// drainTimeout is how long requests may run on after the end was asked for.
-	drainTimeout = 6 * time.Second
+	// drainTimeout is how long requests may run on after the end was asked for: a process
+	// that has handed over what it holds has little more until its 10 s are over.
+	drainTimeout = 3 * time.Second
 	// heartbeatEvery and instanceTTL: who is silent for 15 s is not listed any more.
 	heartbeatEvery = 5 * time.Second
 	instanceTTL    = 15 * time.Second
@@ -81,7 +83,11 @@ func (s *Service) build(ctx, life context.Context, sup *actor.Supervisor) (p *pa
 		return p, fmt.Errorf("management: %w", err)
 	}
 	if created {
-		s.deps.Log.Info("admin token made", "path", s.TokenPath())
+		level := slog.LevelInfo // the banner says it
+		if s.cfg.Mode != ModeEmbedded {
+			level = slog.LevelWarn // whoever starts the service alone sees no banner, and often no more than warnings
+		}
+		s.deps.Log.Log(ctx, level, "admin token made: the file holds it, and whoever can read it may do everything", "path", s.TokenPath())
 	}
 	d, err := s.apiDeps(ctx, life, sup, p, token)
 	if err != nil {
@@ -180,6 +186,7 @@ func (s *Service) startProjection(life context.Context, sup *actor.Supervisor, p
 	p.stops = append(p.stops, stop)
 	d.Health, err = health.New(sup, health.Options{
 		Model: p.projection, House: s.deps.House, Library: s.library, Clock: s.deps.Clock, Log: s.deps.Log,
+		Events: &health.Events{Send: s.deps.Bus.PublishEvent, Venue: s.cfg.Venue, InstanceID: s.cfg.InstanceID, Version: s.cfg.Version},
 	})
 	if err != nil {
 		return err
@@ -312,7 +319,7 @@ func (s *Service) heartbeat(ctx context.Context, p *parts, addr string) {
 	tick := s.deps.Clock.NewTicker(heartbeatEvery)
 	defer tick.Stop()
 	for {
-		v.Load = load(meter)
+		v.Load, v.Readiness = load(meter), instance.Readiness(s.Ready())
 		if _, err := p.instances.Put(ctx, key, v); err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 			s.deps.Log.Debug("heartbeat not written", obs.KeyErr, err)
 		}

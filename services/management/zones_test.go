@@ -330,3 +330,18 @@ func TestTokensHaveScopesAndAnEnd(t *testing.T) {
 		t.Errorf("created %s", shown)
 	}
 }
+
+// TestTokensAreGivenNoEnd: one that is asked for without an end is made, and shown, without.
+func TestTokensAreGivenNoEnd(t *testing.T) {
+	w := newWorld(t)
+	var shown json.RawMessage
+	w.post("/api/v1/tokens", `{"name":"panel","role":"viewer"}`).want(http.StatusCreated).into(&shown)
+	if strings.Contains(string(shown), "expires_at") {
+		t.Errorf("made %s", shown)
+	}
+	for _, k := range decode[model.Tokens](w.get("/api/v1/tokens").want(http.StatusOK)).Tokens {
+		if k.ExpiresAt != nil {
+			t.Errorf("%s ends at %s", k.Name, k.ExpiresAt)
+		}
+	}
+}

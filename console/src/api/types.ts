@@ -229,6 +229,6 @@ export interface Server {
   languages: string[];
   policy: { pairing: 'required' | 'optional'; rosters: 'ask' | 'accept'; controller: 'paired_only' | 'approved' };
   mode: 'embedded' | 'distributed';
-  instances: { service: string; instance_id: string; started_at: string; version?: string; host?: string; addresses?: string[] }[];
+  instances: { service: string; instance_id: string; started_at: string; version?: string; host?: string; addresses?: string[]; ready: boolean; draining: boolean; capacity?: number }[];
   house_clock: { now_us: number; leader: string; uncertainty_us: number };
 }

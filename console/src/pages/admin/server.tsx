@@ -54,7 +54,7 @@ function Settings({ server: s }: { server: Server }): JSX.Element {
     <section class="card">
       <form class="stack" onSubmit={(e) => { e.preventDefault(); void save(); }}>
         <h2>{t('admin.server.settings')}</h2>
-        <Field label={t('admin.server.name')} hint={t('admin.server.name.hint')} value={name} onInput={setName} error={error.name} maxLength={100} required />
+        <Field label={t('admin.server.name')} hint={t('admin.server.name.hint')} value={name} onInput={setName} error={error.name} maxLength={63} required />
         <Field label={t('admin.server.languages')} hint={languageNames(parseTags(tags)) || t('admin.server.languages.hint')} value={tags} onInput={setTags} error={error.tags} placeholder="de, en" />
         <div><Button type="submit" kind="primary" disabled={!changed}>{t('common.save')}</Button></div>
       </form>

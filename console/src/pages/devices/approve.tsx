@@ -86,7 +86,7 @@ export function Approve({ device: d, onClose }: { device: Approvable; onClose: (
         <span class="small dim">{t('devices.fingerprint_same')}</span>
         <Fingerprint value={d.fingerprint} big />
       </div>
-      <Field label={t('devices.label')} hint={t('devices.label_hint', { name: d.name })} value={label} onInput={setLabel} maxLength={100} />
+      <Field label={t('devices.label')} hint={t('devices.label_hint', { name: d.name })} value={label} onInput={setLabel} maxLength={64} />
       {(offers('source') || offers('controller')) && (
         <fieldset class="dv-set">
           <legend>{t('devices.scopes')}</legend>

@@ -65,7 +65,7 @@ export function SightingRow({ sighting, onGone }: { sighting: Sighting; onGone: 
       <span class="dv-sign" aria-hidden="true"><Icon name="search" size={26} /></span>
       <div class="dv-main">
         <h3>{sighting.name || sighting.url}</h3>
-        <p class="row wrap small"><Badge tone="plain" icon="search">{t('devices.standing.found')}</Badge><span>{t(`devices.via.${sighting.via === 'mdns' ? 'mdns' : 'address'}`)}</span></p>
+        <p class="row wrap small"><Badge tone="plain" icon="search">{t('devices.standing.found')}</Badge><span>{t(`devices.via.${sighting.via === 'mdns' || sighting.via === 'dns-sd' ? sighting.via : 'address'}`)}</span></p>
         {sighting.name && <p class="small dim mono">{sighting.url}</p>}
       </div>
       {sighting.via === 'api' && may('admin') && (

@@ -53,7 +53,7 @@ export function hostPort(url: string): string {
 /** Addresses where nothing has answered yet: what answers is a client and is shown as that. */
 export function unanswered(sightings: Sighting[], clients: Client[]): Sighting[] {
   const known = new Set(clients.filter((c) => c.connection !== 'inbound').map((c) => c.address && hostPort(c.address)));
-  return sightings.filter((s) => !known.has(hostPort(s.url)) && (s.present || s.via !== 'mdns'));
+  return sightings.filter((s) => !known.has(hostPort(s.url)) && (s.present || s.via === 'static' || s.via === 'api'));
 }
 
 /** Whether a device is what was searched for: name, label, address, maker, fingerprint, key. */

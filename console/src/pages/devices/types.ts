@@ -6,7 +6,7 @@ export interface Sighting {
   key: string;
   url: string;
   name?: string;
-  via: 'mdns' | 'static' | 'api' | string;
+  via: 'mdns' | 'dns-sd' | 'static' | 'api' | string;
   present: boolean;
   last_seen_at?: string;
 }

@@ -30,7 +30,7 @@ function Service({ s }: { s: ServiceHealth }): JSX.Element {
   return (
     <>
       <b>{serviceName(s.service)}</b>
-      {s.up ? <Badge tone="good" icon="check">{t('health.up')}</Badge> : <Badge tone="bad" icon="close">{t('health.lost')}</Badge>}
+      <State s={s} />
       <p class="small dim">
         {t('health.version', { v: s.version || '–' })} · {s.host}
         {' · '}{s.up ? t('health.started', { when: relative(s.started_at) }) : t('health.lost_since', { when: relative(s.lost_at ?? s.started_at) })}
@@ -38,6 +38,12 @@ function Service({ s }: { s: ServiceHealth }): JSX.Element {
       </p>
     </>
   );
+}
+
+function State({ s }: { s: ServiceHealth }): JSX.Element {
+  if (!s.up) return <Badge tone="bad" icon="close">{t('health.lost')}</Badge>;
+  if (!s.ready && !s.draining) return <Badge tone="warn" icon="warning">{t('health.not_ready')}</Badge>;
+  return <Badge tone="good" icon="check">{t('health.up')}</Badge>;
 }
 
 /** What a process uses, against what it may. */

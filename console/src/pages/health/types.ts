@@ -53,6 +53,8 @@ export interface ServiceHealth {
   started_at: string;
   up: boolean;
   lost_at?: string;
+  ready: boolean;
+  draining?: boolean;
   cpu: number;
   cpus: number;
   memory_bytes: number;

@@ -52,6 +52,7 @@ const (
 // Bus is what the API asks of the bus.
 type Bus interface {
 	Request(ctx context.Context, subject string, req, resp proto.Message) error
+	RequestHedged(ctx context.Context, subject string, req, resp proto.Message) error
 }
 
 // Presence is the gateways' bucket, which the API writes to at one point: forgetting
@@ -171,7 +172,16 @@ func away(service, what string, err error) error {
 // ask sends a request to a service and says in the operator's words when that
 // service does not answer.
 func (a *API) ask(ctx context.Context, service, subject string, req, resp proto.Message) error {
-	err := a.d.Bus.Request(ctx, subject, req, resp)
+	return worded(service, a.d.Bus.Request(ctx, subject, req, resp))
+}
+
+// askAny is ask for what any instance of a service may do, twice with the effect of once: a
+// question, or a command with an id. It does not wait for an instance that stands still.
+func (a *API) askAny(ctx context.Context, service, subject string, req, resp proto.Message) error {
+	return worded(service, a.d.Bus.RequestHedged(ctx, subject, req, resp))
+}
+
+func worded(service string, err error) error {
 	switch fault.CodeOf(err) {
 	case "":
 		return nil

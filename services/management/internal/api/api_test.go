@@ -34,6 +34,10 @@ func (f busFunc) Request(_ context.Context, subject string, req, resp proto.Mess
 	return f(subject, req, resp)
 }
 
+func (f busFunc) RequestHedged(ctx context.Context, subject string, req, resp proto.Message) error {
+	return f.Request(ctx, subject, req, resp)
+}
+
 type nobody struct{}
 
 func (nobody) Get(context.Context, string) (*pb.ClientPresence, uint64, error) {

@@ -25,7 +25,7 @@ type approveClient struct {
 type approveBody struct {
 	Source          *bool      `json:"source,omitempty" doc:"Also allow it to send audio, such as a line-in; default false."`
 	Controller      *bool      `json:"controller,omitempty" doc:"Allow it to control the music, whatever the server's policy.controller says; default false: the policy decides."`
-	Label           *string    `json:"label,omitempty" maxLength:"100" doc:"The operator's name for the device." example:"Kitchen, left"`
+	Label           *string    `json:"label,omitempty" maxLength:"64" doc:"The operator's name for the device." example:"Kitchen, left"`
 	AcceptWarning   string     `json:"accept_warning,omitempty" maxLength:"64" doc:"The warning that is held against the key, by its name: you have seen it and approve nevertheless." example:"name_reused_by_new_key"`
 	UntilDisconnect bool       `json:"until_disconnect,omitempty" doc:"The approval ends with the present session. 409 when there is none."`
 	EndsAt          *time.Time `json:"ends_at,omitempty" doc:"When the approval ends." example:"2026-12-24T18:00:00Z"`

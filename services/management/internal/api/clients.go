@@ -48,7 +48,7 @@ type patchClient struct {
 }
 
 type patchClientBody struct {
-	Label           *string      `json:"label,omitempty" maxLength:"100" doc:"The operator's name for the device; an empty one removes it."`
+	Label           *string      `json:"label,omitempty" maxLength:"64" doc:"The operator's name for the device; an empty one removes it."`
 	Volume          *int32       `json:"volume,omitempty" minimum:"0" maximum:"100" doc:"Perceived loudness."`
 	Muted           *bool        `json:"muted,omitempty"`
 	OutputDelayMS   *int32       `json:"output_delay_ms,omitempty" minimum:"0" maximum:"5000" doc:"What the device's output adds after it."`
@@ -193,7 +193,7 @@ func (a *API) patchClient(ctx context.Context, in *patchClient) (*body[*model.Cl
 		}
 	}
 	if b.Label != nil && *b.Label != c.Label {
-		if err := a.setLabel(ctx, c, strings.TrimSpace(*b.Label)); err != nil {
+		if err := a.setLabel(ctx, c, *b.Label); err != nil {
 			return nil, err
 		}
 	}
@@ -224,7 +224,7 @@ func (b patchClientBody) shownBy(c *model.Client) bool {
 	if c == nil {
 		return true // gone meanwhile: nothing more will come
 	}
-	ok := b.tuning().shownBy(c) && (b.Label == nil || c.Label == strings.TrimSpace(*b.Label)) &&
+	ok := b.tuning().shownBy(c) && (b.Label == nil || c.Label == *b.Label) &&
 		(b.GroupID == nil || *b.GroupID == "" || c.GroupID == *b.GroupID)
 	if p := c.Player; p != nil {
 		ok = ok && (b.Volume == nil || p.Volume != nil && *p.Volume == c.Limits.Clamp(*b.Volume)) &&

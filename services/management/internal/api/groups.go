@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
+	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -27,7 +27,7 @@ type memberPath struct {
 
 type createGroup struct {
 	Body struct {
-		Name    string    `json:"name" minLength:"1" maxLength:"100" example:"Ground floor"`
+		Name    string    `json:"name" minLength:"1" maxLength:"100" doc:"At most 100 bytes of UTF-8." example:"Ground floor"`
 		Members *[]string `json:"members,omitempty" nullable:"false" maxItems:"10000" doc:"Client ids; each leaves the group it is in."`
 	}
 }
@@ -40,7 +40,7 @@ type created struct {
 type patchGroup struct {
 	GroupPath
 	Body struct {
-		Name          *string `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"Of a named group; a group of one device has the device's." example:"Ground floor"`
+		Name          *string `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"Of a named group, at most 100 bytes of UTF-8; a group of one device has the device's." example:"Ground floor"`
 		CrossfadeMS   *int64  `json:"crossfade_ms,omitempty" minimum:"0" maximum:"15000" doc:"How long a title and its successor sound together; 0: gapless. Consecutive tracks of an album are always gapless. Counts from the next title on." example:"4000"`
 		Normalization *string `json:"normalization,omitempty" enum:"off,track,album" doc:"Titles are brought to -18 LUFS by their tags (ReplayGain, R128), or by measuring. Counts from the next title on." example:"track"`
 	}
@@ -102,10 +102,7 @@ func (a *API) listGroups(ctx context.Context, _ *nothing) (*body[model.Groups], 
 }
 
 func (a *API) createGroup(ctx context.Context, in *createGroup) (*created, error) {
-	name := strings.TrimSpace(in.Body.Name)
-	if name == "" {
-		return nil, badField("body.name", "is blank")
-	}
+	name := in.Body.Name
 	var members []string
 	if in.Body.Members != nil {
 		members = *in.Body.Members
@@ -146,7 +143,7 @@ func (a *API) patchGroup(ctx context.Context, in *patchGroup) (*body[model.Group
 		if g, err = a.command(ctx, in.ID, &pb.GroupCommand{Command: &pb.GroupCommand_Settings{Settings: set}}); err != nil {
 			return nil, err
 		}
-		a.logAct(ctx, "group.settings", "", fmt.Sprintf("group %q (%s): crossfade %d ms, normalization %q", clip(g.GetName()), in.ID, g.GetCrossfadeMs(), g.GetNormalization()))
+		a.act(ctx, "group.settings", "", fmt.Sprintf("group %q (%s): crossfade %d ms, normalization %q", clip(g.GetName()), in.ID, g.GetCrossfadeMs(), g.GetNormalization()))
 		want := g
 		a.await(ctx, func(s *readmodel.Snapshot) bool {
 			x := s.Group(in.ID)
@@ -156,10 +153,7 @@ func (a *API) patchGroup(ctx context.Context, in *patchGroup) (*body[model.Group
 	if in.Body.Name == nil {
 		return answer(a.render(g)), nil
 	}
-	name := strings.TrimSpace(*in.Body.Name)
-	if name == "" {
-		return nil, badField("body.name", "is blank")
-	}
+	name := *in.Body.Name
 	g, err = a.command(ctx, in.ID, &pb.GroupCommand{Command: &pb.GroupCommand_Rename{Rename: name}})
 	if err != nil {
 		return nil, err
@@ -259,9 +253,9 @@ func (a *API) removeMember(ctx context.Context, groupID string, c *model.Client)
 
 // command asks a group's actor and returns the group after it.
 func (a *API) command(ctx context.Context, groupID string, cmd *pb.GroupCommand) (*pb.Group, error) {
-	cmd.GroupId, cmd.Actor = groupID, who(ctx)
+	cmd.GroupId, cmd.Actor, cmd.CommandId = groupID, who(ctx), bus.NewTraceID()
 	reply := &pb.GroupReply{}
-	if err := a.ask(ctx, "stream", subject.StreamCommand, cmd, reply); err != nil {
+	if err := a.askAny(ctx, "stream", subject.StreamCommand, cmd, reply); err != nil {
 		return nil, err
 	}
 	if reply.GetGroup() == nil {

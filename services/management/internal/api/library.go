@@ -46,7 +46,7 @@ func (a *API) libraryRoutes() {
 	}, func(ctx context.Context, _ *struct{}) (*body[model.LibraryStatus], error) {
 		out, err := a.libraryStatus(ctx, true)
 		if err == nil {
-			a.logAct(ctx, "library.rescan", "", "")
+			a.act(ctx, "library.rescan", "", "the music folder")
 		}
 		return out, err
 	})
@@ -55,7 +55,7 @@ func (a *API) libraryRoutes() {
 func (a *API) library(ctx context.Context, in *libraryQuery) (*body[model.Library], error) {
 	reply := &pb.LibraryResponse{}
 	// A person writes /jazz/ as well as jazz.
-	if err := a.ask(ctx, "stream", subject.StreamLibrary, &pb.LibraryRequest{Path: strings.Trim(in.Path, "/")}, reply); err != nil {
+	if err := a.askAny(ctx, "stream", subject.StreamLibrary, &pb.LibraryRequest{Path: strings.Trim(in.Path, "/")}, reply); err != nil {
 		return nil, blame(err, "query.path")
 	}
 	return answer(model.Library{Path: reply.GetPath(), Entries: libraryEntries(reply)}), nil
@@ -63,7 +63,7 @@ func (a *API) library(ctx context.Context, in *libraryQuery) (*body[model.Librar
 
 func (a *API) search(ctx context.Context, in *searchQuery) (*body[model.LibrarySearch], error) {
 	reply := &pb.LibraryResponse{}
-	if err := a.ask(ctx, "stream", subject.StreamSearch, &pb.SearchRequest{Query: in.Query, Limit: in.Limit}, reply); err != nil {
+	if err := a.askAny(ctx, "stream", subject.StreamSearch, &pb.SearchRequest{Query: in.Query, Limit: in.Limit}, reply); err != nil {
 		return nil, err
 	}
 	return answer(model.LibrarySearch{Query: in.Query, Found: reply.GetFound(), Entries: libraryEntries(reply)}), nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -26,8 +27,9 @@ func idempotencyParameter() *huma.Param {
 	limit := idem.MaxKeyLength
 	return &huma.Param{
 		Name: idempotencyHeader, In: "header",
-		Description: "Any word of yours. A second request with it within 24 hours starts nothing and gets the first one's answer.",
-		Schema:      &huma.Schema{Type: huma.TypeString, MaxLength: &limit},
+		Description: fmt.Sprintf("Any word of yours. A second request with it starts nothing and gets the first one's answer, for 24 hours or until %d later ones have come. "+
+			"The instance that answered remembers it in its memory: after its restart, and at another instance, the request is a new one.", idem.MaxKeys),
+		Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &limit},
 	}
 }
 

@@ -87,7 +87,11 @@ func register[I, O any](a *API, r route, h func(ctx context.Context, in *I) (*O,
 		op.Middlewares = append(op.Middlewares, a.replay)
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		out, err := h(ctx, in)
+		err := tidyNames(in)
+		var out *O
+		if err == nil {
+			out, err = h(ctx, in)
+		}
 		if err != nil {
 			return nil, a.problem(ctx, r.id, err)
 		}

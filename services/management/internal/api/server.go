@@ -22,8 +22,8 @@ func answer[T any](v T) *body[T] { return &body[T]{Body: v} }
 
 type patchServer struct {
 	Body struct {
-		Name      *string      `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"What devices show for this server."`
-		Languages *[]string    `json:"languages,omitempty" nullable:"false" maxItems:"20" doc:"BCP 47, most preferred first."`
+		Name      *string      `json:"name,omitempty" minLength:"1" maxLength:"63" doc:"What devices show for this server; at most 63 bytes of UTF-8."`
+		Languages *[]string    `json:"languages,omitempty" nullable:"false" maxItems:"16" doc:"BCP 47, most preferred first."`
 		Policy    *patchPolicy `json:"policy,omitempty"`
 	}
 }
@@ -112,9 +112,6 @@ func RenderServer(snap *readmodel.Snapshot, d Deps) model.Server {
 
 func (a *API) patchServer(ctx context.Context, in *patchServer) (*body[model.Server], error) {
 	req := &pb.UpdateSettingsRequest{Name: in.Body.Name, Actor: who(ctx)}
-	if in.Body.Name != nil && strings.TrimSpace(*in.Body.Name) == "" {
-		return nil, badField("body.name", "is blank")
-	}
 	if l := in.Body.Languages; l != nil {
 		for i, tag := range *l {
 			if !languageTag(tag) {

@@ -133,7 +133,7 @@ func (a *API) encodes(ctx context.Context, f formatChoice) error {
 		return nil
 	}
 	s := &pb.LibraryStatus{}
-	if err := a.ask(ctx, "stream", subject.StreamLibraryStatus, &pb.LibraryStatusRequest{}, s); err != nil {
+	if err := a.askAny(ctx, "stream", subject.StreamLibraryStatus, &pb.LibraryStatusRequest{}, s); err != nil {
 		return err
 	}
 	if codecs := s.GetEncoders(); !slices.Contains(codecs, f.format.Codec) {

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/fault"
@@ -19,7 +18,7 @@ import (
 
 type createToken struct {
 	Body struct {
-		Name string `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9 ._-]*$" doc:"Who or what uses it; shown in the audit ledger." example:"night manager"`
+		Name string `json:"name" minLength:"1" maxLength:"64" pattern:"^ *[A-Za-z0-9][A-Za-z0-9 ._-]*$" doc:"Who or what uses it; shown in the audit ledger." example:"night manager"`
 		Role string `json:"role" enum:"none,viewer,operator,admin" doc:"What it may do everywhere; none with zones for a token of these alone."`
 
 		Zones     *[]model.ZoneRole `json:"zones,omitempty" nullable:"false" maxItems:"200" doc:"What it may do in single groups beyond that."`
@@ -73,7 +72,7 @@ func (a *API) showToken(t auth.Token) model.Token {
 // createToken writes its line into the ledger before the token exists: no
 // credential without a trace.
 func (a *API) createToken(ctx context.Context, in *createToken) (*createdToken, error) {
-	t := auth.Token{ID: newID(), Name: strings.TrimSpace(in.Body.Name), CreatedBy: who(ctx)}
+	t := auth.Token{ID: newID(), Name: in.Body.Name, CreatedBy: who(ctx)}
 	var err error
 	if t.Role, t.Zones, err = a.scope(in.Body.Role, in.Body.Zones); err != nil {
 		return nil, err

@@ -67,6 +67,53 @@ func TestTokensEndByTheClock(t *testing.T) {
 	}
 }
 
+// TestATokenWithoutAnEndHasNone: ten years later it is valid, and so is the first one, for
+// this instance and for one that starts then; one that was given an end is not.
+func TestATokenWithoutAnEndHasNone(t *testing.T) {
+	c, log := bustest.Embedded(t), slog.New(slog.DiscardHandler)
+	clock := clockwork.NewFakeClockAt(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	open := func(name string) *Store {
+		sup := actor.NewSupervisor(t.Context(), actor.SupervisorOptions{Name: name, Log: log, Clock: clock})
+		t.Cleanup(sup.Stop)
+		s, err := OpenStore(t.Context(), sup, c, "the first one", clock, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop, err := s.Watch(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(stop)
+		return s
+	}
+	s := open("one")
+	_, panel, err := s.Create(t.Context(), Token{ID: "t1", Name: "panel", Role: RoleViewer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := clock.Now().Add(time.Hour)
+	_, guest, err := s.Create(t.Context(), Token{ID: "t2", Name: "guest", Role: RoleViewer, ExpiresAt: &end})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(10 * 365 * 24 * time.Hour)
+	later := open("two")
+	deadline := time.Now().Add(30 * time.Second)
+	for len(later.List()) < 2 && time.Now().Before(deadline) {
+		time.Sleep(5 * time.Millisecond) // the pace of a poll
+	}
+	for who, s := range map[string]*Store{"the instance": s, "a new instance": later} {
+		for name, secret := range map[string]string{"panel": panel, "the first": "the first one"} {
+			if _, ok := s.Find(HashOf(secret)); !ok {
+				t.Errorf("%s: %s is not valid any more", who, name)
+			}
+		}
+		if _, ok := s.Find(HashOf(guest)); ok {
+			t.Errorf("%s: the guest is valid after its end", who)
+		}
+	}
+}
+
 func TestRolesOfAPrincipal(t *testing.T) {
 	for want, p := range map[string]Principal{
 		"viewer viewer operator": {Role: RoleViewer, Zones: map[string]Role{"a": RoleOperator}},

@@ -38,13 +38,15 @@ type ReadModel interface {
 	Publish(ctx context.Context, kind string, v any)
 }
 
-// Options of a monitor. All are required, except House and Library.
+// Options of a monitor. All are required, except House, Library and Events.
 type Options struct {
 	Model ReadModel
 	House houseclock.Clock
 	// Library asks how the music library does; nil: nobody does.
 	Library func(ctx context.Context) (*model.LibraryStatus, error)
 	Clock   clockwork.Clock
+	// Events tell others what is found; nil: nobody is told.
+	Events *Events
 	// Local is what hours of the day are in; nil means time.Local.
 	Local *time.Location
 	Log   *slog.Logger
@@ -85,6 +87,13 @@ func New(sup *actor.Supervisor, o Options) (*Monitor, error) {
 	}})
 	// The history outlives a crash of the actor: it costs one sample.
 	core := &monitor{m: m, o: o, sampler: newSampler(MaxClients), roll: newRoll(), engine: newEngine(rules), verdicts: map[string]verdict{}}
+	if o.Events != nil {
+		tell, err := startCrier(sup, o)
+		if err != nil {
+			return nil, fmt.Errorf("management: start health events: %w", err)
+		}
+		core.tell = tell
+	}
 	_, err := actor.Spawn(sup, actor.Options{Key: "health", Size: mailboxSize, Full: actor.DropOldest, Clock: o.Clock, Log: o.Log},
 		func(self *actor.Ref[message]) actor.Handler[message] {
 			core.self = self
@@ -112,6 +121,7 @@ type monitor struct {
 	hours    map[string][24]hourSum
 	hoursOf  int64 // the coarse step that hours were added up in
 	library  libraryWatch
+	tell     *actor.Ref[news] // nil: nobody is told
 }
 
 // Start implements actor.Lifecycle.
@@ -172,6 +182,9 @@ func (h *monitor) doTick(ctx context.Context) {
 	if changed(&before.Health, &next.Health) {
 		h.o.Model.Publish(ctx, readmodel.EventHealthUpdated, &next.Health)
 	}
+	if h.tell != nil {
+		_ = h.tell.Send(ctx, newsOf(next.At, next.Findings, snap)) // fails only when the service stops
+	}
 	h.library.ask(h.o, h.self, now.Wall)
 }
 
@@ -221,16 +234,16 @@ func (h *monitor) clients(snap *readmodel.Snapshot, f *facts) []model.ClientHeal
 func changed(a, b *model.Health) bool {
 	type news struct {
 		qualities map[string]string
-		services  map[string]bool
+		services  map[string]string
 		findings  []model.Finding
 	}
 	of := func(h *model.Health) news {
-		n := news{qualities: map[string]string{}, services: map[string]bool{}}
+		n := news{qualities: map[string]string{}, services: map[string]string{}}
 		for _, c := range h.Clients {
 			n.qualities[c.ClientID] = c.Quality
 		}
 		for _, s := range h.Services {
-			n.services[s.InstanceID+" "+s.Service] = s.Up
+			n.services[s.InstanceID+" "+s.Service] = fmt.Sprint(s.Up, s.Ready, s.Draining)
 		}
 		for _, f := range h.Findings {
 			f.Params, f.Text = nil, "" // they hold numbers that move

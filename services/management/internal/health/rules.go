@@ -36,6 +36,7 @@ var rules = []rule{
 	{keep: settle, find: newerDevices},
 	// What runs.
 	{after: 2 * settle, keep: settle, find: missingServices},
+	{after: readyGrace, keep: settle, find: notReady},
 	{keep: settle, find: restarts},
 	{after: time.Minute, keep: settle, find: versions},
 	{after: settle, keep: calm, find: overload},

@@ -1,9 +1,11 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tutti-audio/tutti/services/management/internal/model"
 )
@@ -45,6 +47,41 @@ func missingServices(f *facts) []model.Finding {
 			Text:   fmt.Sprintf("A %s process on %s is not heard of any more; another one of it goes on.", s.Service, s.Host),
 			Remedy: words("start_service", "Start it, and look at its log if it ends again."),
 		})
+	}
+	return out
+}
+
+// readyGrace is how long a process may take until it is ready: it waits for NATS or the
+// database when all of them start together.
+const readyGrace = time.Minute
+
+// notReady finds processes that run and cannot do their work. One that hands over what it
+// has is on its way out, and not ready by intent.
+func notReady(f *facts) []model.Finding {
+	ready, without := map[string]bool{}, map[string]string{}
+	for _, s := range f.services {
+		ready[s.Service] = ready[s.Service] || s.Up && s.Ready && !s.Draining
+	}
+	for _, p := range parts {
+		without[p.name] = p.without
+	}
+	var out []model.Finding
+	for _, s := range f.services {
+		if !s.Up || s.Ready || s.Draining {
+			continue
+		}
+		why := strings.TrimRight(cmp.Or(s.NotReady, "it does not say why"), ".")
+		x := model.Finding{
+			FindingID: "not_ready:" + s.Service + ":" + s.InstanceID, Severity: model.SeveritySerious, Code: "service_not_ready",
+			Params: map[string]any{"service": s.Service, "host": s.Host, "detail": why},
+			Text:   fmt.Sprintf("The %s service runs on %s and is not ready: %s. Until it is, %s.", s.Service, s.Host, why, without[s.Service]),
+			Remedy: words("mend_cause", "Mend what it waits for; it becomes ready by itself, and needs no restart. Its log and GET /readyz at its --internal-http say the same."),
+		}
+		if ready[s.Service] {
+			x.Code, x.Severity = "instance_not_ready", model.SeverityWarning
+			x.Text = fmt.Sprintf("A %s process on %s runs and is not ready: %s. Another one of it serves.", s.Service, s.Host, why)
+		}
+		out = append(out, x)
 	}
 	return out
 }

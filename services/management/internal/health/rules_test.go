@@ -35,7 +35,7 @@ func well() *scene {
 		active:  func(id string) bool { return s.shown[id] },
 	}
 	for _, p := range parts {
-		s.services = append(s.services, model.ServiceHealth{Service: p.name, InstanceID: p.name + "-1", Host: "h", Version: "1.0", Up: true, CPUs: 4, CPU: 0.3})
+		s.services = append(s.services, model.ServiceHealth{Service: p.name, InstanceID: p.name + "-1", Host: "h", Version: "1.0", Up: true, Ready: true, CPUs: 4, CPU: 0.3})
 	}
 	for _, c := range snap.Clients {
 		s.series[c.ClientID] = newSeries()
@@ -191,6 +191,26 @@ func TestRules(t *testing.T) {
 				s.services = append(s.services, model.ServiceHealth{Service: "stream", InstanceID: "stream-2", Host: "h2"})
 			},
 			id: "service_lost:stream:stream-2", code: "service_lost", severity: "warning", text: "on h2",
+		},
+		"a service that is not ready": {
+			given: func(s *scene) {
+				s.services[2].Ready, s.services[2].NotReady = false, "the database does not answer."
+			},
+			id: "not_ready:pairing:pairing-1", code: "service_not_ready", severity: "serious", text: "runs on h and is not ready: the database does not answer. Until it is, no device can be admitted",
+			params: map[string]any{"service": "pairing", "host": "h", "detail": "the database does not answer"}, remedy: "mend_cause",
+		},
+		"an instance that is not ready": {
+			given: func(s *scene) {
+				s.services = append(s.services, model.ServiceHealth{Service: "stream", InstanceID: "stream-2", Host: "h2", Up: true, Version: "1.0"})
+			},
+			id: "not_ready:stream:stream-2", code: "instance_not_ready", severity: "warning", text: "on h2 runs and is not ready: it does not say why. Another one", remedy: "mend_cause",
+		},
+		"an instance that is not ready, beside one that leaves": {
+			given: func(s *scene) {
+				s.services[3].Ready, s.services[3].Draining = false, true // not ready by intent: it makes no finding itself
+				s.services = append(s.services, model.ServiceHealth{Service: "stream", InstanceID: "stream-2", Host: "h2", Up: true, Version: "1.0"})
+			},
+			id: "not_ready:stream:stream-2", code: "service_not_ready", severity: "serious", text: "nothing plays",
 		},
 		"a service that restarts": {
 			given: func(s *scene) { s.starts["stream"] = 3 },

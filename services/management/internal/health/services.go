@@ -9,6 +9,7 @@ import (
 
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/readmodel"
 )
 
 // keepLost is how long a service that is not heard of any more is listed, and how far
@@ -103,11 +104,14 @@ func (r *roll) list() []model.ServiceHealth {
 			Service: v.GetService(), InstanceID: v.GetInstanceId(), Version: v.GetVersion(), Host: v.GetHost(),
 			StartedAt: v.GetStartedAt().AsTime(), Up: a.lost.IsZero(), Shared: processes[process(v)] > 1,
 		}
-		if !h.Up {
+		if h.Up {
+			h.Ready, h.NotReady, h.Draining = readmodel.IsReady(v), v.GetReadiness().GetReason(), v.GetDraining()
+		} else {
 			h.LostAt = ptr(a.lost)
-		} else if l != nil {
+		}
+		if h.Up && l != nil {
 			h.CPU, h.CPUs, h.MemoryBytes, h.Goroutines, h.Sessions = l.GetCpu(), l.GetCpus(), l.GetMemoryBytes(), l.GetGoroutines(), l.Sessions
-			h.Groups, h.Capacity, h.Draining = l.Groups, l.GetCapacity(), v.GetDraining()
+			h.Groups, h.Capacity = l.Groups, l.GetCapacity()
 		}
 		out = append(out, h)
 	}

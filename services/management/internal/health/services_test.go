@@ -52,3 +52,27 @@ func TestServicesOfOneProcessShareItsLoad(t *testing.T) {
 		t.Errorf("list %+v", got)
 	}
 }
+
+// A process that is alive may be of no use; one of an older version does not say.
+func TestReadinessIsOfProcessesThatAreUp(t *testing.T) {
+	r := newRoll()
+	ready, waits := process("stream", "1", base), process("stream", "2", base)
+	ready.Readiness, waits.Readiness = &pb.Readiness{Ready: true}, &pb.Readiness{Reason: "no bus"}
+	waits.Load = nil
+	old := process("stream", "3", base)
+	r.call([]*pb.Instance{ready, waits, old}, base)
+	for i, want := range []struct {
+		ready bool
+		why   string
+	}{{true, ""}, {false, "no bus"}, {true, ""}} {
+		if got := r.list()[i]; got.Ready != want.ready || got.NotReady != want.why {
+			t.Errorf("%s: %+v", got.InstanceID, got)
+		}
+	}
+	r.call(nil, base.Add(time.Minute))
+	for _, s := range r.list() {
+		if s.Ready || s.NotReady != "" {
+			t.Errorf("lost, and still %+v", s)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 // Package idem remembers the answers to POSTs that carried an Idempotency-Key,
 // so that a client which lost the answer can ask again without starting the thing
-// twice.
+// twice. The answers are in the memory of this process: some hold secrets, which must not
+// lie on the bus. After a restart, and at another instance, a key is new; the API's document
+// says so.
 package idem
 
 import (

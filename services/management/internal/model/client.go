@@ -182,7 +182,7 @@ type InboxEntry struct {
 	Fingerprint    string     `json:"fingerprint" doc:"The key in a short, speakable form."`
 	FirstSeenAt    time.Time  `json:"first_seen_at"`
 	ExpiresAt      *time.Time `json:"expires_at,omitempty" doc:"When the entry goes by itself."`
-	Reason         string     `json:"reason" doc:"new, credential_mismatch, identity_changed, name_reused_by_new_key, revoked, denied or pairing_required."`
+	Reason         string     `json:"reason" doc:"new, credential_mismatch, identity_changed, name_reused_by_new_key, revoked, approval_ended, denied or pairing_required."`
 	Warning        string     `json:"warning,omitempty" doc:"Impostor signal; absent when nothing is held against the key."`
 	Detail         string     `json:"detail,omitempty" doc:"Reason and warning as a sentence, with the next step."`
 	Manufacturer   string     `json:"manufacturer,omitempty" doc:"As the device states it."`

@@ -35,6 +35,8 @@ type ServiceHealth struct {
 	StartedAt   time.Time  `json:"started_at"`
 	Up          bool       `json:"up" doc:"Whether its heartbeats come. What is not up is listed for an hour after its last one, unless a younger one of its host took its place."`
 	LostAt      *time.Time `json:"lost_at,omitempty" doc:"Since when it is not up."`
+	Ready       bool       `json:"ready" doc:"Whether it is up and can do its work, as its /readyz says; true of a process of an older version, which does not say."`
+	NotReady    string     `json:"not_ready,omitempty" doc:"Why a process that is up is not ready." example:"the database does not answer"`
 	CPU         float64    `json:"cpu" doc:"Cores that its process kept busy, on average since the heartbeat before."`
 	CPUs        uint32     `json:"cpus" doc:"Cores that its process may use; 0 when not known."`
 	MemoryBytes uint64     `json:"memory_bytes" doc:"Resident memory of its process; 0 when not known."`

@@ -32,6 +32,10 @@ type Instance struct {
 	Version    string    `json:"version,omitempty"`
 	Host       string    `json:"host,omitempty"`
 	Addresses  []string  `json:"addresses,omitempty" nullable:"false" doc:"Where a gateway listens for devices."`
+	Ready      bool      `json:"ready" doc:"Whether it can do its work, as its /readyz says; true of a process of an older version, which does not say."`
+	NotReady   string    `json:"not_ready,omitempty" doc:"Why it is not ready." example:"the database does not answer"`
+	Draining   bool      `json:"draining" doc:"It is on its way out and hands over what it has."`
+	Capacity   uint32    `json:"capacity,omitempty" doc:"How many sessions (of a gateway) or groups (of an instance of stream) it takes at most; absent when it does not say."`
 }
 
 // HouseClock is the one clock of all timestamps.
@@ -46,7 +50,7 @@ type Sighting struct {
 	Key         string     `json:"key"`
 	URL         string     `json:"url"`
 	Name        string     `json:"name,omitempty" doc:"A hint from mDNS."`
-	Via         string     `json:"via" doc:"mdns, static or api."`
+	Via         string     `json:"via" doc:"mdns, dns-sd, static or api."`
 	Interface   string     `json:"interface,omitempty"`
 	Present     bool       `json:"present" doc:"Whether mDNS shows it now; a vanished record never drops a session."`
 	FirstSeen   *time.Time `json:"first_seen_at,omitempty"`

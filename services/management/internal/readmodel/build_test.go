@@ -154,6 +154,11 @@ func TestInstancesComeAndGo(t *testing.T) {
 	if snap, changes = s.flush(snap, time.Unix(0, 0)); len(changes) != 0 || snap.Alive[0].GetLoad().GetCpu() != 0.5 {
 		t.Errorf("a new load: changes %+v, alive %+v", changes, snap.Alive)
 	}
+	s.putInstance("stream.1", &pb.Instance{Service: "stream", InstanceId: "1", Draining: true, Load: &pb.InstanceLoad{Capacity: 7}, Readiness: &pb.Readiness{Reason: "no bus"}})
+	snap, changes = s.flush(snap, time.Unix(0, 0))
+	if i := snap.Instances[0]; len(changes) != 1 || i.Ready || i.NotReady != "no bus" || !i.Draining || i.Capacity != 7 {
+		t.Errorf("one that is not ready: changes %+v, instance %+v", changes, i)
+	}
 	s.putInstance("stream.1", nil)
 	if snap, _ = s.flush(snap, time.Unix(0, 0)); len(snap.Instances) != 0 {
 		t.Errorf("%+v", snap.Instances)

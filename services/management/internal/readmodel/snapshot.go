@@ -231,6 +231,7 @@ func (s *state) buildInstances() []model.Instance {
 		i := model.Instance{
 			Service: v.GetService(), InstanceID: v.GetInstanceId(),
 			Version: v.GetVersion(), Host: v.GetHost(), Addresses: v.GetAddresses(),
+			Ready: IsReady(v), NotReady: v.GetReadiness().GetReason(), Draining: v.GetDraining(), Capacity: v.GetLoad().GetCapacity(),
 		}
 		if t := at(v.GetStartedAt()); t != nil {
 			i.StartedAt = *t
@@ -242,6 +243,10 @@ func (s *state) buildInstances() []model.Instance {
 	})
 	return out
 }
+
+// IsReady reports whether a process says that it can do its work. One of an older version
+// does not say, and counts as ready.
+func IsReady(v *pb.Instance) bool { return v.GetReadiness() == nil || v.GetReadiness().GetReady() }
 
 func (s *state) buildAlive() []*pb.Instance {
 	out := slices.Collect(maps.Values(s.instances))

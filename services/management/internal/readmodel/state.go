@@ -155,14 +155,15 @@ func (s *state) putInstance(key string, v *pb.Instance) {
 	put(s.instances, key, v, v == nil)
 }
 
-// sameInstance reports whether a and b differ in their load at most.
+// sameInstance reports whether a and b differ in their load at most. The capacity is with
+// the load, and no part of it.
 func sameInstance(a, b *pb.Instance) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
 	x, y := proto.CloneOf(a), proto.CloneOf(b)
 	x.Load, y.Load = nil, nil
-	return proto.Equal(x, y)
+	return proto.Equal(x, y) && a.GetLoad().GetCapacity() == b.GetLoad().GetCapacity()
 }
 
 // groupOf is the group a client plays in. A client belongs to one group; while a

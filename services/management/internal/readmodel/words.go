@@ -24,7 +24,8 @@ var reasonWords = map[string]string{
 	"credential_mismatch":    "It was paired, but does not know its credential any more: it was reset, or forgot this server. Pair it again.",
 	"identity_changed":       "A device you know came with another key. Compare the fingerprint, then pair it.",
 	"name_reused_by_new_key": "It has the name of a device you know, with another key. Compare the fingerprint, then pair it.",
-	"revoked":                "Its approval was taken back, or has ended. Approve it anew, pair it, or deny it.",
+	"revoked":                "Its approval was taken back. Approve it anew, pair it, or deny it.",
+	"approval_ended":         "Its approval has come to its end. Approve it anew, or pair it.",
 	"denied":                 "It was denied before and knocks again. Approve it, pair it, or block it for good.",
 	"pairing_required":       "It admits no session without pairing, so approving it cannot help. Pair it.",
 }

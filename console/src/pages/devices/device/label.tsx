@@ -13,7 +13,7 @@ export function Label({ client: c }: { client: Client }): JSX.Element {
   return (
     <form class="card stack" onSubmit={(e) => { e.preventDefault(); void submit(); }}>
       <h3>{t('devices.card.name')}</h3>
-      <Field label={t('devices.label')} hint={t('devices.label_hint', { name: c.name })} value={label} onInput={setLabel} maxLength={100} placeholder={c.name} />
+      <Field label={t('devices.label')} hint={t('devices.label_hint', { name: c.name })} value={label} onInput={setLabel} maxLength={64} placeholder={c.name} />
       <div><Button type="submit" disabled={label.trim() === (c.label ?? '')}>{t('common.save')}</Button></div>
     </form>
   );

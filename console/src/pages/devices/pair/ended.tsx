@@ -40,7 +40,7 @@ function Paired({ client }: { client: Client }): JSX.Element {
     <section class="card stack" data-state="paired">
       <Notice tone="good" alert><strong>{t('devices.pair.paired', { name: name(client) })}</strong><p>{t('devices.pair.paired_hint')}</p></Notice>
       <form class="dv-tools" onSubmit={(e) => { e.preventDefault(); void save(); }}>
-        <Field label={t('devices.label')} value={label} onInput={setLabel} maxLength={100} placeholder={client.name} />
+        <Field label={t('devices.label')} value={label} onInput={setLabel} maxLength={64} placeholder={client.name} />
         <Button type="submit">{t('common.save')}</Button>
       </form>
       <div class="dv-acts">

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/app"
+	"github.com/tutti-audio/tutti/cmd/tutti/internal/chaincmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/ctlcmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/doctorcmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/natscmd"
@@ -88,6 +89,7 @@ one clock.`,
 	add("server", vaultcmd.Commands()...)
 	add("server", natscmd.New())
 	add("operate", ctlcmd.Commands()...)
+	add("operate", chaincmd.New())
 	add("device", playercmd.New(), playercmd.NewSource(), doctorcmd.New(doctorcmd.Deps{CheckDatabase: checkDatabase}), app.HealthcheckCommand())
 	return c
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,6 +25,9 @@ func run(args ...string) (stdout string, err error) {
 
 // The process contract: 2 is wrong usage, and the error says what to do next.
 func TestWrongUsageIsStatusTwoAndSaysWhatToDo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	t.Setenv("TUTTI_DATA_DIR", dir)
+	key := strings.Repeat("01", 32)
 	for _, tc := range []struct {
 		args []string
 		want string
@@ -34,6 +39,21 @@ func TestWrongUsageIsStatusTwoAndSaysWhatToDo(t *testing.T) {
 		{[]string{"serve", "--policy", "maybe"}, "choose required"},
 		{[]string{"serve", "--music", "/nowhere/at/all"}, "is not a folder"},
 		{[]string{"serve", "--name", " "}, "give the server a name"},
+		{[]string{"serve", "--venue", "Café"}, "VENUE of this venue's NATS"},
+		{[]string{"serve", "--name", strings.Repeat("ü", 32)}, "1 to 63 bytes"},
+		{[]string{"serve", "--languages", "a_b"}, "is no BCP 47 language tag"},
+		{[]string{"serve", "--device", "http://x"}, "must look like ws://"},
+		{[]string{"serve", "--dns-sd", "local"}, "belongs to mDNS"},
+		{[]string{"serve", "--deployment-key", key, "--deployment-key-file", "/run/secrets/key"}, "choose one of them"},
+		{[]string{"serve", "--deployment-key", "0123"}, "64 hexadecimal digits"},
+		{[]string{"serve", "--oidc-issuer", "https://id.example"}, "--oidc-client-id belong together"},
+		{[]string{"serve", "--oidc-issuer", "http://id.example", "--oidc-client-id", "tutti"}, "begin with https://"},
+		{[]string{"serve", "--oidc-admins", "ada@example.org"}, "name the issuer"},
+		// Nobody waits for a bus first: there is none at this address.
+		{[]string{"run", "discovery", "--nats", "nats://127.0.0.1:1", "--device", "bad"}, "must look like ws://"},
+		{[]string{"run", "pairing", "--nats", "nats://127.0.0.1:1", "--languages", "a_b"}, "is no BCP 47 language tag"},
+		{[]string{"run", "management", "--nats", "nats://127.0.0.1:1", "--oidc-client-id", "tutti"}, "--oidc-client-id belong together"},
+		{[]string{"chain"}, "needs --nats"},
 		{[]string{"run", "stream"}, "needs --nats"},
 		{[]string{"run", "jukebox"}, "choose one of pairing"},
 		{[]string{"run"}, "name a service"},
@@ -45,6 +65,9 @@ func TestWrongUsageIsStatusTwoAndSaysWhatToDo(t *testing.T) {
 			}
 			if code := exitCode(err); code != 2 {
 				t.Errorf("exit status %d, want 2", code)
+			}
+			if _, err := os.Stat(dir); err == nil {
+				t.Error("the data directory was opened first")
 			}
 		})
 	}

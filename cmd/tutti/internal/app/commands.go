@@ -25,7 +25,7 @@ func Usage(err error) error { return usageError{err} }
 // ServeCommand is `tutti serve`; r opens backups for it.
 func ServeCommand(version string, r Restorer) *cobra.Command {
 	cfg := Defaults(version)
-	cfg.Restorer = r
+	cfg.Restorer, cfg.DrainTimeout = r, serveDrain
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the whole server in this process",
@@ -88,20 +88,21 @@ func serviceHelp() []help {
 			"Keeps the server's identity and who is trusted, in PostgreSQL or SQLite. Back its database and its deployment key up together.",
 			`  tutti run pairing --nats nats://nats:4222 --database-url postgres://tutti@db/tutti --internal-http :9103
   TUTTI_DATABASE_URL_FILE=/run/secrets/db TUTTI_DEPLOYMENT_KEY_FILE=/run/secrets/key tutti run pairing --nats nats://nats:4222`,
-			"data-dir database-url deployment-key name languages policy controller-policy"},
+			"data-dir database-url deployment-key name venue languages policy controller-policy"},
 		{"stream", "Groups, queues, decoding, encoding, house clock",
 			"Plays: holds the groups and their queues, decodes, encodes, and leads the house clock.",
-			"  tutti run stream --nats nats://nats:4222 --music /srv/music", "music library-cache resume max-groups drain-timeout"},
+			"  tutti run stream --nats nats://nats:4222 --music /srv/music", "data-dir music library-cache resume max-groups drain-timeout"},
 		{"session-gateway", "Device connections and delivery on time",
 			"Holds the devices' encrypted sessions and sends them audio on time. It waits until a stream service leads the house clock.",
 			"  tutti run session-gateway --nats nats://nats:4222 --sendspin :8927", "sendspin rekey-interval max-sessions drain-timeout"},
-		{"discovery", "mDNS and static device addresses",
-			"Finds devices and advertises the server by mDNS; needs the network that the devices are in.",
+		{"discovery", "mDNS, DNS-SD and static device addresses",
+			"Finds devices and advertises the server by mDNS, for which it needs the network that the devices\nare in. Elsewhere it asks a DNS server (--dns-sd), or is given addresses (--device).",
 			`  tutti run discovery --nats nats://nats:4222
-  tutti run discovery --nats nats://nats:4222 --mdns=false --device ws://10.0.8.20:8928/sendspin`, "mdns device"},
+  tutti run discovery --nats nats://nats:4222 --mdns=false --dns-sd players.example@10.0.8.1
+  tutti run discovery --nats nats://nats:4222 --mdns=false --device ws://10.0.8.20:8928/sendspin`, "mdns dns-sd device"},
 		{"management", "Operator API",
 			"Serves the operator's HTTP API. The other services may come later: what needs them is answered 503 until then.",
-			"  tutti run management --nats nats://nats:4222 --http :8080 --data-dir /var/lib/tutti", "data-dir http admin-token tls tls-cert tls-key oidc-issuer oidc-client-id oidc-client-secret oidc-name oidc-user-claim oidc-role-claim oidc-admins"},
+			"  tutti run management --nats nats://nats:4222 --http :8080 --data-dir /var/lib/tutti", "data-dir http venue admin-token tls tls-cert tls-key oidc-issuer oidc-client-id oidc-client-secret oidc-name oidc-user-claim oidc-role-claim oidc-admins"},
 	}
 }
 

@@ -25,11 +25,13 @@ type Config struct {
 	Music            string        `config:"music" usage:"music folder"`
 	LibraryCache     string        `config:"library-cache" usage:"directory where the music folder's index is kept between starts; empty: in the data directory of serve, in memory of run"`
 	Name             string        `config:"name" usage:"name of this server, as devices and people see it"`
+	Venue            string        `config:"venue" usage:"name of this venue in a chain of several (letters, digits, '-' and '_'), which its events carry; the same for all services of a venue"`
 	Languages        []string      `config:"languages" usage:"languages of the operator, BCP 47, most preferred first"`
 	Policy           string        `config:"policy" usage:"pairing policy on first start: required or optional"`
 	ControllerPolicy string        `config:"controller-policy" usage:"who may control groups from a device: paired_only, or also approved devices"`
 	RekeyInterval    time.Duration `config:"rekey-interval" usage:"how long the keys of a device's session are used before they are replaced; negative: as long as it lasts"`
 	MDNS             bool          `config:"mdns" usage:"find devices and advertise this server by mDNS"`
+	DNSSD            []string      `config:"dns-sd" usage:"domain whose players a DNS server names, for networks that mDNS does not cross: DOMAIN[@SERVER[:PORT]], by default the system's DNS server; repeatable"`
 	Devices          []string      `config:"device" usage:"address of a device that mDNS does not reach (ws://host:8928/sendspin); repeatable"`
 	NATS             string        `config:"nats" secret:"true" usage:"NATS server URL, or those of a cluster's nodes separated by commas; empty: embedded"`
 	NATSReplicas     int           `config:"nats-replicas" usage:"how many nodes of a NATS cluster keep each bucket and stream: 1 or 3; what exists is given more when the number grows"`
@@ -56,7 +58,7 @@ type Config struct {
 	InternalHTTP     string        `config:"internal-http" usage:"address for /healthz, /readyz and /metrics of a service run alone"`
 	Pprof            bool          `config:"pprof" usage:"Go profiles below /debug/pprof/ on --internal-http; only where strangers cannot reach it"`
 	MaxSessions      int           `config:"max-sessions" usage:"sessions with devices that one gateway takes at most; a full one leaves devices to the others"`
-	DrainTimeout     time.Duration `config:"drain-timeout" usage:"how long a process that is asked to stop may hand over what it holds to others before it stops (0: not at all); it needs 10 s more to stop. With the embedded bus there is nobody to hand over to"`
+	DrainTimeout     time.Duration `config:"drain-timeout" usage:"how long a process that is asked to stop may hand over what it holds to others before it stops (0: not at all). Up to 4s are part of the 10 s in which a process ends; a longer time comes before them. With the embedded bus there is nobody to hand over to"`
 	Resume           bool          `config:"resume" usage:"after a restart, go on playing what played"`
 	Demo             bool          `config:"demo" usage:"also start three virtual rooms and play music that Tutti makes up"`
 	LogLevel         string        `config:"log-level" usage:"debug, info, warn or error (default info; with --demo warn)"`
@@ -67,7 +69,8 @@ type Config struct {
 	Restorer Restorer `config:"-"`
 }
 
-// Defaults is the configuration of a person with a NAS and four rooms.
+// Defaults is the configuration of a person with a NAS and four rooms; --drain-timeout is
+// that of `tutti run` (see serveDrain).
 func Defaults(version string) Config {
 	return Config{
 		HTTP:             ":8080",
@@ -148,9 +151,13 @@ func (c *Config) Complete() error {
 	if c.MaxGroups < 0 {
 		faults = append(faults, fmt.Errorf("--max-groups %d: choose 0 (no limit) or more", c.MaxGroups))
 	}
-	if strings.TrimSpace(c.Name) == "" {
+	if !venueName(c.Venue) {
+		faults = append(faults, fmt.Errorf("--venue %q: write up to 64 letters (a to z), digits, '-' and '_'; it is the VENUE of this venue's NATS configuration", c.Venue))
+	}
+	if c.Name = strings.TrimSpace(c.Name); c.Name == "" {
 		faults = append(faults, errors.New("--name is empty: devices show it, so give the server a name"))
 	}
+	faults = append(faults, c.checkServices()...)
 	if c.Music != "" {
 		if st, err := os.Stat(c.Music); err != nil || !st.IsDir() {
 			faults = append(faults, fmt.Errorf("--music %s is not a folder: create it or name another", c.Music))
@@ -169,4 +176,10 @@ func dataHome() (string, error) {
 		return "", fmt.Errorf("no home directory (%w): name one with --data-dir", err)
 	}
 	return filepath.Join(home, ".local", "share"), nil
+}
+
+// venueName reports whether s can name a venue, or is empty: the same name is NATS's domain
+// in a chain.
+func venueName(s string) bool {
+	return len(s) <= 64 && subjectToken(s) == s
 }

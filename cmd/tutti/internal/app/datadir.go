@@ -28,3 +28,7 @@ func openDataDir(dir string) (release func(), err error) {
 	}
 	return func() { _ = f.Close() }, nil
 }
+
+// spoolDir is where the stream service keeps what it plays from HTTP servers that cannot
+// seek: in containers nothing but the data directory can be written to.
+func spoolDir(dataDir string) string { return filepath.Join(dataDir, "spool") }

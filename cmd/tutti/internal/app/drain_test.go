@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -93,5 +94,65 @@ func TestNothingIsHandedOver(t *testing.T) {
 	}
 	if got := said(); len(got) != 0 {
 		t.Errorf("after a failure: got %v", got)
+	}
+}
+
+// However slow the others, the services and the bus are: `tutti serve` ends within 10 s of
+// the signal, and one that was told to hand over for longer within 10 s more.
+func TestServeEndsWithinTheContract(t *testing.T) {
+	serve := ServeCommand("v", nil).Flags().Lookup("drain-timeout").DefValue
+	usual, err := time.ParseDuration(serve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Defaults("v").DrainTimeout; got != 20*time.Second {
+		t.Errorf("`tutti run` hands over for %v, want 20 s", got)
+	}
+	for name, tc := range map[string]struct {
+		cfg   Config
+		most  time.Duration
+		parts time.Duration // that the services may take at least
+	}{
+		"embedded":            {Config{DrainTimeout: usual}, 10 * time.Second, 7 * time.Second},
+		"serve --nats":        {Config{NATS: "nats://elsewhere:4222", DrainTimeout: usual}, 10 * time.Second, 3 * time.Second},
+		"told to take longer": {Config{NATS: "nats://elsewhere:4222", DrainTimeout: 20 * time.Second}, 30 * time.Second, 7 * time.Second},
+		"told not to":         {Config{NATS: "nats://elsewhere:4222"}, 10 * time.Second, 7 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, _, _ := draining(t, tc.cfg)
+				p.onDrain("session-gateway", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+				for range 2 { // the bus and the leases
+					p.onClose(func(ctx context.Context) { <-ctx.Done() })
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				end := make(chan struct{})
+				told := make(chan time.Time, 1)
+				done := make(chan error, 1)
+				go func() {
+					err := runAll(ctx, p, []service{{"stuck", func(ctx context.Context) error {
+						<-ctx.Done()
+						told <- time.Now()
+						<-end
+						return nil
+					}}})
+					if took := time.Since(<-told); took < tc.parts {
+						t.Errorf("the services had %v to end, want %v at least", took, tc.parts)
+					}
+					p.close()
+					done <- err
+				}()
+				synctest.Wait()
+				asked := time.Now()
+				stop()
+				if err := <-done; err == nil {
+					t.Error("a service that did not end is not told of")
+				}
+				if took := time.Since(asked); took > tc.most {
+					t.Errorf("ended %v after the signal, want %v at most", took, tc.most)
+				}
+				close(end)
+			})
+		})
 	}
 }

@@ -94,7 +94,7 @@ func (p *process) leadHouseClock(ctx context.Context) {
 			p.log.Error("house clock: cannot lead", obs.KeyErr, err)
 		}
 	}()
-	p.onClose(func() { stop(); <-done })
+	p.onClose(func(context.Context) { stop(); <-done })
 }
 
 // houseCopy is this process's own reading; nil before the first.

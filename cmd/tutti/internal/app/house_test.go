@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/lease"
+	"github.com/tutti-audio/tutti/platform/nettest"
 )
 
 // testProcess is a process that is not connected yet; its bus is embedded.
@@ -97,7 +97,7 @@ func TestAServiceAloneAnswersItsProbes(t *testing.T) {
 	for name, want := range map[string]int{"session-gateway": http.StatusServiceUnavailable, "management": http.StatusOK} {
 		t.Run(name, func(t *testing.T) {
 			p := testProcess(t)
-			p.cfg.InternalHTTP, p.cfg.HTTP, p.cfg.Sendspin = freeAddr(t), freeAddr(t), freeAddr(t)
+			p.cfg.InternalHTTP, p.cfg.HTTP, p.cfg.Sendspin = nettest.FreeAddr(t), nettest.FreeAddr(t), nettest.FreeAddr(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- runAll(ctx, p, serviceParts(p, name, io.Discard)) }()
@@ -124,16 +124,6 @@ func TestAServiceAloneAnswersItsProbes(t *testing.T) {
 	}
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // status is 0 when nobody answers.
 func status(url string) int {
 	resp, err := http.Get(url)
@@ -147,7 +137,7 @@ func status(url string) int {
 // Who is told to stop while it waits for its bus has not failed.
 func TestStoppedBeforeThereIsABus(t *testing.T) {
 	p := testProcess(t)
-	p.cfg.NATS, p.cfg.InternalHTTP = "nats://"+freeAddr(t), freeAddr(t)
+	p.cfg.NATS, p.cfg.InternalHTTP = "nats://"+nettest.FreeAddr(t), nettest.FreeAddr(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- runAll(ctx, p, serviceParts(p, "discovery", io.Discard)) }()

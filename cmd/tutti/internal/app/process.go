@@ -20,8 +20,9 @@ import (
 	"github.com/tutti-audio/tutti/proto/subject"
 )
 
-// closeLimit bounds what happens after the services have stopped.
-const closeLimit = 3 * time.Second
+// closeLimit is what is kept, of the time to stop, for what happens after the services
+// have stopped.
+const closeLimit = 2 * time.Second
 
 // process is what the services of one process share: the bus, the house
 // clock, leases, metrics and the log.
@@ -41,8 +42,10 @@ type process struct {
 	restart func()
 
 	mu      sync.Mutex // guards the following: a part may connect while another runs
-	closers []func()
+	closers []func(ctx context.Context)
 	drains  []drainer
+	// deadline is when the process has to have ended; zero: it was not asked to.
+	deadline time.Time
 }
 
 // newProcess makes a process that is not connected yet.
@@ -70,7 +73,7 @@ func (p *process) openData(say func(format string, a ...any)) error {
 	if err != nil {
 		return err
 	}
-	p.onClose(release)
+	p.onClose(func(context.Context) { release() })
 	if p.cfg.DatabaseURL == "" {
 		p.restoreStaged(say)
 	}
@@ -87,9 +90,7 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 		return err
 	}
 	p.bus = conn
-	p.onClose(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
-		defer cancel()
+	p.onClose(func(ctx context.Context) {
 		if err := conn.Close(ctx); err != nil {
 			p.log.Warn("bus did not close cleanly", obs.KeyErr, err)
 		}
@@ -101,9 +102,7 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 	if p.leases, err = lease.NewManager(conn, p.instance, lease.Options{TTL: p.cfg.leaseTTL(), Clock: clockwork.NewRealClock(), Alone: p.cfg.Embedded()}); err != nil {
 		return err
 	}
-	p.onClose(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
-		defer cancel()
+	p.onClose(func(ctx context.Context) {
 		if err := p.leases.Close(ctx); err != nil {
 			p.log.Warn("leases were not given back; they end by themselves", obs.KeyErr, err)
 		}
@@ -114,26 +113,46 @@ func (p *process) connect(ctx context.Context, leadClock bool) error {
 			return err
 		}
 	}
-	p.onClose(p.house.stop)
+	p.onClose(func(context.Context) { p.house.stop() })
 	if leadClock {
 		p.leadHouseClock(ctx)
 	}
 	return nil
 }
 
-// onClose remembers what close has to do.
-func (p *process) onClose(f func()) {
+// stopBy says when this process, which was asked to stop, has to have ended.
+func (p *process) stopBy(t time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deadline = t
+}
+
+// partsLeft is how long the parts may take to end, so that closing has its time.
+func (p *process) partsLeft() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.deadline.IsZero() {
+		return stopLimit - closeLimit
+	}
+	return max(time.Until(p.deadline)-closeLimit, time.Millisecond)
+}
+
+// onClose remembers what close has to do, until its context ends.
+func (p *process) onClose(f func(ctx context.Context)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closers = append(p.closers, f)
 }
 
-// close releases everything in reverse order of opening.
+// close releases everything in reverse order of opening, within what is left of the time
+// to stop.
 func (p *process) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), max(closeLimit, time.Until(p.deadline)))
+	defer cancel()
 	for i := len(p.closers) - 1; i >= 0; i-- {
-		p.closers[i]()
+		p.closers[i](ctx)
 	}
 	p.closers = nil
 }

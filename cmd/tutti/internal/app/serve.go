@@ -12,8 +12,15 @@ import (
 	"github.com/tutti-audio/tutti/platform/run"
 )
 
-// stopLimit is the process contract: SIGTERM ends a process within 10 s.
-const stopLimit = 10 * time.Second
+const (
+	// stopContract is the process contract: SIGTERM ends `tutti serve` within 10 s.
+	stopContract = 10 * time.Second
+	// stopLimit is what is planned with: half a second is for a machine that is busy.
+	stopLimit = stopContract - 500*time.Millisecond
+	// serveDrain is --drain-timeout of `tutti serve`, and the longest that is part of the
+	// 10 s. A longer one, such as that of `tutti run`, comes before them.
+	serveDrain = 4 * time.Second
+)
 
 // Serve runs all five services in this process until ctx ends. Start-up facts
 // for a person go to out, the log to logTo.
@@ -143,9 +150,10 @@ func unlessAsked(ctx context.Context, err error) error {
 // runAll runs parts until ctx ends or one of them fails; then it stops the rest
 // and waits, so long that closing still fits into stopLimit. A part that is done
 // early, such as the banner, ends nothing. When ctx ends, what can be handed over to
-// other processes is, before anything stops.
+// other processes is, before anything stops; a hand-over of serveDrain at most is part
+// of the time to stop.
 func runAll(ctx context.Context, p *process, parts []service) error {
-	g := run.Group{Log: p.log, Limit: stopLimit - closeLimit}
+	g := run.Group{Log: p.log, Left: p.partsLeft}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	for _, part := range parts {
@@ -158,7 +166,16 @@ func runAll(ctx context.Context, p *process, parts []service) error {
 		}, nil)
 	}
 	drained := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { defer close(drained); defer end(); p.drain(life) })
+	stop := context.AfterFunc(ctx, func() {
+		defer close(drained)
+		defer end()
+		asked := time.Now()
+		p.drain(life)
+		if p.cfg.DrainTimeout > serveDrain {
+			asked = time.Now()
+		}
+		p.stopBy(asked.Add(stopLimit))
+	})
 	err := g.Run(life)
 	end() // a part failed: no more handing over
 	if !stop() {

@@ -59,7 +59,7 @@ func (b *built) add(p *process, name string) error {
 		s, err := pairing.New(pairing.Config{
 			InstanceID: p.instance, Version: p.cfg.Version, DatabaseURL: p.cfg.DatabaseURL, DataDir: p.cfg.DataDir,
 			DeploymentKeyFile: p.cfg.KeyFile, DeploymentKey: pairing.SecretText(p.cfg.Key), ServerName: p.cfg.Name,
-			Languages: p.cfg.Languages, Policy: p.cfg.Policy, ControllerPolicy: p.cfg.ControllerPolicy,
+			Venue: p.cfg.Venue, Languages: p.cfg.Languages, Policy: p.cfg.Policy, ControllerPolicy: p.cfg.ControllerPolicy,
 		}, pairing.Deps{Bus: p.bus, Leases: p.leases, Log: log, Registerer: p.reg})
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func (b *built) add(p *process, name string) error {
 		b.services = append(b.services, service{name, s.Run})
 	case "stream":
 		s, err := stream.New(stream.Config{
-			InstanceID: p.instance, Version: p.cfg.Version, MusicDir: p.cfg.Music, CacheDir: p.cfg.LibraryCache, ResumePlayback: p.cfg.Resume, Demo: p.cfg.Demo,
+			InstanceID: p.instance, Version: p.cfg.Version, MusicDir: p.cfg.Music, CacheDir: p.cfg.LibraryCache, SpoolDir: spoolDir(p.cfg.DataDir), ResumePlayback: p.cfg.Resume, Demo: p.cfg.Demo,
 			MaxGroups: p.cfg.MaxGroups,
 		}, stream.Deps{Bus: p.bus, Leases: p.leases, House: p.house, Log: log, Registerer: p.reg})
 		if err != nil {
@@ -91,7 +91,7 @@ func (b *built) add(p *process, name string) error {
 		b.services = append(b.services, service{name, s.Run})
 	case "discovery":
 		s, err := discovery.New(discovery.Config{
-			InstanceID: p.instance, Version: p.cfg.Version, MDNS: p.cfg.MDNS, Static: p.cfg.Devices,
+			InstanceID: p.instance, Version: p.cfg.Version, MDNS: p.cfg.MDNS, Static: p.cfg.Devices, DNSSD: p.cfg.DNSSD,
 		}, discovery.Deps{Bus: p.bus, Log: log, Registerer: p.reg})
 		if err != nil {
 			return err
@@ -104,11 +104,8 @@ func (b *built) add(p *process, name string) error {
 			return err
 		}
 		s, err := management.New(management.Config{
-			InstanceID: p.instance, Version: p.cfg.Version, HTTP: p.cfg.HTTP, DataDir: p.cfg.DataDir, AdminToken: p.cfg.AdminToken,
-			Mode: p.mode(), Encoders: encode.Codecs(), OIDC: management.OIDC{
-				Issuer: p.cfg.OIDCIssuer, ClientID: p.cfg.OIDCClientID, ClientSecret: p.cfg.OIDCClientSecret,
-				Name: p.cfg.OIDCName, UserClaim: p.cfg.OIDCUserClaim, RoleClaim: p.cfg.OIDCRoleClaim, Admins: p.cfg.OIDCAdmins,
-			},
+			InstanceID: p.instance, Version: p.cfg.Version, Venue: p.cfg.Venue, HTTP: p.cfg.HTTP, DataDir: p.cfg.DataDir, AdminToken: p.cfg.AdminToken,
+			Mode: p.mode(), Encoders: encode.Codecs(), OIDC: p.cfg.oidc(),
 		}, management.Deps{Bus: p.bus, House: p.house, Log: log, Registerer: p.reg, Gatherer: p.reg, Ready: p.ready, SetUp: b.setUp, TLS: cert, Restorer: newRestorer(p.cfg, p.restart)})
 		if err != nil {
 			return err

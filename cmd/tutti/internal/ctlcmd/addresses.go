@@ -35,8 +35,12 @@ func (r *run) printAddresses(l apiSightings) error {
 	t := newTable("URL", "VIA", "NAME", "SEEN")
 	for _, s := range l.Sightings {
 		seen := ago(s.LastSeen, time.Now())
-		if s.Via == "mdns" && !s.Present {
+		switch {
+		case s.Present:
+		case s.Via == "mdns":
 			seen += " (gone from mDNS)"
+		case s.Via == "dns-sd":
+			seen += " (gone from DNS)"
 		}
 		t.add(s.URL, s.Via, dash(clip(s.Name)), seen)
 	}

@@ -253,7 +253,6 @@ func TestStopAllIsQuick(t *testing.T) {
 	groups = append(groups, `{"group_id":"quiet","name":"Quiet","playback_state":"stopped"}`)
 	f.get["/api/v1/groups"] = `{"groups":[` + strings.Join(groups, ",") + `]}`
 	f.slow = 200 * time.Millisecond
-	begun := time.Now()
 	out, err := f.run(t, "stop", "--all")
 	if err != nil {
 		t.Fatal(err)
@@ -261,9 +260,11 @@ func TestStopAllIsQuick(t *testing.T) {
 	if got := f.sent(); len(got) != 30 || slices.Contains(got, "POST /api/v1/groups/quiet/stop") {
 		t.Errorf("%d groups were stopped: %q", len(got), got)
 	}
-	if took := time.Since(begun); took > 3*time.Second { // one after the other takes 6 s
-		t.Errorf("took %s", took)
+	f.mu.Lock()
+	if f.most <= 5 { // so many at once that a hotel is silent at once, however busy this machine is
+		t.Errorf("at most %d groups were stopped at once", f.most)
 	}
+	f.mu.Unlock()
 	if !strings.Contains(out, "stopped G0") {
 		t.Errorf("said %q", out)
 	}

@@ -38,7 +38,9 @@ type fakeAPI struct {
 	answers  map[string]string
 	status   map[string]int
 	slow     time.Duration
-	feed     chan string
+	// atOnce is how many slow requests are under way, most how many there ever were.
+	atOnce, most int
+	feed         chan string
 	// react runs after a request that is no GET, with the lock held.
 	react func(key, body string)
 }
@@ -108,9 +110,12 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	f.requests = append(f.requests, strings.TrimSpace(key+" "+string(body)))
 	if f.slow > 0 {
+		f.atOnce++
+		f.most = max(f.most, f.atOnce)
 		f.mu.Unlock()
 		<-time.After(f.slow) // a service that takes its time
 		f.mu.Lock()
+		f.atOnce--
 	}
 	if f.react != nil {
 		f.react(key, string(body))

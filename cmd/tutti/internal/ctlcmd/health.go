@@ -23,6 +23,7 @@ type apiHealth struct {
 		Groups      *uint32   `json:"groups"`
 		Capacity    uint32    `json:"capacity"`
 		Draining    bool      `json:"draining"`
+		Ready       *bool     `json:"ready"` // nil: an older server, which does not say
 		Shared      bool      `json:"shared"`
 	} `json:"services"`
 	Clients  []apiClientHealth `json:"clients"`
@@ -149,6 +150,8 @@ func serviceTable(h apiHealth, now time.Time) (t *table, shared bool) {
 			state, cores, memory = "✗ lost", "", ""
 		case s.Draining:
 			state = "↓ leaving"
+		case s.Ready != nil && !*s.Ready:
+			state = "! not ready"
 		}
 		if s.Shared {
 			shared, cores, memory = true, cores+" *", memory+" *"

@@ -31,6 +31,13 @@ func TestTopShowsTheDeploymentOnce(t *testing.T) {
 	if out, err = f.run(t, "top", "--once", "--json"); err != nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, `"health":`) {
 		t.Errorf("one look as JSON: %v\n%s", err, out)
 	}
+	if out, err = f.run(t, "top"); strings.Contains(out, "not ready") {
+		t.Errorf("a server that says nothing of it shows one that is not ready: %v\n%s", err, out)
+	}
+	f.get["/api/v1/health"] = strings.Replace(f.get["/api/v1/health"], `"draining":true`, `"ready":false,"not_ready":"no database"`, 1)
+	if out, err = f.run(t, "top"); err != nil || !strings.Contains(out, "! not ready") {
+		t.Errorf("a service that is not ready: %v\n%s", err, out)
+	}
 	if _, err = f.run(t, "top", "--interval", "10ms"); err == nil || !strings.Contains(err.Error(), "500ms") {
 		t.Errorf("an interval that would flood the API: %v", err)
 	}

@@ -272,6 +272,9 @@ type apiUser struct {
 	HasPassword  bool       `json:"has_password"`
 	CreatedAt    time.Time  `json:"created_at"`
 	LastSignInAt *time.Time `json:"last_sign_in_at"`
+	Account      *struct {
+		Issuer string `json:"issuer"`
+	} `json:"account"`
 }
 
 // display is what a person calls the device.

@@ -2,8 +2,10 @@ package ctlcmd
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +22,7 @@ knows an administrator's password any more: 'tutti users passwd NAME' sets a new
   tutti users add Anna --zone Bar:operator --zone Terrace:operator
   tutti users passwd Maria
   tutti users disable Anna
+  tutti users unlink Anna
   tutti users remove Anna`,
 		cobra.NoArgs, func(r *run, _ []string) error {
 			l, raw, err := get[apiUsers](r, "/api/v1/users")
@@ -28,7 +31,7 @@ knows an administrator's password any more: 'tutti users passwd NAME' sets a new
 			}
 			return r.show(raw, func() error { return r.printUsers(l.Users) })
 		})
-	c.AddCommand(usersAdd(), usersPasswd(), usersSet(),
+	c.AddCommand(usersAdd(), usersPasswd(), usersSet(), usersUnlink(),
 		usersDo("disable <name>", "Keep a user from signing in, and end the user's sessions", "tutti users disable Anna", map[string]any{"disabled": true}),
 		usersDo("enable <name>", "Let a user sign in again", "tutti users enable Anna", map[string]any{"disabled": false}),
 		command("remove <name>", "Remove a user", "", "  tutti users remove Anna", cobra.ExactArgs(1), func(r *run, args []string) error {
@@ -79,6 +82,9 @@ func (r *run) printUsers(users []apiUser) error {
 			note = "disabled"
 		case !u.HasPassword:
 			note = "no password"
+		}
+		if u.Account != nil {
+			note = strings.TrimPrefix(note+", linked account", ", ")
 		}
 		t.add(u.Name, u.Role, dash(zonesText(u.Zones, name)), u.UserID, ago(u.CreatedAt, time.Now()), seen, note)
 	}
@@ -163,6 +169,27 @@ func usersSet() *cobra.Command {
 		})
 	s.bind(c)
 	return c
+}
+
+func usersUnlink() *cobra.Command {
+	return command("unlink <name>", "Take the single sign-on account away from a user; the user's sessions end",
+		`The account of the provider does not sign in as this user any more. The next account with the
+user's name does, and is linked: use it when the provider has made a person's account anew.
+A password of the user stays.`,
+		"  tutti users unlink Anna", cobra.ExactArgs(1), func(r *run, args []string) error {
+			u, err := r.user(args[0])
+			if err != nil {
+				return err
+			}
+			if u.Account == nil {
+				return fmt.Errorf("no account is linked to %s: there is nothing to take away", clean(u.Name))
+			}
+			_, raw, err := call[apiUser](r, http.MethodPatch, userPath(u), map[string]bool{"unlink_account": true})
+			if err != nil {
+				return err
+			}
+			return r.done(raw, "unlinked %s from its account at %s", clean(u.Name), clean(u.Account.Issuer))
+		})
 }
 
 func usersDo(use, short, example string, body map[string]any) *cobra.Command {

@@ -51,3 +51,25 @@ func TestExpiry(t *testing.T) {
 		}
 	}
 }
+
+// TestUnlinkTakesTheAccountAway of a user who has one, and asks for nothing otherwise.
+func TestUnlinkTakesTheAccountAway(t *testing.T) {
+	f := newFakeAPI(t)
+	f.get["/api/v1/users"] = `{"users":[
+ {"user_id":"u-1","name":"Maria","role":"admin","has_password":true,"created_at":"2020-01-01T00:00:00Z"},
+ {"user_id":"u-2","name":"Anna","role":"viewer","has_password":false,"created_at":"2020-01-01T00:00:00Z","account":{"issuer":"https://id.example","subject":"s"}}]}`
+	f.answers["PATCH /api/v1/users/u-2"] = `{"user_id":"u-2","name":"Anna"}`
+	out, err := f.run(t, "users")
+	if err != nil || !strings.Contains(out, "no password, linked account") {
+		t.Errorf("who is linked: %v\n%s", err, out)
+	}
+	if out, err = f.run(t, "users", "unlink", "Anna"); err != nil || !strings.Contains(out, "unlinked Anna from its account at https://id.example") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if got, want := f.sent(), `PATCH /api/v1/users/u-2 {"unlink_account":true}`; len(got) != 1 || got[0] != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+	if _, err = f.run(t, "users", "unlink", "Maria"); err == nil || !strings.Contains(err.Error(), "no account is linked to Maria") || len(f.sent()) != 1 {
+		t.Errorf("a user without one: %v; sent %q", err, f.sent())
+	}
+}

@@ -15,8 +15,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/tutti-audio/tutti/platform/config"
 )
@@ -43,7 +45,7 @@ type Result struct {
 	Check  string `json:"check"`            // "multicast eth0"
 	Level  Level  `json:"level"`            //
 	Found  string `json:"found"`            // what is so
-	Advice string `json:"advice,omitempty"` // what to do, unless all is well
+	Advice string `json:"advice,omitempty"` // what to do, unless all is well; a line for each cause
 }
 
 // settings are those of "tutti serve"; the doctor looks at some of them and
@@ -62,10 +64,13 @@ type settings struct {
 	DatabaseURL string `config:"database-url" secret:"true" usage:"PostgreSQL URL; empty: SQLite"`
 	ConfigFile  string `config:"config" usage:"YAML file with the same names as the flags"`
 
+	Devices []string `config:"device" usage:"device to reach: ADDR, ADDR:PORT or ws://ADDR:PORT/PATH; repeatable"`
+
+	DNSSD        []string      `config:"dns-sd"`
 	Name         string        `config:"name"`
+	Venue        string        `config:"venue"`
 	Languages    []string      `config:"languages"`
 	Policy       string        `config:"policy"`
-	Devices      []string      `config:"device"`
 	KeyFile      string        `config:"deployment-key-file"`
 	Key          string        `config:"deployment-key" secret:"true"`
 	Controllers  string        `config:"controller-policy"`
@@ -97,9 +102,11 @@ type settings struct {
 
 // notLookedAt are flags that the doctor takes and does not show.
 func notLookedAt() []string {
-	return []string{"name", "languages", "policy", "device", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval",
+	return []string{"dns-sd", "name", "languages", "policy", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval",
 		"max-sessions", "max-groups", "admin-token", "admin-token-file",
 		"lease-ttl", "nats-replicas", "drain-timeout",
+		"oidc-issuer", "oidc-client-id", "oidc-client-secret", "oidc-client-secret-file", "oidc-name", "oidc-user-claim",
+		"oidc-role-claim", "oidc-admins", "tls", "tls-cert", "tls-key", "venue",
 		"internal-http", "pprof", "library-cache", "resume", "demo", "log-level", "log-format"}
 }
 
@@ -118,8 +125,15 @@ func New(d Deps) *cobra.Command {
 		Short: "Check this machine: networks, multicast, ports, clock, bus, database, folders",
 		Long: `Looks at what Tutti needs and says of each thing whether it is well, what is
 wrong, and what to do. It takes the flags and variables of 'tutti serve' and
-changes nothing. Exit status 1 when something fails.`,
+changes nothing. Exit status 1 when something fails.
+
+It asks by mDNS for speakers, servers and anybody else, and listens for 3 s on
+each interface where speakers can be (IPv4). Every speaker that it hears and
+every --device is dialled, at most 2 s for TCP and 2 s for the WebSocket; it hangs
+up before a session begins. Where nobody answers, it names the likely causes: it
+cannot see into switches and access points.`,
 		Example: `  tutti doctor
+  tutti doctor --device 10.0.20.31          # is the speaker in the other VLAN reached?
   tutti doctor --music /srv/music --nats nats://nats:4222
   tutti doctor --json | jq '.checks[] | select(.level != "ok")'`,
 		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
@@ -128,7 +142,11 @@ changes nothing. Exit status 1 when something fails.`,
 				return usageError{err}
 			}
 			s.complete()
-			results := examine(cmd.Context(), s, checks(d))
+			shown := newProgress(cmd.ErrOrStderr())
+			if asJSON {
+				shown = progress{}
+			}
+			results := examine(cmd.Context(), s, checks(d, shown))
 			if err := report(cmd.OutOrStdout(), results, asJSON); err != nil {
 				return err
 			}
@@ -145,9 +163,11 @@ changes nothing. Exit status 1 when something fails.`,
 	return c
 }
 
-func checks(d Deps) []check {
+func checks(d Deps, p progress) []check {
 	return []check{
-		checkNetwork, checkMulticast, checkPorts, checkClock, checkBus,
+		checkNetwork,
+		func(ctx context.Context, s settings) []Result { return checkDevices(ctx, s, p) },
+		checkPorts, checkClock, checkBus,
 		func(ctx context.Context, s settings) []Result { return checkDatabase(ctx, s, d.CheckDatabase) },
 		checkDataDir, checkMusic, checkPrograms,
 	}
@@ -188,6 +208,9 @@ func examine(ctx context.Context, s settings, all []check) []Result {
 	return out
 }
 
+// maxCheck bounds the first column: names of speakers are as long as people like.
+const maxCheck = 32
+
 func report(w io.Writer, results []Result, asJSON bool) error {
 	if asJSON {
 		b, err := json.MarshalIndent(map[string]any{"checks": results, "ok": verdict(results) == nil}, "", "  ")
@@ -199,17 +222,63 @@ func report(w io.Writer, results []Result, asJSON bool) error {
 	}
 	width := 0
 	for _, r := range results {
-		width = max(width, len(r.Check))
+		width = max(width, min(len(r.Check), maxCheck)) // a long name pushes its own line aside only
 	}
+	room := columns(w) - len("warn  ") - width - len("  → ")
 	var b strings.Builder
 	for _, r := range results {
-		fmt.Fprintf(&b, "%-4s  %-*s  %s\n", r.Level, width, r.Check, r.Found)
-		if r.Advice != "" {
-			fmt.Fprintf(&b, "%-4s  %-*s  → %s\n", "", width, "", r.Advice)
+		for i, l := range fold(r.Found, room) {
+			if i == 0 {
+				fmt.Fprintf(&b, "%-4s  %-*s  %s\n", r.Level, width, r.Check, l)
+			} else {
+				fmt.Fprintf(&b, "%-4s  %-*s  %s\n", "", width, "", l)
+			}
+		}
+		if r.Advice == "" {
+			continue
+		}
+		for advice := range strings.SplitSeq(r.Advice, "\n") {
+			for i, l := range fold(advice, room) {
+				fmt.Fprintf(&b, "%-4s  %-*s  %s %s\n", "", width, "", []string{"→", " "}[min(i, 1)], l)
+			}
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// columns is the width of the terminal w; of a file or pipe, whose reader wants whole lines, 0.
+func columns(w io.Writer) int {
+	f, isFile := w.(*os.File)
+	if !isFile {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// fold breaks text at spaces into lines of at most room characters; without a terminal, or on
+// one that is too narrow for columns, it stays one line.
+func fold(text string, room int) []string {
+	const narrow = 30
+	if room < narrow {
+		return []string{text}
+	}
+	var out []string
+	length := 0
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		if len(out) == 0 || length+1+n > room {
+			out, length = append(out, word), n
+			continue
+		}
+		out[len(out)-1] += " " + word
+		length += 1 + n
+	}
+	return out
 }
 
 // verdict is an error when a check failed.

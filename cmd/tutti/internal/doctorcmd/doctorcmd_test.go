@@ -1,21 +1,19 @@
 package doctorcmd
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -25,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if code, inside := nettest.Inside(m, map[string]nettest.Role{"multicast": tellMulticast}); inside {
+	if code, inside := nettest.Inside(m, roles); inside {
 		os.Exit(code)
 	}
 	goleak.VerifyTestMain(m)
@@ -178,6 +176,35 @@ func TestMusic(t *testing.T) {
 	only(t, checkMusic(t.Context(), settings{Music: filepath.Join(dir, "a.flac")}), "music").want(t, Fail, "not a folder")
 }
 
+func TestEveryCauseHasALineOfItsOwn(t *testing.T) {
+	var out bytes.Buffer
+	if err := report(&out, []Result{{"multicast eth0", Warn, "nobody answers", lines("one", "", "two")}}, false); err != nil {
+		t.Fatal(err)
+	}
+	want := "warn  multicast eth0  nobody answers\n" +
+		"                      → one\n" +
+		"                      → two\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+func TestALineIsFoldedToTheTerminal(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		room int
+		want []string
+	}{
+		{"as long as it is, and longer than a pipe cares for", 0, []string{"as long as it is, and longer than a pipe cares for"}},
+		{"on a terminal it breaks → just at spaces only", 30, []string{"on a terminal it breaks → just", "at spaces only"}},
+		{"ws://a-name-that-is-longer-than-the-room:8928 x", 30, []string{"ws://a-name-that-is-longer-than-the-room:8928", "x"}},
+	} {
+		if got := fold(c.text, c.room); !slices.Equal(got, c.want) {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
 func TestPrograms(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)
@@ -199,46 +226,6 @@ func TestClock(t *testing.T) {
 	if r.Level == Fail {
 		t.Errorf("%+v", r)
 	}
-}
-
-// The check sends multicast on every interface: it runs in a network of its own, never
-// on that of the machine.
-func TestMulticast(t *testing.T) {
-	only(t, checkMulticast(t.Context(), settings{}), "multicast").want(t, OK, "not needed")
-	pair := nettest.CreatePair(t)
-	pair.AddLink("eth1", "10.88.0.1/24", "10.88.0.2/24", "", "")
-	doctor := nettest.Exec(t, pair.A, "multicast")
-	seen := 0
-	ask := func() (results []Result) {
-		doctor.Say("look")
-		var line string
-		line, seen = doctor.WaitLine(20*time.Second, seen, "result", func(string) bool { return true })
-		if err := json.Unmarshal([]byte(line), &results); err != nil {
-			t.Fatalf("%v in %s", err, line)
-		}
-		return results
-	}
-	both := ask()
-	only(t, both, "multicast eth0").want(t, OK, "as "+nettest.AddrA+" and heard its own packet")
-	only(t, both, "multicast eth1").want(t, OK, "as 10.88.0.1")
-	pair.SetLink("eth1", false)
-	if one := ask(); len(one) != 1 || one[0].Check != "multicast eth0" {
-		t.Errorf("an interface that is down is looked at: %+v", one)
-	}
-	pair.SetLink("eth0", false)
-	only(t, ask(), "multicast").want(t, Fail, "no network interface is up")
-}
-
-// tellMulticast prints what the check finds here, as JSON, for each line it is told.
-func tellMulticast([]string) error {
-	for s := bufio.NewScanner(os.Stdin); s.Scan(); {
-		b, err := json.Marshal(checkMulticast(context.Background(), settings{MDNS: true}))
-		if err != nil {
-			return err
-		}
-		fmt.Println(string(b))
-	}
-	return nil
 }
 
 func TestTheCommand(t *testing.T) {
@@ -265,6 +252,9 @@ func TestTheCommand(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), "(music)") {
 		t.Errorf("err = %v", err)
+	}
+	if out, err = run("--device", "127.0.0.1:1"); err == nil || !strings.Contains(out, "fail  device 127.0.0.1:1") || !strings.Contains(err.Error(), "(device 127.0.0.1:1)") {
+		t.Errorf("%v\n%s", err, out)
 	}
 	t.Setenv("TUTTI_MUSIC", dir)
 	t.Setenv("TUTTI_ADMIN_TOKEN", "not looked at")

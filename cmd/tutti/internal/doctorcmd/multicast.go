@@ -1,162 +1,178 @@
 package doctorcmd
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
-	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-	"golang.org/x/net/ipv4"
+	"github.com/tutti-audio/tutti/services/discovery"
 )
 
-const (
-	// echoWait is how long our own packet may take to come back through the kernel.
-	echoWait = time.Second
-	// echoTries: the first packet on a fresh membership is lost on some drivers.
-	echoTries = 3
+const adviceNoMulticast = "in a container use host networking; in a VM or over WiFi allow multicast; or name devices by address ('tutti add ws://host:8928/sendspin') and run with --mdns=false"
 
-	adviceNoMulticast = "in a container use host networking; in a VM or over WiFi allow multicast; or name devices by address ('tutti add ws://host:8928/sendspin') and run with --mdns=false"
-)
+// airing is one interface and what was heard there.
+type airing struct {
+	card
+	own   []netip.Prefix // its addresses of both families
+	heard heard
+	err   error // it could not listen
+}
 
-// mdnsGroup is where mDNS speaks (RFC 6762).
-func mdnsGroup() *net.UDPAddr { return &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353} }
-
-// checkMulticast tries on each network interface to join the mDNS group and to
-// hear a question of its own.
-func checkMulticast(ctx context.Context, s settings) []Result {
-	const name = "multicast"
-	if !s.MDNS {
-		return []Result{{name, OK, "not needed: mDNS is off", ""}}
-	}
-	all, err := net.Interfaces()
+// checkDevices listens on each network interface for mDNS, and tries to reach the devices
+// that were heard and those that are named by address.
+func checkDevices(ctx context.Context, s settings, p progress) []Result {
+	given, out := givenDevices(s.Devices)
+	n, err := lookAround()
 	if err != nil {
-		return []Result{{name, Fail, "the network interfaces cannot be listed: " + err.Error(), adviceNoMulticast}}
+		return append(out, Result{"multicast", Fail, err.Error(), adviceNoMulticast})
 	}
-	var out []Result
-	works := 0
-	for _, i := range all {
-		if !usable(i) {
-			continue
-		}
-		r := probe(ctx, i)
-		if r.Level == OK {
-			works++
-		}
-		out = append(out, r)
+	var seen []target
+	if !s.MDNS {
+		out = append(out, Result{"multicast", OK, "not needed: mDNS is off", ""})
+	} else {
+		airs := listenAll(ctx, n, p)
+		out = append(out, judgeMulticast(airs, n)...)
+		out = append(out, judgeServers(airs, n, s)...)
+		var passed []Result
+		seen, passed = seenDevices(airs)
+		out = append(out, passed...)
 	}
-	switch {
-	case len(out) == 0:
-		return []Result{{name, Fail, "no network interface is up that has an IPv4 address and carries multicast", adviceNoMulticast}}
-	case works == 0:
-		for i := range out {
-			out[i].Level = Fail
+	all := append(seen, given...)
+	if len(all) > 0 {
+		p.say("dialling devices, addresses: %d", len(all))
+		defer p.end()
+	}
+	return append(out, n.judgeReach(reachAll(ctx, all))...)
+}
+
+// listenAll listens on all interfaces at once.
+func listenAll(ctx context.Context, n network, p progress) []airing {
+	cards := n.speakers()
+	if len(cards) == 0 { // what is left is better than nothing: a tunnel, guests on a bridge
+		for _, c := range n.cards {
+			if c.multicast && !c.loopback && len(c.addrs) > 0 {
+				cards = append(cards, c)
+			}
+		}
+	}
+	airs := make([]airing, 0, len(cards))
+	names := make([]string, 0, len(cards))
+	for _, c := range cards {
+		if c.multicast {
+			airs = append(airs, airing{card: c})
+			names = append(names, c.name)
+		}
+	}
+	if len(airs) > 0 {
+		p.count(ctx, listenTime, "listening for speakers on "+strings.Join(names, ", "))
+	}
+	var wg sync.WaitGroup
+	for i := range airs {
+		wg.Go(func() { airs[i].listen(ctx, n) })
+	}
+	wg.Wait()
+	p.end()
+	return airs
+}
+
+func (a *airing) listen(ctx context.Context, n network) {
+	iface, err := net.InterfaceByName(a.name)
+	if err != nil {
+		a.err = err
+		return
+	}
+	addrs, err := iface.Addrs()
+	if err != nil {
+		a.err = err
+		return
+	}
+	for _, addr := range addrs {
+		if p, err := netip.ParsePrefix(addr.String()); err == nil {
+			a.own = append(a.own, p)
+		}
+	}
+	l := listener{iface: *iface, addr: a.addrs[0].Addr(), own: n.own(),
+		neighbours: func() []netip.Addr { return knownOn(neighbours(), a.name) }}
+	a.heard, a.err = l.run(ctx)
+}
+
+// own are this machine's IPv4 addresses.
+func (n network) own() (out []netip.Addr) {
+	for _, c := range n.cards {
+		for _, p := range c.addrs {
+			out = append(out, p.Addr())
 		}
 	}
 	return out
 }
 
-// usable tells the interfaces on which devices may be.
-func usable(i net.Interface) bool {
-	if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagMulticast == 0 || i.Flags&net.FlagLoopback != 0 {
-		return false
+// judgeMulticast says of each interface how mDNS is there.
+func judgeMulticast(airs []airing, n network) []Result {
+	if len(airs) == 0 {
+		return []Result{{"multicast", Fail, "no network interface is up that has an IPv4 address and carries multicast", adviceNoMulticast}}
 	}
-	return ipv4Of(i) != nil
+	out := make([]Result, 0, len(airs))
+	well := false
+	for _, a := range airs {
+		r := a.judge(n)
+		well = well || r.Level == OK
+		out = append(out, r)
+	}
+	for i, a := range airs {
+		if !well && out[i].Level == Warn && a.broken() {
+			out[i].Level = Fail // nowhere better
+		}
+	}
+	return out
 }
 
-func ipv4Of(i net.Interface) net.IP {
-	addrs, err := i.Addrs()
-	if err != nil {
-		return nil
-	}
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
-			return n.IP
-		}
-	}
-	return nil
+// broken tells that multicast does not pass for sure, apart from that nobody answers.
+func (a airing) broken() bool {
+	h := a.heard
+	return len(h.responders) == 0 && (a.err != nil || a.unplugged || !h.echo || len(h.unicast)+len(h.direct) > 0)
 }
 
-// probe asks a question that nobody can answer and waits to hear it.
-func probe(ctx context.Context, i net.Interface) Result {
-	r := Result{Check: "multicast " + i.Name}
-	conn, err := net.ListenMulticastUDP("udp4", &i, mdnsGroup())
-	if err != nil {
-		r.Level, r.Found, r.Advice = Warn, "cannot join 224.0.0.251:5353: "+plainErr(err), adviceJoin(err)
-		return r
-	}
-	defer conn.Close()
-	p := ipv4.NewPacketConn(conn)
-	if err := errors.Join(p.SetMulticastInterface(&i), p.SetMulticastLoopback(true)); err != nil {
-		r.Level, r.Found, r.Advice = Warn, "cannot send multicast: "+plainErr(err), adviceNoMulticast
-		return r
-	}
-	question, mark, err := mdnsQuestion()
-	if err != nil {
-		r.Level, r.Found = Warn, "no question could be made: "+err.Error()
-		return r
-	}
-	for range echoTries {
-		if _, err = conn.WriteToUDP(question, mdnsGroup()); err != nil {
-			continue
+func (a airing) judge(n network) Result {
+	r := Result{Check: "multicast " + a.name, Level: Warn}
+	h := a.heard
+	switch {
+	case a.err != nil:
+		r.Found, r.Advice = plainErr(a.err), adviceJoin(a.err)
+	case len(h.responders) > 0:
+		r.Level = OK
+		r.Found, r.Advice = a.audible()
+	case a.unplugged:
+		r.Found, r.Advice = "the interface has no link: no cable, a switch port that is off, or a Wi-Fi that it has not joined", "plug the cable in or join the Wi-Fi (ip link shows NO-CARRIER)"
+	case h.sendErr != nil:
+		r.Found, r.Advice = "a multicast packet cannot be sent: "+plainErr(h.sendErr), adviceNoMulticast
+		if errors.Is(h.sendErr, syscall.ENETUNREACH) {
+			r.Advice = "there is no route for multicast: ip route add 224.0.0.0/4 dev " + a.name
 		}
-		if hear(ctx, conn, mark) {
-			r.Level, r.Found = OK, fmt.Sprintf("joined 224.0.0.251:5353 as %s and heard its own packet", ipv4Of(i))
-			return r
-		}
+	case !h.echo:
+		r.Found, r.Advice = "its own multicast packet did not come back", "let UDP port 5353 pass this machine's firewall; "+adviceNoMulticast
+	default:
+		r.Found, r.Advice = a.silence(n)
 	}
-	r.Level, r.Advice = Warn, adviceNoMulticast
-	if err != nil {
-		r.Found = "a multicast packet cannot be sent: " + plainErr(err)
-		if errors.Is(err, syscall.ENETUNREACH) {
-			r.Advice = "there is no route for multicast: ip route add 224.0.0.0/4 dev " + i.Name
-		}
-		return r
-	}
-	r.Found, r.Advice = "its own multicast packet did not come back", "let UDP port 5353 pass the firewall; "+adviceNoMulticast
 	return r
 }
 
-// mdnsQuestion is a well-formed question for a service type of our own, with the
-// bytes to recognise it by.
-func mdnsQuestion() (packet, mark []byte, err error) {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	label := "tutti-doctor-" + hex.EncodeToString(b[:])
-	name, err := dnsmessage.NewName(label + ".local.")
-	if err != nil {
-		return nil, nil, err
+// audible describes an interface on which others answer.
+func (a airing) audible() (found, advice string) {
+	speakers := len(a.heard.records.list(discovery.DeviceType, a.name, a.own))
+	found = fmt.Sprintf("heard %s, %s on %s", plural(len(a.heard.responders), "responder"), plural(speakers, "speaker"), a.card)
+	if speakers == 0 {
+		advice = "multicast passes. A speaker that is on and missing here is in another VLAN or SSID, behind Wi-Fi client isolation, or waits to dial in itself: 'tutti doctor --device ADDR' tries to reach it"
 	}
-	m := dnsmessage.Message{Questions: []dnsmessage.Question{{Name: name, Type: dnsmessage.TypePTR, Class: dnsmessage.ClassINET}}}
-	packet, err = m.Pack()
-	return packet, []byte(label), err
+	return found, advice
 }
 
-func hear(ctx context.Context, conn *net.UDPConn, mark []byte) bool {
-	until := time.Now().Add(echoWait)
-	if d, ok := ctx.Deadline(); ok && d.Before(until) {
-		until = d
-	}
-	_ = conn.SetReadDeadline(until)
-	buf := make([]byte, 9000)
-	for {
-		n, _, err := conn.ReadFromUDP(buf)
-		if err != nil {
-			return false
-		}
-		if bytes.Contains(buf[:n], mark) {
-			return true
-		}
-	}
-}
-
+// adviceJoin is for an interface that cannot listen.
 func adviceJoin(err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -167,11 +183,18 @@ func adviceJoin(err error) string {
 	return adviceNoMulticast
 }
 
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // plainErr drops the addresses that net repeats.
 func plainErr(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {
-		err = op.Err
+		return strings.Replace(err.Error(), op.Error(), strings.TrimPrefix(op.Err.Error(), "setsockopt: "), 1)
 	}
 	return strings.TrimPrefix(err.Error(), "setsockopt: ")
 }

@@ -21,6 +21,7 @@ type card struct {
 	peer      bool
 	loopback  bool
 	multicast bool
+	unplugged bool           // no cable, or no Wi-Fi to which it belongs
 	addrs     []netip.Prefix // IPv4
 }
 
@@ -33,9 +34,18 @@ type network struct {
 // checkNetwork looks at which networks this machine is in: where devices can be, and which
 // address they are told.
 func checkNetwork(_ context.Context, s settings) []Result {
+	n, err := lookAround()
+	if err != nil {
+		return []Result{{"network", Fail, err.Error(), adviceNoMulticast}}
+	}
+	return n.judge(s)
+}
+
+// lookAround asks the kernel for the interfaces that are up.
+func lookAround() (network, error) {
 	ifaces, err := net.Interfaces()
 	if err != nil {
-		return []Result{{"network", Fail, "the network interfaces cannot be listed: " + err.Error(), adviceNoMulticast}}
+		return network{}, fmt.Errorf("the network interfaces cannot be listed: %w", err)
 	}
 	n := network{container: inContainer()}
 	sys := os.DirFS("/sys/class/net")
@@ -43,7 +53,8 @@ func checkNetwork(_ context.Context, s settings) []Result {
 		if i.Flags&net.FlagUp == 0 {
 			continue
 		}
-		c := card{name: i.Name, loopback: i.Flags&net.FlagLoopback != 0, multicast: i.Flags&net.FlagMulticast != 0}
+		c := card{name: i.Name, loopback: i.Flags&net.FlagLoopback != 0, multicast: i.Flags&net.FlagMulticast != 0,
+			unplugged: i.Flags&net.FlagRunning == 0}
 		c.kind, c.peer = describe(sys, i.Name)
 		addrs, err := i.Addrs()
 		if err != nil {
@@ -56,7 +67,7 @@ func checkNetwork(_ context.Context, s settings) []Result {
 		}
 		n.cards = append(n.cards, c)
 	}
-	return n.judge(s)
+	return n, nil
 }
 
 // describe asks the kernel what an interface is. An answer that is missing (other systems,

@@ -2,7 +2,6 @@ package natscmd
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/tutti-audio/tutti/platform/nettest"
 	"github.com/tutti-audio/tutti/proto/subject"
 )
 
@@ -70,15 +70,10 @@ func as(t *testing.T, s *server.Server, user string) *nats.Conn {
 	return nc
 }
 
-// TestAChainHearsOfTrustAndNoAudio runs the two servers of deploy/nats: what a
+// TestAChainHearsOfTrustAndHealthAndNoAudio runs the two servers of deploy/nats: what a
 // chain must know crosses, and nothing else in either direction.
-func TestAChainHearsOfTrustAndNoAudio(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	leafPort := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
+func TestAChainHearsOfTrustAndHealthAndNoAudio(t *testing.T) {
+	leafPort := nettest.FreePort(t)
 	t.Setenv("VENUE", "lisbon")
 	t.Setenv("VENUE_PASSWORD", "secret-of-the-chain")
 	t.Setenv("CHAIN_PASSWORD", "who-looks")
@@ -95,7 +90,8 @@ func TestAChainHearsOfTrustAndNoAudio(t *testing.T) {
 	defer center.Close()
 	// A leaf is told of each interest by itself, and not of one in everything.
 	heard := make(chan *nats.Msg, 1024)
-	for _, subj := range []string{subject.EventTrustAll, subject.EventRosterAll, subject.EventAudit, "$KV.instances.>",
+	for _, subj := range []string{subject.EventTrustAll, subject.EventRosterAll, subject.EventAudit,
+		subject.EventHealthFindings, subject.EventHealthSummary, "tutti.v1.ev.health.>", "tutti.v1.ev.>", "$KV.instances.>", "$KV.users.>", "$KV.lives.>",
 		subject.TapeAll, subject.Capture("*"), "$KV.groups.>", "$KV.trust.>", "$KV.personas.>", subject.StreamCommand, subject.Session("*"), ">"} {
 		if _, err := center.ChanSubscribe(subj, heard); err != nil {
 			t.Fatal(err)
@@ -112,7 +108,7 @@ func TestAChainHearsOfTrustAndNoAudio(t *testing.T) {
 	if err := center.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	pairing, stream := as(t, venue, subject.Pairing), as(t, venue, subject.Stream)
+	pairing, stream, management := as(t, venue, subject.Pairing), as(t, venue, subject.Stream), as(t, venue, subject.Management)
 	publish := func(nc *nats.Conn, subj string) {
 		t.Helper()
 		if err := nc.Publish(subj, []byte("x")); err != nil {
@@ -138,15 +134,29 @@ func TestAChainHearsOfTrustAndNoAudio(t *testing.T) {
 	for _, subj := range []string{"$KV.trust.c", "$KV.personas.p", "$KV.instances.pairing.i"} {
 		publish(pairing, subj)
 	}
+	for _, subj := range []string{"$KV.users.u", "$KV.instances.management.i", "$KV.lives.i", subject.PairingSettings} {
+		publish(management, subj)
+	}
+	// Not all that begins with "ev" is an event of the chain, whoever sends it.
+	admin := as(t, venue, "anyone")
+	for _, subj := range []string{"tutti.v1.ev.health", "tutti.v1.ev.health.other", "tutti.v1.ev.health.finding.late.more", "tutti.v1.ev.other"} {
+		publish(admin, subj)
+	}
+	health := []string{subject.EventHealthFinding("late"), subject.EventHealthSummary}
+	for _, subj := range health {
+		publish(management, subj)
+	}
 	want := []string{subject.EventTrust("c"), subject.EventRoster("p"), subject.EventAudit, subject.EventTrust("last")}
 	for _, subj := range want {
 		publish(pairing, subj)
 	}
+	want = append(want, health...)
 	got := map[string]bool{}
-	for !got[subject.EventTrust("last")] {
+	// Two services publish, on two connections: their order is not one.
+	for !got[subject.EventTrust("last")] || !got[subject.EventHealthSummary] {
 		m, err := next(20 * time.Second)
 		if err != nil {
-			t.Fatalf("the last event did not cross: %v", err)
+			t.Fatalf("the last events did not cross: %v; %v did", err, got)
 		}
 		got[m.Subject] = true
 	}
@@ -163,11 +173,12 @@ func TestAChainHearsOfTrustAndNoAudio(t *testing.T) {
 
 	// From the chain nothing comes in, be it a request or a forged event.
 	inside := as(t, venue, "anyone")
-	arrived := make(chan *nats.Msg, 16)
+	arrived := make(chan *nats.Msg, 256)
 	if _, err := inside.ChanSubscribe("tutti.v1.>", arrived); err != nil {
 		t.Fatal(err)
 	}
-	for _, subj := range []string{subject.PairingRevoke, subject.EventTrust("forged"), subject.Tape("g", "forged")} {
+	forged := []string{subject.PairingRevoke, subject.EventTrust("forged"), subject.EventHealthFinding("forged"), subject.EventHealthSummary, subject.Tape("g", "forged")}
+	for _, subj := range forged {
 		if _, err := inside.ChanSubscribe(subj, arrived); err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +187,7 @@ func TestAChainHearsOfTrustAndNoAudio(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		for _, subj := range []string{subject.PairingRevoke, subject.EventTrust("forged"), subject.Tape("g", "forged")} {
+		for _, subj := range forged {
 			publish(center, subj)
 		}
 	}
@@ -201,7 +212,7 @@ func TestAChainHearsOfTrustAndNoAudio(t *testing.T) {
 }
 
 // TestAVenueKeepsEverythingButEvents: on its own side too, for every subject that is said
-// on the bus, in both directions.
+// on the bus and for the answers to each user, in both directions.
 func TestAVenueKeepsEverythingButEvents(t *testing.T) {
 	t.Setenv("VENUE", "lisbon")
 	t.Setenv("CHAIN_URL", `"nats-leaf://venue:x@127.0.0.1:1"`)
@@ -222,8 +233,11 @@ func TestAVenueKeepsEverythingButEvents(t *testing.T) {
 	if len(opts.LeafNode.Remotes) != 1 {
 		t.Fatalf("%d remotes, want the chain's", len(opts.LeafNode.Remotes))
 	}
-	kept := 0
-	for _, r := range subject.Rules() {
+	kept, said := 0, subject.Rules()
+	for _, user := range subject.Users() {
+		said = append(said, subject.Rule{Pattern: subject.InboxPrefix(user) + ".>"})
+	}
+	for _, r := range said {
 		event := server.SubjectsCollide(r.Pattern, subject.EventsAll)
 		for way, list := range map[string][]string{"out": opts.LeafNode.Remotes[0].DenyExports, "in": opts.LeafNode.Remotes[0].DenyImports} {
 			denied := slices.ContainsFunc(list, func(d string) bool {

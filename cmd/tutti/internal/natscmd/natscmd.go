@@ -37,8 +37,9 @@ func New() *cobra.Command {
 what its service needs and nothing else. Only the public keys are in auth.conf.
 
 Give each service its own file: tutti run pairing --nats-creds <folder>/pairing.nk.
-'serve' is for 'tutti serve --nats', 'tools' for doctor and restore, 'admin' for the
-"nats" tool ('nats --nkey admin.nk server report jetstream').
+'serve' is for 'tutti serve --nats', 'tools' for doctor and restore and for
+'nats --nkey tools.nk micro ls', 'admin' for what the server says of itself
+('nats --nkey admin.nk server report jetstream').
 
 Run it again after an upgrade: keys that are there stay, auth.conf is written anew for
 this version. To replace a key, delete its file first. Then tell the server to read its

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/platform/lease"
@@ -165,6 +166,46 @@ func TestEachServiceMayDoItsWorkOnly(t *testing.T) {
 	}
 }
 
+// TestToolsAskWhatServicesThereAre: the usual tools, with the key of the tools and an inbox
+// of their own making, get an answer of each service; no service may ask another that.
+func TestToolsAskWhatServicesThereAre(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, dir)
+	key, err := nats.NkeyOptionFromSeed(filepath.Join(dir, subject.Tools+keySuffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tools, err := nats.Connect(s.ClientURL(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tools.Close()
+	for _, name := range subject.Services() {
+		p := newProbe(t, s, dir, name)
+		svc, err := micro.AddService(p.nc, micro.Config{Name: name, Version: "0.0.1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range []string{"PING", "INFO", "STATS"} {
+			if _, err := tools.Request("$SRV."+verb+"."+name, nil, 10*time.Second); err != nil {
+				t.Errorf("%s of %s: %v", verb, name, err)
+			}
+		}
+		if err := svc.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if p.publishes("$SRV.PING") {
+			t.Errorf("%s may ask what services there are", name)
+		}
+	}
+}
+
 // TestKeysStay: running it again changes no key; a file that holds none says so.
 func TestKeysStay(t *testing.T) {
 	dir := t.TempDir()
@@ -208,6 +249,7 @@ func TestNamesOfOthers(t *testing.T) {
 	for got, want := range map[string]string{
 		subject.BucketLeases: lease.BucketName, subject.BucketLives: lease.LivesName, subject.BucketClock: houseclock.Bucket,
 		subject.ClockExchange: houseclock.ExchangeSubject, subject.ClockCopy: houseclock.CopySubject,
+		subject.ClockNeighbour("x"): houseclock.NeighbourPrefix + ".x",
 	} {
 		if got != want {
 			t.Errorf("the table says %q, the package %q", got, want)

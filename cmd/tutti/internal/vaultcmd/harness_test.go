@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/app"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/ctlcmd"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/vaultcmd"
+	"github.com/tutti-audio/tutti/platform/nettest"
 	"github.com/tutti-audio/tutti/proto/backup"
 )
 
@@ -68,21 +68,11 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 func startHouse(t *testing.T, dataDir, databaseURL string) *house {
 	t.Helper()
 	cfg := app.Defaults("1.2.3")
 	cfg.DataDir, cfg.DatabaseURL, cfg.AdminToken = dataDir, databaseURL, adminToken
-	cfg.HTTP, cfg.Sendspin, cfg.MDNS = freeAddr(t), "127.0.0.1:0", false
+	cfg.HTTP, cfg.Sendspin, cfg.MDNS = nettest.FreeAddr(t), "127.0.0.1:0", false
 	cfg.Restorer = vaultcmd.Restorer{}
 	h := &house{t: t, url: "http://" + cfg.HTTP, logs: &logBuffer{}}
 	ctx, cancel := context.WithCancel(context.Background())

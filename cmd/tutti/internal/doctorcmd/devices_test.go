@@ -1,0 +1,283 @@
+package doctorcmd
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/grandcat/zeroconf"
+
+	"github.com/tutti-audio/tutti/platform/nettest"
+	"github.com/tutti-audio/tutti/sendspin/channel"
+	"github.com/tutti-audio/tutti/services/discovery"
+)
+
+// roles are what this test binary does inside a namespace: the doctor asks and dials on every
+// interface, and shall not do so on the machine's own.
+var roles = map[string]nettest.Role{"doctor": tellDevices, "device": runDevice}
+
+// patience is how long the doctor or a device may take on a busy machine.
+const patience = 60 * time.Second
+
+// tellDevices prints what the check finds here, as JSON, for each line of settings.
+func tellDevices([]string) error {
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		s := settings{MDNS: true}
+		if err := json.Unmarshal(in.Bytes(), &s); err != nil {
+			return err
+		}
+		b, err := json.Marshal(checkDevices(context.Background(), s, progress{}))
+		if err != nil {
+			return err
+		}
+		fmt.Println(string(b))
+	}
+	return nil
+}
+
+// runDevice listens at a port with a WebSocket at /sendspin and announces itself on an
+// interface. Args: service type ("" for no announcement), name, port, interface, and an
+// address if it announces another than its own.
+func runDevice(args []string) error {
+	kind, name, ifname := args[0], args[1], args[3]
+	port, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", ":"+args[2])
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/sendspin", func(w http.ResponseWriter, r *http.Request) {
+		if ws, err := channel.Accept(w, r, channel.Options{}); err == nil {
+			_, _, _ = ws.Read(r.Context()) // until the doctor hangs up
+			_ = ws.CloseNow()
+		}
+	})
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	if kind != "" {
+		ifi, err := net.InterfaceByName(ifname)
+		if err != nil {
+			return err
+		}
+		text := []string{"path=/sendspin", "name=" + name}
+		var z *zeroconf.Server
+		if len(args) > 4 {
+			z, err = zeroconf.RegisterProxy(name, kind, "local.", port, name, args[4:], text, []net.Interface{*ifi})
+		} else {
+			z, err = zeroconf.Register(name, kind, "local.", port, text, []net.Interface{*ifi})
+		}
+		if err != nil {
+			return err
+		}
+		defer z.Shutdown()
+	}
+	fmt.Println("running")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+	}
+	_ = srv.Close()
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// bench is two namespaces: the doctor in A, devices in B.
+type bench struct {
+	*nettest.Pair
+	doctor *nettest.Proc
+	seen   int
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	pair := nettest.CreatePair(t)
+	return &bench{Pair: pair, doctor: nettest.Exec(t, pair.A, "doctor")}
+}
+
+func (b *bench) look(t *testing.T, s settings) (results []Result) {
+	t.Helper()
+	said, err := json.Marshal(map[string]any{"Devices": s.Devices, "Name": s.Name, "NATS": s.NATS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.doctor.Say(string(said))
+	var line string
+	line, b.seen = b.doctor.WaitLine(patience, b.seen, "result", func(string) bool { return true })
+	if err := json.Unmarshal([]byte(line), &results); err != nil {
+		t.Fatalf("%v in %s", err, line)
+	}
+	return results
+}
+
+func (b *bench) device(t *testing.T, args ...string) {
+	t.Helper()
+	p := nettest.Exec(t, b.B, "device", args...)
+	p.WaitLine(patience, 0, "start", func(l string) bool { return l == "running" })
+}
+
+// ip runs ip(8) in a namespace.
+func (b *bench) ip(t *testing.T, ns string, args ...string) {
+	t.Helper()
+	if out, err := nettest.Command(t.Context(), ns, "ip", args...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %v: %v: %s", args, err, out)
+	}
+}
+
+func TestASpeakerOnTheLinkIsHeardAndReached(t *testing.T) {
+	b := newBench(t)
+	b.AddLink("eth1", "10.88.0.1/24", "10.88.0.2/24", "", "")
+	b.device(t, discovery.DeviceType, "Kitchen Speaker", "8928", "eth0")
+	r := b.look(t, settings{})
+	only(t, r, "multicast eth0").want(t, OK, "heard 1 responder, 1 speaker on eth0 "+nettest.AddrA+"/24")
+	only(t, r, "speakers").want(t, OK, "1 of 1 heard are reached and take a WebSocket: Kitchen Speaker ("+nettest.AddrB+":8928)")
+	b.SetLink("eth0", false)
+	r = b.look(t, settings{})
+	if len(r) != 1 || r[0].Check != "multicast eth1" {
+		t.Errorf("an interface that is down is looked at: %+v", r)
+	}
+	b.SetLink("eth1", false)
+	only(t, b.look(t, settings{}), "multicast").want(t, Fail, "no network interface is up")
+}
+
+func TestSilenceOnALinkNamesItsCauses(t *testing.T) {
+	b := newBench(t)
+	sw := b.AddSwitch("eth1", "10.88.0.1/24", "10.88.0.2/24")
+	b.SetLink("eth0", false)
+	r := only(t, b.look(t, settings{}), "multicast eth1")
+	r.want(t, Warn, "nobody else answers on eth1 10.88.0.1/24")
+	for _, cause := range []string{"IGMP snooping without a querier", "Wi-Fi client isolation", "another VLAN: speakers that are not in 10.88.0.0/24", "let UDP 5353 in on eth1", "tutti add ws://"} {
+		r.want(t, Warn, cause)
+	}
+
+	b.device(t, discovery.DeviceType, "Attic", "8928", "eth1")
+	only(t, b.look(t, settings{}), "multicast eth1").want(t, OK, "heard 1 responder, 1 speaker")
+
+	// The switch has forgotten that this machine listens.
+	sw.PassMulticast(false, true)
+	r = only(t, b.look(t, settings{}), "multicast eth1")
+	r.want(t, Fail, "1 machine answers on eth1 10.88.0.1/24 by unicast, and nobody's multicast comes in")
+	r.want(t, Fail, "switch a querier on")
+
+	// It passes no multicast at all; the device is known as a neighbour by the packets before.
+	sw.PassMulticast(false, false)
+	all := b.look(t, settings{Devices: []string{"10.88.0.2"}})
+	only(t, all, "multicast eth1").want(t, Fail, "when asked directly, and none by multicast")
+	only(t, all, "device 10.88.0.2:8928").want(t, OK, "reached on eth1, and it takes a WebSocket")
+}
+
+func TestADeviceByAddressIsTried(t *testing.T) {
+	b := newBench(t)
+	b.device(t, "", "", "8928", "")
+	b.ip(t, b.A, "route", "add", "10.99.0.0/24", "via", nettest.AddrB) // B passes nothing on
+	r := b.look(t, settings{Devices: []string{nettest.AddrB, nettest.AddrB + ":9", "ws://" + nettest.AddrB + ":8928/other", "10.99.0.7",
+		"10.123.0.7:8928", "10.87.0.99", "[" + nettest.AddrB6 + "]:8928", "wss://nowhere", "no-such-name.invalid"}})
+	only(t, r, "device "+nettest.AddrB+":8928").want(t, OK, "reached on eth0")
+	only(t, r, "device "+nettest.AddrB+":9").want(t, Fail, "the machine is there, and nothing listens at port 9")
+	only(t, r, "device "+nettest.AddrB+":8928/other").want(t, Fail, "takes TCP, but no WebSocket")
+	only(t, r, "device 10.99.0.7:8928").want(t, Fail, "let TCP from "+nettest.AddrA+" to 10.99.0.7:8928 pass")
+	only(t, r, "device 10.123.0.7:8928").want(t, Fail, "ip route add 10.123.0.0/24 via ROUTER")
+	only(t, r, "device 10.87.0.99:8928").want(t, Fail, "no machine on eth0 answers for 10.87.0.99")
+	only(t, r, "device ["+nettest.AddrB6+"]:8928").want(t, OK, "reached")
+	only(t, r, "device wss://nowhere").want(t, Fail, "write ADDR, ADDR:PORT")
+	only(t, r, "device no-such-name.invalid:8928").want(t, Fail, "is not known here")
+}
+
+func TestASpeakerFromAnotherVLANIsAFinding(t *testing.T) {
+	b := newBench(t)
+	b.ip(t, b.B, "addr", "add", "10.99.0.7/24", "dev", "lo")
+	b.device(t, discovery.DeviceType, "Far", "8928", "eth0", "10.99.0.7")
+	r := b.look(t, settings{})
+	only(t, r, "speaker Far").want(t, Fail, "there is no route to 10.99.0.7")
+	only(t, r, "VLAN eth0").want(t, Warn, "that is not in 10.87.0.0/24: Far (10.99.0.7:8928); an mDNS reflector")
+	b.ip(t, b.A, "route", "add", "10.99.0.0/24", "via", nettest.AddrB)
+	r = b.look(t, settings{})
+	only(t, r, "speakers").want(t, OK, "Far (10.99.0.7:8928)")
+	only(t, r, "VLAN eth0").want(t, OK, "all are reached")
+	b.device(t, discovery.DeviceType, "Boxed", "8929", "eth0", "127.0.0.1")
+	only(t, b.look(t, settings{}), "speaker Boxed").want(t, Warn, "passed over by the server")
+}
+
+func TestAnotherServerOfTheSameNameIsAFinding(t *testing.T) {
+	b := newBench(t)
+	b.device(t, discovery.ServerType, "Tutti", "8927", "eth0")
+	only(t, b.look(t, settings{}), "servers").want(t, Warn, `with the name of this one, "Tutti", at `+nettest.AddrB+":8927/sendspin")
+	only(t, b.look(t, settings{Name: "Home"}), "servers").want(t, OK, "Tutti at "+nettest.AddrB)
+	only(t, b.look(t, settings{NATS: "nats://n"}), "servers").want(t, OK, "other Sendspin servers")
+}
+
+func TestWithoutMDNSOnlyGivenDevicesAreTried(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	r := checkDevices(t.Context(), settings{Devices: []string{addr}}, progress{})
+	only(t, r, "multicast").want(t, OK, "not needed")
+	only(t, r, "device "+addr).want(t, Fail, "refuses")
+	if len(r) != 2 {
+		t.Errorf("results %+v", r)
+	}
+}
+
+func TestCausesThatNeedRoutersAndWiFi(t *testing.T) {
+	lan := ether("eth0", "192.168.1.5/24")
+	n := network{cards: []card{lan}}
+	dev := func(addr string, err error) attempt {
+		return attempt{target: target{name: "d", url: "ws://" + addr + ":8928/sendspin", given: true}, tcp: err}
+	}
+	for want, a := range map[string]attempt{
+		"was not tried to the end":            dev("192.168.1.9", errUntried),
+		"a firewall there drops it":           dev("192.168.1.9", context.DeadlineExceeded),
+		"a router on the way says":            dev("10.0.0.9", os.NewSyscallError("connect", syscall.EHOSTUNREACH)),
+		"out of this machine's firewall":      dev("10.0.0.9", os.ErrPermission),
+		"traceroute 10.0.0.9":                 dev("10.0.0.9", context.DeadlineExceeded),
+		"no machine on eth0 answers for 192.": dev("192.168.1.9", os.NewSyscallError("connect", syscall.EHOSTUNREACH)),
+	} {
+		only(t, n.judgeReach([]attempt{a}), "device d").want(t, Fail, want)
+	}
+	wifi := airing{card: lan, heard: heard{echo: true}}
+	wifi.kind = "wlan"
+	r := judgeMulticast([]airing{wifi}, n)[0]
+	r.want(t, Warn, "nobody else answers")
+	if strings.Index(r.Advice, "isolation") > strings.Index(r.Advice, "snooping") {
+		t.Errorf("on Wi-Fi isolation comes first, got %s", r.Advice)
+	}
+	boxed := airing{card: lan, heard: heard{echo: true}}
+	boxed.peer = true
+	judgeMulticast([]airing{boxed}, network{container: true})[0].want(t, Warn, "network_mode: host")
+	loose := airing{card: lan}
+	loose.unplugged = true
+	judgeMulticast([]airing{loose}, n)[0].want(t, Fail, "no cable")
+}
+
+func TestNeighboursAreReadFromTheKernelsTable(t *testing.T) {
+	all := parseNeighbours(`IP address       HW type     Flags       HW address            Mask     Device
+192.168.1.1      0x1         0x2         02:fc:00:00:00:05     *        eth0
+192.168.1.9      0x1         0x0         00:00:00:00:00:00     *        eth0
+10.0.0.1         0x1         0x2         02:fc:00:00:00:06     *        eth1
+`)
+	if got := knownOn(all, "eth0"); len(got) != 1 || got[0].String() != "192.168.1.1" {
+		t.Errorf("known on eth0: %v", got)
+	}
+	for addr, want := range map[string]bool{"192.168.1.1": false, "192.168.1.9": true, "192.168.1.77": false} {
+		if got := unanswered(all, netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s unanswered: %v", addr, got)
+		}
+	}
+}

@@ -64,6 +64,26 @@ func TestChainVenueIsALeafThatKeepsItsAudio(t *testing.T) {
 	}
 }
 
+// What a chain's centre hears names the venue: by the same value in every place.
+func TestChainVenueIsNamedInEvents(t *testing.T) {
+	pods := podSpecs(render(t, "chain"))
+	for pod, variable := range map[string]string{"nats": "VENUE", "management": "TUTTI_VENUE", "pairing": "TUTTI_VENUE"} {
+		found := false
+		for _, e := range pods[pod].Spec.Containers[0].Env {
+			if e.Name != variable {
+				continue
+			}
+			found = true
+			if r := e.ValueFrom; r == nil || r.ConfigMapKeyRef == nil || r.ConfigMapKeyRef.Name != "chain" || r.ConfigMapKeyRef.Key != "venue" {
+				t.Errorf("%s of %s is not the venue of the ConfigMap chain: %+v", variable, pod, e)
+			}
+		}
+		if !found {
+			t.Errorf("%s has no %s", pod, variable)
+		}
+	}
+}
+
 // The chain's URL is a piece of NATS's configuration: it needs quotes inside the value.
 func TestChainSecretQuotesItsURL(t *testing.T) {
 	out, err := exec.Command("k8s/secret.sh", "chain", "postgres://u:p@db.example:5432/tutti", chainURL).Output()
@@ -82,17 +102,23 @@ func TestChainSecretQuotesItsURL(t *testing.T) {
 	}
 }
 
-// Each overlay says at its head how its secret is made and how it is applied.
+// Each overlay says at its head how it is applied, in an order that works: nothing can be put
+// into a namespace that is not there.
 func TestOverlaysSayHowTheyAreApplied(t *testing.T) {
 	for _, o := range overlays {
 		b, err := os.ReadFile("k8s/overlays/" + o + "/kustomization.yaml")
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"deploy/k8s/secret.sh " + o, "kubectl apply -k deploy/k8s/overlays/" + o} {
-			if !strings.Contains(string(b), want) {
-				t.Errorf("%s does not say %q", o, want)
+		rest := string(b)
+		for _, want := range []string{"kubectl apply -f deploy/k8s/base/namespace.yaml", "deploy/k8s/secret.sh " + o, "deploy/k8s/nats-keys.sh ",
+			"kubectl apply -k deploy/k8s/overlays/" + o + "\n", "docs/operations.md"} {
+			_, after, ok := strings.Cut(rest, want)
+			if !ok {
+				t.Errorf("%s does not say %q after what comes before it", o, want)
+				continue
 			}
+			rest = after
 		}
 	}
 }

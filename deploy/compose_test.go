@@ -2,8 +2,8 @@ package deploy
 
 import (
 	"context"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,9 +14,9 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-func project(t *testing.T) *types.Project {
+func project(t *testing.T, more ...string) *types.Project {
 	t.Helper()
-	opts, err := cli.NewProjectOptions([]string{"../docker-compose.yml"}, cli.WithWorkingDirectory(".."), cli.WithInterpolation(true))
+	opts, err := cli.NewProjectOptions(append([]string{"../docker-compose.yml"}, more...), cli.WithWorkingDirectory(".."), cli.WithInterpolation(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,32 +136,42 @@ func TestComposeHealthChecksAskTheServicesOwnPort(t *testing.T) {
 // The script writes each secret file once and keeps it on a second run: a new
 // deployment key would lock the server's identity away.
 func TestSecretsScriptIsIdempotentAndComplete(t *testing.T) {
-	dir := t.TempDir()
-	script, err := os.ReadFile("compose/secrets.sh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "secrets.sh")
-	if err := os.WriteFile(path, script, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(path).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	key, err := os.ReadFile(filepath.Join(dir, "secrets", "deployment_key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(path).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	again, _ := os.ReadFile(filepath.Join(dir, "secrets", "deployment_key"))
-	if string(again) != string(key) || len(strings.TrimSpace(string(key))) != 64 {
-		t.Errorf("the deployment key must be 64 hex digits and survive a second run")
-	}
-	for name, s := range project(t).Secrets {
-		if _, err := os.Stat(filepath.Join(dir, "secrets", filepath.Base(s.File))); err != nil {
-			t.Errorf("secret %s: secrets.sh does not write it: %v", name, err)
+	root := checkout(t)
+	script := filepath.Join(root, "deploy", "compose", "secrets.sh")
+	read := func() map[string]string {
+		files := map[string]string{}
+		p := project(t)
+		paths := []string{}
+		for _, s := range p.Secrets {
+			paths = append(paths, s.File)
 		}
+		for _, c := range p.Configs {
+			paths = append(paths, c.File)
+		}
+		repo, err := filepath.Abs("..")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			rel, err := filepath.Rel(repo, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(filepath.Join(root, rel))
+			if err != nil {
+				t.Fatalf("secrets.sh does not write a file that docker-compose.yml mounts: %v", err)
+			}
+			files[rel] = string(b)
+		}
+		return files
+	}
+	runScript(t, script)
+	first := read()
+	runScript(t, script)
+	if !maps.Equal(first, read()) {
+		t.Error("a second run changed a secret")
+	}
+	if key := first["deploy/compose/secrets/deployment_key"]; len(strings.TrimSpace(key)) != 64 {
+		t.Error("the deployment key must be 64 hex digits")
 	}
 }

@@ -105,10 +105,40 @@ func TestStrictDecodingCatchesATypo(t *testing.T) {
 // render builds an overlay as `kubectl apply -k` would.
 func render(t *testing.T, overlay string) []runtime.Object {
 	t.Helper()
-	k := krusty.MakeKustomizer(krusty.MakeDefaultOptions())
-	m, err := k.Run(filesys.MakeFsOnDisk(), filepath.Join("k8s", "overlays", overlay))
+	return build(t, filepath.Join("k8s", "overlays", overlay))
+}
+
+// renderWith builds a site's overlay: one of ours with components.
+func renderWith(t *testing.T, overlay string, components ...string) []runtime.Object {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
-		t.Fatalf("kustomize build %s: %v", overlay, err)
+		t.Fatal(err)
+	}
+	here, err := filepath.Abs("k8s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := filepath.Rel(dir, here) // kustomize takes no absolute paths
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "namespace: tutti\nresources: [" + filepath.Join(ours, "overlays", overlay) + "]\ncomponents:\n"
+	for _, c := range components {
+		text += "- " + filepath.Join(ours, "components", c) + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return build(t, dir)
+}
+
+func build(t *testing.T, dir string) []runtime.Object {
+	t.Helper()
+	k := krusty.MakeKustomizer(krusty.MakeDefaultOptions())
+	m, err := k.Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		t.Fatalf("kustomize build %s: %v", dir, err)
 	}
 	data, err := m.AsYaml()
 	if err != nil {
@@ -116,9 +146,65 @@ func render(t *testing.T, overlay string) []runtime.Object {
 	}
 	objs, err := decodeAll(decoder(t), data)
 	if err != nil {
-		t.Fatalf("%s: %v", overlay, err)
+		t.Fatalf("%s: %v", dir, err)
 	}
 	return objs
+}
+
+// A LoadBalancer may open its port on every node (k3s's does), a NodePort always does: a pod on
+// the host's network with the same port could not start there.
+func TestNoServiceTakesAPortOfAPodOnTheNodesNetwork(t *testing.T) {
+	for _, overlay := range overlays {
+		all := map[string][]runtime.Object{overlay: render(t, overlay), overlay + " with all components": renderWith(t, overlay, components(t)...)}
+		for what, objs := range all {
+			taken := map[int32]string{}
+			for name, p := range podSpecs(objs) {
+				for _, c := range p.Spec.Containers {
+					for _, port := range c.Ports {
+						if p.Spec.HostNetwork || port.HostPort != 0 {
+							taken[port.ContainerPort] = name
+						}
+					}
+				}
+			}
+			if len(taken) == 0 {
+				t.Fatalf("%s: no pod is on the nodes' network", what)
+			}
+			for _, o := range objs {
+				s, ok := o.(*corev1.Service)
+				if !ok || s.Spec.Type != corev1.ServiceTypeLoadBalancer && s.Spec.Type != corev1.ServiceTypeNodePort {
+					continue
+				}
+				for _, port := range s.Spec.Ports {
+					for _, n := range []int32{port.Port, port.NodePort} {
+						if pod := taken[n]; pod != "" {
+							t.Errorf("%s: Service %s takes port %d of each node, which %s needs", what, s.Name, n, pod)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// Devices that dial in by themselves have a Service in each overlay, whose name stands for the
+// gateways' own addresses: it must have none of its own.
+func TestDevicesThatDialInHaveAService(t *testing.T) {
+	for _, overlay := range overlays {
+		objs := render(t, overlay)
+		found := false
+		for _, o := range objs {
+			s, ok := o.(*corev1.Service)
+			if !ok || s.Name != "sendspin" {
+				continue
+			}
+			found = s.Spec.ClusterIP == corev1.ClusterIPNone && s.Spec.Ports[0].Port == 8927 && !s.Spec.PublishNotReadyAddresses &&
+				selects(&metav1.LabelSelector{MatchLabels: s.Spec.Selector}, podSpecs(objs)["session-gateway"].Labels)
+		}
+		if !found {
+			t.Errorf("%s: no Service sendspin without an address of its own selects the ready gateways", overlay)
+		}
+	}
 }
 
 func TestOverlaysRenderAWholeDeployment(t *testing.T) {
@@ -144,7 +230,9 @@ func TestOverlaysRenderAWholeDeployment(t *testing.T) {
 	}
 }
 
-func TestSecretScriptWritesEveryKeyThatManifestsRead(t *testing.T) {
+// The scripts write every secret that a manifest reads, and no password for NATS.
+func TestSecretScriptsWriteEveryKeyThatManifestsRead(t *testing.T) {
+	keys, _ := natsKeys(t, filepath.Join(t.TempDir(), "keys"))
 	for _, args := range [][]string{{"single-node"}, {"venue", "postgres://u:p@db.example:5432/tutti"},
 		{"chain", "postgres://u:p@db.example:5432/tutti", chainURL}} {
 		out, err := exec.Command("k8s/secret.sh", args...).Output()
@@ -156,16 +244,25 @@ func TestSecretScriptWritesEveryKeyThatManifestsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		secret := objs[0].(*corev1.Secret)
+		keys[secret.Name] = secret.StringData
 		for name, p := range podSpecs(render(t, args[0])) {
-			for _, key := range secretKeys(p.Spec) {
-				if secret.StringData[key] == "" {
-					t.Errorf("%s: workload %s reads secret key %q, which secret.sh does not write", args[0], name, key)
+			for _, k := range secretKeys(p.Spec) {
+				if keys[k.secret][k.key] == "" {
+					t.Errorf("%s: workload %s reads key %q of secret %s, which no script writes", args[0], name, k.key, k.secret)
 				}
+			}
+		}
+		for key := range secret.StringData {
+			if strings.Contains(key, "nats") {
+				t.Errorf("%s: secret.sh writes %q: each service has a key of its own", args[0], key)
 			}
 		}
 	}
 	if err := exec.Command("k8s/secret.sh").Run(); err == nil {
 		t.Error("secret.sh without an overlay must fail")
+	}
+	if err := exec.Command("k8s/nats-keys.sh").Run(); err == nil {
+		t.Error("nats-keys.sh without a folder must fail")
 	}
 }
 
@@ -256,20 +353,28 @@ func selects(sel *metav1.LabelSelector, set map[string]string) bool {
 	return err == nil && s.Matches(labels.Set(set))
 }
 
-// secretKeys lists the keys of the secret "tutti" that a pod reads.
-func secretKeys(spec corev1.PodSpec) []string {
-	var keys []string
+// secretKey is one entry of a Secret.
+type secretKey struct{ secret, key string }
+
+// secretKeys lists the entries of Secrets that a pod reads. A whole Secret is an entry
+// without a name, which no script writes.
+func secretKeys(spec corev1.PodSpec) []secretKey {
+	var keys []secretKey
 	for _, v := range spec.Volumes {
-		if v.Secret != nil {
-			for _, item := range v.Secret.Items {
-				keys = append(keys, item.Key)
-			}
+		if v.Secret == nil {
+			continue
+		}
+		for _, item := range v.Secret.Items {
+			keys = append(keys, secretKey{v.Secret.SecretName, item.Key})
+		}
+		if len(v.Secret.Items) == 0 {
+			keys = append(keys, secretKey{secret: v.Secret.SecretName})
 		}
 	}
 	for _, c := range spec.Containers {
 		for _, e := range c.Env {
 			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-				keys = append(keys, e.ValueFrom.SecretKeyRef.Key)
+				keys = append(keys, secretKey{e.ValueFrom.SecretKeyRef.Name, e.ValueFrom.SecretKeyRef.Key})
 			}
 		}
 	}

@@ -6,7 +6,8 @@
 #   deploy/k8s/secret.sh chain POSTGRES_URL CHAIN_URL | kubectl apply -f -
 #
 # Run it once and keep the output somewhere safe: the deployment key seals the
-# server's identity, and a new key cannot open the old identity.
+# server's identity, and a new key cannot open the old identity. The keys for NATS are
+# apart, as they are looked at again at each upgrade: nats-keys.sh.
 set -eu
 random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 kind=${1:-}
@@ -24,12 +25,6 @@ chain)
 	exit 2
 	;;
 esac
-nats=$(random 24)
-hosts="nats://tutti:$nats@nats.tutti.svc:4222"
-if [ "$kind" != single-node ]; then # every node by name: clients go on to the next one
-	hosts=""
-	for n in 0 1 2; do hosts="$hosts${hosts:+,}nats://tutti:$nats@nats-$n.nats.tutti.svc:4222"; done
-fi
 cat <<YAML
 apiVersion: v1
 kind: Secret
@@ -38,12 +33,13 @@ metadata:
   namespace: tutti
 type: Opaque
 stringData:
-  nats-password: "$nats"
-  nats-url: "$hosts"
   postgres-password: "$pg"
   database-url: "$url"
   deployment-key: "$(random 32)"
   admin-token: "tutti_$(random 24)"
 YAML
+# Between the nodes of NATS. It begins with a letter: NATS reads the variable as a piece of its
+# configuration, and digits with an e among them would be a number.
+[ "$kind" = single-node ] || printf '  route-password: "route_%s"\n' "$(random 24)"
 # In quotes of its own: NATS reads the variable as a piece of its configuration.
 [ "$kind" != chain ] || printf '  chain-url: '"'"'"%s"'"'"'\n' "$chain"

@@ -24,3 +24,19 @@ func TestTheDashboardIsFresh(t *testing.T) {
 		t.Error("deploy/observability/grafana-dashboard.json is stale: cd deploy && go run ./observability/gen")
 	}
 }
+
+// The committed list of metrics is what the sources have.
+func TestTheListOfMetricsIsFresh(t *testing.T) {
+	const root = "../../.."
+	want, err := list(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(root + "/docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Error("docs/metrics.md is stale: cd deploy && go run ./observability/gen")
+	}
+}

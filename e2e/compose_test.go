@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,53 +54,96 @@ func composeTutti(t *testing.T) map[string]composeService {
 	return doc.Services
 }
 
-// Each service of docker-compose.yml starts from its own command line, environment and
-// secret files; the command that its health check runs fails before, succeeds once the
-// service is ready, and fails again with a reason when NATS is gone. Only what a container
-// gives is replaced: addresses, folders and the path of the binary.
-func TestComposeHealthChecksTellTheTruth(t *testing.T) {
-	bin := harness.MustBuild(t, "github.com/tutti-audio/tutti/cmd/tutti")
-	natsAddr, dir, services := harness.FreeAddr(t), t.TempDir(), composeTutti(t)
-	secrets := composeSecrets(t, filepath.Join(dir, "secrets"), natsAddr, pgtest.Start(t))
-	nats := startNATS(t, dir, natsAddr)
+// composeRun is docker-compose.yml, played without containers. Only what a container gives is
+// replaced: addresses, folders and the path of the binary.
+type composeRun struct {
+	bin, dir, natsAddr string
+	services           map[string]composeService
+	secrets            map[string]string // files by name
+	procs              map[string]*harness.Proc
+	checks             map[string][]string // commands of the health checks
+}
 
-	procs, checks := map[string]*harness.Proc{}, map[string][]string{}
-	for name, s := range services {
-		argv, check := s.Command, s.HealthCheck.Test
-		argv, check = moveInternal(t, argv, check)
-		for _, flag := range []string{"--http", "--sendspin"} {
-			if i := slices.Index(argv, flag); i >= 0 {
-				argv[i+1] = harness.FreeAddr(t)
+func newComposeRun(t *testing.T) *composeRun {
+	t.Helper()
+	r := &composeRun{bin: harness.MustBuild(t, "github.com/tutti-audio/tutti/cmd/tutti"), dir: t.TempDir(), natsAddr: harness.FreeAddr(t),
+		services: composeTutti(t), procs: map[string]*harness.Proc{}, checks: map[string][]string{}}
+	r.secrets = composeSecrets(t, r.dir, r.bin, pgtest.Start(t))
+	return r
+}
+
+// start starts a service with its command line, its secrets and its environment, in which
+// replace has the last word: an empty value leaves a variable out.
+func (r *composeRun) start(t *testing.T, name string, replace map[string]string) {
+	t.Helper()
+	s := r.services[name]
+	argv, check := moveInternal(t, s.Command, s.HealthCheck.Test)
+	for _, flag := range []string{"--http", "--sendspin"} {
+		if i := slices.Index(argv, flag); i >= 0 {
+			argv[i+1] = harness.FreeAddr(t)
+		}
+	}
+	if i := slices.Index(argv, "--music"); i >= 0 {
+		argv[i+1] = t.TempDir()
+	}
+	if len(check) < 2 || check[0] != "CMD" || check[1] != "/tutti" {
+		t.Fatalf("%s: its health check is %v, want the binary of the image", name, check)
+	}
+	r.checks[name] = append([]string{r.bin}, check[2:]...)
+	if out, err := exec.Command(r.checks[name][0], r.checks[name][1:]...).CombinedOutput(); err == nil {
+		t.Errorf("%s: healthy before it was started: %s", name, out)
+	}
+	// What the image gives: TUTTI_DATA_DIR is its volume. No mDNS: this machine's network is not the test's.
+	env := []string{"TUTTI_DATA_DIR=" + filepath.Join(r.dir, name), "TUTTI_MDNS=false"}
+	if err := os.MkdirAll(filepath.Join(r.dir, name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range s.Environment {
+		value = composeValue(t, name, value, s.Secrets, r.secrets)
+		if key == "TUTTI_NATS" {
+			if value != "nats://nats:4222" && value != "nats://127.0.0.1:4222" {
+				t.Fatalf("%s finds NATS at %q", name, value)
 			}
+			value = "nats://" + r.natsAddr
 		}
-		if i := slices.Index(argv, "--music"); i >= 0 {
-			argv[i+1] = t.TempDir()
+		if other, ok := replace[key]; ok {
+			value = other
 		}
-		if len(check) < 2 || check[0] != "CMD" || check[1] != "/tutti" {
-			t.Fatalf("%s: its health check is %v, want the binary of the image", name, check)
+		if value != "" {
+			env = append(env, key+"="+value)
 		}
-		checks[name] = append([]string{bin}, check[2:]...)
-		if out, err := exec.Command(checks[name][0], checks[name][1:]...).CombinedOutput(); err == nil {
-			t.Errorf("%s: healthy before it was started: %s", name, out)
-		}
-		// What the image gives: TUTTI_DATA_DIR is its volume. No mDNS: this machine's network is not the test's.
-		env := []string{"TUTTI_DATA_DIR=" + filepath.Join(dir, name), "TUTTI_MDNS=false"}
-		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		for key, value := range s.Environment {
-			env = append(env, key+"="+composeValue(t, name, value, s.Secrets, secrets))
-		}
-		procs[name] = harness.Start(t, name, nil, env, append([]string{bin}, argv...)...)
 	}
-	for name := range services {
-		harness.Eventually(t, composeLimit, name+" is healthy", func() string { return unhealthy(procs[name], checks[name]) })
+	r.procs[name] = harness.Start(t, name, nil, env, append([]string{r.bin}, argv...)...)
+}
+
+// startAll starts the five and waits until their health checks say so. NATS has refused
+// them nothing by then.
+func (r *composeRun) startAll(t *testing.T, replace map[string]string) {
+	t.Helper()
+	for name := range r.services {
+		r.start(t, name, replace)
 	}
+	for name := range r.services {
+		harness.Eventually(t, composeLimit, name+" is healthy", func() string { return unhealthy(r.procs[name], r.checks[name]) })
+	}
+	for name, p := range r.procs {
+		harness.Refused(t, name, p.Output())
+	}
+}
+
+// Each service of docker-compose.yml starts from its own command line, environment and
+// secret files, with its own key on compose's NATS; the command that its health check runs
+// fails before, succeeds once the service is ready, and fails again with a reason when NATS
+// is gone.
+func TestComposeHealthChecksTellTheTruth(t *testing.T) {
+	r := newComposeRun(t)
+	nats := startNATS(t, r.dir, r.natsAddr, composeAuth)
+	r.startAll(t, nil)
 	nats.Kill()
-	for name := range services {
+	for name := range r.services {
 		var says string
 		harness.Eventually(t, composeLimit, name+" is unhealthy without NATS", func() string {
-			if says = unhealthy(procs[name], checks[name]); says == "" {
+			if says = unhealthy(r.procs[name], r.checks[name]); says == "" {
 				return "it is healthy"
 			}
 			return ""
@@ -108,6 +152,21 @@ func TestComposeHealthChecksTellTheTruth(t *testing.T) {
 			t.Errorf("%s: without NATS its health check says %q; want status 1 and what the service answers", name, says)
 		}
 	}
+}
+
+// An installation in which all services shared one password goes on with keys: pairing
+// takes over the streams and buckets that each service had made for itself.
+func TestComposeUpgradesFromOnePassword(t *testing.T) {
+	r := newComposeRun(t)
+	before := startNATS(t, r.dir, r.natsAddr, "authorization { user: tutti, password: pw }")
+	r.startAll(t, map[string]string{"TUTTI_NATS_CREDS": "", "TUTTI_NATS": "nats://tutti:pw@" + r.natsAddr})
+	for _, p := range r.procs {
+		p.Terminate(t, composeLimit)
+	}
+	before.Signal(syscall.SIGTERM)
+	<-before.Done()
+	startNATS(t, r.dir, r.natsAddr, composeAuth)
+	r.startAll(t, nil)
 }
 
 // moveInternal gives a command and its health check the same free port.
@@ -132,41 +191,57 @@ func moveInternal(t *testing.T, argv, check []string) (movedArgv, movedCheck []s
 }
 
 // composeSecrets runs the script that an installation runs, in a copy of its folder, and
-// writes the addresses of this test into its files; the other secrets stay as it made them.
-func composeSecrets(t *testing.T, dir, natsAddr, db string) string {
+// names the database of this test; the other secrets stay as it made them. It returns the
+// file of each secret.
+func composeSecrets(t *testing.T, dir, tutti, db string) map[string]string {
 	t.Helper()
-	script, err := os.ReadFile("../deploy/compose/secrets.sh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(filepath.Dir(dir), "secrets.sh")
-	if err := os.WriteFile(path, script, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("sh", path).CombinedOutput(); err != nil {
-		t.Fatalf("secrets.sh: %v\n%s", err, out)
-	}
-	for name, host := range map[string]string{"nats_url": "nats:4222", "nats_url_host": "127.0.0.1:4222"} {
-		b, err := os.ReadFile(filepath.Join(dir, name))
+	for _, name := range []string{"compose/secrets.sh", "nats/keys.sh"} {
+		script, err := os.ReadFile(filepath.Join("..", "deploy", name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(b), "@"+host) {
-			t.Fatalf("secret %s does not name %s", name, host)
+		path := filepath.Join(dir, "deploy", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
 		}
-		b = []byte(strings.Replace(string(b), "@"+host, "@"+natsAddr, 1))
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+		if err := os.WriteFile(path, script, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "database_url"), []byte(db+"\n"), 0o600); err != nil {
+	run := exec.Command(filepath.Join(dir, "deploy", "compose", "secrets.sh"))
+	run.Env = append(os.Environ(), "TUTTI="+tutti)
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("secrets.sh: %v\n%s", err, out)
+	}
+	var doc struct {
+		Secrets map[string]struct {
+			File string `yaml:"file"`
+		} `yaml:"secrets"`
+	}
+	data, err := os.ReadFile("../docker-compose.yml")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for name, s := range doc.Secrets {
+		files[name] = filepath.Join(dir, s.File)
+	}
+	if err := os.WriteFile(files["database_url"], []byte(db+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
-// startNATS starts a server with deploy/compose/nats.conf; ports and folders are the test's.
-func startNATS(t *testing.T, dir, addr string) *harness.Proc {
+// composeAuth includes the file that nats.conf includes, where secrets.sh has put it: an
+// include is relative to the file that has it.
+const composeAuth = "include deploy/compose/secrets/nats_auth.conf"
+
+// startNATS starts a server with deploy/compose/nats.conf; ports and folders are the
+// test's, and auth takes the place of the included permissions.
+func startNATS(t *testing.T, dir, addr, auth string) *harness.Proc {
 	t.Helper()
 	b, err := os.ReadFile("../deploy/compose/nats.conf")
 	if err != nil {
@@ -178,8 +253,7 @@ func startNATS(t *testing.T, dir, addr string) *harness.Proc {
 		{"port: 4222", fmt.Sprintf("host: %s\nport: %s", host, port)},
 		{"http: 127.0.0.1:8222", "http: " + harness.FreeAddr(t)},
 		{"store_dir: /data", "store_dir: " + filepath.Join(dir, "nats")},
-		// An include is relative to the file that has it.
-		{"include /run/secrets/nats_auth", "include secrets/nats_auth"},
+		{"include auth.conf", auth},
 	} {
 		if strings.Count(text, r[0]) != 1 {
 			t.Fatalf("nats.conf has no line %q", r[0])
@@ -195,13 +269,13 @@ func startNATS(t *testing.T, dir, addr string) *harness.Proc {
 
 // composeValue is a variable's value: a default of compose's, or a secret that the service
 // has mounted.
-func composeValue(t *testing.T, service, value string, mounted []string, secrets string) string {
+func composeValue(t *testing.T, service, value string, mounted []string, secrets map[string]string) string {
 	t.Helper()
 	if rest, ok := strings.CutPrefix(value, "/run/secrets/"); ok {
 		if !slices.Contains(mounted, rest) {
 			t.Fatalf("%s reads secret %s, which is not mounted", service, rest)
 		}
-		return filepath.Join(secrets, rest)
+		return secrets[rest]
 	}
 	if rest, ok := strings.CutPrefix(value, "${"); ok {
 		_, value, _ = strings.Cut(strings.TrimSuffix(rest, "}"), ":-")

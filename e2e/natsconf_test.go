@@ -12,9 +12,10 @@ import (
 )
 
 // The NATS configurations of the Kubernetes overlays are ones that the server takes: it
-// reads each, with the variables that the container has, and says so.
+// reads each, with the variables that the container has and the permissions of this
+// version, and says so.
 func TestKubernetesNATSConfigurationsAreValid(t *testing.T) {
-	bin := harness.MustBuild(t, "github.com/nats-io/nats-server/v2")
+	bin, tutti := harness.MustBuild(t, "github.com/nats-io/nats-server/v2"), harness.MustBuild(t, "github.com/tutti-audio/tutti/cmd/tutti")
 	for _, file := range []string{"single-node/nats.yaml", "venue/nats.yaml", "chain/nats-conf.yaml"} {
 		f, err := os.Open(filepath.Join("..", "deploy", "k8s", "overlays", file))
 		if err != nil {
@@ -27,12 +28,17 @@ func TestKubernetesNATSConfigurationsAreValid(t *testing.T) {
 		if err := yaml.NewDecoder(f).Decode(&doc); err != nil || doc.Data["nats.conf"] == "" {
 			t.Fatalf("%s does not begin with the configuration: %v", file, err)
 		}
-		conf := filepath.Join(t.TempDir(), "nats.conf")
+		dir := t.TempDir()
+		if out, err := exec.Command(tutti, "nats-config", "--out", dir).CombinedOutput(); err != nil {
+			t.Fatalf("tutti nats-config: %v\n%s", err, out)
+		}
+		conf := filepath.Join(dir, "nats.conf")
 		if err := os.WriteFile(conf, []byte(doc.Data["nats.conf"]), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		check := exec.Command(bin, "-c", conf, "-t")
-		check.Env = append(os.Environ(), "POD_NAME=nats-0", "NATS_PASSWORD=abc", "VENUE=venue-1", `CHAIN_URL="nats-leaf://venue:secret@chain.example:7422"`)
+		check.Env = append(os.Environ(), "POD_NAME=nats-0", "VENUE=venue-1", `CHAIN_URL="nats-leaf://venue:secret@chain.example:7422"`,
+			"NATS_ROUTE_PASSWORD=route_secret", `NATS_ROUTES=[ "nats-route://route:route_secret@nats-1.nats:6222" ]`)
 		if out, err := check.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", file, err, out)
 		}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -39,8 +40,9 @@ func TestALineInReachesTheSpeakers(t *testing.T) {
 			for _, c := range both {
 				least = min(least, latency(line, c))
 			}
-			if len(both) < 6 {
-				return "not enough yet"
+			// The least of some clicks says it; of more, while a busy machine had a share in them.
+			if n := len(both); n < 6 || n < 40 && least > minBuffer*1000+allowed {
+				return fmt.Sprintf("%d clicks, the least %.1f ms late", n, least/1000)
 			}
 			return ""
 		})

@@ -78,7 +78,9 @@ func DevicesMain(args []string) error {
 			}
 			return f.wait(limit)
 		case "cut": // all that do not play
-			return f.cut(), nil
+			return f.cut()
+		case "fallen": // waits until connections end; answers how many are missing when no more do
+			return f.fallen()
 		}
 		return nil, fmt.Errorf("shards: unknown question %q", verb)
 	})
@@ -202,9 +204,7 @@ func (f *fleet) wait(limit time.Duration) (int64, error) {
 	start := time.Now()
 	late := time.After(limit)
 	for {
-		f.mu.Lock()
-		changed := f.changed
-		f.mu.Unlock()
+		changed := f.change()
 		if int(f.connected.Load()) >= len(f.keys) {
 			return time.Since(start).Microseconds(), nil
 		}
@@ -218,7 +218,7 @@ func (f *fleet) wait(limit time.Duration) (int64, error) {
 
 // cut closes the connections of all devices that do not play, as a power cut does, and
 // answers how many that were.
-func (f *fleet) cut() int {
+func (f *fleet) cut() (int, error) {
 	n, before := 0, f.ended.Load()
 	for i := range f.conns {
 		if c := f.conns[i].Load(); c != nil && !f.plays[i].Load() {
@@ -227,10 +227,52 @@ func (f *fleet) cut() int {
 		}
 	}
 	// Until they have all gone, the number of those that are connected says nothing.
-	for f.ended.Load() < before+int64(n) {
-		time.Sleep(time.Millisecond)
+	late := time.After(endLimit)
+	for {
+		changed := f.change()
+		if f.ended.Load() >= before+int64(n) {
+			return n, nil
+		}
+		select {
+		case <-changed:
+		case <-late:
+			return n, fmt.Errorf("shards: %d of %d connections that were cut have ended after %v", f.ended.Load()-before, n, endLimit)
+		}
 	}
-	return n
+}
+
+const (
+	// endLimit is how long connections may take to end that were cut, or whose gateway died.
+	endLimit = time.Minute
+	// still is how long nothing changes when all that end have ended. The gateways that are
+	// left wait longer than that until they believe in a death.
+	still = 300 * time.Millisecond
+)
+
+func (f *fleet) fallen() (int, error) {
+	late := time.After(endLimit)
+	for {
+		changed := f.change()
+		missing := len(f.keys) - int(f.connected.Load())
+		var calm <-chan time.Time
+		if missing > 0 {
+			calm = time.After(still)
+		}
+		select {
+		case <-changed:
+		case <-calm:
+			return missing, nil
+		case <-late:
+			return missing, fmt.Errorf("shards: no connection ended in %v", endLimit)
+		}
+	}
+}
+
+// change is closed at the next change of connected.
+func (f *fleet) change() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
 }
 
 func (f *fleet) mark() Heard {

@@ -12,6 +12,9 @@ import (
 // Gateways is how many share the sessions.
 const Gateways = 3
 
+// firstPings is when all sessions had their first ping, 15 s after they began.
+const firstPings = 20 * time.Second
+
 // limit is how long all devices may take to be connected.
 const limit = 5 * time.Minute
 
@@ -163,7 +166,9 @@ func (r *Result) open(ctx context.Context, s *site, d time.Duration) error {
 	if r.Opening, err = s.connected(began); err != nil {
 		return err
 	}
-	wait(ctx, 4*time.Second) // records are written, pings begin
+	// Until then each session was pinged once, which it writes down; from then on it does so
+	// now and then.
+	wait(ctx, firstPings)
 	after, err := s.usage()
 	if err != nil {
 		return err
@@ -230,12 +235,10 @@ func (r *Result) kill(_ context.Context, s *site, _ time.Duration) error {
 	}
 	s.gateways = s.gateways[1:]
 	// The devices notice at once: what is missing is what the dead one had.
-	time.Sleep(200 * time.Millisecond)
-	h, err := ask[Heard](s.devices, "mark")
-	if err != nil {
+	var err error
+	if r.Orphans, err = ask[int](s.devices, "fallen"); err != nil {
 		return err
 	}
-	r.Orphans = r.Sessions - h.Connected
 	r.Kill, err = s.connected(began)
 	return err
 }

@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,12 +18,16 @@ import (
 	"github.com/tutti-audio/tutti/e2e/harness"
 )
 
+// levelVar names the level of the services' logs.
+const levelVar = "TUTTI_CLUSTER_LOG"
+
 const (
 	tuttiPkg = "github.com/tutti-audio/tutti/cmd/tutti"
 	// patience bounds waiting for what takes a second or two on an idle machine.
 	patience = 90 * time.Second
 
 	sendspinPort = 8927
+	gatewayPort  = 9100 // where gateways answer /readyz: the first of a host's services
 	httpPort     = 8080
 )
 
@@ -43,18 +50,22 @@ type Cluster struct {
 	Crashes   atomic.Int64 // instances that ended by themselves
 
 	bin, dir, music string
+	keys            keys
 	seen            map[string]float64 // counters of instances that were replaced
 }
 
 // placement says which services run on which host. Every host has a gateway and a
-// stream instance; those of which one is enough are spread.
+// stream instance; of the others there are two.
 func placement() map[string][]string {
 	return map[string][]string{
-		"h1": {"session-gateway", "stream", "pairing"},
-		"h2": {"session-gateway", "stream", "discovery", "management"},
-		"h3": {"session-gateway", "stream"},
+		"h1": {"session-gateway", "stream", "pairing", "management"},
+		"h2": {"session-gateway", "stream", "pairing", "management", "discovery"},
+		"h3": {"session-gateway", "stream", "discovery"},
 	}
 }
+
+// deploymentKey seals what the two instances of pairing keep in their database.
+const deploymentKey = "5a17c0de5a17c0de5a17c0de5a17c0de5a17c0de5a17c0de5a17c0de5a17c0de"
 
 // kernels are the clocks that the processes of a host pretend to have: each its own
 // boot, its own reading and its own crystal.
@@ -82,14 +93,30 @@ func Deploy(t testing.TB, n *Network, o Options) *Cluster {
 	c.startPostgres(t)
 	for _, h := range n.Hosts {
 		for i, service := range placement()[h.Name] {
-			c.plan(t, h, service, 9100+i, o.Devices)
+			c.plan(t, h, service, gatewayPort+i, o.Devices)
 		}
 	}
+	var management []target
+	for _, in := range c.Of("management") {
+		management = append(management, target{net.JoinHostPort(in.Host.IP, strconv.Itoa(httpPort)), in.internal, &atomic.Bool{}, true})
+	}
+	c.Base = "http://" + newFront(t, net.JoinHostPort(n.Devices.IP, strconv.Itoa(httpPort)), management)
+	// Discovery comes last: the first gateway would else have all devices before the others
+	// are there, and what plays does not move.
+	discovery := c.Of("discovery")
 	for _, in := range c.Instances {
-		in.Start(t)
+		if !slices.Contains(discovery, in) {
+			in.Start(t)
+		}
 	}
 	c.supervise(t)
 	for _, in := range c.Instances {
+		if !slices.Contains(discovery, in) {
+			c.AwaitReady(t, in)
+		}
+	}
+	for _, in := range discovery {
+		in.Start(t)
 		c.AwaitReady(t, in)
 	}
 	return c
@@ -120,7 +147,8 @@ func (c *Cluster) supervise(t testing.TB) {
 func (c *Cluster) plan(t testing.TB, h *Host, service string, port int, devices []string) {
 	in := &Instance{Service: service, internal: h.IP + ":" + strconv.Itoa(port)}
 	argv := []string{c.bin, "run", service, "--nats", c.NATS, "--nats-replicas", "3",
-		"--internal-http", in.internal, "--log-level", "info"}
+		"--internal-http", in.internal, "--log-level", cmp.Or(os.Getenv(levelVar), "info")}
+	argv = append(argv, c.keys.flags(service)...)
 	env := []string{"TUTTI_ADMIN_TOKEN=" + c.Token, "TUTTI_TEST=1", "TUTTI_CLOCK_SIM=" + kernels()[h.Name]}
 	switch service {
 	case "stream":
@@ -128,15 +156,15 @@ func (c *Cluster) plan(t testing.TB, h *Host, service string, port int, devices 
 	case "session-gateway":
 		argv = append(argv, "--sendspin", h.IP+":"+strconv.Itoa(sendspinPort))
 	case "pairing":
-		argv = append(argv, "--database-url", c.Database, "--data-dir", filepath.Join(c.dir, "pairing"))
+		argv = append(argv, "--database-url", c.Database, "--data-dir", filepath.Join(c.dir, "pairing-"+h.Name))
+		env = append(env, "TUTTI_DEPLOYMENT_KEY="+deploymentKey)
 	case "discovery":
 		argv = append(argv, "--mdns=false")
 		for _, d := range devices {
 			argv = append(argv, "--device", d)
 		}
 	case "management":
-		c.Base = fmt.Sprintf("http://%s:%d", h.IP, httpPort)
-		argv = append(argv, "--http", h.IP+":"+strconv.Itoa(httpPort), "--data-dir", filepath.Join(c.dir, "management"))
+		argv = append(argv, "--http", h.IP+":"+strconv.Itoa(httpPort), "--data-dir", filepath.Join(c.dir, "management-"+h.Name))
 	}
 	in.Process = newProcess(t, c.dir, service+"@"+h.Name, h, env, argv...)
 	c.Instances = append(c.Instances, in)

@@ -26,7 +26,7 @@ const dialIn = 5
 func NewFleet(t testing.TB, n *Network, players, groups int) *Fleet {
 	t.Helper()
 	f := &Fleet{Groups: make([]string, groups)}
-	gateways := newFront(t, n)
+	gateways := frontOfGateways(t, n)
 	f.Live = NewLive(t, n, gateways, 2)
 	for i := range players {
 		p := NewPlayer(t, fmt.Sprintf("Room %02d", i+1), i%groups)
@@ -67,7 +67,7 @@ func (f *Fleet) Addresses() []string {
 	return out
 }
 
-// Admit approves every player.
+// Admit approves every player, and pairs every tenth: its key is a record that may not be lost.
 func (f *Fleet) Admit(t testing.TB, c *Cluster) {
 	t.Helper()
 	done := map[string]bool{}
@@ -83,12 +83,30 @@ func (f *Fleet) Admit(t testing.TB, c *Cluster) {
 		}
 		return ""
 	})
+	for i, p := range f.Players {
+		if i%paired != 0 {
+			continue
+		}
+		path := "/api/v1/clients/" + p.Client.ID() + "/pairing"
+		c.Must(t, "POST", path, map[string]any{"method": "pairing_psk", "token": p.Client.PairingToken()}, nil)
+		harness.Eventually(t, patience, p.Name+" is paired", func() string {
+			var at struct{ State string }
+			c.Must(t, "GET", path, nil, &at)
+			if at.State != "paired" {
+				return at.State
+			}
+			return ""
+		})
+	}
 }
+
+// paired is how many players there are for each one that is paired.
+const paired = 10
 
 func (f *Fleet) playing(clients []harness.Client) int {
 	n := 0
 	for _, cl := range clients {
-		if cl.Trust == "approved" && cl.Connected && slices.Contains(cl.ActiveRoles, "player@v1") && cl.Available != nil && *cl.Available {
+		if trusted(cl) && cl.Connected && slices.Contains(cl.ActiveRoles, "player@v1") && cl.Available != nil && *cl.Available {
 			n++
 		}
 	}
@@ -140,6 +158,13 @@ func (f *Fleet) unsteady(t testing.TB) string {
 		return fmt.Sprintf("the line-in's players were silent for %s of the last second", live)
 	}
 	return ""
+}
+
+// hearsLive reports whether the line-in's players heard it for all of the last d.
+func (f *Fleet) hearsLive(t testing.TB, d time.Duration) bool {
+	now := nowUS()
+	silent, _ := f.Live.Silence(f.offset(t), now-d.Microseconds(), now)
+	return silent == 0
 }
 
 // Mend brings the fleet back to where it can be tested when it does not come back by

@@ -33,6 +33,7 @@ func (h *Host) Exec() []string { return []string{"ip", "netns", "exec", h.NS} }
 const (
 	insideVar = "TUTTI_CLUSTER_NAMESPACES"
 	devices   = "dev" // the host of the players and of this process
+	stores    = "db"  // the host of PostgreSQL
 )
 
 // hostNames are the machines of the deployment.
@@ -48,7 +49,7 @@ func Inside(t *testing.T, limit time.Duration) bool {
 		return true
 	}
 	prefix := fmt.Sprintf("tutti-%d-", os.Getpid())
-	for _, name := range append(hostNames(), devices) {
+	for _, name := range append(hostNames(), devices, stores) {
 		if err := ip("netns", "add", prefix+name); err != nil {
 			refuse(t, err)
 		}
@@ -99,6 +100,7 @@ type Network struct {
 	Wire    *Wire
 	Hosts   []*Host
 	Devices *Host
+	Store   *Host
 }
 
 // NewNetwork plugs the hosts' namespaces and our own into one wire.
@@ -113,7 +115,7 @@ func NewNetwork(t *testing.T, link Link) *Network {
 			t.Fatal(err)
 		}
 	}
-	for i, name := range append(hostNames(), devices) {
+	for i, name := range append(hostNames(), devices, stores) {
 		h := &Host{Name: name, NS: prefix + name, IP: fmt.Sprintf("10.88.0.%d", i+1)}
 		dev := "t" + name
 		p, err := n.Wire.Plug(dev, uint64(i+1))
@@ -121,12 +123,16 @@ func NewNetwork(t *testing.T, link Link) *Network {
 			t.Fatal(err)
 		}
 		h.port = p
-		in := []string{}
-		if name == devices {
-			n.Devices = h
-		} else {
+		in := []string{"-n", h.NS}
+		switch name {
+		case devices:
+			n.Devices, in = h, nil
+		case stores:
+			n.Store = h
+		default:
 			n.Hosts = append(n.Hosts, h)
-			in = []string{"-n", h.NS}
+		}
+		if name != devices {
 			must("link", "set", dev, "netns", h.NS)
 		}
 		must(append(in, "link", "set", dev, "name", "eth0")...)

@@ -65,12 +65,12 @@ func NewLive(t testing.TB, n *Network, gateways string, players int) *Live {
 }
 
 // readLive takes a frame of the line-in: numbered by its place in time, title 1 where it
-// is heard.
-func readLive(b []byte, at int64) (title int, frame int64) {
+// is heard. (By the chunk's: a frame's own time in whole µs may round to either neighbour.)
+func readLive(b []byte, at, i int64) (title int, frame int64) {
 	if v := int16(binary.LittleEndian.Uint16(b)); v < audible {
 		return 0, 0
 	}
-	return 1, samples(at)
+	return 1, samples(at) + i
 }
 
 // Play lets the players hear the line-in.

@@ -11,6 +11,8 @@ type Heard struct {
 	// its connection, and Total the sum of its gaps. Strict is the longest of one that
 	// stops at once.
 	Silence, Total, Strict int64
+	// StrictAt is when Strict began, after the beginning of the stretch.
+	StrictAt int64
 	// Lost samples were skipped without silence in their place; Repeated ones were heard again.
 	// Music that passes during a silence is neither.
 	Lost, Repeated int64
@@ -67,8 +69,9 @@ const rounding = 1
 func (s sheet) hear(pieces []Piece, offset, from, to int64) Heard {
 	var h Heard
 	spans := s.played(pieces, offset, true)
-	h.Silence, h.Total = gaps(spans, from, to)
-	h.Strict, _ = gaps(s.played(pieces, offset, false), from, to)
+	h.Silence, h.Total, _ = gaps(spans, from, to)
+	h.Strict, _, h.StrictAt = gaps(s.played(pieces, offset, false), from, to)
+	h.StrictAt -= from
 	var prev *span
 	for i := range spans {
 		x := &spans[i]
@@ -96,12 +99,16 @@ func (s sheet) hear(pieces []Piece, offset, from, to int64) Heard {
 // gap is the least silence that counts, in µs: chunks follow each other to a µs.
 const gap = 1000
 
-// gaps finds the silences between from and to: the longest, and their sum.
-func gaps(spans []span, from, to int64) (longest, sum int64) {
+// gaps finds the silences between from and to: the longest, their sum, and when the
+// longest began (from when there is none).
+func gaps(spans []span, from, to int64) (longest, sum, began int64) {
 	at := from
+	began = from
 	note := func(until int64) {
 		if d := until - at; d > gap {
-			longest, sum = max(longest, d), sum+d
+			if sum += d; d > longest {
+				longest, began = d, at
+			}
 		}
 	}
 	for _, x := range spans {
@@ -117,7 +124,7 @@ func gaps(spans []span, from, to int64) (longest, sum int64) {
 	if at < to {
 		note(to)
 	}
-	return longest, sum
+	return longest, sum, began
 }
 
 // slot is the grain of conflicts, in µs.

@@ -19,9 +19,9 @@ func TestWhatAPlayerHeard(t *testing.T) {
 		want   Heard
 	}{
 		"all of it":     {func(p []Piece) []Piece { return p }, Heard{}},
-		"a chunk lacks": {func(p []Piece) []Piece { return append(p[:4], p[5:]...) }, Heard{Silence: 100_000, Total: 100_000, Strict: 100_000}},
+		"a chunk lacks": {func(p []Piece) []Piece { return append(p[:4], p[5:]...) }, Heard{Silence: 100_000, Total: 100_000, Strict: 100_000, StrictAt: 400_000}},
 		"a chunk comes 30 ms late": {func(p []Piece) []Piece { p[4].Came = 430_000; return p },
-			Heard{Silence: 30_000, Total: 30_000, Strict: 30_000}},
+			Heard{Silence: 30_000, Total: 30_000, Strict: 30_000, StrictAt: 400_000}},
 		"skipped without silence": {func(p []Piece) []Piece {
 			for i := 5; i < len(p); i++ {
 				p[i].First += 800
@@ -40,15 +40,15 @@ func TestWhatAPlayerHeard(t *testing.T) {
 				p[i].Gone = 550_000
 			}
 			return p
-		}, Heard{Silence: 250_000, Total: 250_000, Strict: 250_000}},
+		}, Heard{Silence: 250_000, Total: 250_000, Strict: 250_000, StrictAt: 550_000}},
 		"cut off at 550 ms, new from 800 ms": {func(p []Piece) []Piece {
 			for i := range p[:8] {
 				p[i].Lost = 550_000
 			}
 			return p
-		}, Heard{Strict: 250_000}},
+		}, Heard{Strict: 250_000, StrictAt: 550_000}},
 		"silence from the server": {func(p []Piece) []Piece { p[4].Title, p[4].First = 0, 0; return p },
-			Heard{Silence: 100_000, Total: 100_000, Strict: 100_000}},
+			Heard{Silence: 100_000, Total: 100_000, Strict: 100_000, StrictAt: 400_000}},
 		"the next title": {func(p []Piece) []Piece {
 			for i := range p {
 				if f := p[i].First; f >= 16000 {
@@ -96,6 +96,23 @@ func TestFramesSayWhichTheyAre(t *testing.T) {
 	for _, i := range []int{0, 1, 65_535, 65_536, 69_999} {
 		if title, frame := parseFrame(w[44+4*i:]); title != 31 || frame != int64(i) {
 			t.Errorf("frame %d reads as frame %d of title %d", i, frame, title)
+		}
+	}
+}
+
+func TestLostRecordsAreCounted(t *testing.T) {
+	before := map[string]string{"approval a": "1", "pairing a": "2", "identity s": "3"}
+	for _, c := range []struct {
+		name  string
+		after map[string]string
+		want  int
+	}{
+		{"all there, and one more", map[string]string{"approval a": "1", "pairing a": "2", "identity s": "3", "approval b": "4"}, 0},
+		{"another key in the place of one", map[string]string{"approval a": "1", "pairing a": "9", "identity s": "3"}, 1},
+		{"an empty database", nil, 3},
+	} {
+		if got := lost(before, c.after); got != c.want {
+			t.Errorf("%s: %d lost, want %d", c.name, got, c.want)
 		}
 	}
 }

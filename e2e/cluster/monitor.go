@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -83,11 +84,11 @@ func (m *monitor) sleep(d time.Duration) bool {
 	}
 }
 
-// recovered waits until buffers have been full for as long as they are, and every group has
-// taken an order; it gives up after limit.
-func (m *monitor) recovered(limit time.Duration) {
+// recovered waits until buffers have been full for as long as they are, every group has taken an
+// order, and the line-in was heard for a second; it gives up after limit.
+func (m *monitor) recovered(t testing.TB, limit time.Duration) {
 	for end := time.Now().Add(limit); time.Now().Before(end) && m.sleep(100*time.Millisecond); {
-		if m.fine() {
+		if m.fine() && m.f.hearsLive(t, time.Second) {
 			return
 		}
 	}
@@ -108,6 +109,9 @@ func (m *monitor) fine() bool {
 func (m *monitor) end(r *Row) {
 	close(m.stop)
 	m.work.Wait()
+	for _, in := range m.c.Instances {
+		r.crashed = append(r.crashed, in.crashesSince(m.began)...)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.thin.IsZero() {

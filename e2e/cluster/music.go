@@ -34,7 +34,7 @@ func parseFrame(b []byte) (title int, frame int64) {
 }
 
 // readNumbered takes a frame of the music.
-func readNumbered(b []byte, _ int64) (title int, frame int64) { return parseFrame(b) }
+func readNumbered(b []byte, _, _ int64) (title int, frame int64) { return parseFrame(b) }
 
 // WriteMusic writes titles of the given length as dir/title-N.wav.
 func WriteMusic(t testing.TB, dir string, titles int, seconds int) []string {

@@ -32,7 +32,8 @@ type Player struct {
 	Group  int
 	Client *client.Client
 	URL    string // where it listens; empty when it dials
-	read   func(frame []byte, at int64) (title int, number int64)
+	// read tells the title and the number of frame i of a chunk that begins at a house time, µs.
+	read func(frame []byte, at, i int64) (title int, number int64)
 
 	mu     sync.Mutex
 	pieces []Piece
@@ -116,7 +117,7 @@ func (p *Player) chunk(c client.Chunk) {
 	var q *Piece
 	for i := range frames {
 		at := c.Timestamp + i*1_000_000/rate
-		title, frame := p.read(c.Data[4*i:], at)
+		title, frame := p.read(c.Data[4*i:], c.Timestamp, i)
 		if q != nil && q.Title == title && (title == 0 || frame == q.First+q.Frames) {
 			q.Frames++
 			continue

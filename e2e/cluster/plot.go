@@ -9,6 +9,18 @@ import (
 	"strings"
 )
 
+// writeReadings puts every reading of the clocks down as clock-readings.csv, for those who
+// look for the cause of what the plot shows.
+func writeReadings(dir string, all map[string][]Reading) error {
+	b := []byte("host,kernel_us,offset_us,unsure_us\n")
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, r := range all[name] {
+			b = fmt.Appendf(b, "%s,%d,%.1f,%.1f\n", name, r.At, r.Off, r.Unsure)
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "clock-readings.csv"), b, 0o644)
+}
+
 // plotClock draws how far each gateway's clock was from the mean of all, over time, as
 // docs/img/clock-hosts.svg.
 func plotClock(dir string, all map[string][]Reading, from, killed int64) error {

@@ -26,6 +26,14 @@ type Process struct {
 	proc   *harness.Proc
 	wanted bool // it has not been ended on purpose
 	lives  int
+	from   int64 // how long the log was before this life
+	ends   []crash
+}
+
+// crash is an end that nobody wanted.
+type crash struct {
+	at    time.Time // when it was noticed
+	words string
 }
 
 // newProcess plans a program; Start starts it. What it prints goes to a file of its own,
@@ -51,6 +59,7 @@ func (p *Process) Start(t testing.TB) {
 func (p *Process) start(t testing.TB) {
 	t.Helper()
 	p.lives++
+	p.from = p.printed()
 	p.wanted = true
 	sh := []string{"sh", "-c", `exec "$@" >>"$0" 2>&1`, p.log}
 	p.proc = harness.Start(t, p.Name, nil, p.env, append(append(sh, p.Host.Exec()...), p.argv...)...)
@@ -65,8 +74,21 @@ func (p *Process) Again(t testing.TB) bool {
 	if !p.wanted || p.runs() {
 		return false
 	}
+	p.ends = append(p.ends, crash{time.Now(), lastWords(p.tail(min(p.printed()-p.from, 1<<16)))})
 	p.start(t)
 	return true
+}
+
+// crashesSince says what the program printed at the end of its crashes since a time.
+func (p *Process) crashesSince(t time.Time) (out []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.ends {
+		if !c.at.Before(t) {
+			out = append(out, p.Name+": "+c.words)
+		}
+	}
+	return out
 }
 
 // Life numbers the times that the program was started.
@@ -121,6 +143,15 @@ func (p *Process) End(sig syscall.Signal, limit time.Duration) error {
 		proc.Kill()
 		return fmt.Errorf("%s did not end within %s of %s", p.Name, limit, sig)
 	}
+}
+
+// printed is how long the log is, in bytes.
+func (p *Process) printed() int64 {
+	st, err := os.Stat(p.log)
+	if err != nil {
+		return 0 // it is made at the first start
+	}
+	return st.Size()
 }
 
 func (p *Process) tail(n int64) string {

@@ -26,10 +26,11 @@ const natsPkg = "github.com/nats-io/nats-server/v2"
 func (c *Cluster) startNATS(t testing.TB) {
 	t.Helper()
 	bin := harness.MustBuild(t, natsPkg)
+	c.keys = makeKeys(t, c.bin, c.dir, c.Net.Hosts)
 	var routes, urls []string
 	for _, h := range c.Net.Hosts {
 		routes = append(routes, fmt.Sprintf("%q", "nats-route://"+h.IP+":6222"))
-		urls = append(urls, "nats://"+h.IP+":4222")
+		urls = append(urls, "tls://"+h.IP+":4222")
 	}
 	c.NATS = strings.Join(urls, ",")
 	for _, h := range c.Net.Hosts {
@@ -38,8 +39,11 @@ func (c *Cluster) startNATS(t testing.TB) {
 listen: %q
 http: %q
 jetstream { store_dir: %q, max_memory_store: 512MB, max_file_store: 1GB }
-cluster { name: tutti, listen: %q, routes: [%s] }
-`, h.Name, h.IP+":4222", h.IP+":8222", filepath.Join(c.dir, "nats-"+h.Name), h.IP+":6222", strings.Join(routes, ", "))
+ping_interval: "5s", ping_max: 2
+cluster { name: tutti, listen: %q, routes: [%s], ping_interval: "2s", ping_max: 2 }
+tls { cert_file: %q, key_file: %q, timeout: 5 }
+include %s
+`, h.Name, h.IP+":4222", h.IP+":8222", filepath.Join(c.dir, "nats-"+h.Name), h.IP+":6222", strings.Join(routes, ", "), c.keys.cert(), c.keys.certKey(), "./nats-keys/"+filepath.Base(c.keys.auth()))
 		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -59,10 +63,10 @@ func (c *Cluster) awaitNode(t testing.TB, p *Process) {
 	harness.Eventually(t, patience, p.Name+" is healthy", func() string { return unready("http://" + p.Host.IP + ":8222/healthz") })
 }
 
-// startPostgres starts a database on the first host.
+// startPostgres starts a database on a host of its own.
 func (c *Cluster) startPostgres(t testing.TB) {
 	t.Helper()
-	h := c.Net.Hosts[0]
+	h := c.Net.Store
 	bin, as, err := pgtest.Programs(os.Stderr)
 	if err != nil {
 		t.Fatal(err)
@@ -110,4 +114,47 @@ func (c *Cluster) awaitPostgres(t testing.TB) {
 		_ = conn.Close(ctx)
 		return ""
 	})
+}
+
+// trustQuery are the records whose loss somebody would have to repair by hand, each with a hash of
+// what it says: approvals, pairings with their sealed keys, and the server's identity.
+const trustQuery = `
+SELECT 'approval ' || client_id, md5(source::text || actor || at_us) FROM approvals
+UNION ALL SELECT 'pairing ' || client_id, md5(sealed_psk) FROM pairing_records
+UNION ALL SELECT 'identity ' || server_id, md5(sealed_key) FROM identity`
+
+// Records reads the trust records from the database itself, by what they are.
+func (c *Cluster) Records(t testing.TB) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	harness.Eventually(t, patience, "the trust records can be read", func() string {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		conn, err := pgx.Connect(ctx, c.Database)
+		if err != nil {
+			return err.Error()
+		}
+		defer func() { _ = conn.Close(ctx) }()
+		rows, err := conn.Query(ctx, trustQuery)
+		if err != nil {
+			return err.Error()
+		}
+		clear(out)
+		var key, says string
+		if _, err := pgx.ForEachRow(rows, []any{&key, &says}, func() error { out[key] = says; return nil }); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	return out
+}
+
+// lost counts the records that are not there any more as they were.
+func lost(before, after map[string]string) (n int) {
+	for key, says := range before {
+		if after[key] != says {
+			n++
+		}
+	}
+	return n
 }

@@ -15,7 +15,7 @@ import (
 // Link says what frames between two hosts meet on their way.
 type Link struct {
 	Delay  time.Duration // one way
-	Jitter time.Duration // standard deviation of Delay; frames of a host stay in order
+	Jitter time.Duration // how far a delay is from Delay at most, all alike, as in tc's netem; frames of a host stay in order
 	Loss   float64       // share of the frames that do not arrive, 0 to 1
 }
 
@@ -121,7 +121,7 @@ func (p *port) read() {
 
 // forward sends a frame on its way to one port, or to all when the address is not known.
 func (p *port) forward(data []byte) {
-	delay := p.w.link.Delay + time.Duration(p.rng.NormFloat64()*float64(p.w.link.Jitter))
+	delay := p.w.link.Delay + time.Duration((2*p.rng.Float64()-1)*float64(p.w.link.Jitter))
 	due := time.Now().Add(max(delay, 0))
 	if due.Before(p.last) {
 		due = p.last

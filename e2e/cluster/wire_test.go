@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,7 +31,11 @@ func TestWire(t *testing.T) {
 			_ = c.Close()
 			t.Fatal("somebody listens on the discard port of an empty host")
 		}
-		return time.Since(began), ctx.Err()
+		// Its own deadline may end the dial a moment before that of ctx.
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			err = nil
+		}
+		return time.Since(began), err
 	}
 	harness.Eventually(t, patience, "the host answers", func() string {
 		if _, err := knock(time.Second); err != nil {
@@ -46,7 +52,7 @@ func TestWire(t *testing.T) {
 		trips = append(trips, d)
 	}
 	slices.Sort(trips)
-	if least := 2 * (link.Delay - 4*link.Jitter); trips[0] < least {
+	if least := 2 * (link.Delay - link.Jitter); trips[0] < least {
 		t.Errorf("the fastest round trip took %s; two ways of %s ± %s cannot be below %s", trips[0], link.Delay, link.Jitter, least)
 	}
 	t.Logf("round trips: median %s, slowest %s", trips[7], trips[14])

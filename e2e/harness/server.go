@@ -5,16 +5,15 @@ package harness
 import (
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/tutti-audio/tutti/platform/nettest"
 	"github.com/tutti-audio/tutti/services/pairing/pgtest"
 )
 
@@ -32,6 +31,7 @@ type Options struct {
 	MDNS    bool     // browse and advertise
 	Devices []string // static device addresses
 	Args    []string // more flags for every process
+	Env     []string // more of the environment of Tutti's processes
 	// Sendspin is the address for devices; default a free one.
 	Sendspin string
 	// Restore is a backup to begin from, and Passphrase the file with its passphrase.
@@ -181,18 +181,18 @@ func (s *Server) launch(t testing.TB, name string) {
 			return
 		}
 	}
-	argv := s.argv[name]
+	argv, env := s.argv[name], []string{"TUTTI_ADMIN_TOKEN=" + s.Token}
 	if name != "nats" {
-		argv = append([]string{s.bin}, argv...)
+		argv, env = append([]string{s.bin}, argv...), append(env, s.opts.Env...)
 	}
-	s.procs[name] = Start(t, name, nil, []string{"TUTTI_ADMIN_TOKEN=" + s.Token}, argv...)
+	s.procs[name] = Start(t, name, nil, env, argv...)
 	p := s.procs[name]
-	t.Cleanup(func() { refused(t, name, p.Output()) })
+	t.Cleanup(func() { Refused(t, name, p.Output()) })
 }
 
-// refused finds in a process's output what NATS's permissions refused: a service that does
+// Refused finds in a process's output what NATS's permissions refused: a service that does
 // its work never meets them.
-func refused(t testing.TB, name, output string) {
+func Refused(t testing.TB, name, output string) {
 	for line := range strings.Lines(output) {
 		low := strings.ToLower(line)
 		if strings.Contains(low, "permissions violation") || strings.Contains(low, "it may not change it") {
@@ -246,12 +246,23 @@ func (s *Server) Kill(name string) { s.procs[name].Kill() }
 // Proc is a process by name ("serve", or a service's name).
 func (s *Server) Proc(name string) *Proc { return s.procs[name] }
 
-// TerminateAll sends SIGTERM to Tutti's processes and checks the process contract.
+// stopLimit is how long a process may take to end after SIGTERM: `tutti serve` 10 s, which
+// is the process contract itself and has room for a busy machine in it; one of the five
+// services hands over what it holds first (--drain-timeout).
+func stopLimit(name string) time.Duration {
+	if name == "serve" {
+		return 10 * time.Second
+	}
+	return 30 * time.Second
+}
+
+// TerminateAll sends SIGTERM to Tutti's processes, one after the other, and checks the
+// process contract.
 func (s *Server) TerminateAll(t testing.TB) {
 	t.Helper()
 	for name, p := range s.procs {
 		if name != "nats" {
-			p.Terminate(t, 12*time.Second)
+			p.Terminate(t, stopLimit(name))
 		}
 	}
 }
@@ -259,33 +270,5 @@ func (s *Server) TerminateAll(t testing.TB) {
 // FreeAddr finds a free TCP address on loopback.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	for range 1000 {
-		port := firstPort + rand.IntN(lastPort-firstPort)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil || ports.given[port] {
-			if err == nil {
-				_ = l.Close()
-			}
-			continue
-		}
-		_ = l.Close()
-		ports.given[port] = true
-		return l.Addr().String()
-	}
-	t.Fatal("no free port")
-	return ""
+	return nettest.FreeAddr(t)
 }
-
-// The ports that FreeAddr gives are below those that the system takes for outgoing
-// connections, and none is given twice: it must still be free when it is used.
-const (
-	firstPort = 10_000
-	lastPort  = 32_000
-)
-
-var ports = struct {
-	sync.Mutex
-	given map[int]bool
-}{given: map[int]bool{}}

@@ -3,6 +3,7 @@ package independent
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func (c *crash) run() {
 	var devices []*device
 	for _, at := range []string{"client/pair-init", "client/pair-auth", "client/pair-confirm", "client/pair-finalize"} {
 		d, reached := c.device("parked at "+at, at, func() { <-c.killed })
-		c.begin(d)
+		c.begin(d, reached)
 		select {
 		case <-reached:
 		case <-time.After(patience):
@@ -53,12 +54,12 @@ func (c *crash) run() {
 		devices = append(devices, d)
 	}
 	done, _ := c.device("done", "", nil)
-	c.begin(done)
+	c.begin(done, nil)
 	done.paired(c.s)
 	// It dies itself when the server acknowledges: the mismatch that always works out.
 	deaf, _ := c.device("deaf", "", nil)
 	deaf.o.pair.deaf = true
-	c.begin(deaf)
+	c.begin(deaf, nil)
 	attemptIs(c.t, c.s, deaf.id, 0, "paired", "failed")
 	devices = append(devices, done, deaf)
 	racers := len(devices)
@@ -68,9 +69,15 @@ func (c *crash) run() {
 	}
 	var racing sync.WaitGroup
 	for _, d := range devices[racers:] {
-		racing.Go(func() { c.begin(d) })
+		racing.Go(func() { c.begin(d, nil) })
 	}
-	<-c.killed
+	select {
+	case <-c.killed:
+	case <-time.After(2 * patience):
+		c.t.Errorf("round %d: none of the racing devices got to its finalize", c.round)
+		c.kill() // or the parked ones stand for ever
+		<-c.killed
+	}
 	racing.Wait()
 	c.s.Launch(c.t)
 	c.t.Run(fmt.Sprint("after crash ", c.round), func(t *testing.T) {
@@ -80,18 +87,16 @@ func (c *crash) run() {
 	})
 }
 
-// device is one that does something before it sends a message; the channel tells that
-// it got there.
+// device is one that does something before it sends a message for the first time; the
+// channel is closed when it gets there.
 func (c *crash) device(name, at string, do func()) (*device, chan struct{}) {
 	p := dynamic("digits")
-	reached := make(chan struct{}, 1)
+	reached := make(chan struct{})
+	var before atomic.Bool
 	p.edit = func(_ *device, typ string, _ obj) bool {
-		if typ == at {
-			select {
-			case reached <- struct{}{}:
-				do()
-			default: // a later attempt
-			}
+		if typ == at && !before.Swap(true) {
+			close(reached)
+			do()
 		}
 		return true
 	}
@@ -100,20 +105,24 @@ func (c *crash) device(name, at string, do func()) (*device, chan struct{}) {
 	return d, reached
 }
 
-// begin goes as far as the device and the server do; the server may be gone meanwhile.
-func (c *crash) begin(d *device) {
+// begin goes as far as the device and the server do; the server may be gone meanwhile,
+// and the device parked.
+func (c *crash) begin(d *device, parked <-chan struct{}) {
 	_ = c.s.Do("POST", pairingPath(d.id), obj{"method": "dynamic_pairing_code", "format": "digits"}, nil)
 	select {
 	case code := <-d.o.pair.shown:
-		for range 200 {
+		for end := time.Now().Add(patience); time.Now().Before(end); {
 			err := c.s.Do("POST", pairingPath(d.id)+"/code", obj{"code": code}, nil)
 			if st := status(err); st != 409 {
 				return
 			}
 			<-time.After(5 * time.Millisecond) // not at the point yet
 		}
+		c.t.Errorf("%s: the server does not take its code; %s", d.o.name, d.tail())
 	case <-c.killed:
-	case <-time.After(time.Second): // parked before there is a code
+	case <-parked: // before there is a code
+	case <-time.After(patience):
+		c.t.Errorf("%s: it shows no code; %s", d.o.name, d.tail())
 	}
 }
 

@@ -240,7 +240,7 @@ func testApprovalEnds(t *testing.T, s *harness.Server) {
 	d := connect(t, s.Sendspin, options{})
 	d.awaitKnown(s)
 	s.Must(t, "DELETE", "/api/v1/clients/"+d.id+"/approval", nil, nil, 409) // of the policy, if any
-	s.Must(t, "POST", "/api/v1/clients/"+d.id+"/approve", obj{"ends_in_ms": 2500}, nil)
+	s.Must(t, "POST", "/api/v1/clients/"+d.id+"/approve", obj{"ends_in_ms": 8000}, nil)
 	_, mark := d.await("roles", 0, hasRoles)
 	d.await("no roles after the end", mark, withoutRoles)
 	c := awaitTrust(t, s, d.id, "unapproved")

@@ -7,6 +7,10 @@ import (
 	"github.com/tutti-audio/tutti/e2e/harness"
 )
 
+// unhurried is the lead of a player whose stream must not break, in ms: a slow machine may
+// hand it its chunks, and handshakes between them, seconds late.
+const unhurried = 3000
+
 // rekeys counts the re-handshakes of the connection.
 func (d *device) rekeys() int {
 	d.mu.Lock()
@@ -60,11 +64,11 @@ func TestRekeyWhilePlaying(t *testing.T) {
 	dir := t.TempDir()
 	music := makeMusic(t, dir)
 	s := harness.StartServer(t, "embedded", harness.Options{Music: dir, Args: []string{"--rekey-interval", "2s"}})
-	approved := connect(t, s.Sendspin, options{suite: suiteAES, buffer: 300_000})
+	approved := connect(t, s.Sendspin, options{suite: suiteAES, lead: unhurried})
 	approved.approve(s)
 	devices := []*device{approved}
 	for _, w := range ways()[:2] {
-		d := connect(t, s.Sendspin, options{pair: w.pair(), buffer: 300_000})
+		d := connect(t, s.Sendspin, options{pair: w.pair(), lead: unhurried})
 		w.run(d, s)
 		d.paired(s)
 		devices = append(devices, d)
@@ -103,8 +107,8 @@ func TestPairingBesidePlayback(t *testing.T) {
 	for _, w := range ways() {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
-			d := connect(t, s.Sendspin, options{pair: w.pair(), buffer: 300_000})
-			neighbour := connect(t, s.Sendspin, options{buffer: 300_000})
+			d := connect(t, s.Sendspin, options{pair: w.pair(), lead: unhurried})
+			neighbour := connect(t, s.Sendspin, options{lead: unhurried})
 			d.approve(s)
 			neighbour.approve(s)
 			playing(t, s, "Beside "+w.name, d, neighbour)
@@ -129,7 +133,7 @@ func TestUnpairStopsTheMusic(t *testing.T) {
 	var devices []*device
 	for range 3 {
 		w := ways()[0]
-		d := connect(t, s.Sendspin, options{pair: w.pair(), buffer: 300_000})
+		d := connect(t, s.Sendspin, options{pair: w.pair(), lead: unhurried})
 		w.run(d, s)
 		d.paired(s)
 		devices = append(devices, d)

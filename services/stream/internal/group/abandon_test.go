@@ -59,6 +59,9 @@ func TestAGroupThatIsGivenAwayBeforeItHasReadItsTapesKeepsItsPlace(t *testing.T)
 	d := Deps{InstanceID: "s", Store: store, House: realHouse{}, Clock: clockwork.NewFakeClock(), Log: slog.New(slog.DiscardHandler),
 		Metrics: NewMetrics(prometheus.NewRegistry()), Hub: presence.NewHub(), Resume: true,
 		LastChunk: func(ctx context.Context, _, _ string) ([]byte, error) {
+			if end, ok := ctx.Deadline(); !ok || time.Until(end) < tapePatience-time.Second*2 {
+				t.Errorf("the tapes are waited for until %v (%v), which an election of NATS may outlast", end, ok)
+			}
 			close(reading)
 			<-ctx.Done()
 			return nil, ctx.Err()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -20,6 +21,11 @@ import (
 // resumeMarginUS is how much of the tape must be left to be carried on in time: to
 // open the source, seek, and convert.
 const resumeMarginUS = 700_000
+
+// tapePatience is how long the tapes of a group are waited for when their stream has no
+// leader: NATS was seen to take up to 9 s for an election. Meanwhile players go on from what
+// their gateways hold, and a group that began anew could not write a tape either.
+const tapePatience = 15 * time.Second
 
 // Start reads the record, greets the members and carries on what played.
 func (g *Group) Start(ctx context.Context) error {
@@ -131,7 +137,10 @@ func (g *Group) carryOn(ctx context.Context, rec *tuttiv1.Group) {
 	}
 	epoch := fromTimeline(rec.GetTimeline())
 	if epoch != nil && epoch.ID == rec.GetEpoch() {
-		tails := g.readTapes(ctx, epoch, rec.GetRenditions())
+		reading, cancel := context.WithTimeout(ctx, tapePatience)
+		tails := g.readTapes(reading, epoch, rec.GetRenditions())
+		cancel()
+		now = g.House.NowMicros() // it may have taken long
 		if end := tails.endUS; end > now+resumeMarginUS && g.takeOver(epoch, tails, now) {
 			g.log.Info("playback carried on from the tape", "ahead_ms", (end-now)/1000, "epoch", epoch.ID)
 			return

@@ -49,6 +49,7 @@ const (
 	instanceAge = 15 * time.Second
 	sessionAge  = 30 * 24 * time.Hour
 	clipAge     = time.Hour
+	replayAge   = time.Hour
 	clipsBytes  = 128 << 20
 	eventAge    = 24 * time.Hour
 	tapeAge     = 90 * time.Second
@@ -80,6 +81,8 @@ func Stores() []Store {
 	}
 	sessions := bucket(BucketSessions, Management)
 	sessions.MaxAge = sessionAge
+	replays := bucket(BucketReplays, Management)
+	replays.MaxAge = replayAge
 	leases := bucket(BucketLeases, Stream)
 	leases.Writers = map[string][]string{
 		Stream: {"group.*", "stream.*", "director", "scheduler", "clock"}, Gateway: {"dial.>", "gateway.*"}, Pairing: {"attempt.*"},
@@ -106,7 +109,7 @@ func Stores() []Store {
 		bucket(BucketClock, Stream, Gateway, Management),
 		bucket(BucketSightings, Discovery, Gateway, Management),
 		bucket(BucketTokens, Management), bucket(BucketUsers, Management),
-		sessions, instances, leases, lives,
+		sessions, replays, instances, leases, lives,
 		{Kind: KindStream, Name: StreamEvents, Subjects: []string{EventsAll}, MaxAge: eventAge,
 			Writers: map[string][]string{Pairing: nothing}, Readers: map[string][]string{Gateway: {EventTrustAll}}},
 		{Kind: KindStream, Name: StreamTape, Subjects: []string{TapeAll}, Memory: true, MaxAge: tapeAge, MaxBytes: tapeBytes,

@@ -33,6 +33,7 @@ const (
 	BucketHolidays  = "holidays"  // stream: Holidays, key HolidaysKey
 	BucketUsers     = "users"     // management: people who sign in (passwords hashed)
 	BucketSessions  = "sessions"  // management: their sessions by the hash of the cookie
+	BucketReplays   = "replays"   // management: answers to requests with an Idempotency-Key, sealed for their callers
 )
 
 // Clips are audio that was sent in to be announced: an object store (JetStream), whose one
@@ -47,7 +48,7 @@ const (
 // again: groups with their queues, which device had a persona's place, the operator's
 // tuning of clients, schedules and holidays, API tokens and users (hashed), and addresses that were added by hand.
 // What pairing announces (trust, settings, personas) follows from its database; presence,
-// instances, sessions of users and leases are of the moment.
+// instances, sessions of users, answers and leases are of the moment.
 func KeptBuckets() []string {
 	return []string{BucketGroups, BucketSeats, BucketTuning, BucketSchedules, BucketHolidays, BucketTokens, BucketUsers, BucketSightings}
 }

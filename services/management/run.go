@@ -159,6 +159,9 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 	if d.Idem, err = idem.New(sup, clock, log); err != nil {
 		return d, err
 	}
+	if d.Replays, err = idem.OpenShared(ctx, b, s.deps.House, clock, s.cfg.InstanceID, log); err != nil {
+		return d, err
+	}
 	if err := s.people(ctx, life, sup, p, guard, &d); err != nil {
 		return d, err
 	}

@@ -85,6 +85,8 @@ type Deps struct {
 	OIDCAdmins []string
 	Ledger     *ledger.Ledger
 	Idem       *idem.Cache
+	// Replays are the answers that all instances know; nil: this one remembers alone.
+	Replays *idem.Shared
 	// Clips keeps what is sent in to be announced.
 	Clips Clips
 	// Archive makes backups.

@@ -34,7 +34,7 @@ const about = `Tutti plays music in many rooms in perfect time. This API is what
 
 Send a token with each request: ` + "`Authorization: Bearer <token>`" + `. On the first start the server writes one admin token to the file ` + "`admin-token`" + ` in its data directory. Roles: a *viewer* reads, an *operator* plays, sets volumes and forms groups, an *admin* decides on trust, policy, users and tokens. A user or token may have a role in single groups (zones) alone; it then sees those groups and their clients. People sign in with POST /api/v1/session and are known by a cookie.
 
-Times are RFC 3339 in UTC, durations are milliseconds. PUT, PATCH and DELETE are idempotent; a POST that starts something takes an ` + "`Idempotency-Key`" + `, which the instance that answers remembers until it restarts, for a day at most. Errors are problem documents (RFC 9457). No request takes longer than 5 s.`
+Times are RFC 3339 in UTC, durations are milliseconds. PUT, PATCH and DELETE are idempotent; a POST that starts something takes an ` + "`Idempotency-Key`" + `, under which the same caller gets the first answer again for an hour, from every instance. Errors are problem documents (RFC 9457). No request takes longer than 5 s.`
 
 func (a *API) config() huma.Config {
 	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: json.Unmarshal}

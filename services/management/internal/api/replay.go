@@ -16,6 +16,7 @@ import (
 	"github.com/tutti-audio/tutti/services/management/internal/auth"
 	"github.com/tutti-audio/tutti/services/management/internal/idem"
 	"github.com/tutti-audio/tutti/services/management/internal/model"
+	"github.com/tutti-audio/tutti/services/management/internal/signin"
 )
 
 const (
@@ -27,8 +28,9 @@ func idempotencyParameter() *huma.Param {
 	limit := idem.MaxKeyLength
 	return &huma.Param{
 		Name: idempotencyHeader, In: "header",
-		Description: fmt.Sprintf("Any word of yours. A second request with it starts nothing and gets the first one's answer, for 24 hours or until %d later ones have come. "+
-			"The instance that answered remembers it in its memory: after its restart, and at another instance, the request is a new one.", idem.MaxKeys),
+		Description: fmt.Sprintf("Any word of yours. A second request with it and the same token (or session) starts nothing and gets the first one's answer: "+
+			"for an hour at every instance, and at the one that answered for 24 hours or until %d later ones have come. Answers of more than 64 KiB are not kept. "+
+			"When an instance dies over a request, a second one is told to wait (409) for 30 seconds and then begins anew, since nobody knows how far the first one came.", idem.MaxKeys),
 		Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &limit},
 	}
 }
@@ -54,22 +56,26 @@ func (a *API) replay(c huma.Context, next func(huma.Context)) {
 	}
 	ctx := c.Context()
 	key := idem.Key{Actor: auth.PrincipalOf(ctx).Actor, Method: r.Method, Path: r.URL.Path, Key: name}
-	kept, err := a.d.Idem.Begin(ctx, key, a.digest(body))
-	switch {
-	case err != nil:
-		WriteProblem(w, model.FromError(err))
-		return
-	case kept != nil:
-		maps.Copy(w.Header(), kept.Header)
-		w.Header().Set(replayedHeader, "true")
-		w.WriteHeader(kept.Status)
-		_, _ = w.Write(kept.Body)
+	answer, err := a.d.Idem.Begin(ctx, key, a.digest(body))
+	if err != nil || answer != nil {
+		writeReplay(w, answer, err)
 		return
 	}
+	var ticket *idem.Ticket
+	// A panic on the way must free the key, too. The other instances are told first: here the
+	// caller can only come after this request.
+	defer func() {
+		ticket.Finish(ctx, answer)
+		a.d.Idem.Finish(ctx, key, answer)
+	}()
+	if a.d.Replays != nil {
+		answer, ticket, err = a.d.Replays.Begin(ctx, credentialOf(r), key, body)
+		if err != nil || answer != nil {
+			writeReplay(w, answer, err)
+			return
+		}
+	}
 	rec := &recorder{ResponseWriter: w, status: http.StatusOK}
-	var answer *idem.Answer
-	// A panic on the way must free the key, too.
-	defer func() { a.d.Idem.Finish(ctx, key, answer) }()
 	r = r.WithContext(ctx)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	next(humago.NewContext(c.Operation(), r, rec))
@@ -77,6 +83,27 @@ func (a *API) replay(c huma.Context, next func(huma.Context)) {
 	if rec.status < http.StatusInternalServerError {
 		answer = &idem.Answer{Status: rec.status, Header: keptHeader(w.Header()), Body: rec.body.Bytes()}
 	}
+}
+
+// writeReplay answers without doing anything.
+func writeReplay(w http.ResponseWriter, kept *idem.Answer, err error) {
+	if err != nil {
+		WriteProblem(w, model.FromError(err))
+		return
+	}
+	maps.Copy(w.Header(), kept.Header)
+	w.Header().Set(replayedHeader, "true")
+	w.WriteHeader(kept.Status)
+	_, _ = w.Write(kept.Body)
+}
+
+// credentialOf is what the caller proved to be somebody with: a token, or the secret of a
+// session.
+func credentialOf(r *http.Request) string {
+	if token, ok := auth.Bearer(r); ok {
+		return token
+	}
+	return signin.Secret(r)
 }
 
 // digest tells bodies apart and nothing else about them.

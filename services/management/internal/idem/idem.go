@@ -1,8 +1,7 @@
 // Package idem remembers the answers to POSTs that carried an Idempotency-Key,
 // so that a client which lost the answer can ask again without starting the thing
-// twice. The answers are in the memory of this process: some hold secrets, which must not
-// lie on the bus. After a restart, and at another instance, a key is new; the API's document
-// says so.
+// twice. Cache is the memory of one process; Shared is what the other instances know, and
+// this one after a restart.
 package idem
 
 import (
@@ -97,9 +96,18 @@ func (c *Cache) Begin(ctx context.Context, k Key, d Digest) (*Answer, error) {
 		select {
 		case <-o.wait:
 		case <-ctx.Done():
-			return nil, fault.New(fault.Conflict, "a request with this Idempotency-Key is still under way")
+			return nil, errUnderWay()
 		}
 	}
+}
+
+func errUnderWay() error {
+	return fault.New(fault.Conflict, "a request with this Idempotency-Key is still under way; ask again in a moment")
+}
+
+func errOtherBody() error {
+	return fault.New(fault.OutOfRange, "this Idempotency-Key was used with another body; use a new key").
+		WithField("header.Idempotency-Key", "was used with another body")
 }
 
 // Finish ends what Begin let begin. a is kept for replays; nil forgets the key, so
@@ -146,8 +154,7 @@ func (c *cache) doBegin(m begin) outcome {
 		c.makeRoom()
 		return outcome{}
 	case e.digest != m.digest:
-		return outcome{err: fault.New(fault.OutOfRange, "this Idempotency-Key was used with another body; use a new key").
-			WithField("header.Idempotency-Key", "was used with another body")}
+		return outcome{err: errOtherBody()}
 	case e.answer == nil:
 		return outcome{wait: e.done}
 	}

@@ -66,6 +66,15 @@ func secrets(r *http.Request) (out []string) {
 // HasCookie says whether the request carries a session cookie.
 func HasCookie(r *http.Request) bool { return len(secrets(r)) > 0 }
 
+// Secret is the secret of the session that the request is of, as its cookie has it; empty
+// when it has none, or more than one.
+func Secret(r *http.Request) string {
+	if s := secrets(r); len(s) == 1 {
+		return s[0]
+	}
+	return ""
+}
+
 // Authenticate finds the person whose session the request belongs to. A session that has
 // ended is fault.Unauthorized; a change that does not prove that our page asked for it is
 // fault.Forbidden.

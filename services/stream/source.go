@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tutti-audio/tutti/audio/source"
+	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -101,8 +102,24 @@ func (s *Service) sources(ctx context.Context) *linein.Hub {
 		Subscribe: func(clientID string, h func([]byte)) (func(), error) {
 			return s.d.Bus.SubscribeBytes(subject.Capture(clientID), h)
 		},
-		Send: s.send,
+		Follow: s.followSession,
+		Send:   s.send,
 	})
+}
+
+// followSession tells h the session of a client, now and whenever its record changes.
+func (s *Service) followSession(clientID string, h func(sessionID string)) (stop func()) {
+	tell := func(string) {
+		id := ""
+		if p := s.hub.Get(clientID); presence.Active(p) {
+			id = p.GetSessionId()
+		}
+		h(id)
+	}
+	listener := "source/" + clientID + "/" + bus.NewTraceID()
+	s.hub.Watch(listener, []string{clientID}, tell)
+	tell(clientID)
+	return func() { s.hub.Forget(listener) }
 }
 
 // send asks a client's session.

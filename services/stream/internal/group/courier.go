@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -28,10 +29,20 @@ type courier struct {
 
 	wants chan want // one slot, the newest wins
 	done  chan struct{}
+	// flying is the command that is on its way; nil: none is.
+	flying atomic.Pointer[flight]
 	// trace is the id of the newest order of which something is still to be told: its
 	// commands carry it, so that an order can be followed to the gateway. It is the
 	// goroutine's.
 	trace string
+}
+
+// flight is a command to a session. When the client has another one, nobody waits for the
+// answer: a gateway that died, or is cut off, does not give one, and its successor would wait
+// for the timeout.
+type flight struct {
+	sessionID string
+	cancel    context.CancelFunc
 }
 
 const (
@@ -50,6 +61,9 @@ func (c *courier) want(w want) {
 	default:
 	}
 	c.wants <- w
+	if f := c.flying.Load(); f != nil && f.sessionID != w.sessionID {
+		f.cancel()
+	}
 }
 
 // run sends until ctx ends, or until a last want is fulfilled.
@@ -92,8 +106,11 @@ func (c *courier) deliver(ctx context.Context, t told, w want) (told, bool) {
 			return after, true
 		}
 		cmd.GroupId, cmd.Fence, cmd.SessionId = c.groupID, c.fence, w.sessionID
-		err := c.request(ctx, cmd)
-		if err == nil {
+		sent, err := c.request(ctx, cmd)
+		switch {
+		case !sent:
+			continue // something newer has come
+		case err == nil:
 			t = after
 			continue
 		}
@@ -105,10 +122,16 @@ func (c *courier) deliver(ctx context.Context, t told, w want) (told, bool) {
 	return t, true
 }
 
-func (c *courier) request(ctx context.Context, cmd *tuttiv1.SessionCommand) error {
+// request sends a command, unless something newer is wanted already.
+func (c *courier) request(ctx context.Context, cmd *tuttiv1.SessionCommand) (sent bool, err error) {
 	ctx, cancel := context.WithTimeout(traced(ctx, c.trace), sendTimeout)
 	defer cancel()
-	return c.send(ctx, c.clientID, cmd)
+	c.flying.Store(&flight{cmd.GetSessionId(), cancel})
+	defer c.flying.Store(nil)
+	if len(c.wants) > 0 { // which may have come before it could see the flight
+		return false, nil
+	}
+	return true, c.send(ctx, c.clientID, cmd)
 }
 
 // traced is ctx with a trace id; without one, each message gets its own.

@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -290,5 +291,39 @@ func TestPartingDoesNotWaitForTheDead(t *testing.T) {
 		log: slog.New(slog.DiscardHandler), wants: make(chan want, 1), done: make(chan struct{})}
 	go c.run(t.Context(), told{sessionID: "1", stream: &tuttiv1.StreamStart{Epoch: 7}})
 	c.want(want{sessionID: "1", last: true})
+	<-c.done
+}
+
+// A command to a session that does not answer any more, since its gateway died or is cut off,
+// keeps nothing from the session that follows.
+func TestNobodyWaitsForASessionThatWasReplaced(t *testing.T) {
+	asked, ended, told2 := make(chan struct{}), make(chan error, 1), make(chan struct{})
+	send := func(ctx context.Context, _ string, c *tuttiv1.SessionCommand) error {
+		switch {
+		case c.GetSessionId() == "1":
+			close(asked)
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return ctx.Err()
+		case c.GetStreamStart() != nil:
+			close(told2)
+		}
+		return nil
+	}
+	c := &courier{clientID: "c", groupID: "g", send: send, house: houseclock.NewManual(1), clock: clockwork.NewFakeClock(),
+		log: slog.New(slog.DiscardHandler), wants: make(chan want, 1), done: make(chan struct{})}
+	go c.run(t.Context(), told{})
+	w := want{sessionID: "1", group: &tuttiv1.GroupInfo{GroupId: "g"}, stream: &tuttiv1.StreamStart{Epoch: 7}}
+	c.want(w)
+	<-asked
+	w.metadata = &tuttiv1.MetadataState{}
+	c.want(w) // news for the same session wait for its answer
+	w.sessionID = "2"
+	c.want(w)
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the command to the session that was replaced ended with %v", err)
+	}
+	<-told2
+	c.want(want{sessionID: "2", last: true})
 	<-c.done
 }

@@ -36,6 +36,9 @@ type Deps struct {
 	// Subscribe calls h for every message of a source, in order, until stop. h must not
 	// wait.
 	Subscribe func(clientID string, h func(data []byte)) (stop func(), err error)
+	// Follow calls h with the id of a client's session, "" for none, when it may have changed, until
+	// stop. h does not wait. nil: a source that comes back is found out by asking it.
+	Follow func(clientID string, h func(sessionID string)) (stop func())
 	// Send asks a client's session.
 	Send func(ctx context.Context, clientID string, c *tuttiv1.SessionCommand) error
 }
@@ -112,6 +115,10 @@ func (h *Hub) join(clientID string, f *Feed) (*intake, error) {
 			return nil, err
 		}
 		in.unsubscribe = stop
+		if h.d.Follow != nil {
+			unfollow := h.d.Follow(clientID, in.session)
+			in.unsubscribe = func() { stop(); unfollow() }
+		}
 		h.intakes[clientID] = in
 		h.d.Log.Info("source is wanted", obs.KeyClient, clientID)
 		h.wg.Go(func() { in.run(h.ctx) })

@@ -45,7 +45,10 @@ type intake struct {
 	done        chan struct{} // closed when run has ended
 	in          chan message
 	calls       chan func()
-	why         atomic.Value // string: why nothing comes
+	why         atomic.Value                       // string: why nothing comes
+	of          atomic.Value                       // string: the source's session
+	pokes       chan struct{}                      // one slot: the source has another session
+	asking      atomic.Pointer[context.CancelFunc] // of the question that is on its way
 
 	feeds []*Feed
 	last  int64 // house µs of the last audio, or of the first wish
@@ -54,7 +57,7 @@ type intake struct {
 
 func newIntake(d Deps, clientID, user string) *intake {
 	in := &intake{d: d, clientID: clientID, user: user, over: make(chan struct{}), done: make(chan struct{}), in: make(chan message, inDepth),
-		calls: make(chan func(), 16)}
+		calls: make(chan func(), 16), pokes: make(chan struct{}, 1)}
 	in.why.Store("it has not answered yet")
 	return in
 }
@@ -102,16 +105,38 @@ func (in *intake) run(ctx context.Context) {
 	}
 }
 
+// session hears of the source's sessions. A new one is asked at once, and nobody waits for
+// the answer of the one before: its gateway may have died over it.
+func (in *intake) session(id string) {
+	if before := in.of.Swap(id); before == nil || id == "" || before == id {
+		return // the first one is asked anyway
+	}
+	select {
+	case in.pokes <- struct{}{}:
+	default:
+	}
+	if cancel := in.asking.Load(); cancel != nil {
+		(*cancel)()
+	}
+}
+
 // wish keeps the session wanting the audio, on a goroutine of its own: a session that
 // does not answer must not hold up the audio.
 func (in *intake) wish(ctx context.Context) {
 	for {
 		wait := renewEvery
-		if err := in.ask(ctx, true); err != nil {
+		asking, cancel := context.WithCancel(ctx)
+		in.asking.Store(&cancel)
+		err := in.ask(asking, true)
+		in.asking.Store(nil)
+		cancel()
+		if err != nil {
 			wait = refusedWait
 		}
 		select {
 		case <-in.d.Clock.After(wait):
+			continue
+		case <-in.pokes:
 			continue
 		case <-in.over:
 		case <-ctx.Done():

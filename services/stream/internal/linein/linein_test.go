@@ -3,10 +3,12 @@ package linein
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -438,5 +440,49 @@ func TestImpossibleTimestamps(t *testing.T) {
 		if b == nil || b.CaptureUS > at || b.CaptureUS < at-100_000 {
 			t.Fatalf("%+v arrived at %d", b, at)
 		}
+	}
+}
+
+// A source whose gateway died over a question is asked again as soon as it is connected anew,
+// and not when the question has run out or the next one is due.
+func TestASourceThatComesBackIsAskedAtOnce(t *testing.T) {
+	asked, ended := make(chan bool, 16), make(chan error, 1)
+	var follow func(sessionID string)
+	var answers atomic.Bool
+	hub := NewHub(context.Background(), Deps{InstanceID: "one", House: &house{now: 1}, Clock: clockwork.NewFakeClock(), Log: slog.New(slog.DiscardHandler),
+		Subscribe: func(string, func([]byte)) (func(), error) { return func() {}, nil },
+		Follow: func(_ string, h func(string)) func() {
+			h("1")
+			follow = h
+			return func() {}
+		},
+		Send: func(ctx context.Context, _ string, c *tuttiv1.SessionCommand) error {
+			asked <- c.GetSource().GetStart()
+			if answers.Load() {
+				return nil
+			}
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return ctx.Err()
+		},
+	})
+	defer hub.Stop()
+	opening, cancel := context.WithCancel(t.Context())
+	opened := make(chan struct{})
+	go func() { defer close(opened); _, _ = hub.Open(opening, "c", "Needle") }()
+	defer func() { cancel(); <-opened }()
+	<-asked
+	answers.Store(true)
+	follow("") // it is gone; nobody answers yet
+	follow("2")
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the question to the session that is gone ended with %v", err)
+	}
+	<-asked // the clock stands still
+	follow("2")
+	follow("3")
+	<-asked
+	if len(asked) > 0 {
+		t.Error("the same session was asked twice")
 	}
 }

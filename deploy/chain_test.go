@@ -16,13 +16,7 @@ const chainURL = "nats-leaf://venue:secret@chain.example:7422"
 // rendered is the NATS configuration of an overlay, as its servers read it.
 func rendered(t *testing.T, overlay string) string {
 	t.Helper()
-	for _, o := range render(t, overlay) {
-		if c, ok := o.(*corev1.ConfigMap); ok && c.Name == "nats" {
-			return c.Data["nats.conf"]
-		}
-	}
-	t.Fatalf("%s has no NATS configuration", overlay)
-	return ""
+	return natsMap(t, render(t, overlay)).Data["nats.conf"]
 }
 
 // denied are the subjects of a list of a leaf's configuration.

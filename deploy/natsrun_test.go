@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/tutti-audio/tutti/proto/subject"
 )
@@ -260,7 +261,33 @@ func mountedNATS(t *testing.T, overlay, keys string) string {
 	if err := os.WriteFile(filepath.Join(dir, "auth.conf"), []byte(auth), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	included(t, dir, natsMap(t, render(t, overlay)))
 	return dir
+}
+
+// natsMap is the ConfigMap of NATS.
+func natsMap(t *testing.T, objs []runtime.Object) *corev1.ConfigMap {
+	t.Helper()
+	for _, o := range objs {
+		if c, ok := o.(*corev1.ConfigMap); ok && c.Name == "nats" {
+			return c
+		}
+	}
+	t.Fatal("there is no ConfigMap nats")
+	return nil
+}
+
+// included writes what nats.conf includes of its own ConfigMap.
+func included(t *testing.T, dir string, m *corev1.ConfigMap, replace ...string) {
+	t.Helper()
+	for name, text := range m.Data {
+		if name == "nats.conf" {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.NewReplacer(replace...).Replace(text)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // nobody is an address of loopback at which nobody listens.
@@ -545,6 +572,7 @@ func TestANodeOfNATSHasStartedWhenItHasCaughtUp(t *testing.T) {
 		defer l.Close()
 		addrs[i], held[i] = l.Addr().String(), l
 	}
+	included(t, dir, natsMap(t, objs))
 	node := func(i int, store string) *server.Server {
 		peers(t, "venue", "route_right", addrs...)
 		t.Setenv("POD_NAME", fmt.Sprintf("nats-%d", i))

@@ -1,12 +1,16 @@
 package deploy
 
 import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/nats-io/nats-server/v2/server"
@@ -75,11 +79,10 @@ func TestKubernetesSpeaksTLSToNATS(t *testing.T) {
 	for _, overlay := range overlays {
 		t.Run(overlay, func(t *testing.T) {
 			objs := renderWith(t, overlay, "tls")
-			var conf, all *corev1.ConfigMap
+			conf := natsMap(t, objs)
+			var all *corev1.ConfigMap
 			for _, o := range objs {
-				if c, ok := o.(*corev1.ConfigMap); ok && c.Name == "nats" {
-					conf = c
-				} else if ok && c.Name == "tutti" {
+				if c, ok := o.(*corev1.ConfigMap); ok && c.Name == "tutti" {
 					all = c
 				}
 			}
@@ -106,15 +109,62 @@ func TestKubernetesSpeaksTLSToNATS(t *testing.T) {
 			t.Setenv("CHAIN_URL", `"nats-leaf://venue:secret@`+nobody(t)+`"`)
 			peers(t, overlay, "route_secret")
 			writeNATS(t, dir, conf.Data["nats.conf"])
-			file := filepath.Join(dir, "nats-tls.conf")
-			text := strings.ReplaceAll(conf.Data["nats-tls.conf"], "/etc/nats-tls", tlsDir)
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s := startNATS(t, file)
+			included(t, dir, conf, "/etc/nats-tls", tlsDir)
+			s := startNATS(t, filepath.Join(dir, "nats-tls.conf"))
 			checkTLS(t, s, tlsDir, filepath.Join(keys, "pairing.nk"), hosts(all.Data["TUTTI_NATS"])...)
 			if !answers(t, s, pods["nats"].Spec.Containers[0].LivenessProbe) {
 				t.Error("NATS with TLS does not answer its probe")
+			}
+		})
+	}
+}
+
+// With the component the nodes speak TLS among themselves, by the names of their routes, and a
+// node with the password that has no certificate of the authority is no neighbour.
+func TestNodesOfNATSSpeakTLS(t *testing.T) {
+	for _, overlay := range []string{"venue", "chain"} {
+		t.Run(overlay, func(t *testing.T) {
+			conf := natsMap(t, renderWith(t, overlay, "tls"))
+			tlsDir := t.TempDir()
+			certs(t, tlsDir)
+			t.Setenv("VENUE", "venue-1")
+			t.Setenv("CHAIN_URL", `"nats-leaf://venue:secret@`+nobody(t)+`"`)
+			addrs := []string{nobody(t), nobody(t)}
+			node := func(i int, file string, m *corev1.ConfigMap) *server.Server {
+				peers(t, overlay, "route_right", addrs...)
+				t.Setenv("POD_NAME", fmt.Sprintf("nats-%d", i))
+				dir := mountedNATS(t, overlay, filepath.Join(t.TempDir(), "keys"))
+				text := m.Data["nats.conf"]
+				if i < len(addrs) {
+					text = strings.Replace(text, "port: 6222", `listen: "`+addrs[i]+`"`, 1)
+				}
+				writeNATS(t, dir, text)
+				included(t, dir, m, "/etc/nats-tls", tlsDir)
+				return startNATS(t, filepath.Join(dir, file))
+			}
+			first, second := node(0, "nats-tls.conf", conf), node(1, "nats-tls.conf", conf)
+			becomes(t, "two nodes find each other", func() bool { return first.NumRoutes() > 0 && second.NumRoutes() > 0 })
+			alone := node(2, "nats.conf", natsMap(t, render(t, overlay)))
+			// It dials both again and again; a few tries are enough to see that none gets through.
+			for end := time.Now().Add(3 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+				if alone.NumRoutes() > 0 {
+					t.Fatal("a node without TLS is a neighbour of those that have it")
+				}
+			}
+
+			text, err := os.ReadFile(filepath.Join(tlsDir, "tls.crt"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			block, _ := pem.Decode(text)
+			cert, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 3 {
+				if err := cert.VerifyHostname(fmt.Sprintf("nats-%d.nats", i)); err != nil {
+					t.Errorf("the nodes call each other so: %v", err)
+				}
 			}
 		})
 	}

@@ -12,7 +12,10 @@ command -v openssl >/dev/null || { echo "certs.sh: openssl is missing" >&2; exit
 umask 077
 mkdir -p "$dir"
 # What compose and the overlays of deploy/k8s call their servers.
-names="DNS:nats,DNS:localhost,IP:127.0.0.1,DNS:nats.tutti.svc,DNS:nats-0.nats.tutti.svc,DNS:nats-1.nats.tutti.svc,DNS:nats-2.nats.tutti.svc"
+names="DNS:nats,DNS:localhost,IP:127.0.0.1,DNS:nats.tutti.svc"
+for node in nats-0 nats-1 nats-2; do # for the services, and for each other
+	names="$names,DNS:$node.nats.tutti.svc,DNS:$node.nats"
+done
 for name in "$@"; do
 	case $name in
 	*[!0-9.]*) names="$names,DNS:$name" ;;
@@ -23,7 +26,7 @@ done
 	-subj "/CN=Tutti NATS authority" -keyout "$dir/ca.key" -out "$dir/ca.crt" 2>/dev/null
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=nats" \
 	-keyout "$dir/tls.key" -out "$dir/tls.csr" 2>/dev/null
-printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "$names" >"$dir/tls.ext"
+printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$names" >"$dir/tls.ext"
 openssl x509 -req -in "$dir/tls.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAcreateserial -days 398 \
 	-extfile "$dir/tls.ext" -out "$dir/tls.crt.new" 2>/dev/null
 # Into the same file: a container has it mounted.

@@ -252,6 +252,7 @@ func (f *Fleet) judge(t testing.TB, r *Row) {
 	}
 	if f.Live != nil {
 		r.Live, r.Deaf = f.Live.Silence(f.offset(t), r.from, r.to)
+		f.Live.Tell(t, f.offset(t), r.from, r.to)
 	}
 	f.tellWorst(t, each)
 	slices.Sort(silences)

@@ -110,6 +110,31 @@ func (l *Live) Silence(offset, from, to int64) (longest time.Duration, deaf int)
 	return longest, deaf
 }
 
+// Tell logs the silences of its players that a listener notices, for those who look for the
+// cause in the logs of the services.
+func (l *Live) Tell(t testing.TB, offset, from, to int64) {
+	t.Helper()
+	for _, p := range l.Players {
+		at := from + offset
+		quiet := func(until int64) {
+			if us(until-at) > 500*time.Millisecond {
+				t.Logf("%s heard nothing for %s, from %s after the strike", p.Name, us(until-at), us(at-from-offset))
+			}
+		}
+		for _, x := range (sheet{perTitle: 1}).played(p.Pieces(from+offset), offset, true) {
+			if x.to <= at {
+				continue
+			}
+			if x.from >= to+offset {
+				break
+			}
+			quiet(x.from)
+			at = x.to
+		}
+		quiet(max(at, to+offset))
+	}
+}
+
 // background runs f until the test ends.
 func background(t testing.TB, f func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -88,7 +88,8 @@ type Conn struct {
 	// lostSaid is when that was, ns.
 	lost, lostSaid atomic.Int64
 	denied         denials
-	streams        sync.Map // stream name -> jetstream.Stream
+	lags           func(info *jetstream.StreamInfo, node string) bool // lags, but in tests
+	streams        sync.Map                                           // stream name -> jetstream.Stream
 }
 
 // Connect connects and waits until the bus can be used, for as long as ctx
@@ -162,7 +163,7 @@ func newConn(cfg Config) *Conn {
 		log = slog.New(slog.DiscardHandler)
 	}
 	c := &Conn{cfg: cfg, log: log, m: newMetrics(cfg.Registerer),
-		closed: make(chan struct{}), again: make(chan struct{}, 1)}
+		closed: make(chan struct{}), again: make(chan struct{}, 1), lags: lags}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.st.init()
 	c.hedges.fill()

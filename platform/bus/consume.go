@@ -149,7 +149,7 @@ func (f *follower) open(ctx context.Context) error {
 	cc := f.spec.begin(s.CachedInfo())
 	cc.AckPolicy, cc.MemoryStorage, cc.Replicas = jetstream.AckNonePolicy, true, 1
 	cc.InactiveThreshold = consumerIdle
-	cons, err := s.CreateConsumer(ctx, cc)
+	cons, err := f.create(ctx, s, cc)
 	if err != nil {
 		return f.c.toFault(ctx, whyEnded(ctx, err), "consume stream %s", f.stream)
 	}
@@ -291,7 +291,5 @@ func (f *follower) close() {
 	if !f.c.nc.IsConnected() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	_ = f.c.js.DeleteConsumer(ctx, f.stream, f.consumer.CachedInfo().Name) // else the server forgets it after consumerIdle
+	f.forget(f.consumer)
 }

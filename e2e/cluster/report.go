@@ -57,6 +57,8 @@ How to read it:
 - A host that is cut off, and a NATS node that is killed, may take the leader of the leases along;
   NATS chooses another after 4 to 9 s, and until then nobody can take over from anybody. Players go on
   from what gateways hold of their tapes; those of the host that was cut off, line-ins and orders wait.
+- When the host comes back, its NATS node has counted elections alone, and the others hold one more:
+  leases and tapes may be without a leader for as long again. Line-ins are heard in between, or not.
 - **lost**, **repeated**: samples of all players that were skipped, or heard again, where
   there was no silence in their place. Every frame of the music says which one it is.
 - **rolling restart**: every instance in turn is sent SIGTERM, leaves, and is started again; the

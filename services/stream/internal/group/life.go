@@ -125,7 +125,6 @@ func (g *Group) carryOn(ctx context.Context, rec *tuttiv1.Group) {
 	if len(g.s.Queue) == 0 {
 		return
 	}
-	now := g.House.NowMicros()
 	if p := rec.GetNowPlaying(); p != nil {
 		g.s.PositionMS = p.GetPositionMs()
 	}
@@ -140,7 +139,7 @@ func (g *Group) carryOn(ctx context.Context, rec *tuttiv1.Group) {
 		reading, cancel := context.WithTimeout(ctx, tapePatience)
 		tails := g.readTapes(reading, epoch, rec.GetRenditions())
 		cancel()
-		now = g.House.NowMicros() // it may have taken long
+		now := g.House.NowMicros() // the tapes may have taken long
 		if end := tails.endUS; end > now+resumeMarginUS && g.takeOver(epoch, tails, now) {
 			g.log.Info("playback carried on from the tape", "ahead_ms", (end-now)/1000, "epoch", epoch.ID)
 			return

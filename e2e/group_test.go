@@ -29,15 +29,21 @@ func TestLimitsHold(t *testing.T) {
 		wantVolume(t, other, 0)
 		s.Must(t, "POST", "/api/v1/groups/"+g+"/volume", map[string]any{"volume": 70}, nil)
 		wantVolume(t, d, 40)
+		at40 := func() string {
+			c, _ := s.ClientNamed(t, "Bedroom")
+			switch {
+			case !c.Connected || c.Player == nil || c.Player.Volume == nil:
+				return fmt.Sprintf("connected %v, %+v", c.Connected, c.Player)
+			case *c.Player.Volume != 40:
+				return fmt.Sprintf("its volume is %d", *c.Player.Volume)
+			}
+			return ""
+		}
+		harness.Eventually(t, patience, "Bedroom has said that it is at 40", at40)
 		// A lost network is no power-on: who comes back with the volume that was set keeps it.
 		cut()
 		cut = d.Connect(t, s.Sendspin)
-		harness.Eventually(t, patience, "Bedroom is back at 40", func() string {
-			if c, _ := s.ClientNamed(t, "Bedroom"); !c.Connected || c.Player == nil || c.Player.Volume == nil || *c.Player.Volume != 40 {
-				return fmt.Sprintf("connected %v, %+v", c.Connected, c.Player)
-			}
-			return ""
-		})
+		harness.Eventually(t, patience, "Bedroom is back at 40", at40)
 		wantVolume(t, d, 40)
 		// One that comes back with another volume was switched on.
 		cut()

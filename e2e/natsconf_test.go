@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 // version, and says so.
 func TestKubernetesNATSConfigurationsAreValid(t *testing.T) {
 	bin, tutti := harness.MustBuild(t, "github.com/nats-io/nats-server/v2"), harness.MustBuild(t, "github.com/tutti-audio/tutti/cmd/tutti")
+	included := map[string]string{} // chain builds on venue
 	for _, file := range []string{"single-node/nats.yaml", "venue/nats.yaml", "chain/nats-conf.yaml"} {
 		f, err := os.Open(filepath.Join("..", "deploy", "k8s", "overlays", file))
 		if err != nil {
@@ -33,8 +35,11 @@ func TestKubernetesNATSConfigurationsAreValid(t *testing.T) {
 			t.Fatalf("tutti nats-config: %v\n%s", err, out)
 		}
 		conf := filepath.Join(dir, "nats.conf")
-		if err := os.WriteFile(conf, []byte(doc.Data["nats.conf"]), 0o600); err != nil {
-			t.Fatal(err)
+		maps.Copy(included, doc.Data)
+		for name, text := range included {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 		check := exec.Command(bin, "-c", conf, "-t")
 		check.Env = append(os.Environ(), "POD_NAME=nats-0", "VENUE=venue-1", `CHAIN_URL="nats-leaf://venue:secret@chain.example:7422"`,

@@ -32,7 +32,7 @@ func TestWhichCopiesLag(t *testing.T) {
 
 // Consumers are not put on a node whose copy of the stream catches up, while there are others.
 func TestConsumersAvoidANodeThatLags(t *testing.T) {
-	cluster := bustest.NewCluster(t, 3)
+	cluster := bustest.NewProcessCluster(t, 3)
 	c := cluster.Connect()
 	var bad atomic.Value
 	bad.Store("")

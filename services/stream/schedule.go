@@ -299,14 +299,19 @@ func (a *scheduler) lookAtAll() {
 
 // arm sets the timer to the next moment at which something is due.
 func (a *scheduler) arm() {
-	now := a.s.d.Wall.Now()
-	wait := lookEvery
-	for _, z := range a.zones {
-		if !z.due.IsZero() {
-			wait = min(wait, max(z.due.Sub(now), 0))
+	for set := true; set; {
+		now := a.s.d.Wall.Now().Round(0)
+		wait := lookEvery
+		for _, z := range a.zones {
+			if !z.due.IsZero() {
+				wait = min(wait, max(z.due.Sub(now), 0))
+			}
 		}
+		a.stop()
+		a.gen++
+		a.stop = actor.After[schedulerMessage](a.self, a.s.d.Wall, wait, scheduleTick{a.gen})
+		// A wall clock that was set meanwhile may have passed what the timer waits for.
+		passed := a.s.d.Wall.Now().Round(0).Sub(now)
+		set = passed >= lookEvery || passed < 0
 	}
-	a.stop()
-	a.gen++
-	a.stop = actor.After[schedulerMessage](a.self, a.s.d.Wall, wait, scheduleTick{a.gen})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -535,4 +536,31 @@ func TestQuietHoursHoldForWhoHasLeft(t *testing.T) {
 	v.is(solo, `stopped ""  cap 20`)
 	v.sets("2026-06-02 06:00")
 	v.is(solo, `stopped ""  no cap`)
+}
+
+// leaping is a wall clock that somebody sets in the moment in which a timer is made.
+type leaping struct {
+	*clockwork.FakeClock
+	by atomic.Int64 // ns that the next timer leaps by
+}
+
+func (c *leaping) AfterFunc(d time.Duration, f func()) clockwork.Timer {
+	c.Advance(time.Duration(c.by.Swap(0)))
+	return c.FakeClock.AfterFunc(d, f)
+}
+
+// The timer is then made for a moment that has passed already.
+func TestTheWallClockIsSetWhileTheSchedulerArms(t *testing.T) {
+	t.Parallel()
+	v := newVenue(t, "2026-06-01 23:00")
+	clock := &leaping{FakeClock: v.clock}
+	v.daytime = clock
+	v.service(v.bus, "one")
+	g := v.make("Bar", v.device("a", "pcm:44100:16:2"))
+	v.put(&tuttiv1.Schedule{GroupId: g, Name: "Bar", Enabled: true,
+		QuietHours: []*tuttiv1.QuietHours{{Days: allDays, Start: "22:00", End: "06:00", MaxVolume: 20}}})
+	v.is(g, `stopped ""  cap 20`)
+	clock.by.Store(int64(7 * time.Hour))
+	v.sets("2026-06-01 23:01") // it looks, and arms anew
+	v.is(g, `stopped ""  no cap`)
 }

@@ -122,6 +122,11 @@ func (k *core) shut() { close(k.closing) }
 // drain carries out what was called while loop ended.
 func (k *core) drain() {
 	k.live = false
+	k.carryOut()
+}
+
+// carryOut does what was called so far.
+func (k *core) carryOut() {
 	for {
 		select {
 		case f := <-k.calls:
@@ -143,6 +148,7 @@ func (k *core) loop(ctx context.Context) {
 		k.setTimer(timer)
 		select {
 		case in := <-k.inputs:
+			k.carryOut() // a call that returned holds for every message that comes after it
 			in.s.handle(in)
 			in.s.ack <- struct{}{}
 		case f := <-k.calls:

@@ -1,8 +1,10 @@
 package discovery
 
 import (
+	"context"
 	"net/netip"
 
+	"github.com/tutti-audio/tutti/services/discovery/internal/dnssd"
 	"github.com/tutti-audio/tutti/services/discovery/internal/mdns"
 	"github.com/tutti-audio/tutti/services/discovery/internal/record"
 )
@@ -47,3 +49,32 @@ func CleanName(s string) string { return record.CleanName(record.Unescape(s)) }
 // DeviceURL checks the ws:// address of a device that a person gives, and writes it in
 // one form, as Config.Static is.
 func DeviceURL(s string) (string, error) { return record.ParseURL(s) }
+
+// DomainPlayer is a player as a DNS server names it.
+type DomainPlayer struct {
+	Described       // of one that the service passes over the name alone
+	Err       error // why the service passes it over
+}
+
+// LookUp asks once for the players of a domain, DOMAIN[@SERVER[:PORT]] as in Config.DNSSD, as
+// the service does, which must not run for it. A question waits 3 s for each DNS server; ctx
+// bounds all of them. With an error, what was found before it is there as well.
+func LookUp(ctx context.Context, domain string) ([]DomainPlayer, error) {
+	s, err := dnssd.ParseSource(domain)
+	if err != nil {
+		return nil, err
+	}
+	found, err := dnssd.LookUp(ctx, s, "")
+	out := make([]DomainPlayer, 0, len(found))
+	for _, f := range found {
+		o := f.Observation
+		p := DomainPlayer{Described{Name: o.Name, Addresses: o.Addresses}, f.Err}
+		if f.Err != nil {
+			p.Described = Described{Name: CleanName(f.Label)}
+		} else {
+			p.URLs = o.URLs()
+		}
+		out = append(out, p)
+	}
+	return out, err
+}

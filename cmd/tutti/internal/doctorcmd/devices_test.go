@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/grandcat/zeroconf"
+	"github.com/miekg/dns"
 
 	"github.com/tutti-audio/tutti/platform/nettest"
 	"github.com/tutti-audio/tutti/sendspin/channel"
@@ -25,7 +26,7 @@ import (
 
 // roles are what this test binary does inside a namespace: the doctor asks and dials on every
 // interface, and shall not do so on the machine's own.
-var roles = map[string]nettest.Role{"doctor": tellDevices, "device": runDevice}
+var roles = map[string]nettest.Role{"doctor": tellDevices, "device": runDevice, "dns": runDNS}
 
 // patience is how long the doctor or a device may take on a busy machine.
 const patience = 60 * time.Second
@@ -96,6 +97,37 @@ func runDevice(args []string) error {
 	return nil
 }
 
+// runDNS is a DNS server for the records of its arguments, at port 53.
+func runDNS(zone []string) error {
+	var rrs []dns.RR
+	for _, line := range zone {
+		rr, err := dns.NewRR(line)
+		if err != nil {
+			return err
+		}
+		rrs = append(rrs, rr)
+	}
+	pc, err := net.ListenPacket("udp", ":53")
+	if err != nil {
+		return err
+	}
+	srv := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		for _, rr := range rrs {
+			if h := rr.Header(); h.Rrtype == q.Question[0].Qtype && strings.EqualFold(h.Name, q.Question[0].Name) {
+				m.Answer = append(m.Answer, rr)
+			}
+		}
+		_ = w.WriteMsg(m)
+	})}
+	srv.NotifyStartedFunc = func() { fmt.Println("running") }
+	done := make(chan error, 1)
+	go func() { done <- srv.ActivateAndServe() }()
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+	}
+	return errors.Join(srv.Shutdown(), <-done)
+}
+
 // bench is two namespaces: the doctor in A, devices in B.
 type bench struct {
 	*nettest.Pair
@@ -111,7 +143,7 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) look(t *testing.T, s settings) (results []Result) {
 	t.Helper()
-	said, err := json.Marshal(map[string]any{"Devices": s.Devices, "Name": s.Name, "NATS": s.NATS})
+	said, err := json.Marshal(map[string]any{"Devices": s.Devices, "DNSSD": s.DNSSD, "Name": s.Name, "NATS": s.NATS})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +176,7 @@ func TestASpeakerOnTheLinkIsHeardAndReached(t *testing.T) {
 	b.device(t, discovery.DeviceType, "Kitchen Speaker", "8928", "eth0")
 	r := b.look(t, settings{})
 	only(t, r, "multicast eth0").want(t, OK, "heard 1 responder, 1 speaker on eth0 "+nettest.AddrA+"/24")
-	only(t, r, "speakers").want(t, OK, "1 of 1 heard are reached and take a WebSocket: Kitchen Speaker ("+nettest.AddrB+":8928)")
+	only(t, r, "speakers").want(t, OK, "1 of 1 found are reached and take a WebSocket: Kitchen Speaker ("+nettest.AddrB+":8928)")
 	b.SetLink("eth0", false)
 	r = b.look(t, settings{})
 	if len(r) != 1 || r[0].Check != "multicast eth1" {
@@ -195,6 +227,39 @@ func TestADeviceByAddressIsTried(t *testing.T) {
 	only(t, r, "device ["+nettest.AddrB6+"]:8928").want(t, OK, "reached")
 	only(t, r, "device wss://nowhere").want(t, Fail, "write ADDR, ADDR:PORT")
 	only(t, r, "device no-such-name.invalid:8928").want(t, Fail, "is not known here")
+}
+
+func TestPlayersOfADNSDomainAreAskedForAndDialled(t *testing.T) {
+	b := newBench(t)
+	b.device(t, "", "", "8928", "")
+	const service = "_sendspin._tcp.players.example."
+	dnsServer := nettest.Exec(t, b.B, "dns",
+		service+" 60 IN PTR bar."+service, "bar."+service+" 60 IN SRV 0 0 8928 bar.players.example.",
+		"bar."+service+` 60 IN TXT "path=/sendspin" "name=Bar"`, "bar.players.example. 60 IN A "+nettest.AddrB,
+		service+" 60 IN PTR lost."+service,
+		service+" 60 IN PTR bare."+service, "bare."+service+" 60 IN SRV 0 0 8928 bare.players.example.",
+		service+" 60 IN PTR far."+service, "far."+service+" 60 IN SRV 0 0 8928 far.players.example.", "far.players.example. 60 IN A 203.0.113.7",
+		"_sendspin._tcp.lost.example. 60 IN PTR lost._sendspin._tcp.lost.example.")
+	dnsServer.WaitLine(patience, 0, "start", func(l string) bool { return l == "running" })
+	at := "@" + nettest.AddrB
+	r := b.look(t, settings{DNSSD: []string{"players.example" + at, "empty.example" + at, "lost.example" + at, "dead.example" + at + ":54", "local"}})
+	only(t, r, "dns-sd players.example").want(t, OK, "the DNS server "+nettest.AddrB+" names 4 players of _sendspin._tcp.players.example, 3 of them in a way")
+	only(t, r, "speakers").want(t, OK, "1 of 1 found are reached and take a WebSocket: Bar ("+nettest.AddrB+":8928)")
+	only(t, r, "speaker bare").want(t, Warn, "has no address, A or AAAA")
+	only(t, r, "speaker far").want(t, Warn, "addresses have to be private ones")
+	only(t, r, "dns-sd empty.example").want(t, Warn, "publish them there: for each player a PTR record of _sendspin._tcp.empty.example")
+	only(t, r, "dns-sd lost.example").want(t, Warn, "names 1 player of _sendspin._tcp.lost.example, and none that the server would dial")
+	only(t, r, "dns-sd dead.example").want(t, Fail, "let UDP and TCP port 53 pass")
+	only(t, r, "dns-sd local").want(t, Fail, "write --dns-sd DOMAIN or DOMAIN@SERVER[:PORT]")
+	lost := 0
+	for _, x := range r {
+		if x.Check == "speaker lost" && strings.Contains(x.Found, "no SRV record says where it is") {
+			lost++
+		}
+	}
+	if lost != 2 {
+		t.Errorf("%d players without a place, want one of two domains each: %+v", lost, r)
+	}
 }
 
 func TestASpeakerFromAnotherVLANIsAFinding(t *testing.T) {

@@ -65,8 +65,8 @@ type settings struct {
 	ConfigFile  string `config:"config" usage:"YAML file with the same names as the flags"`
 
 	Devices []string `config:"device" usage:"device to reach: ADDR, ADDR:PORT or ws://ADDR:PORT/PATH; repeatable"`
+	DNSSD   []string `config:"dns-sd" usage:"domain whose players a DNS server names: DOMAIN[@SERVER[:PORT]]; repeatable"`
 
-	DNSSD        []string      `config:"dns-sd"`
 	Name         string        `config:"name"`
 	Venue        string        `config:"venue"`
 	Languages    []string      `config:"languages"`
@@ -102,7 +102,7 @@ type settings struct {
 
 // notLookedAt are flags that the doctor takes and does not show.
 func notLookedAt() []string {
-	return []string{"dns-sd", "name", "languages", "policy", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval",
+	return []string{"name", "languages", "policy", "deployment-key-file", "deployment-key", "controller-policy", "rekey-interval",
 		"max-sessions", "max-groups", "admin-token", "admin-token-file",
 		"lease-ttl", "nats-replicas", "drain-timeout",
 		"oidc-issuer", "oidc-client-id", "oidc-client-secret", "oidc-client-secret-file", "oidc-name", "oidc-user-claim",
@@ -128,12 +128,13 @@ wrong, and what to do. It takes the flags and variables of 'tutti serve' and
 changes nothing. Exit status 1 when something fails.
 
 It asks by mDNS for speakers, servers and anybody else, and listens for 3 s on
-each interface where speakers can be (IPv4). Every speaker that it hears and
-every --device is dialled, at most 2 s for TCP and 2 s for the WebSocket; it hangs
+each interface where speakers can be (IPv4); it asks the DNS server of every --dns-sd
+for the players of the domain. Every speaker that it finds so and every --device is dialled, at most 2 s for TCP and 2 s for the WebSocket; it hangs
 up before a session begins. Where nobody answers, it names the likely causes: it
 cannot see into switches and access points.`,
 		Example: `  tutti doctor
   tutti doctor --device 10.0.20.31          # is the speaker in the other VLAN reached?
+  tutti doctor --dns-sd players.example     # are the records of the domain right?
   tutti doctor --music /srv/music --nats nats://nats:4222
   tutti doctor --json | jq '.checks[] | select(.level != "ok")'`,
 		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,

@@ -24,8 +24,8 @@ type airing struct {
 	err   error // it could not listen
 }
 
-// checkDevices listens on each network interface for mDNS, and tries to reach the devices
-// that were heard and those that are named by address.
+// checkDevices listens on each network interface for mDNS, asks the DNS servers of --dns-sd,
+// and tries to reach the devices that were heard and those that are named.
 func checkDevices(ctx context.Context, s settings, p progress) []Result {
 	given, out := givenDevices(s.Devices)
 	n, err := lookAround()
@@ -43,7 +43,9 @@ func checkDevices(ctx context.Context, s settings, p progress) []Result {
 		seen, passed = seenDevices(airs)
 		out = append(out, passed...)
 	}
-	all := append(seen, given...)
+	named, domains := askDomains(ctx, s.DNSSD, p)
+	out = append(out, domains...)
+	all := append(union(seen, named), given...)
 	if len(all) > 0 {
 		p.say("dialling devices, addresses: %d", len(all))
 		defer p.end()

@@ -38,7 +38,7 @@ func (n network) judgeReach(all []attempt) []Result {
 	return out
 }
 
-// judgeSeen sums up the devices that were heard by mDNS. One with several addresses is
+// judgeSeen sums up the devices that were heard by mDNS or named by a DNS server. One with several addresses is
 // reached when one of them is.
 func (n network) judgeSeen(seen []attempt) []Result {
 	if len(seen) == 0 {
@@ -70,7 +70,7 @@ func (n network) judgeSeen(seen []attempt) []Result {
 		out = append(out[:maxShown], Result{"speakers", out[0].Level, fmt.Sprintf("%d more addresses are not reached", more), "as above"})
 	}
 	if len(reached) > 0 {
-		out = append([]Result{{"speakers", OK, fmt.Sprintf("%d of %d heard are reached and take a WebSocket: %s", len(reached), len(well), some(reached)), ""}}, out...)
+		out = append([]Result{{"speakers", OK, fmt.Sprintf("%d of %d found are reached and take a WebSocket: %s", len(reached), len(well), some(reached)), ""}}, out...)
 	}
 	return append(out, n.reflected(seen)...)
 }

@@ -161,9 +161,11 @@ func TestNothingJumpsLoud(t *testing.T) {
 				t.Helper()
 				lost(r, d)
 				// The gateway decides by what it has heard of its own records.
-				kept := r.presence(d.id()).GetKeptVolume()
+				last := r.presence(d.id())
 				eventually(t, func() string {
-					if v := r.svc.board.Kept(d.id()); v == nil || *v != kept {
+					p, _ := r.svc.board.Lookup(d.id())
+					known := &tuttiv1.ClientPresence{KeptVolume: p.Kept, OrderedVolume: p.Ordered}
+					if p.Kept == nil || known.GetKeptVolume() != last.GetKeptVolume() || known.GetOrderedVolume() != last.GetOrderedVolume() {
 						return "the gateway does not know what the player keeps"
 					}
 					return ""
@@ -183,16 +185,27 @@ func TestNothingJumpsLoud(t *testing.T) {
 			keeps(45)
 			back()
 			expect(t, d, 30, 30)
+			with := func(volume int) {
+				t.Helper()
+				d.mu.Lock()
+				p := *d.player
+				p.Volume = ptr(volume)
+				d.player = &p
+				d.mu.Unlock()
+			}
+			r.mustCommand(d.id(), &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Player{
+				Player: &tuttiv1.PlayerCommand{Command: &tuttiv1.PlayerCommand_Volume{Volume: 55}}}})
+			d.handled(r)
+			expect(t, d, 30, 30, 55)
+			with(55) // it obeyed, and was lost before it could say so
+			back()
+			expect(t, d, 30, 30, 55)
 			lost(r, d)
-			d.mu.Lock()
-			p := *d.player
-			p.Volume = ptr(100) // it was without power
-			d.player = &p
-			d.mu.Unlock()
+			with(100) // it was without power
 			d.join(r)
 			r.waitPlayer(d)
 			d.handled(r)
-			expect(t, d, 30, 30, 30)
+			expect(t, d, 30, 30, 55, 30)
 		})
 	}
 	t.Run("limits that come while it plays, and go", func(t *testing.T) {

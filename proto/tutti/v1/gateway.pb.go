@@ -77,7 +77,11 @@ type ClientPresence struct {
 	// The volume, 0-100, that the player keeps if it comes back with it: what it reported
 	// last, or the start-up volume that it was told and has not taken over yet. Stays when
 	// the session ends; unset until a volume that can be set was reported.
-	KeptVolume    *int32 `protobuf:"varint,42,opt,name=kept_volume,json=keptVolume,proto3,oneof" json:"kept_volume,omitempty"`
+	KeptVolume *int32 `protobuf:"varint,42,opt,name=kept_volume,json=keptVolume,proto3,oneof" json:"kept_volume,omitempty"`
+	// The volume, 0-100, that the player was told last and has not answered: who comes back
+	// with it has taken it over, and keeps it too. Written with the next change of the record,
+	// at the latest when the session ends.
+	OrderedVolume *int32 `protobuf:"varint,43,opt,name=ordered_volume,json=orderedVolume,proto3,oneof" json:"ordered_volume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -402,6 +406,13 @@ func (x *ClientPresence) GetDisplay() *DisplayStatus {
 func (x *ClientPresence) GetKeptVolume() int32 {
 	if x != nil && x.KeptVolume != nil {
 		return *x.KeptVolume
+	}
+	return 0
+}
+
+func (x *ClientPresence) GetOrderedVolume() int32 {
+	if x != nil && x.OrderedVolume != nil {
+		return *x.OrderedVolume
 	}
 	return 0
 }
@@ -3690,7 +3701,7 @@ var File_tutti_v1_gateway_proto protoreflect.FileDescriptor
 
 const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\n" +
-	"\x16tutti/v1/gateway.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xf2\r\n" +
+	"\x16tutti/v1/gateway.proto\x12\btutti.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15tutti/v1/common.proto\"\xb1\x0e\n" +
 	"\x0eClientPresence\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x1d\n" +
 	"\n" +
@@ -3748,11 +3759,13 @@ const file_tutti_v1_gateway_proto_rawDesc = "" +
 	"\aignored\x18( \x03(\tR\aignored\x121\n" +
 	"\adisplay\x18) \x01(\v2\x17.tutti.v1.DisplayStatusR\adisplay\x12$\n" +
 	"\vkept_volume\x18* \x01(\x05H\x02R\n" +
-	"keptVolume\x88\x01\x01B\f\n" +
+	"keptVolume\x88\x01\x01\x12*\n" +
+	"\x0eordered_volume\x18+ \x01(\x05H\x03R\rorderedVolume\x88\x01\x01B\f\n" +
 	"\n" +
 	"_availableB\x10\n" +
 	"\x0e_source_signalB\x0e\n" +
-	"\f_kept_volume\"]\n" +
+	"\f_kept_volumeB\x11\n" +
+	"\x0f_ordered_volume\"]\n" +
 	"\fVolumeLimits\x12\x10\n" +
 	"\x03min\x18\x01 \x01(\x05R\x03min\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\x05R\x03max\x12\x1d\n" +

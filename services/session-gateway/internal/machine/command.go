@@ -128,6 +128,9 @@ func (m *Machine) playerCommand(p *tuttiv1.PlayerCommand) ([]Effect, error) {
 	if !slices.Contains(m.player.SupportedCommands, out.Command) {
 		return nil, fault.New(fault.Conflict, "client %s does not take the command %q: its supported_commands lack it", m.cfg.ClientID, out.Command)
 	}
+	if out.Volume != nil {
+		m.volume.order(*out.Volume)
+	}
 	return []Effect{Send{&wire.ServerCommand{Player: out}}}, nil
 }
 

@@ -22,6 +22,8 @@ type bounds struct {
 	loud   int                   // reports above the cap, one after the other
 	kept   *int32                // what a player that comes back with it keeps; nil: unknown
 	before *int                  // at the start-up, until the player reports another one
+	// What it was told and has not answered: the connection may be lost between the two.
+	ordered *int32
 }
 
 // patience is how many reports above the cap in a row are each answered. A device that
@@ -83,7 +85,11 @@ func (b *bounds) correct(p *wire.PlayerState) *int {
 		return nil
 	}
 	want := *p.Volume
-	if first && b.limits != nil && b.limits.Startup != nil && (b.kept == nil || int(*b.kept) != want) {
+	returns := b.is(b.kept, want) || b.is(b.ordered, want)
+	if first {
+		b.ordered = nil // taken over, or lost with the session before
+	}
+	if first && b.limits != nil && b.limits.Startup != nil && !returns {
 		want = int(b.limits.GetStartup())
 		b.kept, b.before = b.limits.Startup, p.Volume
 	}
@@ -104,8 +110,20 @@ func (b *bounds) keep(volume int) {
 	if b.before != nil && *b.before == volume && int(*b.kept) != volume {
 		return
 	}
+	if !b.is(b.kept, volume) {
+		b.ordered = nil
+	}
 	v := int32(volume)
 	b.kept, b.before = &v, nil
+}
+
+// is reports whether a volume is known, and this one.
+func (bounds) is(known *int32, volume int) bool { return known != nil && int(*known) == volume }
+
+// order notes what the player is told.
+func (b *bounds) order(volume int) {
+	v := int32(volume)
+	b.ordered = &v
 }
 
 // above reports whether the player must be told that it is above the cap. Call it once for

@@ -175,6 +175,43 @@ func TestStartUpVolumeIsNotForThosePlayersThatKeptTheirVolume(t *testing.T) {
 		}
 	}
 
+	// Who was lost between an order and its answer may have taken it over, or not.
+	for name, c := range map[string]struct {
+		answers []int
+		comes   int
+		sent    []int
+	}{
+		"comes back as it was told":         {nil, 50, nil},
+		"comes back as it was before":       {nil, 70, nil},
+		"comes back with another one":       {nil, 100, []int{30}},
+		"had said something else meanwhile": {[]int{70}, 50, nil},
+		"had obeyed, and is as before":      {[]int{50}, 70, []int{30}},
+		"had not obeyed":                    {[]int{60}, 50, []int{30}},
+	} {
+		tuned := &tuttiv1.ClientTuning{VolumeStartup: proto.Int32(30)}
+		m := New(Config{ClientID: "c", SessionID: "s", Hello: pairable(), Category: sentinel, Kept: proto.Int32(70)})
+		m.Tune(tuned)
+		m.Admit(all, 0)
+		m.Message(says(70, true), nil, 0)
+		run(t, m, name, &tuttiv1.SessionCommand{Command: &tuttiv1.SessionCommand_Player{
+			Player: &tuttiv1.PlayerCommand{Command: &tuttiv1.PlayerCommand_Volume{Volume: 50}}}}, "server/command")
+		for _, v := range c.answers {
+			m.Message(says(v, true), nil, 0)
+		}
+		var p tuttiv1.ClientPresence
+		m.Fill(&p)
+		m = New(Config{ClientID: "c", SessionID: "s2", Hello: pairable(), Category: sentinel, Kept: p.KeptVolume, Ordered: p.OrderedVolume})
+		m.Tune(tuned)
+		m.Admit(all, 0)
+		if got := volumes(m.Message(says(c.comes, true), nil, 0)); fmt.Sprint(got) != fmt.Sprint(c.sent) {
+			t.Errorf("%s: sent %v, want %v", name, got, c.sent)
+		}
+		m.Fill(&p)
+		if p.OrderedVolume != nil {
+			t.Errorf("%s: an order of the session before is still open: %d", name, p.GetOrderedVolume())
+		}
+	}
+
 	// The limits hold for what is kept, too.
 	m := New(Config{ClientID: "c", SessionID: "s", Hello: pairable(), Category: sentinel, Kept: proto.Int32(70)})
 	m.Tune(&tuttiv1.ClientTuning{VolumeMax: proto.Int32(60), VolumeStartup: proto.Int32(30)})

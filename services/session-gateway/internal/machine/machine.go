@@ -56,6 +56,8 @@ type Config struct {
 	// Kept is the volume, 0-100, that the client's last session ended with; nil: unknown.
 	// A player that comes back with it is not set to its start-up volume.
 	Kept *int32
+	// Ordered is the volume, 0-100, that it was told last and had not answered; nil: none.
+	Ordered *int32
 }
 
 // Machine is the state of one session. It is used by one goroutine.
@@ -112,7 +114,7 @@ func New(cfg Config) *Machine {
 		keys:   keyState{category: cfg.Category, id: cfg.KeyID, mismatch: cfg.Mismatch},
 		source: source{codecs: cfg.SourceCodecs}, resumes: cfg.Resumes,
 		unclaimed: cfg.ForPairing, wasPaired: cfg.WasPaired,
-		volume: bounds{kept: cfg.Kept},
+		volume: bounds{kept: cfg.Kept, ordered: cfg.Ordered},
 	}
 	m.ignoreHello(cfg.Hello)
 	return m

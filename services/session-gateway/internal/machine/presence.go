@@ -33,7 +33,7 @@ func (m *Machine) Fill(p *tuttiv1.ClientPresence) {
 		p.Available = &v
 	}
 	p.Player, p.Limits = playerState(m.player), m.volume.own
-	p.KeptVolume = m.volume.kept
+	p.KeptVolume, p.OrderedVolume = m.volume.kept, m.volume.ordered
 	p.Artwork = artworkProto(m.artwork.asked)
 	m.fillVisual(p)
 	m.fillSource(p)

@@ -39,6 +39,8 @@ type Seen struct {
 	Lost bool
 	// Kept is the volume that its player keeps if it comes back with it; nil: unknown.
 	Kept *int32
+	// Ordered is the volume that its player was told last and had not answered; nil: none.
+	Ordered *int32
 }
 
 func (b *Board) take(e bus.Entry[*tuttiv1.ClientPresence]) {
@@ -58,7 +60,7 @@ func (b *Board) learn(e bus.Entry[*tuttiv1.ClientPresence]) (tell []func()) {
 	} else {
 		b.seen[e.Key] = &Seen{
 			ClientID: e.Key, SessionID: e.Value.GetSessionId(), GatewayID: e.Value.GetGatewayId(),
-			Connected: e.Value.GetConnected(), Kept: e.Value.KeptVolume,
+			Connected: e.Value.GetConnected(), Kept: e.Value.KeptVolume, Ordered: e.Value.OrderedVolume,
 			Lost: !e.Value.GetConnected() && e.Value.GetLastError() == gatewayGone,
 		}
 		switch {
@@ -106,13 +108,6 @@ func (b *Board) Lookup(clientID string) (p Seen, ok bool) {
 		return *p, true
 	}
 	return Seen{}, false
-}
-
-// Kept is the volume that a client's player keeps if it comes back with it; nil: nobody
-// knows one.
-func (b *Board) Kept(clientID string) *int32 {
-	p, _ := b.Lookup(clientID)
-	return p.Kept
 }
 
 // ByURL returns the client that was last dialled at an address, by any gateway;

@@ -97,10 +97,11 @@ type brain struct {
 }
 
 func newBrain(s *Session) *brain {
+	before, _ := s.d.Board.Lookup(s.ClientID)
 	cfg := machine.Config{
 		ClientID: s.ClientID, SessionID: s.ID, Hello: s.o.Hello,
 		Category: string(s.o.Conn.Matched()), Mismatch: s.o.Conn.Mismatch(), SourceCodecs: s.d.SourceCodecs,
-		Resumes: s.peer.Resumes, Kept: s.d.Board.Kept(s.ClientID),
+		Resumes: s.peer.Resumes, Kept: before.Kept, Ordered: before.Ordered,
 	}
 	if s.o.Conn.Matched() == noise.Sentinel {
 		cfg.KeyID = machine.SentinelKeyID()

@@ -16,7 +16,8 @@
 // A variable that is empty counts as unset: compose files write VAR: ${VAR:-}. A
 // list is comma-separated in the environment. The file is named by the field with the tag config:"config".
 //
-// Fields may be string, bool, int, time.Duration and []string.
+// Fields may be string, bool, int, time.Duration and []string. The fields of an embedded
+// struct count as the struct's own: programs that share settings share such a struct.
 package config
 
 import (
@@ -57,16 +58,23 @@ func fieldsOf(cfg any) ([]field, error) {
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
 		return nil, fmt.Errorf("config: %T is not a pointer to a struct", cfg)
 	}
-	var out []field
-	for i := range v.Elem().NumField() {
-		sf := v.Elem().Type().Field(i)
+	return structFields(v.Elem()), nil
+}
+
+func structFields(v reflect.Value) (out []field) {
+	for i := range v.NumField() {
+		sf := v.Type().Field(i)
+		if sf.Anonymous && sf.Type.Kind() == reflect.Struct {
+			out = append(out, structFields(v.Field(i))...)
+			continue
+		}
 		name, ok := sf.Tag.Lookup("config")
 		if !ok || name == "-" {
 			continue
 		}
-		out = append(out, field{name: name, usage: sf.Tag.Get("usage"), secret: sf.Tag.Get("secret") == "true", value: v.Elem().Field(i)})
+		out = append(out, field{name: name, usage: sf.Tag.Get("usage"), secret: sf.Tag.Get("secret") == "true", value: v.Field(i)})
 	}
-	return out, nil
+	return out
 }
 
 // Bind adds one flag per setting to fs; the values in cfg are the defaults. A

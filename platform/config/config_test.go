@@ -151,3 +151,22 @@ func TestAnEmptyVariableIsUnset(t *testing.T) {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 }
+
+func TestSettingsOfAnEmbeddedStruct(t *testing.T) {
+	cfg := struct {
+		sample
+		Own string `config:"own" usage:"not of the sample"`
+	}{sample: defaults()}
+	fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
+	MustBind(fs, &cfg)
+	t.Setenv("TUTTI_LIMIT", "7")
+	if err := fs.Parse([]string{"--own", "mine", "--data-dir", "/flag"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Load(fs, &cfg); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Own != "mine" || cfg.DataDir != "/flag" || cfg.Limit != 7 || !cfg.MDNS {
+		t.Errorf("got %+v", cfg)
+	}
+}

@@ -8,56 +8,30 @@ package playercmd
 
 import (
 	"fmt"
-	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tutti-audio/tutti/audio/decode"
 	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/platform/config"
-	"github.com/tutti-audio/tutti/sendspin/noise"
-	"github.com/tutti-audio/tutti/sendspin/pairing"
 	"github.com/tutti-audio/tutti/sendspin/wire"
-)
-
-// Ports and path of the specification (Establishing a Connection).
-const (
-	serverPort = "8927"
-	playerPort = "8928"
-	path       = "/sendspin"
 )
 
 // settings are the flags of the command.
 type settings struct {
-	Connect        string   `config:"connect" usage:"dial this server: ws://HOST:PORT/sendspin, or just HOST"`
-	Listen         string   `config:"listen" usage:"wait for servers on this address (default :8928 without --connect)"`
-	Name           string   `config:"name" usage:"name that servers show"`
-	Identity       string   `config:"identity" usage:"file with key and pairings (default: one per name in the XDG data folder)"`
-	Formats        []string `config:"formats" usage:"formats by preference, each codec:rate:depth:channels"`
-	Output         string   `config:"output" usage:"null, wav:FILE or alsa[:DEVICE]"`
-	UnpairedAccess bool     `config:"unpaired-access" usage:"let servers play that are not paired with this player"`
-	Pairing        string   `config:"pairing" usage:"code that a server pairs with: dynamic (shown here, new each time; the default), static or none; the pairing token works always"`
-	StaticCode     string   `config:"static-code" secret:"true" usage:"8 digits that a server pairs with, after a key press here: --pairing static"`
-	JSON           bool     `config:"json" usage:"print one JSON event per line on stdout"`
-	Suite          string   `config:"suite" usage:"cipher suite: chachapoly or aesgcm"`
-	Buffer         int      `config:"buffer" usage:"buffer_capacity in bytes"`
-	NoMDNS         bool     `config:"no-mdns" usage:"do not advertise by mDNS while listening"`
-	Strict         bool     `config:"strict" usage:"check the server against the specification and report violations"`
-	LogLevel       string   `config:"log-level" usage:"debug, info, warn or error, on stderr"`
+	deviceSettings
+	Formats []string `config:"formats" usage:"formats by preference, each codec:rate:depth:channels"`
+	Output  string   `config:"output" usage:"null, wav:FILE or alsa[:DEVICE]"`
+	Buffer  int      `config:"buffer" usage:"buffer_capacity in bytes"`
 }
 
 func defaults() settings {
-	name, err := os.Hostname()
-	if err != nil || name == "" {
-		name = "Tutti player"
-	}
+	d := deviceDefaults()
+	d.UnpairedAccess = true
 	return settings{
-		Name: name, Output: "null", UnpairedAccess: true, Suite: "chachapoly", Buffer: 2 << 20, Strict: true, LogLevel: "warn",
+		deviceSettings: d, Output: "null", Buffer: 2 << 20,
 		Formats: []string{"flac:44100:16:2", "flac:48000:24:2", "pcm:44100:16:2", "pcm:48000:24:2"},
 	}
 }
@@ -135,63 +109,30 @@ func New() *cobra.Command {
 	return c
 }
 
-// plan is checked settings.
-type plan struct {
-	settings
-	url      string // to dial; empty: listen
-	formats  []wire.AudioFormat
-	suite    noise.Suite
-	identity string
-	code     pairing.Code // static pairing code
-	output   string       // kind: null, wav or alsa
-	target   string       // file or device
+// playerPlan is checked settings.
+type playerPlan struct {
+	plan
+	formats []wire.AudioFormat
+	buffer  int    // bytes
+	output  string // kind: null, wav or alsa
+	target  string // file or device
 }
 
 // plan checks everything that can be checked before anything is opened.
-func (s settings) plan() (plan, error) {
-	p := plan{settings: s}
-	if s.Connect != "" && s.Listen != "" {
-		return p, usage("--connect and --listen exclude each other: choose one direction")
-	}
+func (s settings) plan() (playerPlan, error) {
+	p := playerPlan{buffer: s.Buffer}
 	var err error
-	if s.Connect != "" {
-		if p.url, err = serverURL(s.Connect); err != nil {
-			return p, err
-		}
-	} else if s.Listen == "" {
-		p.Listen = ":" + playerPort
-	} else if _, _, err := net.SplitHostPort(s.Listen); err != nil {
-		return p, usage("--listen %q is not an address: write host:port or :port", s.Listen)
-	}
-	if strings.TrimSpace(s.Name) == "" {
-		return p, usage("--name is empty: give the player a name")
+	if p.plan, err = s.deviceSettings.plan("player"); err != nil {
+		return p, err
 	}
 	if p.formats, err = formats(s.Formats); err != nil {
 		return p, err
 	}
-	switch s.Suite {
-	case "chachapoly":
-		p.suite = noise.ChaChaPoly
-	case "aesgcm":
-		p.suite = noise.AESGCM
-	default:
-		return p, usage("--suite %q: choose chachapoly or aesgcm", s.Suite)
-	}
 	if s.Buffer < 64<<10 || s.Buffer > 1<<30 {
 		return p, usage("--buffer %d: give 65536 to 1073741824 bytes", s.Buffer)
 	}
-	if err := p.pairingMethod(); err != nil {
-		return p, err
-	}
-	if p.output, p.target, err = output(s.Output); err != nil {
-		return p, err
-	}
-	if p.identity = s.Identity; p.identity == "" {
-		if p.identity, err = identityPath(s.Name); err != nil {
-			return p, err
-		}
-	}
-	return p, nil
+	p.output, p.target, err = output(s.Output)
+	return p, err
 }
 
 func formats(list []string) ([]wire.AudioFormat, error) {
@@ -224,34 +165,4 @@ func output(s string) (kind, target string, err error) {
 		return "", "", usage("--output wav needs a file: wav:FILE")
 	}
 	return "", "", usage("--output %q: choose null, wav:FILE or alsa[:DEVICE]", s)
-}
-
-// identityPath is the default place of the identity: one per name, so that two players
-// on one machine are two devices.
-func identityPath(name string) (string, error) {
-	base := os.Getenv("XDG_DATA_HOME")
-	if base == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", fmt.Errorf("find a place for the identity: %w: give --identity FILE", err)
-		}
-		base = filepath.Join(home, ".local", "share")
-	}
-	return filepath.Join(base, "tutti", "player-"+slug(name)+".json"), nil
-}
-
-// slug makes a name fit for files and DNS labels.
-func slug(name string) string {
-	out := strings.Map(func(r rune) rune {
-		switch {
-		case r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)):
-			return unicode.ToLower(r)
-		default:
-			return '-'
-		}
-	}, name)
-	if out = strings.Trim(out, "-"); out == "" {
-		return "player"
-	}
-	return out[:min(len(out), 40)]
 }

@@ -3,10 +3,7 @@ package playercmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -14,10 +11,7 @@ import (
 
 	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/playercmd/deck"
-	"github.com/tutti-audio/tutti/platform/obs"
-	"github.com/tutti-audio/tutti/proto/roster"
 	"github.com/tutti-audio/tutti/sendspin/client"
-	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
 // Timing parameters that the player reports: chunks are decoded at once and files need
@@ -29,48 +23,37 @@ const (
 )
 
 // run plays until ctx ends (nil), or something fails for good.
-func run(ctx context.Context, p plan, stdin io.Reader, stdout, stderr io.Writer) error {
+func run(ctx context.Context, p playerPlan, stdin io.Reader, stdout, stderr io.Writer) error {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	store, err := openStore(p.identity)
+	d, err := newDevice(p.plan, clockwork.NewRealClock(), quit, stdin, stdout, stderr)
 	if err != nil {
 		return err
 	}
-	rep := newReporter(p, stdout)
-	defer rep.close()
-	var c *client.Client
-	l := newLoop(clockwork.NewRealClock(), rep, func() *client.Client { return c })
-	l.quit = quit
-	keys := newKeyboard(stdin, p.JSON)
-	log, err := obs.NewLogger(l.logTo(rep, stderr), p.LogLevel, "text")
-	if err != nil {
-		return usageError{err}
-	}
-	clock := func(server int64) (int64, bool) { return c.ClientTime(server) }
+	defer d.close()
+	l := d.loop
+	clock := func(server int64) (int64, bool) { return d.c.ClientTime(server) }
 	out, err := newOutput(p, l, clock)
 	if err != nil {
 		return err
 	}
-	l.deck = deck.New(out, p.Buffer, clock)
+	l.deck = deck.New(out, p.buffer, clock)
 	l.controls, _ = out.(controls)
 	lead := int(out.LeadUS() / 1000)
 	l.leadMS, l.bufferMS = requiredLeadMS+lead, minBufferMS+lead
-	c, err = client.New(client.Config{
-		Name: p.Name, DeviceInfo: &wire.DeviceInfo{ProductName: "Tutti player", Manufacturer: "Tutti"},
-		Store: store, Suite: p.suite, UnpairedAccess: p.UnpairedAccess, Formats: p.formats, BufferCapacity: p.Buffer,
-		RequiredLeadMS: coldLeadMS + lead, MinBufferMS: l.bufferMS,
-		AcceptSuccessors: true, VerifyRoster: roster.VerifyServer,
-		Pairing: pairingConfig(p, keys.how()), OnEvent: l.onEvent, OnChunk: l.onChunk, Strict: p.Strict, Log: log, Path: path,
+	err = d.open("Tutti player", client.Config{
+		Formats: p.formats, BufferCapacity: p.buffer, RequiredLeadMS: coldLeadMS + lead, MinBufferMS: l.bufferMS, OnChunk: l.onChunk,
 	})
 	if err != nil {
 		return errors.Join(err, out.Close())
 	}
-	return errors.Join(play(ctx, p, c, l, keys), out.Close())
+	return errors.Join(d.work(ctx), out.Close())
 }
 
-// play runs the connection beside the loop and waits for both.
-func play(ctx context.Context, p plan, c *client.Client, l *loop, keys *keyboard) error {
-	l.tell("identity", fields{"name": p.Name, "client_id": c.ID(), "fingerprint": fingerprint(c)})
+// work runs the connection beside the loop and waits for both. Call open before.
+func (d *device) work(ctx context.Context) error {
+	l := d.loop
+	l.tell("identity", fields{"name": d.plan.Name, "client_id": d.c.ID(), "fingerprint": fingerprint(d.c)})
 	connecting, stop := context.WithCancel(ctx)
 	defer stop()
 	looping, end := context.WithCancel(context.Background())
@@ -79,12 +62,12 @@ func play(ctx context.Context, p plan, c *client.Client, l *loop, keys *keyboard
 	finished := make(chan struct{})
 	go func() { // ends with connecting; waited for below
 		defer close(finished)
-		failed = connect(connecting, p, c, l.tell)
+		failed = connect(connecting, d.plan, d.c, l.tell)
 		end() // the loop tells the last events, then returns
 	}()
 	var gestures sync.WaitGroup
 	press := func(key byte) { l.post(pressed(key)) }
-	gestures.Go(func() { keys.run(connecting, press) })
+	gestures.Go(func() { d.keys.run(connecting, press) })
 	gestures.Go(func() { onGestureSignal(connecting, press) })
 	err := l.run(looping)
 	stop()
@@ -96,17 +79,6 @@ func play(ctx context.Context, p plan, c *client.Client, l *loop, keys *keyboard
 	return errors.Join(err, failed)
 }
 
-func openStore(path string) (*client.Store, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make a place for the identity: %w: give another --identity", err)
-	}
-	store, err := client.OpenStore(path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("open the identity %s: %w", path, err)
-	}
-	return store, nil
-}
-
 func newReporter(p plan, stdout io.Writer) reporter {
 	if p.JSON {
 		return &jsonReporter{w: stdout, now: time.Now}
@@ -116,7 +88,7 @@ func newReporter(p plan, stdout io.Writer) reporter {
 
 // newOutput opens the output. What it reports goes through the loop's reporter, on the
 // loop's goroutine, which is the one that calls outputs.
-func newOutput(p plan, l *loop, clock func(int64) (int64, bool)) (deck.Output, error) {
+func newOutput(p playerPlan, l *loop, clock func(int64) (int64, bool)) (deck.Output, error) {
 	switch p.output {
 	case "wav":
 		return deck.NewWAV(p.target, func(file string, f pcm.Format, firstTS int64) {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,38 +16,23 @@ import (
 	"github.com/tutti-audio/tutti/audio/pcm"
 	"github.com/tutti-audio/tutti/cmd/tutti/internal/playercmd/deck"
 	"github.com/tutti-audio/tutti/platform/config"
-	"github.com/tutti-audio/tutti/platform/obs"
-	"github.com/tutti-audio/tutti/proto/roster"
 	"github.com/tutti-audio/tutti/sendspin/client"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
 
 // sourceSettings are the flags of `tutti source`.
 type sourceSettings struct {
-	Connect        string `config:"connect" usage:"dial this server: ws://HOST:PORT/sendspin, or just HOST"`
-	Listen         string `config:"listen" usage:"wait for servers on this address (default :8928 without --connect)"`
-	Name           string `config:"name" usage:"name that servers show"`
-	Identity       string `config:"identity" usage:"file with key and pairings (default: one per name in the XDG data folder)"`
-	Input          string `config:"input" usage:"what to capture: - (samples on stdin), wav:FILE or tone:HZ"`
-	Format         string `config:"format" usage:"codec:rate:depth:channels; of stdin, this is what the samples are"`
-	LineSense      bool   `config:"line-sense" usage:"tell the server whether there is a signal, so that it can start by itself"`
-	SenseDB        int    `config:"sense-db" usage:"level in dB below full scale that counts as a signal"`
-	UnpairedAccess bool   `config:"unpaired-access" usage:"let servers listen that are not paired with this source"`
-	Pairing        string `config:"pairing" usage:"code that a server pairs with: dynamic (shown here, new each time; the default), static or none; the pairing token works always"`
-	StaticCode     string `config:"static-code" secret:"true" usage:"8 digits that a server pairs with, after a key press here: --pairing static"`
-	JSON           bool   `config:"json" usage:"print one JSON event per line on stdout"`
-	Suite          string `config:"suite" usage:"cipher suite: chachapoly or aesgcm"`
-	NoMDNS         bool   `config:"no-mdns" usage:"do not advertise by mDNS while listening"`
-	Strict         bool   `config:"strict" usage:"check the server against the specification and report violations"`
-	LogLevel       string `config:"log-level" usage:"debug, info, warn or error, on stderr"`
+	deviceSettings
+	Input     string `config:"input" usage:"what to capture: - (samples on stdin), wav:FILE or tone:HZ"`
+	Format    string `config:"format" usage:"codec:rate:depth:channels; of stdin, this is what the samples are"`
+	LineSense bool   `config:"line-sense" usage:"tell the server whether there is a signal, so that it can start by itself"`
+	SenseDB   int    `config:"sense-db" usage:"level in dB below full scale that counts as a signal"`
 }
 
 func sourceDefaults() sourceSettings {
-	d := defaults()
-	return sourceSettings{
-		Name: d.Name + " line-in", Input: "-", Format: "flac:48000:16:2", LineSense: true, SenseDB: -50,
-		Suite: d.Suite, Strict: true, LogLevel: d.LogLevel,
-	}
+	d := deviceDefaults()
+	d.Name += " line-in"
+	return sourceSettings{deviceSettings: d, Input: "-", Format: "flac:48000:16:2", LineSense: true, SenseDB: -50}
 }
 
 const sourceLong = `Sends what this machine captures to a server, which plays it in any of its rooms: a
@@ -105,18 +89,11 @@ func NewSource() *cobra.Command {
 	return c
 }
 
-// plan checks the settings. What the two commands share is checked as the player's.
+// plan checks the settings.
 func (s sourceSettings) plan() (plan, pcm.Format, error) {
-	shared := defaults()
-	shared.Connect, shared.Listen, shared.Name, shared.Identity = s.Connect, s.Listen, s.Name, s.Identity
-	shared.UnpairedAccess, shared.Pairing, shared.StaticCode, shared.JSON = s.UnpairedAccess, s.Pairing, s.StaticCode, s.JSON
-	shared.Suite, shared.NoMDNS, shared.Strict, shared.LogLevel = s.Suite, s.NoMDNS, s.Strict, s.LogLevel
-	p, err := shared.plan()
+	p, err := s.deviceSettings.plan("source")
 	if err != nil {
 		return p, pcm.Format{}, err
-	}
-	if s.Identity == "" { // a player of the same name is another device
-		p.identity = filepath.Join(filepath.Dir(p.identity), "source-"+slug(s.Name)+".json")
 	}
 	if s.SenseDB < -100 || s.SenseDB > 0 {
 		return p, pcm.Format{}, usage("--sense-db %d is not in -100 to 0", s.SenseDB)
@@ -130,47 +107,35 @@ func runSource(ctx context.Context, s sourceSettings, p plan, f pcm.Format, stdi
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	clock := clockwork.NewRealClock()
-	store, err := openStore(p.identity)
-	if err != nil {
-		return err
-	}
-	rep := newReporter(p, stdout)
-	defer rep.close()
-	var c *client.Client
-	l := newLoop(clock, rep, func() *client.Client { return c })
-	l.quit, l.warm = quit, true // there is no output to warm up
-	l.deck = deck.New(deck.Null{}, 1, func(int64) (int64, bool) { return 0, false })
 	gestures := stdin
 	if s.Input == "-" {
 		gestures = strings.NewReader("") // stdin is music
 	}
-	keys := newKeyboard(gestures, p.JSON)
-	log, err := obs.NewLogger(l.logTo(rep, stderr), p.LogLevel, "text")
-	if err != nil {
-		return usageError{err}
-	}
-	c, err = client.New(client.Config{
-		Name: p.Name, DeviceInfo: &wire.DeviceInfo{ProductName: "Tutti source", Manufacturer: "Tutti"},
-		Roles: []string{wire.RoleSourceV1}, LineSense: s.LineSense, Store: store, Suite: p.suite, UnpairedAccess: p.UnpairedAccess,
-		AcceptSuccessors: true, VerifyRoster: roster.VerifyServer,
-		Pairing: pairingConfig(p, keys.how()), OnEvent: l.onEvent, Strict: p.Strict, Log: log, Path: path,
-	})
+	d, err := newDevice(p, clock, quit, gestures, stdout, stderr)
 	if err != nil {
 		return err
 	}
-	in, err := openInput(s.Input, f, stdin, clock, c.Now)
+	defer d.close()
+	l := d.loop
+	l.warm = true // there is no output to warm up
+	l.deck = deck.New(deck.Null{}, 1, func(int64) (int64, bool) { return 0, false })
+	if err := d.open("Tutti source", client.Config{Roles: []string{wire.RoleSourceV1}, LineSense: s.LineSense}); err != nil {
+		return err
+	}
+	in, err := openInput(s.Input, f, stdin, clock, d.c.Now)
 	if err != nil {
 		return err
 	}
 	defer in.Close() //nolint:errcheck // read only
 	l.status.source = true
 	l.source = &recorder{in: in, client: l.client, tell: l.tell, sense: sense{threshold: float64(s.SenseDB)}}
-	return capturing(ctx, p, c, l, keys, quit)
+	return capturing(ctx, d, quit)
 }
 
 // capturing runs the recorder beside the connection. The end of the input is the end of
 // both, after what is on its way is sent.
-func capturing(ctx context.Context, p plan, c *client.Client, l *loop, keys *keyboard, quit func()) error {
+func capturing(ctx context.Context, d *device, quit func()) error {
+	l := d.loop
 	recording, stop := context.WithCancel(ctx)
 	defer stop()
 	over := make(chan error, 1)
@@ -178,7 +143,7 @@ func capturing(ctx context.Context, p plan, c *client.Client, l *loop, keys *key
 		over <- l.source.run(recording)
 		quit()
 	}()
-	err := play(ctx, p, c, l, keys)
+	err := d.work(ctx)
 	stop()
 	if f, ok := l.source.in.(*stream); ok {
 		f.unblock()

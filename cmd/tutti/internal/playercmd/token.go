@@ -24,7 +24,7 @@ identity file, which is made when there is none. Whoever has the token can pair 
 the player: treat it as a password.`
 
 func tokenCommand() *cobra.Command {
-	s := tokenSettings{Name: defaults().Name}
+	s := tokenSettings{Name: hostName()}
 	c := &cobra.Command{
 		Use:   "token",
 		Short: "Print the player's pairing token and its QR code",
@@ -47,7 +47,7 @@ func printToken(s tokenSettings, w io.Writer) error {
 	path := s.Identity
 	if path == "" {
 		var err error
-		if path, err = identityPath(s.Name); err != nil {
+		if path, err = identityPath("player", s.Name); err != nil {
 			return err
 		}
 	}

@@ -37,6 +37,9 @@ const (
 	maxPerUser = 50
 
 	refreshMailbox = 64
+
+	// heardTimeout bounds how long a new session waits until this instance has heard of it.
+	heardTimeout = 2 * time.Second
 )
 
 // Session is one browser that is signed in.
@@ -64,8 +67,11 @@ type Store struct {
 	bucket *bus.Bucket[wrapperspb.BytesValue, *wrapperspb.BytesValue]
 	clock  clockwork.Clock
 	log    *slog.Logger
-	known  sync.Map // key -> Session; written by the watch, and by Start for the present instance
-	used   *actor.Ref[string]
+	// known is key -> Session. The watch alone adds to it: it tells the end of what it told the
+	// beginning of, and of nothing else.
+	known sync.Map
+	heard sync.Map // key -> chan struct{}, closed when the watch tells of the key
+	used  *actor.Ref[string]
 }
 
 // Open opens the bucket and spawns, under sup, the actor that notes uses.
@@ -86,6 +92,7 @@ func Open(ctx context.Context, c *bus.Conn, sup *actor.Supervisor, clock clockwo
 // Watch keeps the copy in memory true until stop is called.
 func (s *Store) Watch(ctx context.Context) (stop func(), err error) {
 	stop, err = s.bucket.Watch(ctx, ">", func(e bus.Entry[*wrapperspb.BytesValue]) {
+		defer s.told(e.Key)
 		if e.Value == nil {
 			s.known.Delete(e.Key)
 			return
@@ -102,6 +109,13 @@ func (s *Store) Watch(ctx context.Context) (stop func(), err error) {
 		return nil, fmt.Errorf("management: watch sessions: %w", err)
 	}
 	return stop, nil
+}
+
+// told wakes who waits for a key.
+func (s *Store) told(k string) {
+	if ch, ok := s.heard.LoadAndDelete(k); ok {
+		close(ch.(chan struct{}))
+	}
 }
 
 func decode(v *wrapperspb.BytesValue) (s Session, err error) {
@@ -126,7 +140,8 @@ func draw() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// Start begins a session and returns the secret of its cookie, which is kept nowhere.
+// Start begins a session and returns the secret of its cookie, which is kept nowhere. It
+// returns when this instance knows the session, and after heardTimeout anyway.
 func (s *Store) Start(ctx context.Context, userID string, epoch uint64) (Session, string, error) {
 	return s.start(ctx, userID, epoch, draw())
 }
@@ -144,10 +159,17 @@ func (s *Store) start(ctx context.Context, userID string, epoch uint64, csrf str
 	if err != nil {
 		return v, "", fmt.Errorf("management: encode a session: %w", err)
 	}
-	if _, err := s.bucket.Create(ctx, key(secret), b); err != nil {
+	k, heard := key(secret), make(chan struct{})
+	s.heard.Store(k, heard)
+	defer s.heard.Delete(k)
+	if _, err := s.bucket.Create(ctx, k, b); err != nil {
 		return v, "", fmt.Errorf("management: keep a session: %w", err)
 	}
-	s.known.Store(key(secret), v)
+	select {
+	case <-heard:
+	case <-s.clock.After(heardTimeout): // Find asks the bus until then
+	case <-ctx.Done():
+	}
 	s.makeRoom(ctx, userID)
 	return v, secret, nil
 }
@@ -219,9 +241,7 @@ func (s *Store) refresh(ctx context.Context, k string) error {
 	if b, err = encode(v); err != nil {
 		return nil
 	}
-	if _, err := s.bucket.Update(ctx, k, b, rev); err == nil {
-		s.known.Store(k, v)
-	}
+	_, _ = s.bucket.Update(ctx, k, b, rev) // the next use tries again
 	return nil
 }
 

@@ -113,6 +113,46 @@ func TestInstancesShareSessions(t *testing.T) {
 	})
 }
 
+// What a watch has not told the beginning of, it does not tell the end of either: an instance
+// that was without the bus for a moment must not go on believing in a session that has ended.
+func TestASessionThatEndsUnheardHasEnded(t *testing.T) {
+	c, clock := bustest.Embedded(t), clockwork.NewFakeClockAt(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	log := slog.New(slog.DiscardHandler)
+	sup := actor.NewSupervisor(t.Context(), actor.SupervisorOptions{Name: "test", Log: log, Clock: clock})
+	t.Cleanup(sup.Stop)
+	deaf, err := Open(t.Context(), c, sup, clock, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := make(chan string)
+	go func() {
+		_, secret, err := deaf.Start(t.Context(), "u-1", 1)
+		if err != nil {
+			t.Error(err)
+		}
+		began <- secret
+	}()
+	if err := clock.BlockUntilContext(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(heardTimeout)
+	secret := <-began
+	if _, err := deaf.Find(t.Context(), secret); err != nil {
+		t.Errorf("before the watch: %v", err)
+	}
+	if err := open(t, c, clock).End(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	stop, err := deaf.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	if _, err := deaf.Find(t.Context(), secret); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("it is still there: %v", err)
+	}
+}
+
 func TestSessionsOfOneUserAreBounded(t *testing.T) {
 	clock := clockwork.NewFakeClockAt(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	s := open(t, bustest.Embedded(t), clock)

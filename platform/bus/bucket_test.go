@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -177,6 +178,26 @@ func watch(t *testing.T, c *bus.Conn) {
 	some.want(t, "map[a.1:v a.2:v]")
 	if all.initial != 3 {
 		t.Fatalf("initial entries: got %d, want 3", all.initial)
+	}
+	known := map[string]bool{} // written by the watch alone until Follow returns, and never after it
+	stop, err := b.Follow(ctx, ctx, ">", func(e bus.Entry[*str]) {
+		if e.Initial {
+			known[e.Key] = true
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	if len(known) != 3 {
+		t.Errorf("Follow returned with %v known, want 3 keys", known)
+	}
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	if stop, err := b.Follow(ctx, over, ">", func(bus.Entry[*str]) {}); err == nil {
+		stop() // everything was there at once
+	} else if !errors.Is(err, context.Canceled) {
+		t.Errorf("without time to wait: %v", err)
 	}
 	if _, err := b.Put(ctx, "a.1", s("w")); err != nil {
 		t.Fatal(err)

@@ -42,6 +42,23 @@ func (b *Bucket[T, PT]) Watch(ctx context.Context, pattern string, h func(Entry[
 	}, initialDone)
 }
 
+// Follow is Watch that returns when h was called for every present key. first bounds the wait
+// for them, ctx the watch after it. Its error is that of Watch, or of first.
+func (b *Bucket[T, PT]) Follow(ctx, first context.Context, pattern string, h func(Entry[PT])) (stop func(), err error) {
+	known := make(chan struct{})
+	stop, err = b.Watch(ctx, pattern, h, func() { close(known) })
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-known:
+		return stop, nil
+	case <-first.Done():
+		stop()
+		return nil, first.Err()
+	}
+}
+
 // kvChange is an Entry before decoding.
 type kvChange struct {
 	key     string

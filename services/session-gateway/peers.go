@@ -287,18 +287,7 @@ func (p *peers) live(ctx context.Context, leases *lease.Manager, answers func(ct
 // watchInstances returns when all running gateways are known, so that the first
 // sweep does not take one for dead.
 func (s *Service) watchInstances(ctx, base context.Context) (func(), error) {
-	known := make(chan struct{})
-	stop, err := s.instances.Watch(base, subject.InstanceKey(serviceName, "*"), s.peers.take, func() { close(known) })
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-known:
-		return stop, nil
-	case <-ctx.Done():
-		stop()
-		return nil, ctx.Err()
-	}
+	return s.instances.Follow(base, ctx, subject.InstanceKey(serviceName, "*"), s.peers.take)
 }
 
 // peersChanged deals the sightings anew, and cleans up behind a gateway that died.

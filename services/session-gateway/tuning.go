@@ -42,18 +42,7 @@ func (s *Service) watchTunings(ctx, base context.Context) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	known := make(chan struct{})
-	stop, err := b.Watch(base, ">", func(e bus.Entry[*tuttiv1.ClientTuning]) { s.tuned(e.Key, e.Value) }, func() { close(known) })
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-known:
-		return stop, nil
-	case <-ctx.Done():
-		stop()
-		return nil, ctx.Err()
-	}
+	return b.Follow(base, ctx, ">", func(e bus.Entry[*tuttiv1.ClientTuning]) { s.tuned(e.Key, e.Value) })
 }
 
 // tuned keeps what is set for a client and tells its session. A session that is not in

@@ -115,26 +115,19 @@ func (a *directorActor) Start(ctx context.Context) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.cancel = cancel
 	var initial []*tuttiv1.Group
-	known := make(chan struct{})
-	loaded := false
-	stop, err := a.groups.Watch(base, ">", func(e bus.Entry[*tuttiv1.Group]) {
+	stop, err := a.groups.Follow(base, ctx, ">", func(e bus.Entry[*tuttiv1.Group]) {
 		switch {
 		case e.Value == nil:
-		case !loaded:
+		case e.Initial:
 			initial = append(initial, e.Value)
 		default:
 			_ = a.self.Send(base, groupNews{e.Value}) // fails only at the end
 		}
-	}, func() { loaded = true; close(known) })
+	})
 	if err != nil {
 		return err
 	}
 	a.stops = append(a.stops, stop)
-	select {
-	case <-known:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	seats, done, err := a.s.seats(ctx)
 	if err != nil {
 		return err

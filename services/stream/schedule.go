@@ -162,24 +162,17 @@ func watchFrom[T any, PT interface {
 	proto.Message
 }](ctx context.Context, a *scheduler, b *bus.Bucket[T, PT], news func(bus.Entry[PT]) schedulerMessage) error {
 	var first []schedulerMessage
-	known := make(chan struct{})
-	loaded := false
-	stop, err := b.Watch(a.base, ">", func(e bus.Entry[PT]) {
-		if !loaded {
+	stop, err := b.Follow(a.base, ctx, ">", func(e bus.Entry[PT]) {
+		if e.Initial {
 			first = append(first, news(e))
 			return
 		}
 		_ = a.self.Send(a.base, news(e)) // fails only at the end
-	}, func() { loaded = true; close(known) })
+	})
 	if err != nil {
 		return err
 	}
 	a.stops = append(a.stops, stop)
-	select {
-	case <-known:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	for _, m := range first {
 		a.take(m)
 	}

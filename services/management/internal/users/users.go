@@ -113,8 +113,7 @@ func Open(ctx context.Context, c *bus.Conn, log *slog.Logger) (*Store, error) {
 // Watch keeps the copy in memory true until stop is called, and returns when the present
 // users are known. ctx bounds the watch, first the wait for them.
 func (s *Store) Watch(ctx, first context.Context) (stop func(), err error) {
-	known := make(chan struct{})
-	stop, err = s.bucket.Watch(ctx, ">", func(e bus.Entry[*wrapperspb.BytesValue]) {
+	stop, err = s.bucket.Follow(ctx, first, ">", func(e bus.Entry[*wrapperspb.BytesValue]) {
 		next, err := s.view.Load().with(e)
 		if err != nil {
 			s.log.Error("the record of users cannot be read; the one before counts", "key", e.Key, "err", err)
@@ -122,17 +121,11 @@ func (s *Store) Watch(ctx, first context.Context) (stop func(), err error) {
 		}
 		old := s.view.Swap(next)
 		close(old.changed)
-	}, func() { close(known) })
+	})
 	if err != nil {
-		return nil, fmt.Errorf("management: watch users: %w", err)
+		return nil, fmt.Errorf("management: read the users: %w", err)
 	}
-	select {
-	case <-known:
-		return stop, nil
-	case <-first.Done():
-		stop()
-		return nil, fmt.Errorf("management: read the users: %w", first.Err())
-	}
+	return stop, nil
 }
 
 // with is the view after a change of the bucket.

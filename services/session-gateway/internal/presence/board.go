@@ -24,7 +24,7 @@ type Store interface {
 	Get(ctx context.Context, key string) (*tuttiv1.ClientPresence, uint64, error)
 	Create(ctx context.Context, key string, v *tuttiv1.ClientPresence) (uint64, error)
 	Update(ctx context.Context, key string, v *tuttiv1.ClientPresence, rev uint64) (uint64, error)
-	Watch(ctx context.Context, pattern string, h func(bus.Entry[*tuttiv1.ClientPresence]), initialDone func()) (stop func(), err error)
+	Follow(ctx, first context.Context, pattern string, h func(bus.Entry[*tuttiv1.ClientPresence])) (stop func(), err error)
 }
 
 const (

@@ -64,9 +64,8 @@ func (s *store) Update(_ context.Context, key string, v *tuttiv1.ClientPresence,
 	return s.rev, nil
 }
 
-func (s *store) Watch(_ context.Context, _ string, h func(bus.Entry[*tuttiv1.ClientPresence]), done func()) (func(), error) {
+func (s *store) Follow(_, _ context.Context, _ string, h func(bus.Entry[*tuttiv1.ClientPresence])) (func(), error) {
 	s.watch = h
-	done()
 	return func() {}, nil
 }
 

@@ -14,18 +14,7 @@ import (
 // first look is complete, so that lookups are true from then on. A session of this
 // board that sees its client connected under another session was replaced.
 func (b *Board) Watch(ctx context.Context) (stop func(), err error) {
-	done := make(chan struct{})
-	stop, err = b.store.Watch(ctx, ">", b.take, func() { close(done) })
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-done:
-		return stop, nil
-	case <-ctx.Done():
-		stop()
-		return nil, ctx.Err()
-	}
+	return b.store.Follow(ctx, ctx, ">", b.take)
 }
 
 // Seen is what the board keeps of everybody's records: a gateway hears of every

@@ -67,18 +67,7 @@ func watch[T any, PT interface {
 	if err != nil {
 		return nil, err
 	}
-	known := make(chan struct{})
-	stop, err = b.Watch(ctx, ">", func(e bus.Entry[PT]) { f(e.Key, e.Value) }, func() { close(known) })
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-known:
-		return stop, nil
-	case <-ctx.Done():
-		stop()
-		return nil, ctx.Err()
-	}
+	return b.Follow(ctx, ctx, ">", func(e bus.Entry[PT]) { f(e.Key, e.Value) })
 }
 
 // set takes a change; p is nil when the client was removed.

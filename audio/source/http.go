@@ -62,6 +62,7 @@ func (o Options) maxDownload() int64 {
 // is taken up again where it broke, as long as the content is the same.
 type remote struct {
 	ctx       context.Context
+	caller    context.Context    // whose end is that of ctx and of the first request, in no order
 	interrupt context.CancelFunc // ends every request
 	client    *http.Client
 	ownClient bool
@@ -80,8 +81,9 @@ type remote struct {
 // openHTTP makes media of the answer to a request for the whole with a range, which tells
 // whether the server knows them. It owns w and the answer.
 func openHTTP(ctx context.Context, uri string, w *web, a *answer, o Options) (media, error) {
-	ctx, interrupt := context.WithCancel(ctx)
-	r := &remote{ctx: ctx, interrupt: interrupt, client: w.client, ownClient: w.own, uri: uri, timeout: w.timeout, agent: w.agent, size: -1,
+	caller := ctx
+	ctx, interrupt := context.WithCancel(caller)
+	r := &remote{ctx: ctx, caller: caller, interrupt: interrupt, client: w.client, ownClient: w.own, uri: uri, timeout: w.timeout, agent: w.agent, size: -1,
 		body: a.Body.plain(), cancel: a.Body.cancel}
 	if err := r.accept(a.Response, 0); err != nil {
 		_ = r.Close()
@@ -178,13 +180,21 @@ func (r *remote) explain(err error, inTime bool) error {
 	if errors.As(err, &ue) {
 		err = ue.Err // without the address, which may hold a password
 	}
-	if cause := context.Cause(r.ctx); cause != nil {
+	if cause := r.ended(); cause != nil {
 		return fmt.Errorf("%s: %w", redact(r.uri), cause)
 	}
 	if !inTime {
 		return fmt.Errorf("%s: no answer within %v", redact(r.uri), r.timeout)
 	}
 	return fmt.Errorf("%s: %w", redact(r.uri), err)
+}
+
+// ended is why nothing is read any more; nil: it is.
+func (r *remote) ended() error {
+	if cause := context.Cause(r.caller); cause != nil {
+		return cause
+	}
+	return context.Cause(r.ctx)
 }
 
 func (r *remote) Size() int64 { return r.size }
@@ -199,7 +209,7 @@ func (r *remote) Read(p []byte) (int, error) {
 	for range maxRetries {
 		if err := r.align(); err != nil {
 			last = err
-			if r.ctx.Err() != nil {
+			if r.ended() != nil {
 				break
 			}
 			continue
@@ -220,7 +230,7 @@ func (r *remote) Read(p []byte) (int, error) {
 		}
 		last = err
 		r.drop()
-		if r.ctx.Err() != nil || r.size < 0 {
+		if r.ended() != nil || r.size < 0 {
 			break
 		}
 	}

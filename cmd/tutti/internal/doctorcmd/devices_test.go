@@ -249,7 +249,7 @@ func TestPlayersOfADNSDomainAreAskedForAndDialled(t *testing.T) {
 	only(t, r, "speaker far").want(t, Warn, "addresses have to be private ones")
 	only(t, r, "dns-sd empty.example").want(t, Warn, "publish them there: for each player a PTR record of _sendspin._tcp.empty.example")
 	only(t, r, "dns-sd lost.example").want(t, Warn, "names 1 player of _sendspin._tcp.lost.example, and none that the server would dial")
-	only(t, r, "dns-sd dead.example").want(t, Fail, "let UDP and TCP port 53 pass")
+	only(t, r, "dns-sd dead.example").want(t, Fail, "let UDP and TCP port 54 pass")
 	only(t, r, "dns-sd local").want(t, Fail, "write --dns-sd DOMAIN or DOMAIN@SERVER[:PORT]")
 	lost := 0
 	for _, x := range r {

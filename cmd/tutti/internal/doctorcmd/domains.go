@@ -3,6 +3,7 @@ package doctorcmd
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -57,9 +58,12 @@ func (a answer) judge() (out []Result) {
 	name, server, given := strings.Cut(strings.TrimSpace(a.domain), "@")
 	r := Result{Check: "dns-sd " + discovery.CleanName(name), Level: OK}
 	service := discovery.DeviceType + "." + strings.TrimSuffix(name, ".")
-	who := "the system's DNS server"
+	who, port := "the system's DNS server", "53"
 	if given {
 		who = "the DNS server " + server
+		if _, p, err := net.SplitHostPort(server); err == nil {
+			port = p
+		}
 	}
 	well := 0
 	for _, p := range a.players {
@@ -72,7 +76,7 @@ func (a answer) judge() (out []Result) {
 		r.Level, r.Found, r.Advice = Fail, a.bad.Error(), "write --dns-sd DOMAIN or DOMAIN@SERVER[:PORT]"
 	case a.err != nil:
 		r.Level, r.Found = Fail, who+" gives no answer that can be used: "+strings.ReplaceAll(strings.TrimPrefix(a.err.Error(), "dnssd: "), "\n", "; ")
-		r.Advice = "let UDP and TCP port 53 pass from this machine to it, and see that it is switched on"
+		r.Advice = "let UDP and TCP port " + port + " pass from this machine to it, and see that it runs"
 		if !given {
 			r.Advice = lines(r.Advice, "name the one that knows the domain: --dns-sd "+name+"@SERVER")
 		}

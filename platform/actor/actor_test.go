@@ -118,7 +118,7 @@ func (f *fixture) want(t *testing.T, events ...string) {
 			if got != want {
 				t.Fatalf("event: got %q, want %q", got, want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("no event, want %q; log:\n%s", want, f.log)
 		}
 	}

@@ -45,7 +45,7 @@ func TestTheFirstQuestionForMessagesIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { // behind the end of the consumer
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := c.Close(ctx); err != nil {
 			t.Error(err)

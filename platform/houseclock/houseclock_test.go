@@ -77,7 +77,7 @@ func connect(t *testing.T) *bus.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := c.Close(ctx); err != nil {
 			t.Error(err)
@@ -139,7 +139,7 @@ func TestASuccessorOnTheSameKernelGoesOnExactly(t *testing.T) {
 	before := *f.p.Load()
 	stop()
 	defer lead(t, c, "two")()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for f.Info().Leader != "two" {
 		if time.Now().After(deadline) {
 			t.Fatal("the successor was not noticed")

@@ -80,9 +80,9 @@ func call(args []string) error {
 func TestLinkCarriesMulticast(t *testing.T) {
 	pair := nettest.CreatePair(t)
 	server := nettest.Exec(t, pair.B, "echo")
-	server.WaitLine(10*time.Second, 0, "start", func(l string) bool { return l == "listening" })
+	server.WaitLine(time.Minute, 0, "start", func(l string) bool { return l == "listening" })
 	for _, to := range []string{nettest.AddrB + ":7000", "239.8.7.1:7000"} {
 		client := nettest.Exec(t, pair.A, "call", to)
-		client.WaitLine(15*time.Second, 0, "answer", func(l string) bool { return l == "echo hello from "+nettest.AddrB })
+		client.WaitLine(time.Minute, 0, "answer", func(l string) bool { return l == "echo hello from "+nettest.AddrB })
 	}
 }

@@ -215,7 +215,7 @@ func listen(t testing.TB, o Options) *listener {
 // dial returns both ends of a new WebSocket.
 func (l *listener) dial(t testing.TB, o Options) (accepted, dialled Transport) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	d, err := Dial(ctx, l.url, o)
 	if err != nil {

@@ -31,7 +31,7 @@ func blockedSocket(t *testing.T) (s *socket, stuck <-chan error, unblock func() 
 		return true
 	})
 	return s, done, func() []byte {
-		_ = b.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = b.SetReadDeadline(time.Now().Add(time.Minute))
 		var all []byte
 		buf := make([]byte, 64)
 		for !bytes.HasSuffix(all, []byte("end")) {

@@ -28,14 +28,14 @@ func TestMain(m *testing.M) {
 }
 
 func leaked() (err error) {
-	for end := time.Now().Add(2 * patience); ; {
+	for end := time.Now().Add(20 * time.Second); ; {
 		if err = goleak.Find(); err == nil || time.Now().After(end) {
 			return err
 		}
 	}
 }
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 func ptr[T any](v T) *T { return &v }
 

@@ -129,8 +129,8 @@ func (r *rig) start() <-chan error {
 		cancel()
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
-			r.t.Fatal("Run did not return within 10 s")
+		case <-time.After(time.Minute):
+			r.t.Fatal("Run does not return")
 		}
 		return result
 	}
@@ -339,7 +339,7 @@ func streamed[T any, PT interface {
 	proto.Message
 }](r *rig, subj string) []PT {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	last, err := r.bus.LastFor(ctx, subject.StreamEvents, subj)
 	if fault.CodeOf(err) == fault.NotFound {

@@ -120,8 +120,8 @@ func (r *rig) start(opts ...rigOption) {
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second):
-			t.Error("Run did not return in 10 s")
+		case <-time.After(time.Minute):
+			t.Error("Run does not return")
 			<-done
 		}
 	})

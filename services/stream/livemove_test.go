@@ -22,7 +22,7 @@ func TestALiveSourceGoesOnAfterADeath(t *testing.T) {
 	s := a.playing(0)
 	deck.heard(g, a, 1000)
 	r.service(r.bus, "two", func(c *Config) { c.MarginMS = 250 })
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if rec, _, err := r.groups.Get(ctx, g); err != nil || rec.GetInstanceId() != "doomed" {
 		t.Fatalf("held by %s, %v", rec.GetInstanceId(), err)

@@ -61,7 +61,7 @@ func TestGroupsAreSpreadUpToTheCap(t *testing.T) {
 	if count(h, "one") != 3 || count(h, "two") != 3 {
 		t.Errorf("held by %v", h)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if _, err := r.groups.Put(ctx, "seventh", &tuttiv1.Group{GroupId: "seventh", Name: "Seventh"}); err != nil {
 		t.Fatal(err)

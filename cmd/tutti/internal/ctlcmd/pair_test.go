@@ -85,7 +85,7 @@ func (c *console) wait(t *testing.T) error {
 	case err := <-c.done:
 		_ = c.in.Close()
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("the command did not end:\n%s%s", c.out, c.err)
 		return nil
 	}

@@ -72,7 +72,7 @@ func (tt *terminal) wait(t *testing.T) error {
 			t.Errorf("the terminal was not given back as it was (%v)", serr)
 		}
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("the command did not end:\n%q", tt.out)
 		return nil
 	}

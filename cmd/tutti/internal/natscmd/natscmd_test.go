@@ -88,7 +88,7 @@ func (p *probe) refused(f func() error) bool {
 	select {
 	case err := <-p.err:
 		return strings.Contains(strings.ToLower(err.Error()), "permissions violation")
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		p.t.Fatalf("an error that nobody was told: %v", p.nc.LastError())
 		return false
 	}

@@ -86,7 +86,7 @@ func startCommand(t *testing.T, c *cobra.Command, stdin io.Reader, args ...strin
 func (p *command) wait(name string) map[string]any {
 	p.t.Helper()
 	var seen []string
-	for deadline := time.After(10 * time.Second); ; {
+	for deadline := time.After(time.Minute); ; {
 		select {
 		case e, ok := <-p.events:
 			if !ok {

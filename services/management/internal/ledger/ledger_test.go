@@ -86,7 +86,7 @@ func (s *syncBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return 
 
 func eventually(t *testing.T, fact func() error) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for err := fact(); err != nil; err = fact() {
 		if time.Now().After(deadline) {
 			t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const limit = 10 * time.Second
+const limit = time.Minute
 
 func newProjection(t *testing.T) (*Projection, *clockwork.FakeClock) {
 	t.Helper()

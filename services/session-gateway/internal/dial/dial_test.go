@@ -168,7 +168,7 @@ func (f *fixture) ends(o Outcome) {
 	f.t.Helper()
 	select {
 	case f.n.outcomes <- o:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		f.t.Fatalf("nobody dials; %d dials so far", f.n.count())
 	}
 }
@@ -176,7 +176,7 @@ func (f *fixture) ends(o Outcome) {
 // sleeps waits until n timers stand.
 func (f *fixture) sleeps(n int) {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 	defer cancel()
 	if err := f.clock.BlockUntilContext(ctx, n); err != nil {
 		f.t.Fatal("the actor does not wait on a timer")

@@ -45,7 +45,7 @@ func (c *crowd) come(remote string) *waiter {
 		}
 		c.in <- waiter{name: remote, leave: leave}
 	})
-	for deadline := time.Now().Add(10 * time.Second); c.q.Waiting() == before; {
+	for deadline := time.Now().Add(time.Minute); c.q.Waiting() == before; {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("%s does not wait", remote)
 		}
@@ -62,7 +62,7 @@ func (c *crowd) next() waiter {
 		return w
 	case err := <-c.err:
 		c.t.Fatal(err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatal("nobody got the place")
 	}
 	return waiter{}

@@ -234,7 +234,7 @@ func TestSetReadsEachTapeOnce(t *testing.T) {
 	if a != b || s.Len() != 1 {
 		t.Fatalf("%d tapes for one rendition", s.Len())
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := clock.BlockUntilContext(ctx, 1); err != nil {
 		t.Fatal("the consumer is not tried again")

@@ -235,7 +235,7 @@ func (s *session) log() string { s.mu.Lock(); defer s.mu.Unlock(); return string
 
 func until(t *testing.T, what func() string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for reason := what(); reason != ""; reason = what() {
 		if time.Now().After(deadline) {
 			t.Fatal(reason)

@@ -228,17 +228,17 @@ func (a *scheduler) take(m schedulerMessage) []string {
 		a.book.LoadHolidays(m.h, m.rev)
 		return a.abroad(a.book.Groups())
 	case zoneNews:
-		have := a.known[m.id]
-		switch {
-		case m.g == nil:
+		if m.g == nil {
+			have := a.known[m.id]
 			delete(a.known, m.id)
 			delete(a.zones, m.id)
 			return a.settle(have, nil)
-		case have.GetFence() == m.g.GetFence() && have.GetUpdatedAt().AsTime().After(m.g.GetUpdatedAt().AsTime()):
-			return nil // the group itself has told more meanwhile
 		}
-		a.known[m.id] = m.g
-		return append(a.settle(have, m.g), m.id)
+		groups, ok := a.learn(m.g)
+		if !ok {
+			return nil
+		}
+		return append(groups, m.id)
 	}
 	return nil
 }

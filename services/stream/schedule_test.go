@@ -18,6 +18,7 @@ import (
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
+	"github.com/tutti-audio/tutti/services/stream/internal/schedule"
 )
 
 var allDays = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
@@ -563,4 +564,41 @@ func TestTheWallClockIsSetWhileTheSchedulerArms(t *testing.T) {
 	clock.by.Store(int64(7 * time.Hour))
 	v.sets("2026-06-01 23:01") // it looks, and arms anew
 	v.is(g, `stopped ""  no cap`)
+}
+
+// What a group answers to an order may come later than what its record says after it: a
+// speaker that has been taken out of its zone meanwhile is not at home there again.
+func TestAnOldAnswerDoesNotBringAHomeBack(t *testing.T) {
+	at := func(s int64) *timestamppb.Timestamp { return timestamppb.New(time.Unix(s, 0)) }
+	a := &scheduler{
+		s:    &Service{d: Deps{Wall: clockwork.NewFakeClock()}},
+		book: &schedule.Book{},
+		known: map[string]*tuttiv1.Group{
+			"bar":     {GroupId: "bar", Fence: 5, UpdatedAt: at(2)},
+			"terrace": {GroupId: "terrace", Fence: 7, UpdatedAt: at(2), Members: []string{"d"}, Assigned: []string{"d"}},
+		},
+		zones: map[string]*zone{"bar": {busy: true}, "terrace": {busy: true}},
+		homes: map[string]string{"d": "terrace"},
+	}
+	for what, old := range map[string]*tuttiv1.Group{
+		"of the same holder": {GroupId: "bar", Fence: 5, UpdatedAt: at(1), Assigned: []string{"d"}},
+		"of a former holder": {GroupId: "bar", Fence: 4, UpdatedAt: at(3), Assigned: []string{"d"}},
+	} {
+		a.ordered(ordered{id: "bar", o: &tuttiv1.ScheduleOrder{}, g: old})
+		if a.homes["d"] != "terrace" || len(a.known["bar"].GetAssigned()) != 0 {
+			t.Errorf("an answer %s: at home in %q", what, a.homes["d"])
+		}
+	}
+	a.ordered(ordered{id: "bar", o: &tuttiv1.ScheduleOrder{}, g: &tuttiv1.Group{GroupId: "bar", Fence: 5, UpdatedAt: at(3), Assigned: []string{"e"}}})
+	if a.homes["e"] != "bar" {
+		t.Error("a new answer does not count")
+	}
+
+	// And a cap that an overtaken order brought is lifted.
+	g := &tuttiv1.Group{GroupId: "terrace", Members: []string{"d"}, Assigned: []string{"d"}, VolumeCaps: map[string]int32{"d": 30}}
+	o := &tuttiv1.ScheduleOrder{}
+	a.guests(o, g, time.Now(), time.Time{})
+	if o.GetVolumeCaps()["d"] != schedule.NoCap || !schedule.Missing(o, g) {
+		t.Errorf("the order for a member at home: %v", o)
+	}
 }

@@ -118,8 +118,12 @@ func (a *scheduler) home(g *tuttiv1.Group) *calendar.Plan {
 func (a *scheduler) guests(o *tuttiv1.ScheduleOrder, g *tuttiv1.Group, now, until time.Time) time.Time {
 	plans := map[string]*tuttiv1.ScheduleOrder{} // of a home zone at now
 	for _, id := range g.GetMembers() {
+		_, held := g.GetVolumeCaps()[id]
 		home := a.homes[id]
 		if home == g.GetGroupId() {
+			if held { // what an order brought that overtook the director's word
+				o.VolumeCaps = with(o.VolumeCaps, id, schedule.NoCap)
+			}
 			continue
 		}
 		w := plans[home]
@@ -133,15 +137,34 @@ func (a *scheduler) guests(o *tuttiv1.ScheduleOrder, g *tuttiv1.Group, now, unti
 		limit := int32(schedule.NoCap)
 		if w.VolumeCap != nil {
 			limit = w.GetVolumeCap()
-		} else if _, held := g.GetVolumeCaps()[id]; !held {
+		} else if !held {
 			continue
 		}
-		if o.VolumeCaps == nil {
-			o.VolumeCaps = map[string]int32{}
-		}
-		o.VolumeCaps[id] = limit
+		o.VolumeCaps = with(o.VolumeCaps, id, limit)
 	}
 	return until
+}
+
+// with is caps with one more, made when there are none.
+func with(caps map[string]int32, id string, limit int32) map[string]int32 {
+	if caps == nil {
+		caps = map[string]int32{}
+	}
+	caps[id] = limit
+	return caps
+}
+
+// learn takes what a group says of itself, in its record or in the answer to an order, which
+// overtake each other: ok is false when it has said something later already. It returns the
+// other groups that this matters to.
+func (a *scheduler) learn(g *tuttiv1.Group) (groups []string, ok bool) {
+	id := g.GetGroupId()
+	have := a.known[id]
+	if have.GetFence() == g.GetFence() && have.GetUpdatedAt().AsTime().After(g.GetUpdatedAt().AsTime()) {
+		return nil, false
+	}
+	a.known[id] = g
+	return a.settle(have, g), true
 }
 
 // settle notes whose home a group is, now and before, and returns the other groups in which
@@ -163,11 +186,11 @@ func (a *scheduler) settle(before, now *tuttiv1.Group) (groups []string) {
 	if len(moved) == 0 {
 		return nil
 	}
-	return a.with(func(c string) bool { return moved[c] })
+	return a.having(func(c string) bool { return moved[c] })
 }
 
-// with lists the groups that have a member of a kind.
-func (a *scheduler) with(kind func(client string) bool) (groups []string) {
+// having lists the groups that have a member of a kind.
+func (a *scheduler) having(kind func(client string) bool) (groups []string) {
 	for id, g := range a.known {
 		if slices.ContainsFunc(g.GetMembers(), kind) {
 			groups = append(groups, id)
@@ -178,7 +201,7 @@ func (a *scheduler) with(kind func(client string) bool) (groups []string) {
 
 // abroad adds to groups those in which clients are whose home is one of them.
 func (a *scheduler) abroad(groups []string) []string {
-	out := append(slices.Clone(groups), a.with(func(c string) bool { return slices.Contains(groups, a.homes[c]) })...)
+	out := append(slices.Clone(groups), a.having(func(c string) bool { return slices.Contains(groups, a.homes[c]) })...)
 	slices.Sort(out)
 	return slices.Compact(out)
 }
@@ -230,8 +253,10 @@ func (a *scheduler) ordered(m ordered) {
 		z.silent = true
 	default:
 		z.silent = false
-		others := a.settle(a.known[m.id], m.g)
-		a.known[m.id] = m.g
+		var others []string
+		if a.known[m.id].GetFence() <= m.g.GetFence() {
+			others, _ = a.learn(m.g)
+		}
 		for _, id := range others {
 			if id != m.id {
 				a.look(id)

@@ -116,6 +116,10 @@ func (e *Entry) Set(p *tuttiv1.ClientPresence, now bool) {
 	}
 	e.want, e.dirty = p, true
 	if now {
+		if e.timer != nil {
+			e.timer.Stop()
+			e.timer = nil
+		}
 		b.enqueue(e)
 		return
 	}
@@ -238,7 +242,9 @@ func (b *Board) work(ctx context.Context) {
 			if !e.dirty {
 				e.want = nil // written: an idle session need not keep it
 			}
-			b.enqueue(e)
+			if e.timer == nil { // else what came meanwhile waits for Debounce
+				b.enqueue(e)
+			}
 		case fault.CodeOf(err) == fault.Conflict:
 			e.gone, replaced = true, !e.final
 			e.settle()

@@ -120,6 +120,7 @@ func TestClusterNodesStop(t *testing.T) {
 		r.work("without the " + who.name)
 		r.cl.StartNode(i)
 		r.cl.WaitReady()
+		r.cl.WaitCurrent("KV_state", "EV", "MEM")
 		r.work("with the " + who.name + " again")
 	}
 }

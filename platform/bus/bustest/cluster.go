@@ -229,36 +229,61 @@ func (c *Cluster) meta() (int, metaCluster, error) {
 func (c *Cluster) StreamLeader(stream string) int {
 	c.t.Helper()
 	leader := -1
-	c.await("stream "+stream+" has a leader", func() error {
-		err := fmt.Errorf("no node runs")
-		for i, nd := range c.nodes {
-			if nd.stopped {
-				continue
-			}
-			var v struct {
-				Accounts []struct {
-					Streams []struct {
-						Name    string      `json:"name"`
-						Cluster metaCluster `json:"cluster"`
-					} `json:"stream_detail"`
-				} `json:"account_details"`
-			}
-			if err = getJSON("http://127.0.0.1:"+strconv.Itoa(nd.http)+"/jsz?streams=true", &v); err != nil {
-				continue
-			}
-			for _, a := range v.Accounts {
-				for _, s := range a.Streams {
-					if s.Name == stream && s.Cluster.Leader == nd.name {
-						leader = i
-						return nil
-					}
-				}
-			}
-			err = fmt.Errorf("no node says that it leads")
-		}
+	c.await("stream "+stream+" has a leader", func() (err error) {
+		leader, _, err = c.stream(stream)
 		return err
 	})
 	return leader
+}
+
+// WaitCurrent waits until every running node has all of these streams: one that loses a node
+// while another node still fills itself may be left with nobody who knows it all.
+func (c *Cluster) WaitCurrent(streams ...string) {
+	c.t.Helper()
+	for _, name := range streams {
+		c.await("every node has stream "+name, func() error {
+			_, s, err := c.stream(name)
+			if err != nil {
+				return err
+			}
+			for _, p := range s.Replicas {
+				if !p.Current || p.Offline {
+					return fmt.Errorf("%s is behind", p.Name)
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// stream asks the node that says of itself that it leads a stream.
+func (c *Cluster) stream(name string) (int, metaCluster, error) {
+	err := fmt.Errorf("no node runs")
+	for i, nd := range c.nodes {
+		if nd.stopped {
+			continue
+		}
+		var v struct {
+			Accounts []struct {
+				Streams []struct {
+					Name    string      `json:"name"`
+					Cluster metaCluster `json:"cluster"`
+				} `json:"stream_detail"`
+			} `json:"account_details"`
+		}
+		if err = getJSON("http://127.0.0.1:"+strconv.Itoa(nd.http)+"/jsz?streams=true", &v); err != nil {
+			continue
+		}
+		for _, a := range v.Accounts {
+			for _, s := range a.Streams {
+				if s.Name == name && s.Cluster.Leader == nd.name {
+					return i, s.Cluster, nil
+				}
+			}
+		}
+		err = fmt.Errorf("no node says that it leads")
+	}
+	return -1, metaCluster{}, err
 }
 
 func getJSON(url string, v any) error {

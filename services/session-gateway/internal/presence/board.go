@@ -77,6 +77,7 @@ type Entry struct {
 	// guarded by b.mu
 	want    *tuttiv1.ClientPresence
 	dirty   bool
+	urgent  bool // what is dirty waits for no timer
 	queued  bool
 	busy    bool
 	gone    bool // replaced: nothing is written any more
@@ -116,10 +117,7 @@ func (e *Entry) Set(p *tuttiv1.ClientPresence, now bool) {
 	}
 	e.want, e.dirty = p, true
 	if now {
-		if e.timer != nil {
-			e.timer.Stop()
-			e.timer = nil
-		}
+		e.urgent = true
 		b.enqueue(e)
 		return
 	}
@@ -230,7 +228,7 @@ func (b *Board) work(ctx context.Context) {
 		}
 		e := b.queue[0]
 		b.queue = b.queue[1:]
-		e.queued, e.busy, e.dirty = false, true, false
+		e.queued, e.busy, e.dirty, e.urgent = false, true, false, false
 		p := e.want
 		b.mu.Unlock()
 		err := e.write(ctx, p)
@@ -242,7 +240,7 @@ func (b *Board) work(ctx context.Context) {
 			if !e.dirty {
 				e.want = nil // written: an idle session need not keep it
 			}
-			if e.timer == nil { // else what came meanwhile waits for Debounce
+			if e.timer == nil || e.urgent { // else what came meanwhile waits for Debounce
 				b.enqueue(e)
 			}
 		case fault.CodeOf(err) == fault.Conflict:

@@ -339,3 +339,15 @@ func TestWhenAClientPlayedLast(t *testing.T) {
 		t.Error("the next session has not played")
 	}
 }
+
+// What is urgent does not wait for the debounce of what came after it, also when the record
+// is being written just then.
+func TestUrgentChangesWaitForNoTimer(t *testing.T) {
+	b, s, _ := setup(t)
+	e := b.Open(rec("s1", "a"), 1, func() { t.Error("replaced") }, func() {})
+	eventually(t, "first record", func() bool { return s.count() == 1 })
+	e.Set(rec("s1", "b"), true)
+	e.Set(rec("s1", "c"), false)
+	eventually(t, "urgent record", func() bool { return s.get("c").GetName() != "a" })
+	e.Close(t.Context(), nil)
+}

@@ -18,7 +18,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// open is a store that hears of what other instances do.
 func open(t *testing.T, c *bus.Conn, clock clockwork.Clock) *Store {
+	t.Helper()
+	s := deaf(t, c, clock)
+	listen(t, s)
+	return s
+}
+
+// deaf is a store that does not hear yet.
+func deaf(t *testing.T, c *bus.Conn, clock clockwork.Clock) *Store {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	sup := actor.NewSupervisor(t.Context(), actor.SupervisorOptions{Name: "test", Log: log, Clock: clock})
@@ -27,12 +36,16 @@ func open(t *testing.T, c *bus.Conn, clock clockwork.Clock) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+func listen(t *testing.T, s *Store) {
+	t.Helper()
 	stop, err := s.Watch(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	return s
 }
 
 func eventually(t *testing.T, fact func() error) {
@@ -117,16 +130,10 @@ func TestInstancesShareSessions(t *testing.T) {
 // that was without the bus for a moment must not go on believing in a session that has ended.
 func TestASessionThatEndsUnheardHasEnded(t *testing.T) {
 	c, clock := bustest.Embedded(t), clockwork.NewFakeClockAt(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
-	log := slog.New(slog.DiscardHandler)
-	sup := actor.NewSupervisor(t.Context(), actor.SupervisorOptions{Name: "test", Log: log, Clock: clock})
-	t.Cleanup(sup.Stop)
-	deaf, err := Open(t.Context(), c, sup, clock, log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := deaf(t, c, clock)
 	began := make(chan string)
 	go func() {
-		_, secret, err := deaf.Start(t.Context(), "u-1", 1)
+		_, secret, err := s.Start(t.Context(), "u-1", 1)
 		if err != nil {
 			t.Error(err)
 		}
@@ -137,18 +144,14 @@ func TestASessionThatEndsUnheardHasEnded(t *testing.T) {
 	}
 	clock.Advance(heardTimeout)
 	secret := <-began
-	if _, err := deaf.Find(t.Context(), secret); err != nil {
+	if _, err := s.Find(t.Context(), secret); err != nil {
 		t.Errorf("before the watch: %v", err)
 	}
 	if err := open(t, c, clock).End(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	stop, err := deaf.Watch(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(stop)
-	if _, err := deaf.Find(t.Context(), secret); fault.CodeOf(err) != fault.NotFound {
+	listen(t, s)
+	if _, err := s.Find(t.Context(), secret); fault.CodeOf(err) != fault.NotFound {
 		t.Errorf("it is still there: %v", err)
 	}
 }

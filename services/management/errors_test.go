@@ -323,6 +323,10 @@ func TestPortInUseSaysWhatToDo(t *testing.T) {
 	if err = s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "--http") {
 		t.Errorf("Run = %v", err)
 	}
+	// A probe must not call ready what refuses connections: nor in the moment before it listens.
+	if err := s.Ready(); err == nil {
+		t.Error("a service that could not listen says that it is ready")
+	}
 }
 
 func TestAdminTokenFile(t *testing.T) {

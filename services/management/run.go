@@ -57,6 +57,7 @@ const (
 // parts is what build made.
 type parts struct {
 	handler    http.Handler
+	ready      func() error // once it listens
 	projection *readmodel.Projection
 	instances  *bus.Bucket[pb.Instance, *pb.Instance]
 	stops      []func()
@@ -106,7 +107,7 @@ func (s *Service) build(ctx, life context.Context, sup *actor.Supervisor) (p *pa
 	if err := console.Register(mux); err != nil {
 		return p, err
 	}
-	s.health(mux, p.projection)
+	p.ready = s.health(mux, p.projection)
 	p.handler = s.strict(a.Handler(mux))
 	return p, nil
 }
@@ -227,10 +228,10 @@ func (s *Service) strict(h http.Handler) http.Handler {
 	})
 }
 
-// health adds /healthz, /readyz and /metrics. They need no token: they tell
-// nothing about devices or music.
-func (s *Service) health(mux *http.ServeMux, p *readmodel.Projection) {
-	ready := func() error {
+// health adds /healthz, /readyz and /metrics, and returns what tells whether the API can
+// serve once it listens. They need no token: they tell nothing about devices or music.
+func (s *Service) health(mux *http.ServeMux, p *readmodel.Projection) (ready func() error) {
+	ready = func() error {
 		select {
 		case <-p.Ready():
 		default:
@@ -241,7 +242,6 @@ func (s *Service) health(mux *http.ServeMux, p *readmodel.Projection) {
 		}
 		return nil
 	}
-	s.publish("", ready)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		err := ready()
@@ -251,6 +251,7 @@ func (s *Service) health(mux *http.ServeMux, p *readmodel.Projection) {
 		plain(w, err)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.deps.Gatherer, promhttp.HandlerOpts{}))
+	return ready
 }
 
 func plain(w http.ResponseWriter, err error) {
@@ -280,6 +281,8 @@ func (s *Service) serve(ctx, life context.Context, p *parts) error {
 	if s.deps.TLS != nil {
 		l, scheme = webtls.Listen(l, s.deps.TLS), "https"
 	}
+	// Not before: a probe, and the first heartbeat, would call ready what refuses connections.
+	s.publish(addr, p.ready)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	beat, endBeat := context.WithCancel(life)
@@ -287,9 +290,6 @@ func (s *Service) serve(ctx, life context.Context, p *parts) error {
 	wg.Go(func() { s.heartbeat(beat, p, addr) })
 	served := make(chan error, 1)
 	wg.Go(func() { served <- srv.Serve(l) })
-	s.mu.Lock()
-	s.addr = addr
-	s.mu.Unlock()
 	s.deps.Log.Info("operator API listens", obs.KeyAddr, addr, "scheme", scheme, "mode", s.cfg.Mode)
 	select {
 	case err = <-served:

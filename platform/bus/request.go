@@ -89,6 +89,11 @@ func lost(err error) bool {
 	return false
 }
 
+// Unanswered reports whether a request failed because the bus, which was there, knew of nobody
+// who would answer it. It is sure of what it says only for the moment: who connects anew, or
+// has not begun to listen, is nobody too.
+func Unanswered(err error) bool { return errors.Is(err, nats.ErrNoResponders) }
+
 func (c *Conn) request(ctx context.Context, subject string, req, resp proto.Message) error {
 	data, err := proto.Marshal(req)
 	if err != nil {

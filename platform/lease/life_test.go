@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jonboulle/clockwork"
+
 	"github.com/tutti-audio/tutti/platform/bus/bustest"
 	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/lease"
@@ -145,6 +147,55 @@ func TestObserverSeesDeath(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("")
+}
+
+// TestOverdueBeforeItIsOver: who misses renewals that others make is overdue while its lease
+// lasts. Where nobody's renewals are seen, nobody is: the bus takes none.
+func TestOverdueBeforeItIsOver(t *testing.T) {
+	c := bustest.Embedded(t)
+	dying, err := c.Another(t.Context(), "dying")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := managerOf(t, dying, "a", time.Minute)
+	clock := clockwork.NewFakeClock()
+	b, err := lease.NewManager(c, "b", lease.Options{TTL: time.Minute, Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := b.Observe("group.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	acquire(t, a, "group.1")
+	acquire(t, a, "other")
+	within(t, 12*lasting, func() error {
+		if held, known := o.Held(); !known || len(held) != 1 {
+			return fmt.Errorf("held %v (known %v), want one", held, known)
+		}
+		return nil
+	})
+	if err := dying.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(40 * time.Second)
+	if late := o.Overdue(30 * time.Second); len(late) != 0 {
+		t.Errorf("%v are overdue, although nobody renews", late)
+	}
+	acquire(t, b, "group.2")
+	within(t, 12*lasting, func() error {
+		if late := o.Overdue(30 * time.Second); len(late) != 1 || !late["group.1"] {
+			return fmt.Errorf("overdue: %v, want group.1", late)
+		}
+		return nil
+	})
+	if late := o.Overdue(50 * time.Second); len(late) != 0 {
+		t.Errorf("%v are overdue by more than they are", late)
+	}
+	if held, _ := o.Held(); held["group.1"].Owner != "a" {
+		t.Errorf("held: %v; the lease is overdue, and not over", held)
+	}
 }
 
 // TestTimeToTakeOver measures what the choice of the TTL rests on: from the last sign of

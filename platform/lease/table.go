@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -21,8 +22,9 @@ type table struct {
 	open    bool
 	synced  int // buckets whose first state is known
 	leases  map[string]entry
-	lives   map[string]string // seen, and not buried: their owners
-	dead    map[string]bool   // known to be over for good
+	lives   map[string]seen // and not buried
+	newest  time.Time       // when the last renewal of anybody was seen
+	dead    map[string]bool // known to be over for good
 	waiters map[*waiter]struct{}
 }
 
@@ -30,6 +32,12 @@ type table struct {
 type entry struct {
 	record
 	rev uint64
+}
+
+// seen is a life as its record tells.
+type seen struct {
+	owner string
+	at    time.Time // on the manager's clock: when its last renewal was seen
 }
 
 // waiter is somebody who waits for leases.
@@ -40,7 +48,7 @@ type waiter struct {
 }
 
 func newTable(m *Manager) *table {
-	return &table{m: m, leases: map[string]entry{}, lives: map[string]string{}, dead: map[string]bool{}, waiters: map[*waiter]struct{}{}}
+	return &table{m: m, leases: map[string]entry{}, lives: map[string]seen{}, dead: map[string]bool{}, waiters: map[*waiter]struct{}{}}
 }
 
 // start opens the watches; it may be called again when it failed.
@@ -96,7 +104,8 @@ func (t *table) life(e bus.Entry[*wrapperspb.StringValue]) {
 	_, had := t.lives[e.Key]
 	if e.Value != nil {
 		if rec := decodeLife(e.Value); !rec.Dead {
-			t.lives[e.Key] = rec.Owner
+			t.newest = t.m.clock.Now()
+			t.lives[e.Key] = seen{rec.Owner, t.newest}
 			if !had {
 				t.wakeLives()
 			}
@@ -181,6 +190,15 @@ type Holding struct {
 	Fence uint64
 }
 
+// Seen is the lease of key as it was seen last, also when its holder died, by a watch that Observe
+// or a campaign began; ok is false when none was.
+func (m *Manager) Seen(key string) (h Holding, ok bool) {
+	m.entries.mu.Lock()
+	defer m.entries.mu.Unlock()
+	l, ok := m.entries.leases[key]
+	return Holding{Owner: l.Owner, Fence: l.rev}, ok
+}
+
 // Observer sees all leases whose key has a prefix, moments after they change.
 type Observer struct {
 	t *table
@@ -214,6 +232,30 @@ func (o *Observer) Held() (held map[string]Holding, known bool) {
 		}
 	}
 	return held, o.t.synced == 2
+}
+
+// Overdue lists the keys whose holder has not been seen to renew its life for longer than
+// limit while somebody else was: so not where the bus takes no renewals at all. A life is
+// renewed at a third of the TTL; one that is overdue is not over before the TTL is.
+func (o *Observer) Overdue(limit time.Duration) map[string]bool {
+	o.t.mu.Lock()
+	defer o.t.mu.Unlock()
+	late := map[string]bool{} // lives
+	for id, l := range o.t.lives {
+		if o.t.newest.Sub(l.at) > limit {
+			late[id] = true
+		}
+	}
+	if len(late) == 0 {
+		return nil // there may be thousands of leases
+	}
+	keys := map[string]bool{}
+	for key, l := range o.t.leases {
+		if late[l.Life] && strings.HasPrefix(key, o.w.prefix) {
+			keys[key] = true
+		}
+	}
+	return keys
 }
 
 // Close ends the observation.

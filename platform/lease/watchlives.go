@@ -61,8 +61,8 @@ func (t *table) owners() (owners map[string]bool, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	owners = map[string]bool{}
-	for _, o := range t.lives {
-		owners[o] = true
+	for _, l := range t.lives {
+		owners[l.owner] = true
 	}
 	return owners, t.synced == 2
 }

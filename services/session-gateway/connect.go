@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"sync"
 	"time"
@@ -36,6 +37,9 @@ const (
 	// answerTimeout is how long a session may take to say that it is there, after its
 	// gateway has lost its lease.
 	answerTimeout = 500 * time.Millisecond
+	// absentTimeout is how long it is waited for the bus to say that nobody is there, which
+	// it does at once.
+	absentTimeout = 100 * time.Millisecond
 	// resumeWithin is how long after the loss of its gateway a player is dialled for
 	// playback at once. Later it may have another server, whose place is not ours to take.
 	resumeWithin = 30 * time.Second
@@ -59,9 +63,7 @@ func (p places) take(ctx context.Context) (give func(), err error) {
 
 // startDialing follows the sightings. stop returns when all dial actors have ended.
 func (s *Service) startDialing(ctx context.Context) (stop func(), err error) {
-	d := dial.New(ctx, network{s}, func(ctx context.Context, key string, run func(context.Context)) {
-		s.d.Leases.Campaign(ctx, key, func(ctx context.Context, _ *lease.Lease) { run(ctx) })
-	}, s.peers.mine, s.d.Clock, s.log)
+	d := dial.New(ctx, network{s}, s.campaign, s.peers.mine, s.d.Clock, s.log)
 	stop = d.Wait
 	s.mu.Lock()
 	s.dialer = d
@@ -81,6 +83,17 @@ func (s *Service) startDialing(ctx context.Context) (stop func(), err error) {
 		return func() { unwatch(); d.Wait() }, fmt.Errorf("gateway: hear what to dial for: %w", err)
 	}
 	return func() { deaf(); unwatch(); d.Wait() }, nil
+}
+
+// campaign is dial.Campaign. What a gateway held that was found dead is not waited for: all
+// deal its sightings alike, and its leases go on for as long as one lasts, at most.
+func (s *Service) campaign(ctx context.Context, key string, run func(context.Context)) {
+	if h, ok := s.d.Leases.Seen(key); ok && s.peers.gone(h.Owner) {
+		before, end := clockwork.WithTimeout(ctx, s.d.Clock, s.d.Leases.TTL())
+		run(before)
+		end()
+	}
+	s.d.Leases.Campaign(ctx, key, func(ctx context.Context, _ *lease.Lease) { run(ctx) })
 }
 
 // network is the gateway as its dialer sees it.
@@ -182,13 +195,17 @@ func (n network) Connect(ctx context.Context, target string) (dial.Live, *dial.O
 // answers asks a client's session, on whichever gateway it is, whether it is there. When
 // its process is gone the bus says so at once.
 func (s *Service) answers(ctx context.Context, clientID string) bool {
-	ctx, cancel := clockwork.WithTimeout(ctx, s.d.Clock, answerTimeout)
+	return s.ask(ctx, clientID, answerTimeout) == nil
+}
+
+// ask asks a client's session something that it answers at once.
+func (s *Service) ask(ctx context.Context, clientID string, limit time.Duration) error {
+	ctx, cancel := clockwork.WithTimeout(ctx, s.d.Clock, limit)
 	defer cancel()
 	var reply tuttiv1.SessionReply
-	err := s.d.Bus.Request(ctx, subject.Session(clientID), &tuttiv1.SessionCommand{
+	return s.d.Bus.Request(ctx, subject.Session(clientID), &tuttiv1.SessionCommand{
 		Command: &tuttiv1.SessionCommand_StreamQuery{StreamQuery: &tuttiv1.Empty{}},
 	}, &reply)
-	return err == nil
 }
 
 // askedSessions is how many of a gateway's sessions are asked whether it is there.
@@ -201,18 +218,41 @@ func (s *Service) gatewayAnswers(ctx context.Context, gatewayID string) bool {
 	if len(clients) == 0 {
 		return true
 	}
-	answers := make(chan bool, len(clients))
-	var asking sync.WaitGroup
-	defer asking.Wait() // answers has a limit
-	for _, id := range clients {
-		asking.Go(func() { answers <- s.answers(ctx, id) })
-	}
-	for range clients {
-		if <-answers {
+	for err := range s.askAll(ctx, clients, answerTimeout) {
+		if err == nil {
 			return true
 		}
 	}
 	return false
+}
+
+// gatewayAbsent reports whether the bus knows of nobody at the sessions of a gateway: not whether
+// it is slow to answer, as one that is starved or paused is.
+func (s *Service) gatewayAbsent(ctx context.Context, gatewayID string) bool {
+	clients := s.board.On(gatewayID, askedSessions)
+	for err := range s.askAll(ctx, clients, absentTimeout) {
+		if !bus.Unanswered(err) {
+			return false
+		}
+	}
+	return len(clients) > 0
+}
+
+// askAll asks clients' sessions at once, and yields what became of each as it comes.
+func (s *Service) askAll(ctx context.Context, clients []string, limit time.Duration) iter.Seq[error] {
+	return func(yield func(error) bool) {
+		answers := make(chan error, len(clients))
+		var asking sync.WaitGroup
+		defer asking.Wait() // ask has a limit
+		for _, id := range clients {
+			asking.Go(func() { answers <- s.ask(ctx, id, limit) })
+		}
+		for range clients {
+			if !yield(<-answers) {
+				return
+			}
+		}
+	}
 }
 
 // resumes reports whether a client played a moment ago on a gateway that is lost, as this gateway

@@ -362,7 +362,7 @@ func (s *Service) prepare(ctx, base context.Context, wg *sync.WaitGroup) (undo f
 	wg.Go(func() { s.heartbeat(base) })
 	wg.Go(func() { s.watchLoad(base) })
 	if s.d.Leases != nil {
-		wg.Go(func() { s.peers.live(base, s.d.Leases, s.gatewayAnswers) })
+		wg.Go(func() { s.peers.live(base, s.d.Leases, s.gatewayAnswers, s.gatewayAbsent) })
 	}
 	if s.cfg.Dial {
 		stop, err := s.startDialing(ctx)

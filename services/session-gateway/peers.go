@@ -34,6 +34,13 @@ const (
 	// not have answered to be taken for dead before that, where its lease lapsed because
 	// leases had no leader and not because the bus was away.
 	silentLooks = 2
+	// overdueEvery is how often it is looked for gateways that are late with their renewals, and
+	// absentLooks in how many looks one after the other the bus must have known of nobody at
+	// one of them for it to be taken for dead before its lease lapses. So a gateway that was
+	// killed is missed after half a TTL; one that connects to another node of the bus has come
+	// back by then.
+	overdueEvery = 100 * time.Millisecond
+	absentLooks  = 3
 )
 
 // peers is the gateways of the deployment, this one included. It is safe for concurrent use.
@@ -52,13 +59,14 @@ type peers struct {
 	stood   bool            // the connection is the one with which the lease was held before
 	fence   uint64          // of this gateway's own lease
 	silent  map[string]int  // in how many looks a gateway has not answered
+	absent  map[string]int  // in how many looks nobody was at an overdue gateway
 	full    bool            // this gateway takes no more
 	drains  bool            // this gateway is on its way out
 }
 
 func newPeers(self string, clock clockwork.Clock, links func() uint64, changed func(died bool)) *peers {
 	return &peers{self: self, clock: clock, changed: changed, links: links,
-		records: map[string]*tuttiv1.Instance{}, dead: map[string]bool{}, silent: map[string]int{}}
+		records: map[string]*tuttiv1.Instance{}, dead: map[string]bool{}, silent: map[string]int{}, absent: map[string]int{}}
 }
 
 // alive reports whether a gateway is running, as far as is known.
@@ -237,9 +245,56 @@ func (p *peers) heard(id string, answered bool) {
 	}
 }
 
+// overdue are the gateways that may be dead although they have a lease: those that are late with
+// its renewal. It forgets what was found of others, and names none while this gateway may not judge.
+func (p *peers) overdue(late map[string]bool) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.judgeAt.IsZero() || p.clock.Now().Before(p.judgeAt) {
+		late = nil
+	}
+	for id := range p.absent {
+		if !late[leasePrefix+id] {
+			delete(p.absent, id)
+		}
+	}
+	var out []string
+	for id := range p.records {
+		if late[leasePrefix+id] && id != p.self && !p.dead[id] {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// missed takes whether the bus knew of nobody at an overdue gateway.
+func (p *peers) missed(id string, nobody bool) {
+	p.mu.Lock()
+	if nobody {
+		p.absent[id]++
+	} else {
+		delete(p.absent, id)
+	}
+	dies := p.absent[id] >= absentLooks && p.records[id] != nil && !p.dead[id]
+	if dies {
+		p.dead[id] = true
+	}
+	p.mu.Unlock()
+	if dies {
+		p.changed(true)
+	}
+}
+
+// gone reports whether an overdue gateway was found dead, whose lease is only not over yet.
+func (p *peers) gone(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.absent[id] >= absentLooks
+}
+
 // live holds this gateway's lease and watches the others' until ctx ends. answers asks a
-// gateway's sessions whether they are there.
-func (p *peers) live(ctx context.Context, leases *lease.Manager, answers func(ctx context.Context, id string) bool) {
+// gateway's sessions whether they are there, absent the bus whether it knows of nobody there.
+func (p *peers) live(ctx context.Context, leases *lease.Manager, answers, absent func(ctx context.Context, id string) bool) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
@@ -251,6 +306,8 @@ func (p *peers) live(ctx context.Context, leases *lease.Manager, answers func(ct
 	})
 	tick := p.clock.NewTicker(lookEvery)
 	defer tick.Stop()
+	renewals := p.clock.NewTicker(overdueEvery)
+	defer renewals.Stop()
 	var seen *lease.Observer
 	var changed <-chan struct{}
 	for {
@@ -265,6 +322,13 @@ func (p *peers) live(ctx context.Context, leases *lease.Manager, answers func(ct
 			return
 		case <-tick.Chan(): // what could not be judged before may be now
 		case <-changed:
+		case <-renewals.Chan():
+			if seen != nil {
+				for _, id := range p.overdue(seen.Overdue(leases.TTL() / 2)) {
+					p.missed(id, absent(ctx, id))
+				}
+			}
+			continue
 		}
 		p.noteLink()
 		if seen == nil {
@@ -272,7 +336,7 @@ func (p *peers) live(ctx context.Context, leases *lease.Manager, answers func(ct
 		}
 		held, known := seen.Held()
 		for _, id := range p.others() {
-			if _, ok := held[leasePrefix+id]; (ok || known) && !p.stale(held, id) {
+			if _, ok := held[leasePrefix+id]; (ok || known) && !p.stale(held, id) && !(ok && p.gone(id)) {
 				p.found(id, ok)
 			}
 		}

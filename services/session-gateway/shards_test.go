@@ -452,6 +452,123 @@ func TestAGatewayThatDoesNotAnswerIsDeadOnceLeasesHaveALeaderAgain(t *testing.T)
 	})
 }
 
+// A gateway that is killed is missed before its lease lapses: it renews nothing, and the bus knows of
+// nobody there.
+func TestDevicesOfAKilledGatewayDoNotWaitForItsLease(t *testing.T) {
+	const ttl = 18 * time.Second // another gateway sees after two thirds of it that renewals are overdue
+	s := newShardsTTL(t, 2, ttl)
+	devices := s.fleet(8)
+	before := s.owners(devices)
+	s.settled()
+	dead := before[devices[0]]
+	keep, kept := s.keepRecord(dead), time.Now()
+	s.kill(s.by(dead))
+	starved, looked := false, time.Now()
+	for _, d := range devices {
+		s.waitPresence(d.id(), func(p *tuttiv1.ClientPresence) string {
+			// One that lost its own lease, or a machine that stands still, is no measure.
+			starved = starved || s.unsettled(dead) != "" || time.Since(looked) > time.Second
+			looked = time.Now()
+			if time.Since(kept) > heartbeat { // who has no record any more is dead as well
+				keep()
+				kept = time.Now()
+			}
+			if !p.GetConnected() || p.GetGatewayId() == dead {
+				return "a device is still on the dead gateway: " + p.String()
+			}
+			return ""
+		})
+	}
+	m, err := lease.NewManager(s.bus, "observer", lease.Options{TTL: ttl})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner, _, err := m.Holder(t.Context(), leasePrefix+dead); starved {
+		t.Log("there was no processor time: that is no measure")
+	} else if err != nil || owner != dead {
+		t.Errorf("the devices are back, and the lease of their gateway is held by %q (%v): they waited for it", owner, err)
+	}
+}
+
+// One that is only slow with its renewals answers, or at least listens; and it is alive again as soon
+// as one is seen, whatever was thought of it.
+func TestAGatewayThatIsLateWithItsRenewalsIsDeadOnlyIfNobodyIsThere(t *testing.T) {
+	late := map[string]bool{leasePrefix + "gw-2": true}
+	p := newPeersForTest(t)
+	p.peers.take(record("gw-1"))
+	p.peers.take(record("gw-2"))
+	p.peers.holds(true, 10)
+	if got := p.peers.overdue(late); len(got) != 0 {
+		t.Errorf("%v are doubted by a gateway that may not judge yet", got)
+	}
+	p.clock.Advance(settleFirst)
+	if got := p.peers.overdue(late); len(got) != 1 || got[0] != "gw-2" {
+		t.Fatalf("%v are doubted, want gw-2", got)
+	}
+	look := func(nobody ...bool) {
+		for _, n := range nobody {
+			p.peers.missed("gw-2", n)
+		}
+	}
+	look(true, true, false, true, true) // once it was there
+	if !p.peers.alive("gw-2") || p.peers.gone("gw-2") {
+		t.Error("taken for dead, although somebody was there in between")
+	}
+	p.peers.overdue(nil) // it renewed
+	look(true, true)
+	if !p.peers.alive("gw-2") {
+		t.Error("taken for dead for what was found before it renewed")
+	}
+	look(true)
+	if p.peers.alive("gw-2") || !p.peers.gone("gw-2") {
+		t.Error("nobody was there three times, and it is not taken for dead")
+	}
+	p.peers.overdue(nil)
+	if p.peers.gone("gw-2") {
+		t.Error("its lease counts for nothing, although it is renewed")
+	}
+	p.peers.found("gw-2", true)
+	if !p.peers.alive("gw-2") {
+		t.Error("a gateway that came back is still taken for dead")
+	}
+}
+
+// A session that listens and says nothing belongs to a process that is paused or starved: its gateway
+// is not absent, as one is where the bus knows of nobody.
+func TestAGatewayThatListensIsNotAbsent(t *testing.T) {
+	s := newShards(t, 2)
+	svc := s.gws[0].svc
+	b, err := bus.OpenBucket[tuttiv1.ClientPresence](t.Context(), s.bus, subject.BucketPresence, bus.BucketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if svc.gatewayAbsent(t.Context(), "gw-2") {
+		t.Error("a gateway without sessions, of which nothing can be known, is absent")
+	}
+	for _, client := range []string{"one", "two"} {
+		if _, err := b.Put(t.Context(), client, &tuttiv1.ClientPresence{ClientId: client, SessionId: "s-" + client, GatewayId: "gw-2", Connected: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, func() string {
+		if n := len(svc.board.On("gw-2", 3)); n != 2 {
+			return fmt.Sprintf("%d of two records are heard of", n)
+		}
+		return ""
+	})
+	if !svc.gatewayAbsent(t.Context(), "gw-2") {
+		t.Error("nobody is there, and the gateway is not absent")
+	}
+	stop, err := s.bus.SubscribeBytes(subject.Session("two"), func([]byte) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if svc.gatewayAbsent(t.Context(), "gw-2") {
+		t.Error("a session listens, and its gateway is absent")
+	}
+}
+
 func TestFullAndDrainingGatewaysAreDealtNothing(t *testing.T) {
 	p := newPeersForTest(t)
 	p.peers.take(record("gw-1"))

@@ -144,7 +144,7 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 	if d.Clips, err = b.EnsureObjects(ctx, bus.ObjectsConfig{Name: subject.StoreClips, TTL: api.ClipTTL, MaxBytes: api.MaxClips}); err != nil {
 		return d, fmt.Errorf("management: open the store of clips: %w", err)
 	}
-	stop, err := d.Tokens.Watch(life, nil)
+	stop, err := d.Tokens.Watch(life, ctx)
 	if err != nil {
 		return d, fmt.Errorf("management: watch tokens: %w", err)
 	}

@@ -88,10 +88,10 @@ func OpenStore(ctx context.Context, sup *actor.Supervisor, c *bus.Conn, adminTok
 	return s, nil
 }
 
-// Watch keeps the copy in memory true until the returned stop is called. ready
-// is called when the present tokens are known.
-func (s *Store) Watch(ctx context.Context, ready func()) (stop func(), err error) {
-	return s.bucket.Watch(ctx, ">", func(e bus.Entry[*wrapperspb.BytesValue]) {
+// Watch keeps the copy in memory true until the returned stop is called, and returns when
+// the present tokens are known. ctx bounds the watch, first the wait for them.
+func (s *Store) Watch(ctx, first context.Context) (stop func(), err error) {
+	return s.bucket.Follow(ctx, first, ">", func(e bus.Entry[*wrapperspb.BytesValue]) {
 		if id, ok := strings.CutPrefix(e.Key, usedPrefix); ok {
 			s.used.heard(id, e.Value)
 			return
@@ -107,7 +107,7 @@ func (s *Store) Watch(ctx context.Context, ready func()) (stop func(), err error
 			}
 		}
 		s.publish(next)
-	}, ready)
+	})
 }
 
 func (s *Store) publish(tokens map[string]tokenEntry) {

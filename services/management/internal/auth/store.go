@@ -115,8 +115,8 @@ func (s *Store) publish(tokens map[string]tokenEntry) {
 	for _, t := range tokens {
 		byHash[t.hash] = t
 	}
+	s.byHash.Store(&byHash) // first: who waits for a token, or for its end, looks at the other
 	s.tokens.Store(&tokens)
-	s.byHash.Store(&byHash)
 	next := make(chan struct{})
 	if old := s.changed.Swap(&next); old != nil {
 		close(*old)

@@ -144,9 +144,18 @@ func TestWhatADeadInstanceBeganBeginsAnew(t *testing.T) {
 	one, two := w.open("m1"), w.open("m2")
 	old := w.begins(one, key(1), "")
 	w.house.Advance(Abandoned - time.Microsecond)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if _, _, err := two.Begin(ctx, credential, key(1), nil); fault.CodeOf(err) != fault.Conflict {
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := two.Begin(ctx, credential, key(1), nil)
+		ended <- err
+	}()
+	if err := w.clock.BlockUntilContext(t.Context(), 1); err != nil { // it has looked, and waits
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-ended; fault.CodeOf(err) != fault.Conflict {
 		t.Errorf("before its time: %v", err)
 	}
 	w.house.Advance(time.Microsecond)

@@ -333,7 +333,10 @@ func TestScheduledEndAndDrainAreTold(t *testing.T) {
 	}
 	w.push(start(4))
 	w.push(machine.EndStream{Gen: 5, Drain: true})
-	until(t, "second end", func() bool { return slices.Index(conn.all(), "stream/end") != len(conn.all())-1 })
+	// The end itself, not only the start before it: until what was sent has played out is counted from there.
+	until(t, "second end", func() bool {
+		return len(slices.DeleteFunc(conn.all(), func(s string) bool { return s != "stream/end" })) == 2
+	})
 	house.Advance(time.Hour)
 	w.poke()
 	if in := <-told; in != (drained{5}) {

@@ -85,6 +85,7 @@ type Entry struct {
 	timer   clockwork.Timer
 	idle    chan struct{} // closed when the final record is written
 	claimed bool          // the first write took the record over
+	heard   *Seen         // the record, where there was news of it during a write
 
 	// Used by the one worker that is busy with it; rev is written under b.mu.
 	rev        uint64 // of the last write
@@ -228,30 +229,35 @@ func (b *Board) work(ctx context.Context) {
 		}
 		e := b.queue[0]
 		b.queue = b.queue[1:]
-		e.queued, e.busy, e.dirty, e.urgent = false, true, false, false
+		e.queued, e.busy, e.dirty, e.urgent, e.heard = false, true, false, false, nil
 		p := e.want
 		b.mu.Unlock()
 		err := e.write(ctx, p)
 		b.mu.Lock()
 		e.busy = false
-		replaced := false
+		var tell func()
 		switch {
 		case err == nil:
 			if !e.dirty {
 				e.want = nil // written: an idle session need not keep it
 			}
+			if !e.final {
+				tell = e.succeeded(e.heard) // before the answer to this write came
+			}
 			if e.timer == nil || e.urgent { // else what came meanwhile waits for Debounce
 				b.enqueue(e)
 			}
 		case fault.CodeOf(err) == fault.Conflict:
-			e.gone, replaced = true, !e.final
+			if e.gone = true; !e.final {
+				tell = e.replaced
+			}
 			e.settle()
 		default:
 			b.retry(e, err)
 		}
 		b.mu.Unlock()
-		if replaced {
-			e.replaced()
+		if tell != nil {
+			tell()
 		}
 	}
 }

@@ -29,6 +29,7 @@ type store struct {
 	writes int
 	fail   int
 	watch  func(bus.Entry[*tuttiv1.ClientPresence])
+	wrote  func(v *tuttiv1.ClientPresence, rev uint64) // called before a write is answered; may be nil
 }
 
 func newStore() *store {
@@ -49,6 +50,14 @@ func (s *store) Create(ctx context.Context, key string, v *tuttiv1.ClientPresenc
 }
 
 func (s *store) Update(_ context.Context, key string, v *tuttiv1.ClientPresence, rev uint64) (uint64, error) {
+	rev, err := s.update(key, v, rev)
+	if err == nil && s.wrote != nil {
+		s.wrote(v, rev)
+	}
+	return rev, err
+}
+
+func (s *store) update(key string, v *tuttiv1.ClientPresence, rev uint64) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail > 0 {
@@ -173,6 +182,54 @@ func TestLaterSessionWins(t *testing.T) {
 	old.Close(t.Context(), p)
 	if got := s.get("c"); got.GetSessionId() != "s2" || !got.GetConnected() {
 		t.Errorf("the replaced session wrote over its successor: %v", got)
+	}
+}
+
+// What others write right behind a session's own write may be heard of before that one is
+// answered. It counts all the same: nobody says it twice.
+func TestNewsDuringAWriteCount(t *testing.T) {
+	for name, c := range map[string]struct {
+		session   string // of the record that another gateway writes
+		connected bool
+		want      string
+	}{
+		"a later session":        {"s2", true, "replaced"},
+		"taken for dead":         {"s1", false, "denied"},
+		"its own, said again":    {"s1", true, ""},
+		"a later one that ended": {"s2", false, "replaced"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, s, _ := setup(t)
+			s.wrote = func(v *tuttiv1.ClientPresence, rev uint64) {
+				if s.wrote = nil; v.GetSessionId() != "s1" {
+					return
+				}
+				other := rec(c.session, "b")
+				other.Connected = c.connected
+				next, err := s.update("c", other, rev)
+				if err != nil {
+					t.Error(err)
+				}
+				s.watch(bus.Entry[*tuttiv1.ClientPresence]{Key: "c", Value: v, Rev: rev})
+				s.watch(bus.Entry[*tuttiv1.ClientPresence]{Key: "c", Value: other, Rev: next})
+			}
+			told := make(chan string, 10)
+			e := b.Open(rec("s1", "a"), 1, func() { told <- "replaced" }, func() { told <- "denied" })
+			if c.want != "" {
+				select {
+				case got := <-told:
+					if got != c.want {
+						t.Errorf("told that it is %s, want %s", got, c.want)
+					}
+				case <-time.After(time.Minute):
+					t.Fatal("nobody was told")
+				}
+			}
+			e.Close(t.Context(), nil)
+			if len(told) > 0 {
+				t.Errorf("told that it is %s", <-told)
+			}
+		})
 	}
 }
 

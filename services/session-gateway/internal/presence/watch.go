@@ -30,6 +30,8 @@ type Seen struct {
 	Kept *int32
 	// Ordered is the volume that its player was told last and had not answered; nil: none.
 	Ordered *int32
+
+	rev uint64 // of the record
 }
 
 func (b *Board) take(e bus.Entry[*tuttiv1.ClientPresence]) {
@@ -51,6 +53,7 @@ func (b *Board) learn(e bus.Entry[*tuttiv1.ClientPresence]) (tell []func()) {
 			ClientID: e.Key, SessionID: e.Value.GetSessionId(), GatewayID: e.Value.GetGatewayId(),
 			Connected: e.Value.GetConnected(), Kept: e.Value.KeptVolume, Ordered: e.Value.OrderedVolume,
 			Lost: !e.Value.GetConnected() && e.Value.GetLastError() == gatewayGone,
+			rev:  e.Rev,
 		}
 		switch {
 		case slices.Contains(e.Value.GetActivities(), wire.ActivityPlayback):
@@ -71,21 +74,30 @@ func (b *Board) learn(e bus.Entry[*tuttiv1.ClientPresence]) (tell []func()) {
 		}
 	}
 	for _, own := range b.live[e.Key] {
-		// Somebody took this gateway for dead. It is not, and says so.
-		if own.claimed && !own.busy && !own.gone && e.Value != nil && !e.Value.GetConnected() &&
-			e.Value.GetSessionId() == own.session && e.Rev > own.rev {
-			tell = append(tell, own.denied)
+		if own.busy { // whose write was first is known when it is through
+			own.heard = b.seen[e.Key]
 			continue
 		}
-		// A foreign session wrote after our last write: it is the later one. While a
-		// write of ours is on its way, its refusal tells the same.
-		if own.claimed && !own.busy && !own.gone && e.Value != nil &&
-			e.Value.GetSessionId() != own.session && e.Rev > own.rev {
-			own.gone = true
-			tell = append(tell, own.replaced)
+		if f := own.succeeded(b.seen[e.Key]); f != nil {
+			tell = append(tell, f)
 		}
 	}
 	return tell
+}
+
+// succeeded returns whom to tell that somebody else wrote the record, which is p now, after
+// the last write of e; the caller holds the board's mu.
+func (e *Entry) succeeded(p *Seen) (tell func()) {
+	switch {
+	case p == nil || !e.claimed || e.gone || p.rev <= e.rev:
+		return nil
+	case p.SessionID != e.session: // it is the later one
+		e.gone = true
+		return e.replaced
+	case !p.Connected: // somebody took this gateway for dead; it is not, and says so
+		return e.denied
+	}
+	return nil
 }
 
 // Lookup returns the record of a client as last heard; ok is false when there is

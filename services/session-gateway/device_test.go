@@ -187,15 +187,18 @@ func (d *device) open(t channel.Transport) error {
 	if err != nil {
 		return err
 	}
-	if err := conn.WriteJSON(d.t.Context(), body); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
+	// Before the hello: the gateway may tell of the session while this goroutine waits its turn.
 	d.mu.Lock()
 	d.conn, d.cancel, d.done, d.err = conn, cancel, done, nil
 	d.started, d.active = false, nil
 	d.mu.Unlock()
+	if err := conn.WriteJSON(d.t.Context(), body); err != nil {
+		cancel()
+		close(done)
+		return err
+	}
 	go func() {
 		defer close(done)
 		d.read(ctx, conn)

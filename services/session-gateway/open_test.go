@@ -158,6 +158,7 @@ func TestSpoiledFramesCloseSilently(t *testing.T) {
 			}
 			waitType[*wire.ServerActivate](d, 1)
 			d.settle(r)
+			r.told(d) // what comes from here on was not owed before
 			n := len(d.messages())
 			tp.armed = true
 			d.send(&wire.ClientLeave{})

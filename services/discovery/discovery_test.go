@@ -285,7 +285,8 @@ func TestAdvertisesThisHostsGateways(t *testing.T) {
 	own := device("Self", "192.168.1.2", "eth0")
 	own.Port = 8927
 	r := start(t, c, n, nil)
-	instances, err := bus.OpenBucket[tuttiv1.Instance](t.Context(), c, subject.BucketInstances, bus.BucketOptions{})
+	// The gateways here have no heartbeat: they must not expire while a slow machine looks.
+	instances, err := bus.OpenBucket[tuttiv1.Instance](t.Context(), c, subject.BucketInstances, bus.BucketOptions{TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

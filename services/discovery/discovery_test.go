@@ -24,9 +24,12 @@ import (
 type rig struct {
 	t     *testing.T
 	bus   *bus.Conn
+	cfg   Config
 	net   *fakeNet
 	clock *clockwork.FakeClock
 	stop  func()
+	// named are the devices that a DNS server names; nil: there is none.
+	named func() []string
 }
 
 func start(t *testing.T, c *bus.Conn, n *fakeNet, edit func(*Config)) *rig {
@@ -40,6 +43,7 @@ func start(t *testing.T, c *bus.Conn, n *fakeNet, edit func(*Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.cfg = cfg
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -62,7 +66,7 @@ func start(t *testing.T, c *bus.Conn, n *fakeNet, edit func(*Config)) *rig {
 func (r *rig) until(what string, fact func() error) {
 	r.t.Helper()
 	var last error
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if last = fact(); last == nil {
 			return
 		}
@@ -72,8 +76,10 @@ func (r *rig) until(what string, fact func() error) {
 
 func (r *rig) list() []*tuttiv1.Sighting {
 	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	var resp tuttiv1.ListSightingsResponse
-	if err := r.bus.Request(context.Background(), subject.DiscoveryList, &tuttiv1.ListSightingsRequest{}, &resp); err != nil {
+	if err := r.bus.Request(ctx, subject.DiscoveryList, &tuttiv1.ListSightingsRequest{}, &resp); err != nil {
 		r.t.Fatal(err)
 	}
 	return resp.Sightings
@@ -96,26 +102,59 @@ const pace = 5 * time.Second
 // each few for the service. All of the time after which a device is absent passes here
 // while a slow machine writes one record; nobody would have heard its answers meanwhile.
 func (r *rig) advance(d time.Duration) {
+	r.t.Helper()
 	for ; d > 0; d -= pace {
 		for range pace / time.Second {
 			r.clock.Advance(time.Second)
-			time.Sleep(2 * time.Millisecond) // gives way; the facts are polled for
+			r.until("the service has set its timers", r.timed)
 		}
-		// It has an end: a timer may have been set late, and needs more time on the clock.
+		// It has an end: what could not be written needs more time on the clock.
 		for end := time.Now().Add(5 * time.Second); r.behind() && time.Now().Before(end); {
 			time.Sleep(2 * time.Millisecond)
 		}
 	}
 }
 
-// behind reports whether a device that answers was last written as heard longer ago than
-// the service lets pass: half of its freshness, and the round in which it hears it next.
+// timed is nil when all that waits for the clock waits: a timer that is set late runs out
+// late, and a browse that comes late is one that a device is not heard in.
+func (r *rig) timed() error {
+	want := 2 + len(r.cfg.DNSSD) // the list's and the heartbeat's
+	if r.cfg.MDNS {
+		browses, _ := r.net.running()
+		want += 1 + browses // the look at the interfaces
+	}
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	if r.clock.BlockUntilContext(now, want) != nil {
+		return fmt.Errorf("%d timers are not set yet", want)
+	}
+	return nil
+}
+
+// behind reports whether a device that answers is not written down, or was last written as
+// heard longer ago than the service lets pass: half of its freshness, and the round in which
+// it hears it next.
 func (r *rig) behind() bool {
-	answering := r.net.answering()
 	oldest := r.clock.Now().Add(-(roundsToAbsent*defaultRound/2 + defaultRound + pace))
-	return slices.ContainsFunc(r.list(), func(s *tuttiv1.Sighting) bool {
-		return answering[s.Name] && s.LastSeen.AsTime().Before(oldest)
-	})
+	written := map[string]bool{}
+	for _, s := range r.list() {
+		written[s.Name] = !s.LastSeen.AsTime().Before(oldest)
+	}
+	for _, name := range r.answering() {
+		if !written[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// answering are the devices that the service hears again.
+func (r *rig) answering() []string {
+	names := r.net.answering()
+	if r.named != nil {
+		names = append(names, r.named()...)
+	}
+	return names
 }
 
 // wantPresence advances until the device has this presence.

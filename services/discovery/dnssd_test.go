@@ -13,7 +13,8 @@ import (
 )
 
 // dnsServer answers on the loopback for one player of players.example, while it is there.
-func dnsServer(t *testing.T, there *atomic.Bool) (addr string) {
+// named are the players that it named when it was last asked for all.
+func dnsServer(t *testing.T, there *atomic.Bool) (addr string, named func() []string) {
 	t.Helper()
 	const service = "_sendspin._tcp.players.example."
 	var records []dns.RR
@@ -31,11 +32,15 @@ func dnsServer(t *testing.T, there *atomic.Bool) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var bar atomic.Bool
 	up, done := make(chan struct{}), make(chan struct{})
 	srv := &dns.Server{PacketConn: pc, NotifyStartedFunc: func() { close(up) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
+		m, is := new(dns.Msg).SetReply(q), there.Load()
+		if q.Question[0].Qtype == dns.TypePTR {
+			bar.Store(is)
+		}
 		for _, rr := range records {
-			if there.Load() && rr.Header().Rrtype == q.Question[0].Qtype && strings.EqualFold(rr.Header().Name, q.Question[0].Name) {
+			if is && rr.Header().Rrtype == q.Question[0].Qtype && strings.EqualFold(rr.Header().Name, q.Question[0].Name) {
 				m.Answer = append(m.Answer, rr)
 			}
 		}
@@ -44,7 +49,12 @@ func dnsServer(t *testing.T, there *atomic.Bool) (addr string) {
 	go func() { defer close(done); _ = srv.ActivateAndServe() }()
 	<-up
 	t.Cleanup(func() { _ = srv.Shutdown(); <-done })
-	return pc.LocalAddr().String()
+	return pc.LocalAddr().String(), func() []string {
+		if bar.Load() {
+			return []string{"Bar"}
+		}
+		return nil
+	}
 }
 
 // TestPlayersOfADNSDomain: what a DNS server names is found without mDNS, is absent when the
@@ -52,9 +62,11 @@ func dnsServer(t *testing.T, there *atomic.Bool) (addr string) {
 func TestPlayersOfADNSDomain(t *testing.T) {
 	var there atomic.Bool
 	there.Store(true)
-	addr, c := dnsServer(t, &there), bustest.Embedded(t)
+	addr, named := dnsServer(t, &there)
+	c := bustest.Embedded(t)
 	config := func(c *Config) { c.MDNS, c.DNSSD = false, []string{"players.example@" + addr} }
 	r := start(t, c, newFakeNet(), config)
+	r.named = named
 	r.wantPresence("Bar", true, 1)
 	s := r.one("Bar")
 	if s.Via != "dns-sd" || s.Url != "ws://10.0.20.7:8928/sendspin" || s.Interface != "" {
@@ -62,6 +74,7 @@ func TestPlayersOfADNSDomain(t *testing.T) {
 	}
 	r.stop()
 	r = start(t, c, newFakeNet(), config)
+	r.named = named
 	there.Store(false)
 	r.wantPresence("Bar", false, 1)
 	there.Store(true)

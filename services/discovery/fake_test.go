@@ -117,19 +117,23 @@ func (f *fakeNet) silence(instance string) {
 	delete(f.devices, instance)
 }
 
-// answering are the devices that each browse hears again, by instance.
-func (f *fakeNet) answering() map[string]bool {
+// answering are the devices that a browse hears again. What leads back to this host is none.
+func (f *fakeNet) answering() (names []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	out := map[string]bool{}
-	for _, r := range f.rounds {
-		for name, raw := range f.devices {
-			if raw.Interface == r.link && !f.failed[r.link] {
-				out[name] = true
-			}
+	for name, raw := range f.devices {
+		own := slices.ContainsFunc(f.links, func(l mdns.Link) bool {
+			return slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool { return slices.Contains(raw.Addresses, p.Addr()) })
+		})
+		heard := false
+		for _, r := range f.rounds {
+			heard = heard || raw.Interface == r.link && !f.failed[r.link]
+		}
+		if heard && !own {
+			names = append(names, name)
 		}
 	}
-	return out
+	return names
 }
 
 func (f *fakeNet) running() (rounds int, adverts map[string]string) {

@@ -425,6 +425,9 @@ func TestInstanceIsAnnounced(t *testing.T) {
 		if err == nil && !v.GetReadiness().GetReady() {
 			err = fmt.Errorf("it is not ready: %v", v)
 		}
+		if err != nil {
+			r.advance(pulseEvery) // a heartbeat that could not be written
+		}
 		return err
 	})
 	r.stop()

@@ -1,10 +1,12 @@
 package pgtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +21,8 @@ import (
 const (
 	superuser    = "tutti"
 	startTimeout = 60 * time.Second
+	// answerTimeout bounds one look at whether a server has started.
+	answerTimeout = 5 * time.Second
 )
 
 // holder runs the server and waits until our end of its standard input closes,
@@ -63,9 +67,14 @@ func NewCluster(log io.Writer) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	return start(bin, cred, func(dir string, port int) error { return initdb(bin, dir, port, cred) })
+}
+
+// start starts a server on what fill puts into dir/data.
+func start(bin string, cred *syscall.Credential, fill func(dir string, port int) error) (*Cluster, error) {
 	var last error
 	for range 3 { // another process may take the port between our choice and its use
-		c, err := start(bin, cred)
+		c, err := startOnce(bin, cred, fill)
 		if err == nil {
 			return c, nil
 		}
@@ -74,12 +83,7 @@ func NewCluster(log io.Writer) (*Cluster, error) {
 	return nil, last
 }
 
-func start(bin string, cred *syscall.Credential) (*Cluster, error) {
-	return startWith(bin, cred, func(dir string, port int) error { return initdb(bin, dir, port, cred) })
-}
-
-// startWith starts a server on what fill puts into dir/data.
-func startWith(bin string, cred *syscall.Credential, fill func(dir string, port int) error) (_ *Cluster, err error) {
+func startOnce(bin string, cred *syscall.Credential, fill func(dir string, port int) error) (_ *Cluster, err error) {
 	base := ""
 	if cred != nil {
 		base = "/tmp" // root's TMPDIR may be closed to the user that we become
@@ -121,7 +125,7 @@ func startWith(bin string, cred *syscall.Credential, fill func(dir string, port 
 	}
 	held = true
 	c := &Cluster{url: fmt.Sprintf("postgres://%s@127.0.0.1:%d/postgres?sslmode=disable", superuser, port), cmd: cmd, life: w, bin: bin, cred: cred}
-	if err := c.wait(filepath.Join(dir, "log")); err != nil {
+	if err := c.wait(dir); err != nil {
 		_ = c.Stop()
 		return nil, err
 	}
@@ -147,24 +151,45 @@ func initdb(bin, dir string, port int, cred *syscall.Credential) error {
 	return errors.Join(err, conf.Close())
 }
 
-// wait polls until the server answers a query.
-func (c *Cluster) wait(logFile string) error {
+// portTaken is what the server says last when somebody else has its port.
+const portTaken = "could not create any TCP/IP sockets"
+
+// wait polls until the server in dir answers a query, or has ended for want of its port.
+func (c *Cluster) wait(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := ping(ctx, c.url)
+		err := c.answers(ctx, dir)
 		if err == nil {
 			return nil
 		}
+		said, _ := os.ReadFile(filepath.Join(dir, "log"))
+		if bytes.Contains(said, []byte(portTaken)) {
+			return fmt.Errorf("PostgreSQL did not start: %s", said)
+		}
 		select {
 		case <-ctx.Done():
-			said, _ := os.ReadFile(logFile)
 			return fmt.Errorf("PostgreSQL did not start within %s: %w; it said: %s", startTimeout, err, said)
 		case <-tick.C:
 		}
 	}
+}
+
+// answers is nil when the server at our port is the one in dir, and not that of a process
+// that took the port: perhaps a cluster as well, or somebody who says nothing.
+func (c *Cluster) answers(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	var data string
+	if err := c.ask(ctx, "SHOW data_directory", &data); err != nil {
+		return err
+	}
+	if want := filepath.Join(dir, "data"); data != want {
+		return fmt.Errorf("the server at %s works in %s, and ours in %s", c.url, data, want)
+	}
+	return nil
 }
 
 func ping(ctx context.Context, url string) error {
@@ -175,10 +200,21 @@ func ping(ctx context.Context, url string) error {
 	return conn.Close(ctx)
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// The ports of clusters are below those that the system takes for outgoing connections and
+// for listeners on port 0: seconds pass before the server binds its own. And they are above
+// those of package nettest.
+const (
+	firstPort = 32_000
+	lastPort  = 32_767
+)
+
+func freePort() (port int, err error) {
+	for range 100 {
+		port = firstPort + rand.IntN(lastPort-firstPort+1)
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return 0, err
 }

@@ -2,10 +2,12 @@ package pgtest
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -89,6 +91,33 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("not within 90 s: %s", what)
 		case <-time.After(20 * time.Millisecond):
 		}
+	}
+}
+
+// TestAServerWhosePortIsTakenIsStartedOnAnother: by somebody who listens there and says
+// nothing.
+func TestAServerWhosePortIsTakenIsStartedOnAnother(t *testing.T) {
+	bin, cred, err := Programs(os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tries := 0
+	c, err := start(bin, cred, func(dir string, port int) error {
+		if tries++; tries == 1 {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			if err != nil {
+				return err
+			}
+			t.Cleanup(func() { _ = l.Close() })
+		}
+		return initdb(bin, dir, port, cred)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Stop() }()
+	if err := ping(t.Context(), c.URL()); err != nil || tries != 2 {
+		t.Fatalf("%d tries, %v", tries, err)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // NewReplica makes a standby that follows c by streaming replication. It answers reads
 // until it is promoted.
 func (c *Cluster) NewReplica() (*Cluster, error) {
-	return startWith(c.bin, c.cred, func(dir string, port int) error {
+	return start(c.bin, c.cred, func(dir string, port int) error {
 		data := filepath.Join(dir, "data")
 		cmd := exec.Command(filepath.Join(c.bin, "pg_basebackup"), "-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", c.url)
 		cmd.Dir = dir

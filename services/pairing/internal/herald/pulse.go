@@ -90,7 +90,9 @@ func (h *heart) Handle(ctx context.Context, _ beat) error {
 	if err != nil && !h.failed && ctx.Err() == nil {
 		h.Log.Warn("this instance cannot be announced", obs.KeyErr, err)
 	}
-	h.failed = err != nil
+	if ctx.Err() == nil { // one that the end cuts short says nothing of the bus, and may be written
+		h.failed = err != nil
+	}
 	h.cancel = actor.After(h.self, h.Clock, pulseEvery, beat{})
 	return nil
 }

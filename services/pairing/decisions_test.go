@@ -175,6 +175,12 @@ func TestNothingEndsByItself(t *testing.T) {
 			r.wantState(holds(has), paired, true)
 			r.wantState(knock(let, "Room "+let), approved, true)
 		}
+		r.atOnce("what is to end is there", func() error {
+			if g, s := r.trustEntry(guest), r.trustEntry(stranger); g.GetState() != approved || s == nil {
+				return fmt.Errorf("the guest is %v, the stranger %v", g, s)
+			}
+			return nil
+		})
 		r.clk.Advance(10 * 365 * 24 * time.Hour)
 		r.eventually("the sweeps have been through", func() error {
 			r.clk.Advance(time.Minute)

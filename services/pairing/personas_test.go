@@ -3,6 +3,7 @@ package pairing
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,6 +80,7 @@ func (r *rig) approvedDevice(name string) string {
 	return id
 }
 
+// personaEntry is the KV entry, nil when there is none.
 func (r *rig) personaEntry(id string) *pb.Persona {
 	r.t.Helper()
 	b, err := bus.OpenBucket[pb.Persona](context.Background(), r.bus, subject.BucketPersonas, bus.BucketOptions{})
@@ -86,7 +88,7 @@ func (r *rig) personaEntry(id string) *pb.Persona {
 		r.t.Fatal(err)
 	}
 	p, _, err := b.Get(context.Background(), id)
-	if err != nil {
+	if err != nil && fault.CodeOf(err) != fault.NotFound {
 		r.t.Fatalf("persona %s: %v", id, err)
 	}
 	return p
@@ -249,15 +251,21 @@ func TestDevicesBelongToOnePersona(t *testing.T) {
 		r.wantFault(fault.Conflict, "activate another one first", subject.PairingForget, &pb.ClientRequest{ClientId: a, Actor: "admin"})
 		r.persona(one, activate(b))
 		r.ask(subject.PairingForget, &pb.ClientRequest{ClientId: a, Actor: "admin"}, &pb.Empty{}) // a spare goes with itself
-		if got := r.personaEntry(one); len(got.GetDevices()) != 1 || activeOf(got) != b {
-			t.Fatalf("after the spare was forgotten: %v", got)
-		}
+		r.atOnce("the entry after the spare was forgotten", func() error {
+			if got := r.personaEntry(one); len(got.GetDevices()) != 1 || activeOf(got) != b {
+				return fmt.Errorf("%v", got)
+			}
+			return nil
+		})
 		r.persona(one, retire{})
 		r.refusesPersona(fault.Conflict, "retired", one, add(b))
 		r.persona(two, add(b)) // free again, and the first device is active
-		if got := r.personaEntry(two); activeOf(got) != b {
-			t.Fatalf("the first device: %v", got)
-		}
+		r.atOnce("the first device", func() error {
+			if got := r.personaEntry(two); activeOf(got) != b {
+				return fmt.Errorf("%v", got)
+			}
+			return nil
+		})
 	})
 }
 
@@ -322,9 +330,12 @@ func TestRostersTravel(t *testing.T) {
 			t.Fatal("a new persona was taken without asking")
 		}
 		third = export()
-		if p := away.personaEntry(id); activeOf(p) != b || bytes.Equal(p.GetPublicKey(), got.GetPublicKey()) {
-			t.Fatalf("after the imports: %v", p)
-		}
+		away.atOnce("the entry after the imports", func() error {
+			if p := away.personaEntry(id); activeOf(p) != b || bytes.Equal(p.GetPublicKey(), got.GetPublicKey()) {
+				return fmt.Errorf("%v", p)
+			}
+			return nil
+		})
 		away.refusesPersona(fault.Conflict, "another key", "", &pb.ImportRoster{Roster: second, Accept: true})
 		away.refusesPersona(fault.Invalid, "no roster", "", &pb.ImportRoster{Roster: third[:200]})
 		var server pb.ServerSettings
@@ -341,10 +352,13 @@ func TestRostersAreRepublished(t *testing.T) {
 	r.clk = clockwork.NewFakeClock()
 	r.serve()
 	id := r.persona("", &pb.CreatePersona{Name: "Bar"}).GetPersona().GetPersonaId()
-	n := len(streamed[pb.RosterPublished](r, subject.EventRoster(id)))
-	if n == 0 {
-		t.Fatal("the first roster was not published")
-	}
+	n := 0
+	r.atOnce("the first roster", func() error {
+		if n = len(streamed[pb.RosterPublished](r, subject.EventRoster(id))); n == 0 {
+			return errors.New("it is not published")
+		}
+		return nil
+	})
 	r.eventually("it is published again", func() error {
 		r.clk.Advance(15 * time.Minute)
 		if now := len(streamed[pb.RosterPublished](r, subject.EventRoster(id))); now <= n {

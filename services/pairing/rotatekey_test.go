@@ -70,9 +70,12 @@ func TestTheServersKeyIsRotated(t *testing.T) {
 			t.Fatalf("after the rotation: %v", now)
 		}
 		checkServerRoster(t, was.GetRoster(), now.GetRoster(), second, first)
-		if s := r.settingsEntry(); s.GetServerId() != second || s.GetRoster() != now.GetRoster() {
-			t.Fatalf("the bucket says %v", s)
-		}
+		r.atOnce("the bucket", func() error {
+			if s := r.settingsEntry(); s.GetServerId() != second || s.GetRoster() != now.GetRoster() {
+				return fmt.Errorf("it says %v", s)
+			}
+			return nil
+		})
 		k := newBoxKey(t)
 		var id pb.IdentityResponse
 		r.ask(subject.PairingIdentity, &pb.IdentityRequest{RecipientKey: k.pub[:], InstanceId: "gw"}, &id)
@@ -80,15 +83,18 @@ func TestTheServersKeyIsRotated(t *testing.T) {
 			t.Fatalf("identities: %v, former %v", id.GetServerId(), id.GetFormer())
 		}
 		k.open(t, id.GetFormer()[0].GetSealedPrivateKey())
-		var ended []string
-		for _, e := range r.trustEvents()[events:] {
-			if e.GetDisconnect() {
-				ended = append(ended, e.GetClientId())
+		r.atOnce("the sessions that end", func() error {
+			var ended []string
+			for _, e := range r.trustEvents()[events:] {
+				if e.GetDisconnect() {
+					ended = append(ended, e.GetClientId())
+				}
 			}
-		}
-		if len(ended) != 1 || ended[0] != plain {
-			t.Fatalf("sessions ended: %v, want that of %s, which has no record", ended, plain)
-		}
+			if len(ended) != 1 || ended[0] != plain {
+				return fmt.Errorf("%v, want that of %s, which has no record", ended, plain)
+			}
+			return nil
+		})
 		r.wantPresented(plain, second, "an unpaired device")
 		r.wantPresented(newClientID(), second, "a stranger")
 		for _, id := range []string{good, odd, untold} {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tutti-audio/tutti/platform/bus/bustest"
 	"github.com/tutti-audio/tutti/platform/fault"
+	"github.com/tutti-audio/tutti/platform/nettest"
 	"github.com/tutti-audio/tutti/proto/subject"
 	pb "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
@@ -41,7 +42,7 @@ func newCable(t *testing.T, dbURL string) (*cable, string) {
 		t.Fatal(err)
 	}
 	c := &cable{t: t, target: u.Host, conns: map[net.Conn]bool{}}
-	c.plug("127.0.0.1:0")
+	c.plug(nettest.FreeAddr(t)) // not 0: it comes back on the same port
 	t.Cleanup(func() {
 		c.cut()
 		c.wg.Wait()
@@ -195,9 +196,12 @@ func TestDatabaseAway(t *testing.T) {
 			wire.plug(wire.addr)
 			r.eventually("ready again", r.svc.Ready)
 			r.wantState(knock(id, "Kitchen"), approved, true)
-			if !strings.Contains(r.logs.String(), "cannot be used") || !strings.Contains(r.logs.String(), "answers again") {
-				t.Error("the log does not tell of the outage and its end")
-			}
+			r.eventually("the log tells of the outage and its end", func() error { // a moment after the service is ready
+				if log := r.logs.String(); !strings.Contains(log, "cannot be used") || !strings.Contains(log, "answers again") {
+					return errors.New("it does not")
+				}
+				return nil
+			})
 		})
 	}
 }

@@ -3,8 +3,10 @@ package pairing
 import (
 	"bytes"
 	"context"
+	databasesql "database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,7 +21,7 @@ import (
 	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/pairing"
 	"github.com/tutti-audio/tutti/sendspin/wire"
-	"github.com/tutti-audio/tutti/services/pairing/internal/desk"
+	"github.com/tutti-audio/tutti/services/pairing/internal/store"
 )
 
 // press is the gesture at the device that opens the window or lifts the hold.
@@ -601,32 +603,44 @@ func TestAWrongTokenOfTheRightDevice(t *testing.T) {
 	d.wantNothing(noise.PSK{})
 }
 
-// lockStore makes the store unusable for writers from the moment at which the device
-// sends its last message, until unlock.
+// lockStore makes SQLite unusable for writers from the moment at which the device sends
+// its last message, until unlock. It does so past the store, whose transactions last 4 s at
+// most: the service's own may have to wait longer on a slow machine before it gives up.
 func (r *rig) lockStore(d *device) (unlock func()) {
 	r.t.Helper()
-	store := r.backstage()
-	locked, release := make(chan struct{}), make(chan struct{})
-	ended := make(chan error, 1)
-	lock := func() {
-		ended <- store.Update(context.Background(), func(context.Context, desk.Tx) error {
-			close(locked)
-			<-release
-			return nil
-		})
+	db, err := databasesql.Open("sqlite", filepath.Join(r.cfg.DataDir, store.SQLiteFile)+"?_txlock=immediate&_pragma=busy_timeout(60000)")
+	if err != nil {
+		r.t.Fatal(err)
 	}
+	var lock *databasesql.Tx
+	r.t.Cleanup(func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if lock != nil {
+			_ = lock.Rollback()
+		}
+		_ = db.Close()
+	})
 	d.change(func() {
 		d.onRelay = func(m wire.Message) wire.Message {
-			if m.Type() == wire.TypeClientPairFinalize {
-				go lock()
-				<-locked
+			if m.Type() == wire.TypeClientPairFinalize && lock == nil {
+				if lock, err = db.BeginTx(context.Background(), nil); err != nil {
+					r.t.Errorf("lock the store: %v", err)
+				}
 			}
 			return m
 		}
 	})
 	return func() {
-		close(release)
-		<-ended // it may have taken longer than the store allows
+		r.t.Helper()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if lock == nil {
+			r.t.Fatal("the store was not locked")
+		}
+		if err := lock.Rollback(); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 }
 

@@ -202,6 +202,8 @@ func testManyAtOnce(t *testing.T, s *harness.Server, _ library) {
 	})
 	for _, d := range all {
 		if d.closedNow() == nil {
+			// It replaced the others before it was told anything: nothing may be asked until then.
+			d.await("server/activate", 0, isType("server/activate"))
 			d.sync(2)
 			d.approve(s)
 		}

@@ -89,8 +89,15 @@ func testDialled(t *testing.T, s *harness.Server, _ library) {
 	d.approve(s)
 	d.sync(4)
 	d.state(true)
-	info, _ := s.ClientNamed(t, o.name)
-	play(t, s, info.GroupID, "long.flac")
+	var solo string
+	harness.Eventually(t, patience, "it has a group", func() string {
+		if c, _ := s.ClientNamed(t, o.name); c.GroupID != "" {
+			solo = c.GroupID
+			return ""
+		}
+		return "none yet"
+	})
+	play(t, s, solo, "long.flac")
 	sane(t, "dialled", d.awaitAudio(1, 0.5))
 	_ = d.w.c.Close() // lost
 

@@ -243,6 +243,7 @@ func (d *device) approve(s *harness.Server) {
 		roles, _ := m.payload["active_roles"].([]any)
 		return m.typ == "server/activate" && len(roles) > 0
 	})
+	d.awaitKnown(s) // before that no group takes it: its approval may be known sooner than its session
 }
 
 // read is the reader: it owns dec and the referee's view of the wire.

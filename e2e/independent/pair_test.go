@@ -479,7 +479,7 @@ func testBadInputs(t *testing.T, s *harness.Server) {
 	d := connect(t, s.Sendspin, options{pair: static("24682468")})
 	other := connect(t, s.Sendspin, options{pair: &pairer{}})
 	d.awaitKnown(s)
-	mark := d.mark()
+	_, mark := d.await("group/update after the first activation", 0, isType("group/update"))
 	for _, body := range []obj{
 		{"method": "pairing_psk", "token": other.pskToken()},
 		{"method": "pairing_psk", "token": token('1', random(24))},

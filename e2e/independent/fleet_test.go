@@ -34,12 +34,12 @@ func TestFiftyPlayersFromATokenFile(t *testing.T) {
 			}
 			path := filepath.Join(t.TempDir(), "boxes.txt")
 			check(t, os.WriteFile(path, []byte(file.String()), 0o600))
+			devices := make([]*device, n)
 			for i := range n / 2 {
-				boxes[i].start(t, s)
+				devices[i] = boxes[i].start(t, s)
 			}
 			started := time.Now()
 			p := harness.Start(t, "tutti pair", nil, s.CLIEnv(), s.Bin(), "pair", "--token-file", path)
-			devices := make([]*device, n)
 			for i := n / 2; i < n; i++ {
 				devices[i] = boxes[i].start(t, s)
 			}
@@ -57,13 +57,8 @@ func TestFiftyPlayersFromATokenFile(t *testing.T) {
 			if !strings.Contains(out, "50") || !strings.Contains(out, "Room 07") {
 				t.Error("the progress names neither the number nor the devices")
 			}
-			for _, d := range devices[n/2:] {
+			for _, d := range devices {
 				d.onRecord(s)
-			}
-			for i := range n {
-				if c, ok := s.ClientNamed(t, boxes[i].name); !ok || c.Trust != "paired" || !c.Connected {
-					t.Errorf("%s is %+v", boxes[i].name, c)
-				}
 			}
 			for _, secret := range secrets {
 				for _, name := range []string{"serve", "pairing", "session-gateway", "management"} {

@@ -61,6 +61,9 @@ func testVolume(t *testing.T, s *harness.Server, _ library) {
 			}
 		}
 		a.awaitVolume(step.volume)
+		for _, d := range all {
+			d.heardVolume(s)
+		}
 		for _, m := range fixed.since(fixedMark) {
 			if m.typ == "server/command" {
 				t.Errorf("step %d: the player without volume got %s", i, m)
@@ -132,6 +135,19 @@ func (d *device) awaitVolume(want int) {
 		}
 		if last != int64(want) {
 			return fmt.Sprint("is ", last)
+		}
+		return ""
+	})
+}
+
+// heardVolume waits until the server shows the volume that the player has reported. The
+// group's may be what was asked for, which it holds for true for two seconds.
+func (d *device) heardVolume(s *harness.Server) {
+	d.t.Helper()
+	harness.Eventually(d.t, patience, d.o.name+" is heard", func() string {
+		c := d.known(s)
+		if c.Player == nil || c.Player.Volume == nil || *c.Player.Volume != d.player["volume"] {
+			return fmt.Sprintf("%+v", c.Player)
 		}
 		return ""
 	})

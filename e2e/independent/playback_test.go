@@ -308,7 +308,7 @@ func testSeeking(t *testing.T, s *harness.Server, music library) {
 	file := music.files["long.flac"]
 	d := ready(t, s, options{lead: 2000, minBuf: 1500})
 	g := group(t, s, "Seeking", d)
-	s.Must(t, "POST", "/api/v1/groups/"+g+"/queue", obj{"uris": []string{"long.flac", "next.flac"}}, nil)
+	s.Must(t, "POST", "/api/v1/groups/"+g+"/queue", obj{"uris": []string{"long.flac", "next.flac", "long.flac"}}, nil)
 	s.Must(t, "POST", "/api/v1/groups/"+g+"/play", obj{}, nil)
 	d.awaitAudio(1, 2)
 	d.offers("seek", "seek_relative", "pause", "next")
@@ -333,11 +333,15 @@ func testSeeking(t *testing.T, s *harness.Server, music library) {
 	mark = d.mark()
 	d.command("seek_relative", "offset_ms", -3_600_000)
 	d.await("stream/clear", mark, isType("stream/clear"))
-	d.progress(mark, d.awaitNow(1), file, 0, 0)
-	mark = d.mark()
+	chunks = d.awaitNow(1)
+	d.progress(mark, chunks, file, 0, 0)
+	// From what is heard when the command is carried out: between its sending and its effect.
+	begin := chunks[0].ts
+	mark, sent := d.mark(), d.serverNow()
 	d.command("seek_relative", "offset_ms", 10_000)
 	d.await("stream/clear", mark, isType("stream/clear"))
-	d.progress(mark, d.awaitNow(1), file, 12_000, 2_500)
+	least, most := max(sent-begin, 0)/1000, max(d.serverNow()-begin, 0)/1000
+	d.progress(mark, d.awaitNow(1), file, 10_000+(least+most)/2, (most-least)/2+50)
 
 	mark = d.mark()
 	d.command("pause")

@@ -56,7 +56,9 @@ func monkey(t *testing.T, s *harness.Server, seed uint64, steps int) {
 	}
 	// After all that they play together again.
 	for _, d := range devices {
-		d.state(true, func(p obj) { p["output_delay_ms"] = 0 })
+		d.state(true, func(p obj) { p["output_delay_ms"], p["required_lead_time_ms"] = 0, 321 })
+		// Whether it was available a moment ago is old news then: it would leave the group for it.
+		d.heardLead(s, 321)
 		s.Must(t, "PUT", "/api/v1/groups/"+g+"/members/"+d.id, nil, nil)
 		d.sync(2)
 	}

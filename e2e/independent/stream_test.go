@@ -152,17 +152,7 @@ func testLeads(t *testing.T, s *harness.Server, _ library) {
 	d.awaitAudio(1, 0.5)
 	d.state(true, func(p obj) { p["required_lead_time_ms"], p["min_buffer_ms"], p["output_delay_ms"] = 1500, 900, 1000 })
 	d.sync(3)
-	harness.Eventually(t, patience, "the API has the new values", func() string {
-		var c struct {
-			Player struct {
-				Lead int `json:"required_lead_time_ms"`
-			}
-		}
-		if s.Must(t, "GET", "/api/v1/clients/"+d.id, nil, &c); c.Player.Lead != 1500 {
-			return fmt.Sprint("still ", c.Player.Lead)
-		}
-		return ""
-	})
+	d.heardLead(s, 1500)
 	s.Must(t, "POST", "/api/v1/groups/"+g+"/seek", obj{"position_ms": 10_000}, nil)
 	d.awaitAudio(2, 0.5)
 	late := ready(t, s, options{lead: 2500, minBuf: 1000, delay: 800})
@@ -174,4 +164,20 @@ func testLeads(t *testing.T, s *harness.Server, _ library) {
 	}
 	d.unhinted()
 	late.unhinted()
+}
+
+// heardLead waits until the server shows a lead that the player has reported.
+func (d *device) heardLead(s *harness.Server, ms int) {
+	d.t.Helper()
+	harness.Eventually(d.t, patience, d.o.name+": the API has the new values", func() string {
+		var c struct {
+			Player struct {
+				Lead int `json:"required_lead_time_ms"`
+			}
+		}
+		if s.Must(d.t, "GET", "/api/v1/clients/"+d.id, nil, &c); c.Player.Lead != ms {
+			return fmt.Sprint("still ", c.Player.Lead)
+		}
+		return ""
+	})
 }

@@ -20,6 +20,10 @@ import (
 // object of JSON, as sent.
 type obj = map[string]any
 
+// unhurried is the lead of a player whose stream must not break, in ms: a slow machine may
+// hand it its chunks, and handshakes between them, seconds late.
+const unhurried = 3000
+
 // options of a device; the zero value is a stereo PCM speaker.
 type options struct {
 	name     string
@@ -28,7 +32,7 @@ type options struct {
 	roles    []string    // default player, controller, metadata
 	formats  []obj       // default PCM 44.1 kHz/16
 	buffer   int         // default 1 MiB
-	lead     int         // required_lead_time_ms
+	lead     int         // required_lead_time_ms; default unhurried, when minBuf is 0, too
 	minBuf   int         // min_buffer_ms
 	delay    int         // output_delay_ms
 	volume   int         // default 50
@@ -63,7 +67,7 @@ func (o *options) fill(t testing.TB) {
 		o.buffer = 1 << 20
 	}
 	if o.lead == 0 && o.minBuf == 0 {
-		o.lead, o.minBuf = 1000, 200
+		o.lead, o.minBuf = unhurried, 200
 	}
 	if o.artwork == nil {
 		o.artwork = []obj{{"source": "album", "format": "png", "width": 120, "height": 120}}

@@ -306,7 +306,7 @@ func testTransitions(t *testing.T, s *harness.Server, music library) {
 // where it stopped; metadata and audio agree throughout.
 func testSeeking(t *testing.T, s *harness.Server, music library) {
 	file := music.files["long.flac"]
-	d := ready(t, s, options{lead: 2000, minBuf: 1500})
+	d := ready(t, s, options{lead: unhurried, minBuf: 1500})
 	g := group(t, s, "Seeking", d)
 	s.Must(t, "POST", "/api/v1/groups/"+g+"/queue", obj{"uris": []string{"long.flac", "next.flac", "long.flac"}}, nil)
 	s.Must(t, "POST", "/api/v1/groups/"+g+"/play", obj{}, nil)

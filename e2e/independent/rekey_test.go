@@ -7,10 +7,6 @@ import (
 	"github.com/tutti-audio/tutti/e2e/harness"
 )
 
-// unhurried is the lead of a player whose stream must not break, in ms: a slow machine may
-// hand it its chunks, and handshakes between them, seconds late.
-const unhurried = 3000
-
 // rekeys counts the re-handshakes of the connection.
 func (d *device) rekeys() int {
 	d.mu.Lock()

@@ -11,8 +11,8 @@ import (
 // testFormatChange: another preferred format changes the stream in place, on the
 // same timeline, with nothing sent twice.
 func testFormatChange(t *testing.T, s *harness.Server, music library) {
-	d := ready(t, s, options{formats: []obj{format("pcm", 44100, 16), format("flac", 44100, 16), format("pcm", 48000, 24)}, lead: 2000, minBuf: 1500})
-	other := ready(t, s, options{formats: []obj{format("flac", 44100, 16)}, lead: 2000, minBuf: 1500})
+	d := ready(t, s, options{formats: []obj{format("pcm", 44100, 16), format("flac", 44100, 16), format("pcm", 48000, 24)}, lead: unhurried, minBuf: 1500})
+	other := ready(t, s, options{formats: []obj{format("flac", 44100, 16)}, lead: unhurried, minBuf: 1500})
 	g := group(t, s, "Formats", d, other)
 	play(t, s, g, "long.flac")
 	d.awaitAudio(1, 1.5)

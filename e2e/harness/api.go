@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,8 +16,9 @@ import (
 
 // API speaks the operator API of one server as an admin.
 type API struct {
-	Base  string // http://host:port
-	Token string
+	Base    string // http://host:port
+	Token   string
+	Timeout time.Duration // of one request; default 10 s
 }
 
 // Client is what the tests read of a Client object.
@@ -86,7 +88,7 @@ func (a *API) Do(method, path string, body, out any) error {
 		}
 		r = bytes.NewReader(b)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(a.Timeout, 10*time.Second))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, a.Base+path, r)
 	if err != nil {

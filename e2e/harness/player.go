@@ -58,7 +58,7 @@ func (p *Player) With(args ...string) *Player {
 // Stop ends the process as a person does.
 func (p *Player) Stop(t testing.TB) {
 	t.Helper()
-	p.Terminate(t, 12*time.Second)
+	p.Terminate(t, time.Minute) // the status tells whether it was forced to
 }
 
 func (p *Player) line(line string) {

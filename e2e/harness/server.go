@@ -65,7 +65,7 @@ func StartServer(t testing.TB, mode string, o Options) *Server {
 		Mode: mode, opts: o, bin: MustBuild(t, tuttiPkg), DataDir: t.TempDir(),
 		procs: map[string]*Proc{}, argv: map[string][]string{},
 	}
-	s.Token = "e2e-admin-token-0123456789abcdef"
+	s.Token, s.Timeout = "e2e-admin-token-0123456789abcdef", startLimit
 	s.http = FreeAddr(t)
 	sendspin := o.Sendspin
 	if sendspin == "" {

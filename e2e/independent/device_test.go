@@ -498,7 +498,7 @@ func (d *device) awaitClosed(why string) {
 	d.t.Helper()
 	select {
 	case <-d.done:
-	case <-time.After(patience):
+	case <-time.After(closing):
 		d.t.Fatalf("%s: the server keeps the connection open after %s; %s", d.o.name, why, d.tail())
 	}
 }

@@ -158,7 +158,7 @@ func testOddInits(t *testing.T, s *harness.Server) {
 			w := dialWS(t, s.Sendspin)
 			_ = w.frame(c.op, true, c.send) // the server may close while we write
 			for range 2 {
-				_, data, err := w.readWithin(patience)
+				_, data, err := w.readWithin(closing)
 				if err != nil {
 					break
 				}
@@ -166,7 +166,7 @@ func testOddInits(t *testing.T, s *harness.Server) {
 					t.Errorf("reason %q", m["reason"])
 				}
 			}
-			if _, _, err := w.readWithin(patience); err == nil || isTimeout(err) {
+			if _, _, err := w.readWithin(closing); err == nil || isTimeout(err) {
 				t.Errorf("the connection goes on: %v", err)
 			}
 		})

@@ -20,7 +20,11 @@ const (
 
 // patience bounds every single wait. Nothing is asserted about how long
 // something takes, only that it happens.
-const patience = 20 * time.Second
+const patience = time.Minute
+
+// closing bounds the wait for the end of a connection. The server gives up by itself who
+// says nothing for 30 s in an opening: an end that comes as late as that proves nothing.
+const closing = 20 * time.Second
 
 var b64 = base64.RawURLEncoding.Strict()
 

@@ -254,7 +254,7 @@ func (w *ws) readWithin(d time.Duration) (byte, []byte, error) {
 // anything first.
 func (w *ws) mustClose(t testing.TB) {
 	t.Helper()
-	op, data, err := w.readWithin(patience)
+	op, data, err := w.readWithin(closing)
 	if err == nil {
 		t.Fatalf("the server sent opcode %d %.200q, want a silent close", op, data)
 	}

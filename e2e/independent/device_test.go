@@ -252,12 +252,14 @@ func (d *device) approve(s *harness.Server) {
 
 // read is the reader: it owns dec and the referee's view of the wire.
 func (d *device) read() {
+	next, ended := d.w.arrivals()
 	defer close(d.done)
+	defer func() { <-ended }()
 	var frag []byte
 	inFlight := false
 	for {
-		op, data, err := d.w.read()
-		at := now()
+		a := next()
+		op, data, err := a.op, a.data, a.err
 		var plain []byte
 		if err == nil && op != opBinary {
 			err = fmt.Errorf("opcode %d in transport mode", op)
@@ -278,7 +280,7 @@ func (d *device) read() {
 		} else if err == nil && inFlight {
 			err = errors.New("a message within a fragmented one")
 		}
-		m := d.deliver(at, plain, err)
+		m := d.deliver(a.at, plain, err)
 		if err == nil && m != nil {
 			if err = d.steer(*m); err != nil {
 				d.end(err)

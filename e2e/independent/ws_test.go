@@ -156,6 +156,58 @@ func (w *ws) frame(op byte, fin bool, payload []byte) error {
 func (w *ws) text(b []byte) error   { return w.frame(opText, true, b) }
 func (w *ws) binary(b []byte) error { return w.frame(opBinary, true, b) }
 
+// arrival is what read returned, and when, by our clock.
+type arrival struct {
+	at   int64
+	op   byte
+	data []byte
+	err  error
+}
+
+// arrivals reads all the while. What has come waits for next, which may take its time: the
+// referee decodes what it is sent, and on a slow machine that must not look to the server
+// like a device that does not read. ended is closed after an error, which comes last.
+func (w *ws) arrivals() (next func() arrival, ended <-chan struct{}) {
+	var mu sync.Mutex
+	var waiting []arrival
+	news, done := make(chan struct{}, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			a := arrival{}
+			a.op, a.data, a.err = w.read()
+			a.at = now()
+			mu.Lock()
+			waiting = append(waiting, a)
+			mu.Unlock()
+			select {
+			case news <- struct{}{}:
+			default:
+			}
+			if a.err != nil {
+				return
+			}
+		}
+	}()
+	take := func() (a arrival, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(waiting) == 0 {
+			return a, false
+		}
+		a, waiting = waiting[0], waiting[1:]
+		return a, true
+	}
+	return func() arrival {
+		for {
+			if a, ok := take(); ok {
+				return a
+			}
+			<-news
+		}
+	}, done
+}
+
 // read returns the next complete data message; control frames are dealt with.
 func (w *ws) read() (op byte, data []byte, err error) {
 	for {

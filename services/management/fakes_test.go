@@ -197,6 +197,9 @@ func (f *fakes) startPairing() {
 		if err := f.trust.Delete(ctx, r.GetClientId()); err != nil {
 			return nil, err
 		}
+		if err := f.endSession(ctx, r.GetClientId()); err != nil {
+			return nil, err
+		}
 		if f.onForget != nil {
 			f.onForget()
 		}
@@ -239,6 +242,20 @@ func (f *fakes) startPairing() {
 		}
 		return out, nil
 	})
+}
+
+// endSession is what the gateway does when it hears that a client was forgotten.
+func (f *fakes) endSession(ctx context.Context, id string) error {
+	p, _, err := f.presence.Get(ctx, id)
+	if fault.CodeOf(err) == fault.NotFound || err == nil && !p.GetConnected() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.Connected = false
+	_, err = f.presence.Put(ctx, id, p)
+	return err
 }
 
 func (f *fakes) changeTrust(ctx context.Context, id, actor, kind string, change func(*pb.TrustRecord)) (*pb.TrustRecord, error) {

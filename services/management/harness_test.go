@@ -43,6 +43,9 @@ type world struct {
 	logs  *logBuffer
 	check validator.Validator
 	stop  func() error
+	// hurried: answers wait as briefly as the product's for what was done to show. That is
+	// for tests in which it does not; on a slow machine it may show later.
+	hurried bool
 	// setUp is the code that makes the first administrator.
 	setUp string
 }
@@ -57,9 +60,25 @@ func newWorld(t *testing.T, opts ...option) *world {
 // newWorldWith is newWorld of a service that has more than a bus, a clock and a log.
 func newWorldWith(t *testing.T, deps management.Deps, opts ...option) *world {
 	t.Helper()
+	w := among(t)
+	w.serve("m1", deps, opts...)
+	return w
+}
+
+// newHurriedWorld is newWorld with answers that do not wait for long.
+func newHurriedWorld(t *testing.T) *world {
+	t.Helper()
+	w := among(t)
+	w.hurried = true
+	w.serve("m1", management.Deps{})
+	return w
+}
+
+// among is a world whose service does not run yet.
+func among(t *testing.T) *world {
+	t.Helper()
 	w := &world{t: t, bus: bustest.Embedded(t), house: houseclock.NewManual(1_000_000_000), logs: &logBuffer{}}
 	w.fakes = startFakes(t, w.bus, w.house)
-	w.serve("m1", deps, opts...)
 	return w
 }
 
@@ -75,7 +94,8 @@ func (w *world) instance(id string) *world {
 func (w *world) serve(id string, deps management.Deps, opts ...option) {
 	t := w.t
 	t.Helper()
-	cfg := management.Config{InstanceID: id, Version: "1.2.3", HTTP: "127.0.0.1:0", AdminToken: adminToken, Mode: management.ModeEmbedded, BackupWorkFactor: 10}
+	cfg := management.Config{InstanceID: id, Version: "1.2.3", HTTP: "127.0.0.1:0", AdminToken: adminToken, Mode: management.ModeEmbedded, BackupWorkFactor: 10,
+		RequestTimeout: limit} // the product's may pass on a slow machine
 	for _, o := range opts {
 		o(&cfg)
 	}
@@ -84,6 +104,9 @@ func (w *world) serve(id string, deps management.Deps, opts ...option) {
 	s, err := management.New(cfg, deps)
 	if err != nil {
 		t.Fatalf("New: %v", err)
+	}
+	if !w.hurried {
+		s.SetEffectTimeout(limit)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -200,7 +223,7 @@ func (w *world) do(method, path, token string, body any, header ...string) reply
 
 // client keeps no connections, so that goleak sees the server's own goroutines alone.
 // Over TLS it takes any certificate: those that check have their own.
-var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: 20 * time.Second}
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: 2 * limit}
 
 func (w *world) validate(req *http.Request, resp *http.Response, body []byte) {
 	w.t.Helper()

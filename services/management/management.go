@@ -149,6 +149,8 @@ type Deps struct {
 type Service struct {
 	cfg  Config
 	deps Deps
+	// effectTimeout is the API's when 0; tests set it.
+	effectTimeout time.Duration
 
 	mu        sync.Mutex // guards what Run publishes to other goroutines
 	addr      string

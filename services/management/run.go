@@ -117,7 +117,7 @@ func (s *Service) apiDeps(ctx, life context.Context, sup *actor.Supervisor, p *p
 	b, clock, log := s.deps.Bus, s.deps.Clock, s.deps.Log
 	d := api.Deps{
 		Bus: b, House: s.deps.House, Clock: clock, Log: log, Version: s.cfg.Version, Mode: s.cfg.Mode,
-		RequestTimeout: s.cfg.RequestTimeout, Feed: feed.New(eventBuffer(s.cfg.EventBuffer)),
+		RequestTimeout: s.cfg.RequestTimeout, EffectTimeout: s.effectTimeout, Feed: feed.New(eventBuffer(s.cfg.EventBuffer)),
 		Archive: archive.New(b, s.cfg.BackupWorkFactor), Restorer: s.deps.Restorer, TempDir: s.cfg.DataDir,
 		Encoders: s.cfg.Encoders, TLS: s.deps.TLS != nil,
 	}

@@ -44,9 +44,9 @@ const (
 	// DefaultRequestTimeout bounds a request; the API promises an answer within 5 s
 	// whatever the services behind it do.
 	DefaultRequestTimeout = 4500 * time.Millisecond
-	// awaitEffect is how long an answer waits for the read model to show what was
+	// DefaultEffectTimeout is how long an answer waits for the read model to show what was
 	// done. It is a courtesy: the command itself is done by then.
-	awaitEffect = 2 * time.Second
+	DefaultEffectTimeout = 2 * time.Second
 )
 
 // Bus is what the API asks of the bus.
@@ -105,6 +105,8 @@ type Deps struct {
 	TLS      bool
 	// RequestTimeout bounds a request; 0 means DefaultRequestTimeout.
 	RequestTimeout time.Duration
+	// EffectTimeout bounds the wait for what was done to show; 0 means DefaultEffectTimeout.
+	EffectTimeout time.Duration
 	// Streams ends when open event streams must end, for a shutdown.
 	Streams context.Context
 	// Metrics counts; see NewMetrics.
@@ -127,6 +129,9 @@ type API struct {
 func New(mux *http.ServeMux, d Deps) *API {
 	if d.RequestTimeout == 0 {
 		d.RequestTimeout = DefaultRequestTimeout
+	}
+	if d.EffectTimeout == 0 {
+		d.EffectTimeout = DefaultEffectTimeout
 	}
 	a := &API{d: d, raw: map[string]int64{}}
 	_, _ = rand.Read(a.digestKey[:]) // never fails (crypto/rand)
@@ -249,7 +254,7 @@ func who(ctx context.Context) string { return auth.PrincipalOf(ctx).Actor }
 
 // await waits for the read model to show an effect, for a bounded time.
 func (a *API) await(ctx context.Context, cond func(*readmodel.Snapshot) bool) *readmodel.Snapshot {
-	ctx, cancel := context.WithTimeout(ctx, awaitEffect)
+	ctx, cancel := context.WithTimeout(ctx, a.d.EffectTimeout)
 	defer cancel()
 	a.d.Projection.Await(ctx, cond)
 	return a.d.Projection.Snapshot()

@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a test waits for a fact.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // eventually polls f until it returns "", which means true; otherwise it returns
 // what is still missing.

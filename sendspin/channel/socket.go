@@ -98,13 +98,15 @@ func (s *socket) writeData(ctx context.Context, frame []byte) error {
 	s.mu.Lock()
 	err := s.writeLocked(ctx, frame)
 	s.mu.Unlock()
-	if err != nil {
+	if s.ctlWaiting.Load() == 0 {
 		return err
 	}
-	if s.ctlWaiting.Load() == 0 {
-		return nil
+	// Also after an error: the close frame that kept this frame back may be in the queue,
+	// left to whoever held the lock.
+	if flushErr := s.flushIfFree(); err == nil {
+		err = flushErr
 	}
-	return s.flushIfFree()
+	return err
 }
 
 func (s *socket) writeLocked(ctx context.Context, frame []byte) error {

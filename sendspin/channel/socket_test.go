@@ -10,26 +10,34 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
+
+// writeTold tells when the first write has come to a connection.
+type writeTold struct {
+	net.Conn
+	once    sync.Once
+	written chan struct{}
+}
+
+func (c *writeTold) Write(p []byte) (int, error) {
+	c.once.Do(func() { close(c.written) })
+	return c.Conn.Write(p)
+}
 
 // blockedSocket is a socket with a data frame stuck in a write; unblock lets it go
 // and returns everything that was written.
 func blockedSocket(t *testing.T) (s *socket, stuck <-chan error, unblock func() []byte) {
 	t.Helper()
 	a, b := net.Pipe()
-	s = &socket{Conn: a, timeout: time.Minute}
+	told := &writeTold{Conn: a, written: make(chan struct{})}
+	s = &socket{Conn: told, timeout: time.Minute}
 	s.framed.Store(true)
 	done := make(chan error, 1)
 	go func() { done <- s.writeData(context.Background(), []byte{0x82, 2, 'h', 'i'}) }()
-	waitFor(t, "blocked write", func() bool {
-		if s.mu.TryLock() {
-			s.mu.Unlock()
-			return false
-		}
-		return true
-	})
+	<-told.written // holding the lock is not enough: a close frame may still turn it back then
 	return s, done, func() []byte {
 		_ = b.SetReadDeadline(time.Now().Add(time.Minute))
 		var all []byte
@@ -72,6 +80,30 @@ func TestNoDataAfterCloseFrame(t *testing.T) {
 	<-stuck
 	if err := s.writeData(context.Background(), []byte{0x82, 0}); !errors.Is(err, errCloseSent) {
 		t.Errorf("data after close: %v", err)
+	}
+}
+
+// A close frame that is queued while a data frame holds the lock goes out, also when the
+// data frame is turned back because of it.
+func TestCloseFrameIsNotLeftBehind(t *testing.T) {
+	a, b := net.Pipe()
+	defer func() { _, _ = a.Close(), b.Close() }()
+	s := &socket{Conn: a, timeout: time.Minute}
+	s.framed.Store(true)
+	s.mu.Lock() // as the data frame does
+	if _, err := s.Write([]byte("\x88\x00")); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Unlock()
+	turned := make(chan error, 1)
+	go func() { turned <- s.writeData(context.Background(), []byte{0x82, 0}) }()
+	_ = b.SetReadDeadline(time.Now().Add(time.Minute))
+	got := make([]byte, 2)
+	if _, err := io.ReadFull(b, got); err != nil || string(got) != "\x88\x00" {
+		t.Errorf("on the wire: %q, %v; want the close frame", got, err)
+	}
+	if err := <-turned; !errors.Is(err, errCloseSent) {
+		t.Errorf("the data frame: %v", err)
 	}
 }
 

@@ -131,10 +131,15 @@ func (m *memory) Read(ctx context.Context) (bool, []byte, error) {
 	case msg := <-m.in:
 		return msg.text, msg.data, nil
 	case <-m.closed:
-		return false, nil, net.ErrClosed
 	case <-ctx.Done():
 		_ = m.CloseNow()
 		return false, nil, ctx.Err()
+	}
+	select {
+	case msg := <-m.in: // sent between the first look and the close
+		return msg.text, msg.data, nil
+	default:
+		return false, nil, net.ErrClosed
 	}
 }
 

@@ -19,7 +19,7 @@ var suites = []noise.Suite{noise.ChaChaPoly, noise.AESGCM}
 // ctxFor bounds a test that would hang.
 func ctxFor(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

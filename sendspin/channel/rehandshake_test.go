@@ -239,7 +239,7 @@ func TestRehandshakeHoldsWriters(t *testing.T) {
 // waitFor polls for a fact.
 func waitFor(t testing.TB, what string, fact func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !fact(); {
+	for deadline := time.Now().Add(time.Minute); !fact(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("no %s", what)
 		}

@@ -26,7 +26,7 @@ type SourceAudio struct {
 func (*SourceAudio) Type() string { return "source audio" }
 
 // patience bounds every wait of a test.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // Server is a server's end of one connection that a test plays by hand. It answers
 // client/time by itself; every other message of the client waits for Next. Its

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jonboulle/clockwork"
+
 	"github.com/tutti-audio/tutti/sendspin/channel"
 	"github.com/tutti-audio/tutti/sendspin/noise"
 	"github.com/tutti-audio/tutti/sendspin/sendspintest"
@@ -328,8 +330,14 @@ func TestInadmissibleActivationDoesNotDisplace(t *testing.T) {
 }
 
 func TestProvisionalConnectionsEnd(t *testing.T) {
-	l := newListening(t, func(c *Config) { c.HandshakeTimeout = time.Second })
-	srv, _ := l.server(t)
+	clock := clockwork.NewFakeClock()
+	const limit = 20 * time.Second
+	l := newListening(t, func(c *Config) { c.Clock, c.HandshakeTimeout = clock, limit })
+	srv, _ := l.server(t) // the clock stands: the handshake may take its time
+	e, passed := passUntil[Disconnected](t, l.recorder, clock, limit/2)
+	if e.Err == nil || !strings.Contains(e.Err.Error(), "no server/activate in time") || passed < limit {
+		t.Errorf("ended with %v after %v", e.Err, passed)
+	}
 	if err := srv.WaitClosed(); err == nil {
 		t.Error("no error")
 	}

@@ -106,6 +106,7 @@ func TestWindowIsBoundToItsConnection(t *testing.T) {
 	a.AwaitQuestion(1)
 	a.Cancel(nil) // does not close it
 	waitFor[PairingEnded](t, l.recorder)
+	waitFor[Activated](t, l.recorder) // without pairing: another connection's messages may overtake it
 
 	second, hello := l.greeted(t, newKey(t), channel.Credential{})
 	b := second.Pair(hello, wire.MethodStaticCode, "", nil)

@@ -166,6 +166,16 @@ func (r *rig) settle(t *testing.T) {
 	}
 }
 
+// inCore runs f where the client's state is changed, and returns when that is done.
+func (r *rig) inCore(t *testing.T, f func(k *core)) {
+	t.Helper()
+	done := make(chan struct{})
+	if err := r.c.do(func(k *core) { f(k); close(done) }); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+}
+
 func (r *rig) wantNoViolations(t *testing.T) {
 	t.Helper()
 	for _, v := range r.violations() {

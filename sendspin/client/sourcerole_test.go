@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tutti-audio/tutti/sendspin/clock"
 	"github.com/tutti-audio/tutti/sendspin/sendspintest"
 	"github.com/tutti-audio/tutti/sendspin/wire"
 )
@@ -73,11 +74,15 @@ func (r *rig) silent(t *testing.T) {
 }
 
 // freeze keeps the client's mapping of the clocks as it is: the server answers no more
-// questions, and the client has dealt with what it was told before.
+// questions, the client has dealt with what it was told before, and it asks nothing any
+// more, or it would give a server up that is silent for some seconds.
 func (r *rig) freeze(t *testing.T) {
 	t.Helper()
 	r.srv.AnswerTime(false)
 	r.settle(t)
+	r.inCore(t, func(k *core) {
+		k.holder.timing = &timing{Sync: clock.NewSync(0), filter: k.holder.timing.filter}
+	})
 }
 
 func TestSourceStreamsFromStartToStop(t *testing.T) {
@@ -108,7 +113,6 @@ func TestSourceStreamsFromStartToStop(t *testing.T) {
 	if d := chunk.Timestamp - want; err != nil || d < -2000 || d > 2000 || len(chunk.Data) != len(pcm20) {
 		t.Errorf("chunk of %d bytes at %d, want %d: %v", len(chunk.Data), chunk.Timestamp, want, err)
 	}
-	r.srv.AnswerTime(true)
 	r.command(wire.SourceStop)
 	sendspintest.Expect[*wire.ClientStreamEnd](r.srv)
 	if e := waitFor[CaptureStopped](t, r.recorder); e.Reason != CaptureStoppedByServer {

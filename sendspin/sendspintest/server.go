@@ -43,10 +43,12 @@ type Server struct {
 	hash  [32]byte // of the handshake that index belongs to
 	index uint32   // pairing activations since then
 
-	mu      sync.Mutex
-	answers bool
-	asked   int
-	err     error
+	mu    sync.Mutex
+	asked int
+	err   error
+
+	answering sync.Mutex // held while an answer is given
+	answers   bool
 }
 
 // ServerOptions configure a [Server]. The zero value is a server with a new identity
@@ -135,9 +137,10 @@ func (s *Server) read() {
 func (s *Server) answer(q *wire.ClientTime, received int64) {
 	s.mu.Lock()
 	s.asked++
-	answers := s.answers
 	s.mu.Unlock()
-	if !answers {
+	s.answering.Lock()
+	defer s.answering.Unlock()
+	if !s.answers {
 		return
 	}
 	_ = s.Conn.WriteStamped(context.Background(), func(dst []byte) []byte {
@@ -151,10 +154,11 @@ func (s *Server) answer(q *wire.ClientTime, received int64) {
 	})
 }
 
-// AnswerTime switches the answers to client/time off and on.
+// AnswerTime switches the answers to client/time off and on. When it returns, those from
+// before are sent.
 func (s *Server) AnswerTime(on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.answering.Lock()
+	defer s.answering.Unlock()
 	s.answers = on
 }
 

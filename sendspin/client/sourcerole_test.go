@@ -54,9 +54,13 @@ func (r *rig) opened(t *testing.T) *Capture {
 	return x
 }
 
+// justNow is a time of capture that is not stale, also if the machine stands still before
+// the client sends the chunk.
+func (r *rig) justNow() int64 { return r.c.Now() + time.Minute.Microseconds() }
+
 func write(t *testing.T, r *rig, x *Capture) {
 	t.Helper()
-	if err := x.Write(r.c.Now(), pcm20); err != nil {
+	if err := x.Write(r.justNow(), pcm20); err != nil {
 		t.Fatal(err)
 	}
 	sendspintest.Expect[*sendspintest.SourceAudio](r.srv)
@@ -103,7 +107,7 @@ func TestSourceStreamsFromStartToStop(t *testing.T) {
 	r.command(wire.SourceStart)
 	x := r.opened(t)
 	r.freeze(t) // between the stamp and the look at what it should be
-	captured := r.c.Now()
+	captured := r.justNow()
 	if err := x.Write(captured, pcm20); err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +275,7 @@ func TestFormatIsReplacedInPlace(t *testing.T) {
 	if err := before.Write(r.c.Now(), pcm20); !errors.Is(err, ErrNotRequested) {
 		t.Errorf("the former stream takes audio: %v", err)
 	}
-	if err := after.Write(r.c.Now(), flacFrame(960, 0)); err != nil {
+	if err := after.Write(r.justNow(), flacFrame(960, 0)); err != nil {
 		t.Error(err)
 	}
 	sendspintest.Expect[*sendspintest.SourceAudio](r.srv)
@@ -293,7 +297,7 @@ func TestChunksThatMustNotBeSent(t *testing.T) {
 	if err := x.Write(r.c.Now()-2e6, pcm20); err != nil { // captured before a stall of two seconds
 		t.Error(err)
 	}
-	if err := x.WriteLast(r.c.Now(), pcm20[:4]); err != nil {
+	if err := x.WriteLast(r.justNow(), pcm20[:4]); err != nil {
 		t.Error(err)
 	}
 	sendspintest.Expect[*sendspintest.SourceAudio](r.srv)

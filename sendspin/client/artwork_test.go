@@ -141,7 +141,7 @@ func TestArtworkConfigurationChanges(t *testing.T) {
 	if s := sendspintest.Expect[*wire.ClientState](r.srv); len(s.Artwork.Channels) != 2 || s.Artwork.Channels[1] != larger {
 		t.Errorf("%+v", s.Artwork)
 	}
-	r.srv.SendImage(0, r.srv.Now(), nil, 1)
+	r.srv.SendImage(0, r.srv.Now()-1_000_000, nil, 1) // due, whatever the client's estimate of the clock is
 	r.startArtwork(off, larger)
 	if e := waitFor[ArtworkStarted](t, r.recorder); !e.InPlace {
 		e = waitFor[ArtworkStarted](t, r.recorder)

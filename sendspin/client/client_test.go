@@ -184,8 +184,9 @@ func TestPairingIsAnsweredMethodNotSupported(t *testing.T) {
 func TestRolesPersistAndAreDropped(t *testing.T) {
 	r := newRig(t, sendspintest.ServerOptions{}, func(c *Config) { c.Roles = allRoles })
 	r.play(t, allRoles...)
+	past := r.srv.Now() - 1_000_000 // due, whatever the client's estimate of the clock is
 	r.srv.Send(&wire.ServerState{
-		Metadata: &wire.Metadata{Timestamp: r.srv.Now(), Title: "now"}, Color: &wire.Color{Timestamp: r.srv.Now()},
+		Metadata: &wire.Metadata{Timestamp: past, Title: "now"}, Color: &wire.Color{Timestamp: past},
 		Controller: &wire.ControllerState{SupportedCommands: []string{"play"}, Repeat: "off"},
 	})
 	waitFor[ControllerChanged](t, r.recorder)
@@ -306,13 +307,14 @@ func TestScheduledMetadata(t *testing.T) {
 	send := func(title string, in time.Duration) {
 		r.srv.Send(&wire.ServerState{Metadata: &wire.Metadata{Timestamp: r.srv.Now() + in.Microseconds(), Title: title}})
 	}
-	send("one", 0)
+	send("one", -time.Second) // due, whatever the client's estimate of the clock is: not pending first
 	if m := waitFor[MetadataChanged](t, r.recorder).Metadata; m.Title != "one" {
 		t.Fatalf("%+v", m)
 	}
 	send("two", 10*time.Second)
 	send("three", 3*time.Second) // replaces "two"; it has to come before that
-	for waitFor[MetadataPending](t, r.recorder).Metadata.Title != "three" {
+	for m := waitFor[MetadataPending](t, r.recorder).Metadata; m == nil || m.Title != "three"; {
+		m = waitFor[MetadataPending](t, r.recorder).Metadata
 	}
 	began := r.srv.Now()
 	if m := waitFor[MetadataChanged](t, r.recorder).Metadata; m.Title != "three" || r.srv.Now() < began {

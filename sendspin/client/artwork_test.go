@@ -170,6 +170,7 @@ func TestUnavailableDisplayFollowsTransfers(t *testing.T) {
 		t.Fatal(err)
 	}
 	sendspintest.Expect[*wire.ClientState](r.srv)
+	r.crossing(t)
 	r.srv.SendImage(0, r.srv.Now(), picture(t, cover), 100)
 	r.srv.SendImage(0, r.srv.Now(), nil, 1) // would be refused if the transfer above were open
 	if e := waitFor[ArtworkChanged](t, r.recorder); e.Image != nil {

@@ -176,6 +176,22 @@ func (r *rig) inCore(t *testing.T, f func(k *core)) {
 	<-done
 }
 
+// crossing lets what the server sends from here on cross with what the client has said,
+// for as long as a slow machine may take: the referee allows it two seconds.
+func (r *rig) crossing(t *testing.T) {
+	t.Helper()
+	r.inCore(t, func(k *core) {
+		const longer = 60_000_000
+		ref := k.holder.referee
+		if ref.unavailableAt != never {
+			ref.unavailableAt += longer
+		}
+		for i := range ref.visual.asked {
+			ref.visual.asked[i].at += longer
+		}
+	})
+}
+
 func (r *rig) wantNoViolations(t *testing.T) {
 	t.Helper()
 	for _, v := range r.violations() {

@@ -228,6 +228,7 @@ func TestOpenStreamEndsBeforeUnavailableIsReported(t *testing.T) {
 	if m := sendspintest.Expect[*wire.ClientState](r.srv); m.Available {
 		t.Errorf("%+v", m)
 	}
+	r.crossing(t)
 	r.command(wire.SourceStart) // crossed with the report: ignored
 	r.settle(t)
 	if err := r.c.SetAvailable(true); err != nil {

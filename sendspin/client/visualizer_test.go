@@ -148,6 +148,7 @@ func TestVisualizerIsSilentWhileUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	sendspintest.Expect[*wire.ClientState](v.srv)
+	v.crossing(t)
 	v.loud(t, 10_000_000)
 	v.settle(t)
 	if len(v.frames) != 0 || v.c.Stats().Frames != 1 {
@@ -160,6 +161,7 @@ func TestVisualizerStateChanges(t *testing.T) {
 	v := newVisualRig(t, nil)
 	v.start(fullVisual())
 	v.state(t, func(s *wire.VisualizerState) { s.RateMax, s.Spectrum.Bins = 10, 8 })
+	v.crossing(t)
 	v.start(fullVisual()) // was on its way
 	slower := fullVisual()
 	slower.RateMax, slower.Spectrum = 10, &wire.Spectrum{Bins: 8, Scale: wire.ScaleMel, FMin: 40, FMax: 16_000}
@@ -334,6 +336,7 @@ func TestRefereeMissesTheVisualizerUpdate(t *testing.T) {
 		})
 		<-done
 	}
+	v.crossing(t)
 	v.start(fullVisual()) // by the state before: it still has to follow
 	v.settle(t)
 	v.wantNoViolations(t)

@@ -251,7 +251,7 @@ func TestRefereeSeesArtworkViolations(t *testing.T) {
 			image(r, 0, 0, nil)
 		}},
 		"image on a channel that is off": {binary, func(_ *testing.T, r *rig) { image(r, 2, 0, nil) }},
-		"scheduled too far":              {binary, func(_ *testing.T, r *rig) { image(r, 0, 25*time.Second, nil) }},
+		"scheduled too far":              {binary, func(_ *testing.T, r *rig) { image(r, 0, 100*time.Second, nil) }},
 		"no image":                       {binary, func(_ *testing.T, r *rig) { image(r, 0, 0, []byte("GIF89a")) }},
 		"wrong format":                   {binary, func(t *testing.T, r *rig) { image(r, 1, 0, picture(t, cover)) }},
 		"wrong size": {binary, func(t *testing.T, r *rig) {

@@ -149,11 +149,13 @@ func (r *rig) connect(t *testing.T, o sendspintest.ServerOptions) {
 	r.srv = sendspintest.NewServer(t, b, o)
 }
 
-// play greets, activates the roles, answers time and returns the first client/state.
+// play greets, activates the roles, answers time and returns the first client/state. What
+// follows may take longer than the server may wait with its group/update.
 func (r *rig) play(t *testing.T, roles ...string) *wire.ClientState {
 	t.Helper()
 	r.srv.Greet()
 	r.srv.Activate([]string{wire.ActivityPlayback}, roles...)
+	r.srv.Send(&wire.GroupUpdate{PlaybackState: wire.PlaybackStopped, GroupID: "g"})
 	return sendspintest.Expect[*wire.ClientState](r.srv)
 }
 

@@ -40,7 +40,7 @@ func TestAttemptTimesOut(t *testing.T) {
 	a := r.srv.Pair(r.srv.Greet(), wire.MethodDynamicCode, wire.FormatDigits, nil)
 	a.AwaitQuestion(1)
 	waitFor[PairingCode](t, r.recorder)
-	r.srv.Send(&wire.GroupUpdate{PlaybackState: wire.PlaybackStopped, GroupID: "g"})
+	r.settle(t) // with group/update, which is owed before the time passes
 	e, passed := passUntil[PairingEnded](t, r.recorder, clock, 20*time.Second)
 	if e.Outcome != pairing.AbortedHere || e.Reason != wire.AbortAttemptTimeout || passed < pairing.AttemptTimeout || passed > pairing.AttemptTimeout+time.Minute {
 		t.Errorf("%+v after %v", e, passed)
@@ -56,6 +56,7 @@ func TestWindowExpires(t *testing.T) {
 	r := newRig(t, sendspintest.ServerOptions{}, func(c *Config) { withStatic(t)(c); c.Clock = clock })
 	hello := r.srv.Greet()
 	r.srv.Activate([]string{})
+	waitFor[Activated](t, r.recorder) // owed before the time passes
 	if err := r.c.OpenPairingWindow(); err != nil {
 		t.Fatal(err)
 	}

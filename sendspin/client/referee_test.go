@@ -81,7 +81,7 @@ func TestRefereeSeesViolations(t *testing.T) {
 		}},
 		"undefined message": {"Communication", func(t *testing.T, r *rig) { r.srv.SendRaw([]byte(`{"type":"server/dance","payload":{}}`)) }},
 		"start in the future": {"stream/start", func(t *testing.T, r *rig) {
-			r.srv.Send(&wire.StreamStart{ServerTransmitted: r.srv.Now() + 1e6, Player: &wire.PlayerStream{Format: pcm}})
+			r.srv.Send(&wire.StreamStart{ServerTransmitted: r.srv.Now() + 100e6, Player: &wire.PlayerStream{Format: pcm}})
 		}},
 		"start of another role": {"stream/start", func(t *testing.T, r *rig) {
 			r.srv.Send(&wire.StreamStart{ServerTransmitted: r.srv.Now(), Visualizer: &wire.VisualizerStream{}})
@@ -107,10 +107,10 @@ func TestRefereeSeesViolations(t *testing.T) {
 		"role not listed":    {"server/activate", func(t *testing.T, r *rig) { r.srv.Activate(nil, wire.RolePlayerV1, wire.RoleColorV1) }},
 		"state of no role":   {"server/state", func(t *testing.T, r *rig) { r.srv.Send(&wire.ServerState{Color: &wire.Color{}}) }},
 		"first is scheduled": {"server/state", func(t *testing.T, r *rig) {
-			r.srv.Send(&wire.ServerState{Metadata: &wire.Metadata{Timestamp: r.srv.Now() + 1e6}})
+			r.srv.Send(&wire.ServerState{Metadata: &wire.Metadata{Timestamp: r.srv.Now() + 15e6}})
 		}},
 		"scheduled too far": {"server/state", func(t *testing.T, r *rig) {
-			r.srv.Send(&wire.ServerState{Metadata: &wire.Metadata{Timestamp: r.srv.Now() + 25e6}})
+			r.srv.Send(&wire.ServerState{Metadata: &wire.Metadata{Timestamp: r.srv.Now() + 100e6}})
 		}},
 		"command not offered": {"server/command", func(t *testing.T, r *rig) {
 			r.srv.Send(&wire.ServerCommand{Player: &wire.PlayerCommand{Command: "mute", Mute: ptr(true)}})
@@ -165,16 +165,11 @@ func TestRefereeAcceptsAGoodServer(t *testing.T) {
 
 func TestRefereeMissesWhatIsOwed(t *testing.T) {
 	r := newRig(t, sendspintest.ServerOptions{}, nil)
-	r.play(t, wire.RolePlayerV1, wire.RoleMetadataV1)
+	r.srv.Greet()
+	r.srv.Activate([]string{wire.ActivityPlayback}, wire.RolePlayerV1, wire.RoleMetadataV1)
+	waitFor[Activated](t, r.recorder)
 	// The deadlines are read by the core; call it from there.
-	done := make(chan struct{})
-	if err := r.c.do(func(k *core) {
-		k.holder.referee.tick(k.cfg.Now() + promptly)
-		close(done)
-	}); err != nil {
-		t.Fatal(err)
-	}
-	<-done
+	r.inCore(t, func(k *core) { k.holder.referee.tick(k.cfg.Now() + promptly) })
 	rules := map[string]bool{}
 	for _, v := range r.violations() {
 		rules[v.Rule] = true
@@ -228,9 +223,9 @@ func TestMinLeadStartsOver(t *testing.T) {
 	r := newRig(t, sendspintest.ServerOptions{}, func(c *Config) { c.Strict = false })
 	r.play(t, wire.RolePlayerV1)
 	r.srv.Send(&wire.StreamStart{ServerTransmitted: r.srv.Now(), Player: &wire.PlayerStream{Format: pcm}})
-	r.srv.SendAudio(r.srv.Now()-50_000, pcm20)
+	r.srv.SendAudio(r.srv.Now()-5_000_000, pcm20)
 	r.nextChunk(t)
-	if s := r.c.Stats(); s.MinLeadUS > -40_000 || s.Late != 1 {
+	if s := r.c.Stats(); s.MinLeadUS > -4_000_000 || s.Late != 1 {
 		t.Errorf("lead %d, late %d", s.MinLeadUS, s.Late)
 	}
 	r.srv.Send(&wire.StreamClear{ServerTransmitted: r.srv.Now()})

@@ -45,6 +45,7 @@ func newVisualRig(t *testing.T, change func(*Config)) *visualRig {
 	if s := v.play(t, wire.RoleVisualizerV1, wire.RoleMetadataV1); !reflect.DeepEqual(s.Visualizer, v.c.core.visualState()) {
 		t.Fatalf("client/state has %+v", s.Visualizer)
 	}
+	v.srv.Send(&wire.ServerState{Metadata: &wire.Metadata{Timestamp: v.srv.Now()}}) // owed, as group/update is
 	for !v.c.Stats().Synced {
 		waitFor[Synced](t, v.recorder)
 	}
@@ -115,7 +116,7 @@ func TestVisualizerStream(t *testing.T) {
 	}
 	v.srv.Send(&wire.StreamClear{ServerTransmitted: v.srv.Now()})
 	waitFor[VisualCleared](t, v.recorder)
-	v.loud(t, 1_000_000) // back in time
+	v.loud(t, 10_000_000) // back in time
 	if got := <-v.frames; got.Stream == stream {
 		t.Error("a clear does not start another stream")
 	}

@@ -224,11 +224,6 @@ func TestPipesAreOnlyPipes(t *testing.T) {
 }
 
 func TestRawFormats(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	f32 := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, math.Float32bits(-0.5)), math.Float32bits(2))
 	for format, c := range map[string]struct {
 		frame []byte
@@ -240,26 +235,33 @@ func TestRawFormats(t *testing.T) {
 		"s32le:96000:1": {[]byte{0xFF, 0xFF, 0xFF, 0x7F}, 32, math.MaxInt32},
 		"f32le:44100:2": {f32, 24, -4194304},
 	} {
-		s := open(t, "tcp://"+l.Addr().String()+"?format="+format, "")
-		c2, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c2.Write(bytes.Repeat(c.frame, 2000)); err != nil {
-			t.Fatal(err)
-		}
-		if i := s.Info(); i.BitDepth != c.depth || fmt.Sprint(i.SampleRate) != strings.Split(format, ":")[1] {
-			t.Errorf("%s: %+v", format, i)
-		}
-		(&listener{t, s}).until(format, func(heard []int32) bool {
-			for _, v := range heard {
-				if v != 0 && v != c.want {
-					t.Fatalf("%s: %d, want %d", format, v, c.want)
-				}
+		t.Run(format, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0") // its own: the source of another format connects anew
+			if err != nil {
+				t.Fatal(err)
 			}
-			return !silent(heard)
+			defer l.Close()
+			s := open(t, "tcp://"+l.Addr().String()+"?format="+format, "")
+			c2, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c2.Close()
+			if _, err := c2.Write(bytes.Repeat(c.frame, 2000)); err != nil {
+				t.Fatal(err)
+			}
+			if i := s.Info(); i.BitDepth != c.depth || fmt.Sprint(i.SampleRate) != strings.Split(format, ":")[1] {
+				t.Errorf("%+v", i)
+			}
+			(&listener{t, s}).until("sound", func(heard []int32) bool {
+				for _, v := range heard {
+					if v != 0 && v != c.want {
+						t.Fatalf("%d, want %d", v, c.want)
+					}
+				}
+				return !silent(heard)
+			})
 		})
-		_ = c2.Close()
 	}
 }
 

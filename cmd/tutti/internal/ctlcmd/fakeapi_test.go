@@ -37,17 +37,19 @@ type fakeAPI struct {
 	requests []string // "METHOD path body" of what was not a GET
 	answers  map[string]string
 	status   map[string]int
-	slow     time.Duration
-	// atOnce is how many slow requests are under way, most how many there ever were.
-	atOnce, most int
-	feed         chan string
+	// gather holds requests that are no GET until so many of them are under way at once; 0:
+	// none is held.
+	gather, atOnce int
+	together       sync.Once
+	gathered       chan struct{}
+	feed           chan string
 	// react runs after a request that is no GET, with the lock held.
 	react func(key, body string)
 }
 
 func newFakeAPI(t *testing.T) *fakeAPI {
 	t.Helper()
-	f := &fakeAPI{answers: map[string]string{}, status: map[string]int{}, feed: make(chan string, 16), get: map[string]string{
+	f := &fakeAPI{answers: map[string]string{}, status: map[string]int{}, feed: make(chan string, 16), gathered: make(chan struct{}), get: map[string]string{
 		"/api/v1/server": `{"server_id":"S","name":"Hotel","version":"1.0","mode":"embedded","instances":[]}`,
 		"/api/v1/clients": fmt.Sprintf(`{"clients":[
 		 {"client_id":%q,"name":"Kitchen","fingerprint":"tiger-nine-oak","connected":true,"trust":"approved","group_id":"g1","player":{"volume":50,"muted":false,"stream_format":{"codec":"flac","sample_rate":44100,"channels":2,"bit_depth":16},"buffered_ms":4200}},
@@ -109,11 +111,15 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	body, _ := io.ReadAll(r.Body)
 	f.requests = append(f.requests, strings.TrimSpace(key+" "+string(body)))
-	if f.slow > 0 {
-		f.atOnce++
-		f.most = max(f.most, f.atOnce)
+	if f.gather > 0 {
+		if f.atOnce++; f.atOnce == f.gather {
+			f.together.Do(func() { close(f.gathered) })
+		}
 		f.mu.Unlock()
-		<-time.After(f.slow) // a service that takes its time
+		select { // a service that takes its time
+		case <-f.gathered:
+		case <-r.Context().Done():
+		}
 		f.mu.Lock()
 		f.atOnce--
 	}

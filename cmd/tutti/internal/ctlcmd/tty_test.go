@@ -139,6 +139,7 @@ func TestATokenIsNotShown(t *testing.T) {
 	if err := tt.wait(t); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, tt.out, "is paired") // the last that is shown
 	if out := tt.out.String(); strings.Contains(out, tok[4:20]) || !strings.Contains(out, "characters)") {
 		t.Errorf("shown: %q", out)
 	}

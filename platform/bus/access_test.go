@@ -112,14 +112,14 @@ func TestDeliveredMessagesAreNoRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	create := `{"stream_name":"KV_state","config":{"name":"c","ack_policy":"none","mem_storage":true}}`
-	if _, err := nc.Request("$JS.API.CONSUMER.CREATE.KV_state.c", []byte(create), 5*time.Second); err != nil {
+	if _, err := nc.Request("$JS.API.CONSUMER.CREATE.KV_state.c", []byte(create), time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if err := nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.KV_state.c", "t.secret", []byte("1")); err != nil {
 		t.Fatal(err)
 	}
 	push := `{"stream_name":"KV_state","config":{"name":"p","deliver_subject":"t.secret","ack_policy":"none","mem_storage":true}}`
-	if _, err := nc.Request("$JS.API.CONSUMER.CREATE.KV_state.p", []byte(push), 5*time.Second); err != nil {
+	if _, err := nc.Request("$JS.API.CONSUMER.CREATE.KV_state.p", []byte(push), time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	// What was delivered before this request has been looked at when it is answered.

@@ -42,7 +42,7 @@ func runServer(t *testing.T, o server.Options) string {
 	}
 	srv.Start()
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	if !srv.ReadyForConnections(10 * time.Second) {
+	if !srv.ReadyForConnections(time.Minute) {
 		t.Fatal("the server is not ready")
 	}
 	return srv.Addr().String()

@@ -44,7 +44,7 @@ func TestMicroTools(t *testing.T) {
 	defer nc.Close()
 	ask := func(verb string, into any) {
 		t.Helper()
-		m, err := nc.Request("$SRV."+verb+".pairing", nil, 5*time.Second)
+		m, err := nc.Request("$SRV."+verb+".pairing", nil, time.Minute)
 		if err != nil {
 			t.Fatalf("%s: %v", verb, err)
 		}
@@ -67,12 +67,12 @@ func TestMicroTools(t *testing.T) {
 		return nil
 	})
 	// The error is in the headers that every NATS client understands.
-	m, err := nc.Request("tutti.v1.pairing.audit.list", []byte("\x0a\x03bad"), 5*time.Second)
+	m, err := nc.Request("tutti.v1.pairing.audit.list", []byte("\x0a\x03bad"), time.Minute)
 	if err != nil || m.Header.Get(micro.ErrorCodeHeader) != "not_found" || m.Header.Get(micro.ErrorHeader) != "no such thing" || m.Header.Get("Tutti-Trace-Id") == "" {
 		t.Errorf("answer: %v %v", m.Header, err)
 	}
 	// What cannot be decoded is the asker's fault.
-	if m, err = nc.Request("tutti.v1.pairing.audit.list", []byte{0xff}, 5*time.Second); err != nil || m.Header.Get(micro.ErrorCodeHeader) != "invalid" {
+	if m, err = nc.Request("tutti.v1.pairing.audit.list", []byte{0xff}, time.Minute); err != nil || m.Header.Get(micro.ErrorCodeHeader) != "invalid" {
 		t.Errorf("answer: %v %v", m.Header, err)
 	}
 }

@@ -28,7 +28,7 @@ func s(v string) *str { return wrapperspb.String(v) }
 func eventually(t *testing.T, what string, fact func() error) {
 	t.Helper()
 	var last error
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if last = fact(); last == nil {
 			return
 		}

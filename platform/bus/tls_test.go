@@ -134,7 +134,7 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting
-			limit := 20 * time.Second
+			limit := time.Minute
 			if tc.want != "" {
 				limit = 5 * time.Second // it would wait for the server to be put right
 			}

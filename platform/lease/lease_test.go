@@ -121,12 +121,12 @@ func TestCampaignHandsOverOnRelease(t *testing.T) {
 	terms, ended := make(chan term, 4), make(chan string, 4)
 	actx, acancel := context.WithCancel(t.Context())
 	await := campaign(t, actx, managerOf(t, c, "a", lasting), "a", terms, ended)
-	first := next(t, terms, 30*time.Second)
+	first := next(t, terms, time.Minute)
 	bctx, bcancel := context.WithCancel(t.Context())
 	bwait := campaign(t, bctx, managerOf(t, c, "b", lasting), "b", terms, ended)
 	acancel()
 	await()
-	second := next(t, terms, 30*time.Second)
+	second := next(t, terms, time.Minute)
 	if first.owner != "a" || second.owner != "b" || second.fence <= first.fence {
 		t.Fatalf("terms: %v then %v", first, second)
 	}
@@ -149,8 +149,8 @@ func TestCrash(t *testing.T) {
 	if err := crashing.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	next(t, l.Lost(), 5*time.Second)
-	if got := next(t, terms, 20*ttl); got.owner != "b" || got.fence <= l.Fence() {
+	next(t, l.Lost(), time.Minute)
+	if got := next(t, terms, time.Minute); got.owner != "b" || got.fence <= l.Fence() {
 		t.Fatalf("successor: %v after fence %d", got, l.Fence())
 	}
 	cancel()
@@ -166,13 +166,13 @@ func TestPartition(t *testing.T) {
 	terms, ended := make(chan term, 4), make(chan string, 4)
 	ctx, cancel := context.WithCancel(t.Context())
 	wait := campaign(t, ctx, manager(t, c, "a"), "a", terms, ended)
-	first := next(t, terms, 10*time.Second)
+	first := next(t, terms, time.Minute)
 	srv.Stop()
-	if got := next(t, ended, 5*ttl); got != "a" {
+	if got := next(t, ended, time.Minute); got != "a" {
 		t.Fatalf("ended: %q", got)
 	}
 	srv.Start()
-	if second := next(t, terms, 30*ttl); second.fence <= first.fence {
+	if second := next(t, terms, time.Minute); second.fence <= first.fence {
 		t.Fatalf("fence %d after %d", second.fence, first.fence)
 	}
 	cancel()

@@ -216,7 +216,7 @@ func Exec(t testing.TB, ns, role string, args ...string) *Proc {
 }
 
 // endLimit is how long a process may take to end after its standard input closed.
-const endLimit = 10 * time.Second
+const endLimit = time.Minute
 
 func (p *Proc) end(kill func()) {
 	_ = p.stdin.Close() // its sign to end

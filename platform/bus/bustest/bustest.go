@@ -22,7 +22,7 @@ import (
 )
 
 // startLimit is how long a server may take to accept connections.
-const startLimit = 20 * time.Second
+const startLimit = time.Minute
 
 // Server is a NATS server with JetStream on 127.0.0.1.
 type Server interface {

@@ -185,11 +185,13 @@ func whyEnded(ctx context.Context, err error) error {
 	return err
 }
 
-// awaitStream waits until somebody else has made a stream that this user may not make.
+// awaitStream waits until somebody else has made a stream that this user may not make, and that
+// was not there a moment ago.
 func (c *Conn) awaitStream(ctx context.Context, name string, why error) error {
 	for {
 		_, err := c.js.Stream(ctx, name)
-		if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		// An end of ctx in the middle of a look tells no more than one between two.
+		if ended := err != nil && ctx.Err() != nil; !ended && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return err
 		}
 		if pause(ctx, settleEvery) != nil {

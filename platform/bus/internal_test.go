@@ -1,12 +1,16 @@
 package bus
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tutti-audio/tutti/platform/fault"
 	"github.com/tutti-audio/tutti/platform/internal/mono"
 )
 
@@ -115,5 +119,25 @@ func TestCopiesHaveABudget(t *testing.T) {
 	}
 	if n := spent(); n != hedgeBudget {
 		t.Errorf("%d copies after a long time of answers, want %d", n, hedgeBudget)
+	}
+}
+
+// silent does not answer.
+type silent struct{ jetstream.JetStream }
+
+func (silent) Stream(ctx context.Context, _ string) (jetstream.Stream, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// Who waited for a stream in vain is told what is missing, also when the time is over in the
+// middle of a look.
+func TestAStreamThatNobodyMakesIsNamed(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	c := &Conn{js: silent{}}
+	err := c.awaitStream(ctx, "KV_later", errors.New("not allowed"))
+	if fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "KV_later does not exist yet") {
+		t.Errorf("got %v", err)
 	}
 }

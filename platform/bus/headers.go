@@ -71,11 +71,14 @@ func traceOf(h nats.Header) string {
 	return id
 }
 
-// putExpiry says on a request how long its sender waits.
-func putExpiry(h nats.Header, left time.Duration) {
+// putExpiry says on a request that its sender waits until at.
+func putExpiry(h nats.Header, at time.Time) {
+	// The clock first: a thread that stands still between the two readings must not make the
+	// request last longer than its sender waits.
+	now := mono.Micros()
+	left := time.Until(at)
 	h[headerTimeout] = []string{strconv.FormatInt(left.Milliseconds(), 10)}
-	h[headerExpires] = []string{mono.BootID() + " " +
-		strconv.FormatInt(mono.Micros()+left.Microseconds(), 10)}
+	h[headerExpires] = []string{mono.BootID() + " " + strconv.FormatInt(now+left.Microseconds(), 10)}
 }
 
 // timeLeft is how long the sender of a request that arrived just now still waits;

@@ -16,7 +16,7 @@ import (
 
 func TestTimeLeft(t *testing.T) {
 	fresh := nats.Header{}
-	putExpiry(fresh, time.Minute)
+	putExpiry(fresh, time.Now().Add(time.Minute))
 	if got := timeLeft(fresh); got > time.Minute || got < 50*time.Second {
 		t.Errorf("fresh: got %v", got)
 	}

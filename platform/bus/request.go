@@ -104,7 +104,7 @@ func (c *Conn) request(ctx context.Context, subject string, req, resp proto.Mess
 	}
 	m := newMsg(ctx, subject, data)
 	if at, ok := ctx.Deadline(); ok {
-		putExpiry(m.Header, time.Until(at))
+		putExpiry(m.Header, at)
 	}
 	ctx, done := c.allowed(ctx, subject)
 	defer done()

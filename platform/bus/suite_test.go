@@ -178,8 +178,10 @@ func lateRequests(t *testing.T, c *bus.Conn) {
 		t.Fatal(err)
 	}
 	defer stop()
+	patient, done := context.WithTimeout(t.Context(), time.Minute)
+	defer done()
 	first := make(chan error, 1)
-	go func() { first <- c.Request(t.Context(), "t.late", s("slow"), nil) }()
+	go func() { first <- c.Request(patient, "t.late", s("slow"), nil) }()
 	eventually(t, "the first request runs", func() error {
 		if ran.Load() != 1 {
 			return fmt.Errorf("ran %d", ran.Load())
@@ -221,7 +223,9 @@ func hedged(t *testing.T, c *bus.Conn) {
 		t.Fatal(err)
 	}
 	got := s("what was there before")
-	if err := c.RequestHedged(t.Context(), "t.hedged", s("x"), got); err != nil || got.Value != "answer to x" {
+	patient, done := context.WithTimeout(t.Context(), time.Minute)
+	defer done()
+	if err := c.RequestHedged(patient, "t.hedged", s("x"), got); err != nil || got.Value != "answer to x" {
 		t.Errorf("got %q, %v", got.Value, err)
 	}
 	// A slow machine may need one more for an answer that takes its time.
@@ -303,7 +307,12 @@ func bytesOnTheBus(t *testing.T, c *bus.Conn) {
 }
 
 func events(t *testing.T, c *bus.Conn) {
-	wantCode(t, c.PublishEvent(t.Context(), "t.ev.none", s("")), fault.Unavailable)
+	// A cluster is asked until the deadline, which may come while a question is on its way: what
+	// became of that one is not known.
+	err := c.PublishEvent(t.Context(), "t.ev.none", s(""))
+	if code := fault.CodeOf(err); code != fault.Unavailable && code != fault.Timeout {
+		t.Fatalf("an event that no stream takes: %v", err)
+	}
 	if err := c.EnsureStream(t.Context(), bus.StreamConfig{Name: "EV", Subjects: []string{"t.ev.>"}, MaxAge: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +322,7 @@ func events(t *testing.T, c *bus.Conn) {
 	if _, err := c.LastFor(t.Context(), "EV", "t.ev.a"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.LastFor(t.Context(), "EV", "t.ev.b")
+	_, err = c.LastFor(t.Context(), "EV", "t.ev.b")
 	wantCode(t, err, fault.NotFound)
 }
 
@@ -337,10 +346,13 @@ func rawStream(t *testing.T, c *bus.Conn) {
 	if err := c.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
-	last, err := c.LastFor(ctx, "RAW", "t.raw.a")
-	if err != nil || string(last.Data) != fmt.Sprint(n-1) {
-		t.Fatalf("last: %q %v", last.Data, err)
-	}
+	var last bus.RawMsg
+	eventually(t, "the last one is stored", func() (err error) { // also where its acknowledgement was too late
+		if last, err = c.LastFor(ctx, "RAW", "t.raw.a"); err == nil && string(last.Data) != fmt.Sprint(n-1) {
+			err = fmt.Errorf("the last is %q", last.Data)
+		}
+		return err
+	})
 	all := collect(t, c, "RAW", bus.ConsumeOptions{Subject: "t.raw.a", FromAll: true})
 	tail := collect(t, c, "RAW", bus.ConsumeOptions{Subject: "t.raw.a", FromLast: true})
 	from := collect(t, c, "RAW", bus.ConsumeOptions{Subject: "t.raw.a", FromSeq: last.Seq - 9})

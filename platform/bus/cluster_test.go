@@ -35,14 +35,7 @@ func newClusterRig(t *testing.T, cl *bustest.Cluster) *clusterRig {
 	for _, cfg := range []bus.StreamConfig{
 		{Name: "EV", Subjects: []string{"t.ev.>"}}, {Name: "MEM", Subjects: []string{"t.mem.>"}, Memory: true},
 	} {
-		// A node that has just come up may not be placeable yet.
-		var err error
-		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
-			if err = r.c.EnsureStream(ctx, cfg); err == nil {
-				break
-			}
-		}
-		if err != nil {
+		if err := r.c.EnsureStream(ctx, cfg); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -139,6 +132,7 @@ func TestClusterNodeKilled(t *testing.T) {
 		r.work("after the leader of " + stream + " was killed")
 		r.cl.StartNode(i)
 		r.cl.WaitReady()
+		r.cl.WaitCurrent("KV_state", "EV", "MEM")
 		r.work("when it is back")
 	}
 }
@@ -180,10 +174,11 @@ func TestClusterRestarts(t *testing.T) {
 	})
 }
 
-// streamReplicas reads the number of replicas with a client of its own.
-func streamReplicas(t *testing.T, url, name string) int {
+// wantReplicas asks with a client of its own for the number of replicas: a stream whose nodes have
+// just become others answers when it has a leader.
+func wantReplicas(t *testing.T, url, name string, want int) {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,11 +187,13 @@ func streamReplicas(t *testing.T, url, name string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := js.Stream(t.Context(), name)
-	if err != nil {
-		t.Fatalf("stream %s: %v", name, err)
-	}
-	return st.CachedInfo().Config.Replicas
+	eventually(t, "replicas of stream "+name, func() error {
+		st, err := js.Stream(t.Context(), name)
+		if err == nil && st.CachedInfo().Config.Replicas != want {
+			err = fmt.Errorf("got %d, want %d", st.CachedInfo().Config.Replicas, want)
+		}
+		return err
+	})
 }
 
 func makeAll(t *testing.T, c *bus.Conn) error {
@@ -228,9 +225,7 @@ func TestReplicasGrow(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"KV_owned", "KV_plain", "EV", "MEM", "OBJ_clips"} {
-			if got := streamReplicas(t, cl.URL(), name); got != step.want {
-				t.Errorf("%s: %d replicas after %d were asked for, want %d", name, got, step.ask, step.want)
-			}
+			wantReplicas(t, cl.URL(), name, step.want)
 		}
 	}
 }
@@ -254,9 +249,7 @@ func TestTooFewNodes(t *testing.T) {
 	if _, err := b.Put(t.Context(), "k", s("v")); err != nil {
 		t.Fatalf("what exists cannot be used by who wants more replicas: %v", err)
 	}
-	if got := streamReplicas(t, cl.URL(), "KV_owned"); got != 1 {
-		t.Errorf("two nodes hold %d replicas, want 1 as before", got)
-	}
+	wantReplicas(t, cl.URL(), "KV_owned", 1) // as before
 	_, err = bus.OpenBucket[str](t.Context(), c, "new", bus.BucketOptions{History: 1})
 	wantCode(t, err, fault.Unavailable)
 	for _, part := range []string{"KV_new", "3 replicas", "Start the missing nodes", "--nats-replicas 1"} {

@@ -1,7 +1,9 @@
 package bustest
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tutti-audio/tutti/platform/bus"
 	"github.com/tutti-audio/tutti/platform/nettest"
@@ -70,7 +74,36 @@ func newCluster(t testing.TB, n int, bin string) *Cluster {
 		c.StartNode(i)
 	}
 	c.WaitReady()
+	c.waitPlaceable()
 	return c
+}
+
+// waitPlaceable waits until a stream can be put on all nodes: the leader puts none on a node of
+// which it has not heard how much it holds, and a node tells that a moment after it came up.
+func (c *Cluster) waitPlaceable() {
+	c.t.Helper()
+	nc, err := nats.Connect(c.URL(), nats.Timeout(startLimit))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	const name = "placeable"
+	c.await("a stream is put on all nodes", func() error {
+		_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{name}, Storage: jetstream.MemoryStorage, Replicas: len(c.nodes), MaxBytes: 1})
+		return err
+	})
+	c.await("it is gone", func() error {
+		if err := js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return err
+		}
+		return nil
+	})
 }
 
 // URL names every node, separated by commas, the way --nats takes it.

@@ -255,15 +255,19 @@ func (p *Proc) Say(line string) {
 func (p *Proc) WaitLine(limit time.Duration, from int, what string, want func(line string) bool) (string, int) {
 	p.t.Helper()
 	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		over := false // seen before its lines: the last one may be what is waited for
+		select {
+		case <-p.ended:
+			over = true
+		default:
+		}
 		for i, l := range p.Lines() {
 			if i >= from && want(l) {
 				return l, i + 1
 			}
 		}
-		select {
-		case <-p.ended:
+		if over {
 			p.t.Fatalf("%s ended before %s: %v", p.role, what, p.err)
-		default:
 		}
 	}
 	p.t.Fatalf("%s: no %s within %v; lines:\n%s", p.role, what, limit, strings.Join(p.Lines(), "\n"))

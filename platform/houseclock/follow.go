@@ -239,6 +239,9 @@ func (f *Follower) chase(ctx context.Context, ch *chase) time.Duration {
 		if ctx.Err() == nil {
 			f.o.Log.Debug("house clock: exchange failed", "err", err)
 			f.holdover(ch)
+			if f.p.Load() == nil { // the neighbour may have been too busy to answer in time
+				f.askNeighbour(ctx, ch.cur)
+			}
 		}
 		return pause(ch.bursts)
 	}

@@ -231,6 +231,13 @@ func (lf *life) end(ctx context.Context) error {
 	lf.stopOnce.Do(func() { close(lf.stop) })
 	<-lf.done
 	err := lf.m.lives.DeleteRev(ctx, lf.id, lf.rev)
+	if fault.CodeOf(err) == fault.Conflict { // the last renewal was taken, and not waited for; or it is over
+		var v *wrapperspb.StringValue
+		var rev uint64
+		if v, rev, err = lf.m.lives.Get(ctx, lf.id); err == nil && !decodeLife(v).Dead {
+			err = lf.m.lives.DeleteRev(ctx, lf.id, rev)
+		}
+	}
 	if code := fault.CodeOf(err); code == fault.Conflict || code == fault.NotFound {
 		return nil
 	}

@@ -21,13 +21,13 @@ const (
 	// ttl is for tests in which a holder dies and that is waited for.
 	ttl = time.Second
 	// lasting is for tests that say that a lease lasts: a slow machine may hold up a
-	// renewal for longer than half of ttl, and then the lease is lost by right.
-	lasting = 5 * time.Second
+	// renewal for seconds, and with a TTL of so much the lease is lost by right.
+	lasting = 10 * time.Second
 )
 
 func manager(t *testing.T, c *bus.Conn, owner string) *lease.Manager {
 	t.Helper()
-	return managerOf(t, c, owner, ttl)
+	return managerOf(t, c, owner, lasting)
 }
 
 func managerOf(t *testing.T, c *bus.Conn, owner string, ttl time.Duration) *lease.Manager {
@@ -49,8 +49,9 @@ func acquire(t *testing.T, m *lease.Manager, key string) *lease.Lease {
 }
 
 func TestOneHolderAndGrowingFence(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := bustest.Embedded(t)
-	a, b := managerOf(t, c, "a", lasting), managerOf(t, c, "b", lasting)
+	a, b := manager(t, c, "a"), manager(t, c, "b")
 	l := acquire(t, a, "group/1")
 	_, err := b.Acquire(t.Context(), "group/1")
 	if fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), "held by a") {
@@ -120,10 +121,10 @@ func TestCampaignHandsOverOnRelease(t *testing.T) {
 	c := bustest.Embedded(t)
 	terms, ended := make(chan term, 4), make(chan string, 4)
 	actx, acancel := context.WithCancel(t.Context())
-	await := campaign(t, actx, managerOf(t, c, "a", lasting), "a", terms, ended)
+	await := campaign(t, actx, manager(t, c, "a"), "a", terms, ended)
 	first := next(t, terms, time.Minute)
 	bctx, bcancel := context.WithCancel(t.Context())
-	bwait := campaign(t, bctx, managerOf(t, c, "b", lasting), "b", terms, ended)
+	bwait := campaign(t, bctx, manager(t, c, "b"), "b", terms, ended)
 	acancel()
 	await()
 	second := next(t, terms, time.Minute)
@@ -137,6 +138,7 @@ func TestCampaignHandsOverOnRelease(t *testing.T) {
 // TestCrash: the holder's connection is cut without a release, so only the TTL
 // frees the lease; the crashed side learns of its loss.
 func TestCrash(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := bustest.Embedded(t)
 	crashing, err := c.Another(t.Context(), "crashing")
 	if err != nil {
@@ -165,7 +167,7 @@ func TestPartition(t *testing.T) {
 	c := bustest.Connect(t, srv)
 	terms, ended := make(chan term, 4), make(chan string, 4)
 	ctx, cancel := context.WithCancel(t.Context())
-	wait := campaign(t, ctx, manager(t, c, "a"), "a", terms, ended)
+	wait := campaign(t, ctx, managerOf(t, c, "a", ttl), "a", terms, ended)
 	first := next(t, terms, time.Minute)
 	srv.Stop()
 	if got := next(t, ended, time.Minute); got != "a" {

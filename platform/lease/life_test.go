@@ -28,10 +28,10 @@ func within(t *testing.T, limit time.Duration, what func() error) {
 
 func TestAnotherTTLIsRefusedWhileAProcessRuns(t *testing.T) {
 	c := bustest.Embedded(t)
-	a := managerOf(t, c, "a", lasting)
+	a := manager(t, c, "a")
 	acquire(t, a, "k")
 	_, err := lease.NewManager(c, "b", lease.Options{TTL: 3 * time.Second})
-	if fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), "but a,") || !strings.Contains(err.Error(), "--lease-ttl 5s") {
+	if fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), "but a,") || !strings.Contains(err.Error(), "--lease-ttl "+lasting.String()) {
 		t.Fatalf("another TTL beside a running process: %v", err)
 	}
 	if err := a.Close(t.Context()); err != nil {
@@ -57,7 +57,7 @@ func TestTheFirstLeaseFindsAnotherTTL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := acquire(t, managerOf(t, c, "a", lasting), "k") // nobody lived when it was opened
+	l := acquire(t, manager(t, c, "a"), "k") // nobody lived when it was opened
 	if _, err := late.Acquire(t.Context(), "other"); fault.CodeOf(err) != fault.Conflict {
 		t.Errorf("a lease under another TTL: %v", err)
 	}
@@ -89,8 +89,9 @@ func TestCloseFreesEverythingAtOnce(t *testing.T) {
 // TestOneHeartbeatKeepsManyLeases: no record of a lease is written again, and all of
 // them outlive the TTL.
 func TestOneHeartbeatKeepsManyLeases(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := bustest.Embedded(t)
-	a, b := managerOf(t, c, "a", lasting), managerOf(t, c, "b", lasting)
+	a, b := manager(t, c, "a"), manager(t, c, "b")
 	var held []*lease.Lease
 	for i := range 100 {
 		held = append(held, acquire(t, a, fmt.Sprint("device/", i)))
@@ -107,12 +108,13 @@ func TestOneHeartbeatKeepsManyLeases(t *testing.T) {
 // TestObserverSeesDeath: an observer hears of leases that are taken, released, and freed
 // by a death.
 func TestObserverSeesDeath(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := bustest.Embedded(t)
 	dying, err := c.Another(t.Context(), "dying")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := managerOf(t, dying, "a", lasting), managerOf(t, c, "b", lasting)
+	a, b := manager(t, dying, "a"), manager(t, c, "b")
 	o, err := b.Observe("group.")
 	if err != nil {
 		t.Fatal(err)
@@ -244,12 +246,13 @@ func TestTimeToTakeOver(t *testing.T) {
 
 // TestWatchLives hears of processes that come, die, and end.
 func TestWatchLives(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := bustest.Embedded(t)
 	dying, err := c.Another(t.Context(), "dying")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := managerOf(t, dying, "a", lasting), managerOf(t, c, "b", lasting)
+	a, b := manager(t, dying, "a"), manager(t, c, "b")
 	acquire(t, a, "1")
 	news := make(chan string, 16)
 	stop, err := b.WatchLives(t.Context(), func(owner string, alive bool) { news <- fmt.Sprint(owner, " ", alive) }, func() { news <- "initial" })
@@ -266,7 +269,7 @@ func TestWatchLives(t *testing.T) {
 		}
 	}
 	want("a true", "initial")
-	third := managerOf(t, c, "c", lasting)
+	third := manager(t, c, "c")
 	acquire(t, third, "2")
 	want("c true")
 	if err := dying.Close(t.Context()); err != nil {

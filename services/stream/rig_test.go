@@ -573,7 +573,8 @@ func try(r *rig, subj string, req, resp proto.Message) error {
 	}
 }
 
-// make creates a named group.
+// make creates a named group, and returns when its members were told of it: what a group
+// says next takes the place of what it has not told yet.
 func (r *rig) make(name string, members ...*device) string {
 	r.t.Helper()
 	req := &tuttiv1.CreateGroupRequest{Name: name}
@@ -581,7 +582,11 @@ func (r *rig) make(name string, members ...*device) string {
 		req.Members = append(req.Members, d.id)
 		r.groupOf(d) // it must be known
 	}
-	return ask[tuttiv1.GroupReply](r, subject.StreamCreateGroup, req).GetGroup().GetGroupId()
+	id := ask[tuttiv1.GroupReply](r, subject.StreamCreateGroup, req).GetGroup().GetGroupId()
+	for _, d := range members {
+		d.in(id, "stopped")
+	}
+	return id
 }
 
 // command sends a command that must succeed.

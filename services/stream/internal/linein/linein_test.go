@@ -76,7 +76,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) until(what func() string) {
 	r.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		why := what()
 		if why == "" {
@@ -89,14 +89,25 @@ func (r *rig) until(what func() string) {
 	}
 }
 
-// say sends a message as the gateway does.
+// say sends a message as the gateway does, and waits until it is taken: what a slow machine
+// lets pile up overflows the feeds, which are read one after the other here.
 func (r *rig) say(m capture.Message) {
+	r.t.Helper()
 	m.Session = r.session
 	r.mu.Lock()
 	h := r.hear
 	r.mu.Unlock()
 	m.Seq = r.seq
 	h(bytes.Clone(capture.Append(nil, &m)))
+	r.hub.mu.Lock()
+	in := r.hub.intakes["c"]
+	r.hub.mu.Unlock()
+	r.until(func() string {
+		if in != nil && len(in.in) > 0 {
+			return fmt.Sprintf("%d messages of the source wait", len(in.in))
+		}
+		return ""
+	})
 }
 
 func (r *rig) start() {
@@ -158,7 +169,7 @@ func (r *rig) open() *Feed {
 		return ""
 	})
 	r.start()
-	for range 500 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		select {
 		case g := <-got:
 			if g.err != nil {
@@ -177,7 +188,7 @@ func (r *rig) open() *Feed {
 // next reads blocks until one whose middle has the value.
 func (r *rig) next(f *Feed, value int32) (frame, captured int64) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for {
 		b, err := f.Next(ctx)
@@ -362,6 +373,10 @@ func TestSourceThatDoesNotBegin(t *testing.T) {
 		_, err := r.hub.Open(context.Background(), "c", "Turntable")
 		failed <- err
 	}()
+	// The source has refused once: Open, the wish and the watch all wait for the clock.
+	if err := r.clock.BlockUntilContext(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
 	for {
 		select {
 		case err := <-failed:

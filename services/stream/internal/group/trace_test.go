@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jonboulle/clockwork"
@@ -18,13 +19,21 @@ type realHouse struct{}
 
 func (realHouse) NowMicros() int64 { return houseclock.MonotonicMicros() }
 
+// askedHouse counts how often it was asked for the time.
+type askedHouse struct {
+	realHouse
+	asked atomic.Int64
+}
+
+func (h *askedHouse) NowMicros() int64 { h.asked.Add(1); return h.realHouse.NowMicros() }
+
 // An order's trace id goes with what it changed, as long as that is not told; what nobody
 // ordered carries none of it.
 func TestCommandsCarryTheTraceOfTheirOrder(t *testing.T) {
-	clock := clockwork.NewFakeClock()
+	clock, house := clockwork.NewFakeClock(), &askedHouse{}
 	sent := make(chan string)
 	fails := make(chan error)
-	c := &courier{clientID: "c", groupID: "g", house: realHouse{}, clock: clock, log: slog.New(slog.DiscardHandler),
+	c := &courier{clientID: "c", groupID: "g", house: house, clock: clock, log: slog.New(slog.DiscardHandler),
 		wants: make(chan want, 1), done: make(chan struct{}),
 		send: func(ctx context.Context, _ string, cmd *tuttiv1.SessionCommand) error {
 			sent <- name(cmd) + " " + bus.TraceID(ctx)
@@ -56,25 +65,25 @@ func TestCommandsCarryTheTraceOfTheirOrder(t *testing.T) {
 	}
 	c.want(w) // while the volume is on its way
 	fails <- nil
-	expect("player second", nil)
-	w.trace, w.group = "", &tuttiv1.GroupInfo{GroupId: "g", Name: "Loft"}
-	// Whoever takes it has told all that was ordered.
-	expectQuiet(t, c, sent)
-	c.want(w)
-	expect("group ", nil)
-}
-
-// expectQuiet waits until the courier has taken its last want and tells nothing of it.
-func expectQuiet(t *testing.T, c *courier, sent <-chan string) {
-	t.Helper()
-	c.want(want{}) // no session: nothing to tell
-	for len(c.wants) > 0 {
+	if got := <-sent; got != "player second" {
+		t.Errorf("sent %q, want the mute with the second order's id", got)
+	}
+	before := house.asked.Load() // the courier waits for its answer
+	fails <- nil
+	until(t, func() string { // it looks for what is missing, and finds nothing
 		select {
 		case got := <-sent:
 			t.Fatalf("sent %q", got)
 		default:
 		}
-	}
+		if house.asked.Load() == before {
+			return "the courier has not looked again"
+		}
+		return ""
+	})
+	w.trace, w.group = "", &tuttiv1.GroupInfo{GroupId: "g", Name: "Loft"}
+	c.want(w) // all that was ordered is told
+	expect("group ", nil)
 }
 
 // What an order has begun is its doing until it is heard.

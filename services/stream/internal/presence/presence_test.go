@@ -68,7 +68,7 @@ func TestWatchFromWithinHear(t *testing.T) {
 
 func TestFollowKnowsWhatWasThere(t *testing.T) {
 	c := bustest.Embedded(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	b, err := bus.OpenBucket[tuttiv1.ClientPresence](ctx, c, subject.BucketPresence, bus.BucketOptions{History: 1})
 	if err != nil {

@@ -38,6 +38,7 @@ type (
 		id string
 		g  *tuttiv1.Group // nil: deleted
 	}
+	zoneRested   struct{ id string } // a group that did not answer may be asked again
 	scheduleTick struct{ gen int }
 	scheduleDo   struct { // a request
 		do func(ctx context.Context, a *scheduler)
@@ -48,6 +49,7 @@ func (scheduleNews) schedulerMessage() {}
 func (holidayNews) schedulerMessage()  {}
 func (zoneNews) schedulerMessage()     {}
 func (ordered) schedulerMessage()      {}
+func (zoneRested) schedulerMessage()   {}
 func (scheduleTick) schedulerMessage() {}
 func (scheduleDo) schedulerMessage()   {}
 
@@ -203,6 +205,11 @@ func (a *scheduler) Handle(ctx context.Context, m schedulerMessage) error {
 		m.do(ctx, a)
 	case ordered:
 		a.ordered(m)
+	case zoneRested:
+		if z := a.zones[m.id]; z != nil {
+			z.wait = false
+			a.look(m.id)
+		}
 	default:
 		for _, id := range a.take(m) {
 			a.look(id)
@@ -296,7 +303,7 @@ func (a *scheduler) arm() {
 		now := a.s.d.Wall.Now().Round(0)
 		wait := lookEvery
 		for _, z := range a.zones {
-			if !z.due.IsZero() {
+			if !z.due.IsZero() && !z.busy && !z.wait { // those are looked at when that is over
 				wait = min(wait, max(z.due.Sub(now), 0))
 			}
 		}

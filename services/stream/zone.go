@@ -31,8 +31,8 @@ const (
 // zone is what is under way with one group.
 type zone struct {
 	busy   bool      // an order is on its way
+	wait   bool      // it did not answer, and is asked again in a moment
 	due    time.Time // when it must be looked at; zero: not by itself
-	wait   time.Time // no order before then
 	silent bool      // it does not answer, and the log says so
 	failed failure
 }
@@ -67,7 +67,7 @@ func (a *scheduler) look(id string) {
 		z = &zone{}
 		a.zones[id] = z
 	}
-	if z.busy {
+	if z.busy || z.wait {
 		return
 	}
 	now := a.s.d.Wall.Now()
@@ -76,11 +76,7 @@ func (a *scheduler) look(id string) {
 		w, u := schedule.Wanted(home, now)
 		o.VolumeCap, until = w.VolumeCap, u
 	}
-	until = a.guests(o, g, now, until)
-	if z.due = until; now.Before(z.wait) {
-		z.due = soonest(until, z.wait)
-		return
-	}
+	z.due = a.guests(o, g, now, until)
 	a.retry(z, o, g.GetSchedule(), now)
 	if !schedule.Missing(o, g) {
 		return
@@ -240,13 +236,12 @@ func (a *scheduler) ordered(m ordered) {
 	if z == nil {
 		return // the group is gone
 	}
-	now := a.s.d.Wall.Now()
 	z.busy = false
 	switch code := fault.CodeOf(m.err); {
 	case code == fault.NotFound: // deleted: its news are on their way
-		z.wait = now.Add(askAgain)
+		a.rest(m.id, z)
 	case m.err != nil:
-		z.wait = now.Add(askAgain)
+		a.rest(m.id, z)
 		if !z.silent {
 			a.s.d.Log.Warn("a group does not follow its schedule yet", obs.KeyGroup, m.id, obs.KeyErr, m.err)
 		}
@@ -273,10 +268,24 @@ func (a *scheduler) ordered(m ordered) {
 				f.pause = playAgain / 2
 			}
 			f.mark, f.why, f.pause = m.o.GetMark(), m.why, min(2*f.pause, playAgainMax)
-			f.next = now.Add(f.pause)
+			f.next = a.s.d.Wall.Now().Add(f.pause)
 		}
 	}
 	a.look(m.id)
+}
+
+// rest has a group looked at again after askAgain, and not before: a matter of the timers'
+// clock, whatever the time of day does meanwhile.
+func (a *scheduler) rest(id string, z *zone) {
+	z.wait = true
+	over := a.s.d.Clock.After(askAgain)
+	a.wg.Go(func() {
+		select {
+		case <-over:
+			_ = a.self.Send(a.base, zoneRested{id}) // fails only at the end
+		case <-a.base.Done():
+		}
+	})
 }
 
 // give gives an order to a group. Where its music cannot be played, the rest of the order

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -562,12 +563,25 @@ func ask[Resp any, PResp interface {
 	return resp
 }
 
+// try asks until there is an answer: the director may be on its way, and a machine that
+// stands still for seconds misses the time that a group has for one. A command that comes
+// twice is carried out once, by its id.
 func try(r *rig, subj string, req, resp proto.Message) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for { // the director may be on its way
+	again := false
+	switch c := proto.Clone(req).(type) {
+	case *tuttiv1.GroupCommand:
+		c.CommandId = cmp.Or(c.GetCommandId(), bus.NewTraceID())
+		req, again = c, true
+	case *tuttiv1.ClientCommand:
+		c.CommandId = cmp.Or(c.GetCommandId(), bus.NewTraceID())
+		req, again = c, true
+	}
+	for {
 		err := r.bus.Request(ctx, subj, req, resp)
-		if fault.CodeOf(err) != fault.Unavailable || ctx.Err() != nil {
+		code := fault.CodeOf(err)
+		if code != fault.Unavailable && !(again && code == fault.Timeout) || ctx.Err() != nil {
 			return err
 		}
 	}

@@ -90,13 +90,11 @@ func TestACommandIsAppliedOnceThroughATakeOver(t *testing.T) {
 func TestACommandInFlightReachesTheNextHolder(t *testing.T) {
 	srv := bustest.StartServer(t)
 	r := newRig(t, bustest.Connect(t, srv))
-	r.ttl = time.Second
+	r.ttl = 2 * time.Second
+	r.service(r.bus, "two") // it takes a while, in which the lease of the other one could be lost
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	const g = "house"
-	if _, err := r.groups.Put(ctx, g, &tuttiv1.Group{GroupId: g, Name: "House"}); err != nil {
-		t.Fatal(err)
-	}
 	doomed := bustest.Connect(t, srv)
 	lm, err := lease.NewManager(doomed, "one", lease.Options{TTL: r.ttl})
 	if err != nil {
@@ -115,7 +113,15 @@ func TestACommandInFlightReachesTheNextHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	r.service(r.bus, "two")
+	if _, err := r.groups.Put(ctx, g, &tuttiv1.Group{GroupId: g, Name: "House"}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() string {
+		if held, _ := r.services["two"].placer.groups.Held(); held[group.LeaseKey(g)].Owner != "one" {
+			return "the other instance has not heard of the holder"
+		}
+		return ""
+	})
 	answered := make(chan *tuttiv1.Group, 1)
 	go func() {
 		reply := &tuttiv1.GroupReply{}
@@ -125,7 +131,12 @@ func TestACommandInFlightReachesTheNextHolder(t *testing.T) {
 		}
 		answered <- reply.GetGroup()
 	}()
-	id := <-took
+	var id string
+	select {
+	case id = <-took:
+	case x := <-answered:
+		t.Fatalf("the holder did not take the command; it was answered by %q", x.GetInstanceId())
+	}
 	if err := doomed.Close(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -48,11 +49,12 @@ func TestWhoPlaysCallsTheMembersThatAreAway(t *testing.T) {
 	for _, d := range []*device{here, away} {
 		d.change(func(p *tuttiv1.ClientPresence) { p.Url = "ws://192.0.2.1/" + d.id })
 	}
+	here.change(at(70)) // the others report 50
 	g := r.make("Hall", here, away, inbound)
 	heard := r.calls()
 	away.disconnect()
 	inbound.disconnect()
-	until(t, func() string { return r.seesAway(away, inbound) })
+	r.countsOnly(g, 70)
 
 	r.command(play(g, "music.flac"))
 	until(t, func() string {
@@ -70,7 +72,7 @@ func TestWhoPlaysCallsTheMembersThatAreAway(t *testing.T) {
 	away.reconnect("s-2")
 	away.playing(0)
 	away.disconnect()
-	until(t, func() string { return r.seesAway(away) })
+	r.countsOnly(g, 70)
 	r.command(&tuttiv1.GroupCommand{GroupId: g, Command: &tuttiv1.GroupCommand_Volume{Volume: 30}})
 	r.command(&tuttiv1.GroupCommand{GroupId: g, Command: &tuttiv1.GroupCommand_SeekMs{SeekMs: 1000}})
 	r.command(&tuttiv1.GroupCommand{GroupId: g, Command: &tuttiv1.GroupCommand_Pause{Pause: &tuttiv1.Empty{}}})
@@ -79,14 +81,15 @@ func TestWhoPlaysCallsTheMembersThatAreAway(t *testing.T) {
 	}
 }
 
-// seesAway says which of the devices the service still takes for connected.
-func (r *rig) seesAway(devices ...*device) string {
-	for _, d := range devices {
-		if r.services["one"].hub.Get(d.id).GetConnected() {
-			return d.id + " is still taken for connected"
+// countsOnly waits until a group takes only those for connected whose volume this is.
+func (r *rig) countsOnly(group string, volume int32) {
+	r.t.Helper()
+	until(r.t, func() string {
+		if v := r.get(group).GetVolume(); v != volume {
+			return fmt.Sprintf("somebody is still taken for connected: volume %d", v)
 		}
-	}
-	return ""
+		return ""
+	})
 }
 
 // A daypart that begins calls, once, however often its order is said.
@@ -96,10 +99,11 @@ func TestADaypartThatBeginsCallsOnce(t *testing.T) {
 	r.file("music.flac", 30, 1)
 	here, away := r.device("Here", "pcm:44100:16:2"), r.device("Away", "pcm:44100:16:2")
 	away.change(func(p *tuttiv1.ClientPresence) { p.Url = "ws://192.0.2.1/away" })
+	here.change(at(70)) // the other one reports 50
 	g := r.make("Hall", here, away)
 	heard := r.calls()
 	away.disconnect()
-	until(t, func() string { return r.seesAway(away) })
+	r.countsOnly(g, 70)
 	order := func() {
 		ask[tuttiv1.GroupReply](r, subject.Group(g), &tuttiv1.GroupCommand{GroupId: g, Actor: "schedule:x", Command: &tuttiv1.GroupCommand_Schedule{Schedule: &tuttiv1.ScheduleOrder{
 			Show: &tuttiv1.GroupSchedule{ScheduleId: "x"}, Mark: "m1", Apply: true, Play: &tuttiv1.Play{Uri: "music.flac"},

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/tutti-audio/tutti/platform/houseclock"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
@@ -103,6 +105,22 @@ func TestFlappingPreferencesAreCoalesced(t *testing.T) {
 	})
 }
 
+// reports changes what a player says of itself, and returns when its group, which has no
+// other one, has heard of it.
+func (r *rig) reports(group string, d *device, f func(p *tuttiv1.ClientPresence)) {
+	r.t.Helper()
+	d.change(func(p *tuttiv1.ClientPresence) {
+		f(p)
+		p.Player.Volume = proto.Int32(p.Player.GetVolume() - 1) // comes with it, and is shown
+	})
+	until(r.t, func() string {
+		if x := r.get(group); x.GetVolume() != d.p.GetPlayer().GetVolume() {
+			return fmt.Sprintf("the group shows volume %d, it reports %d", x.GetVolume(), d.p.GetPlayer().GetVolume())
+		}
+		return ""
+	})
+}
+
 // TestPreferencesThatStartNothing: without a stream a preference waits for the next one,
 // and one that the player does not list is none.
 func TestPreferencesThatStartNothing(t *testing.T) {
@@ -111,7 +129,7 @@ func TestPreferencesThatStartNothing(t *testing.T) {
 	r.file("music.flac", 20, 1)
 	a := r.device("a", "flac:44100:16:2", "pcm:44100:16:2")
 	g := r.make("House", a)
-	a.change(func(p *tuttiv1.ClientPresence) { p.Player.Format = fmtOf("pcm:44100:16:2") })
+	r.reports(g, a, func(p *tuttiv1.ClientPresence) { p.Player.Format = fmtOf("pcm:44100:16:2") })
 	r.command(enqueue(g, "music.flac"))
 	if k := a.kinds(); slices.ContainsFunc(k, func(s string) bool { return strings.HasPrefix(s, "start:") }) {
 		t.Errorf("a preference started a stream: %v", k)
@@ -159,8 +177,8 @@ func TestSmallBuffersGetShortChunks(t *testing.T) {
 	r := embedded(t)
 	r.file("music.flac", 20, 1)
 	a := r.device("a", "pcm:44100:16:2")
-	a.change(func(p *tuttiv1.ClientPresence) { p.PlayerSupport.BufferCapacity = 30_000 })
 	g := r.make("House", a)
+	r.reports(g, a, func(p *tuttiv1.ClientPresence) { p.PlayerSupport.BufferCapacity = 30_000 })
 	r.command(play(g, "music.flac"))
 	s := a.playing(0)
 	if s.GetRenditionId() != "pcm-44100-2-16-20ms" {

@@ -75,8 +75,9 @@ func TestGroupsAreSpreadUpToTheCap(t *testing.T) {
 // TestDrainHandsOverWithoutASample compares what is on the tape with the file.
 func TestDrainHandsOverWithoutASample(t *testing.T) {
 	r := newEmbeddedRig(t)
-	want := r.file("music.flac", 40, 1)
-	r.service(r.bus, "one")
+	want := r.file("music.flac", 60, 1) // so that there is something left to be made after the drain
+	ahead := func(c *Config) { c.AheadMS = 20_000 }
+	r.service(r.bus, "one", ahead)
 	a := r.device("a", "flac:44100:16:2")
 	g := r.make("House", a)
 	idle := r.make("Idle")
@@ -84,7 +85,7 @@ func TestDrainHandsOverWithoutASample(t *testing.T) {
 	s := a.playing(0)
 	r.audible(g, "")
 	told := len(a.kinds())
-	r.service(r.bus, "two")
+	r.service(r.bus, "two", ahead)
 	r.known(2)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -209,8 +210,8 @@ func TestStandbysTakeOverByThemselves(t *testing.T) {
 	srv := bustest.StartServer(t)
 	r := newRig(t, bustest.Connect(t, srv))
 	r.ttl = 2 * time.Second
-	want := r.file("music.flac", 40, 1)
-	kill := r.died(t, srv, "doomed")
+	want := r.file("music.flac", 60, 1)
+	kill := r.died(t, srv, "doomed", func(c *Config) { c.AheadMS = 20_000 })
 	a := r.device("a", "flac:44100:16:2")
 	playing := r.make("House", a)
 	groups := []string{playing}
@@ -220,10 +221,12 @@ func TestStandbysTakeOverByThemselves(t *testing.T) {
 	r.command(play(playing, "music.flac"))
 	s := a.playing(0)
 	r.audible(playing, "")
+	r.bridges(playing, s)
 	for _, id := range []string{"two", "three"} {
 		c := bustest.Connect(t, srv)
-		r.service(c, id, func(c *Config) { c.MaxGroups = 8 })
+		r.service(c, id, func(c *Config) { c.MaxGroups, c.AheadMS = 8, 20_000 })
 	}
+	r.known(3) // whoever knows of nobody else takes everything
 	kill()
 	died := time.Now()
 	records := func() map[string]string {

@@ -59,7 +59,13 @@ func TestQuietHoursFollowASpeakerFromItsHome(t *testing.T) {
 		})
 	}
 	v.press(d, "switch") // alone now
-	own := v.groupOf(d)
+	own := ""
+	until(t, func() string {
+		if own = v.groupOf(d); own == terrace {
+			return "it is not alone yet"
+		}
+		return ""
+	})
 	d.capIs("alone", own, 20)
 	v.press(d, "switch")
 	d.capIs("and back", terrace, 20)

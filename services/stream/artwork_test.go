@@ -188,7 +188,7 @@ func TestJumpCancelsWhatWasScheduled(t *testing.T) {
 func TestTitlesWithoutACoverHaveColorsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	r := embedded(t)
-	r.album("plain", 4, color.RGBA{})
+	r.album("plain", 20, color.RGBA{})
 	d := r.display("screen")
 	g := r.make("House", d)
 	r.command(play(g, "plain/music.wav"))

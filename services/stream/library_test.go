@@ -118,7 +118,7 @@ func TestPlaylistsOfTheMusicFolder(t *testing.T) {
 	if got := strings.Join(uris(g), "|"); got != want {
 		t.Errorf("queue\n %s\nwant\n %s", got, want)
 	}
-	a.playing(0)
+	a.begun(0) // they are short
 	// A list between other things keeps its place.
 	g = r.command(&tuttiv1.GroupCommand{GroupId: g.GetGroupId(), Command: &tuttiv1.GroupCommand_Enqueue{Enqueue: &tuttiv1.Enqueue{
 		Uris: []string{"d.wav", "lists/more.pls", "jazz"}}}})
@@ -161,7 +161,7 @@ func TestPlaylistsOfOtherServers(t *testing.T) {
 	if g.GetQueue()[0].GetTitle() != "The station" {
 		t.Errorf("first %v", g.GetQueue()[0])
 	}
-	a.playing(0)
+	a.begun(0) // it is short
 	if err := r.refused(play(g.GetGroupId(), srv.URL+"/gone.m3u")); fault.CodeOf(err) != fault.OutOfRange || !strings.Contains(err.Error(), "404") {
 		t.Errorf("a list that is not there: %v", err)
 	}

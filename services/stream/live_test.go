@@ -270,7 +270,7 @@ func TestSourcesThatCannotBeHeard(t *testing.T) {
 // with the reason, and what follows in the queue plays.
 func TestSourceThatGoesAway(t *testing.T) {
 	r := embedded(t)
-	r.file("music.flac", 2, 1)
+	r.file("music.flac", 20, 1)
 	deck := r.deck("Turntable", nil)
 	a := r.device("a", "pcm:8000:24:1")
 	g := r.make("One", a)

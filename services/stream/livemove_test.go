@@ -34,8 +34,10 @@ func TestALiveSourceGoesOnAfterADeath(t *testing.T) {
 	deck.set(func() { deck.level = 9000 })
 	deck.heard(g, a, 9000)
 	old, fresh := r.tapes.of(g, s.GetRenditionId(), s.GetEpoch()), r.tapes.of(g, n.GetRenditionId(), n.GetEpoch())
-	last := old[len(old)-1]
-	t.Logf("nothing to hear for %d ms", (fresh[0].TimestampUS-last.TimestampUS-int64(last.DurationUS))/1000)
+	if len(old) > 0 && len(fresh) > 0 { // on a slow machine an epoch may begin anew before it has audio
+		last := old[len(old)-1]
+		t.Logf("nothing to hear for %d ms", (fresh[0].TimestampUS-last.TimestampUS-int64(last.DurationUS))/1000)
+	}
 	if x := r.get(g); x.GetInstanceId() != "two" || x.GetPlaybackState() != "playing" || !x.GetLive() {
 		t.Errorf("%s: %s, live %v", x.GetInstanceId(), x.GetPlaybackState(), x.GetLive())
 	}

@@ -267,7 +267,7 @@ func TestCrossfadeAndNormalizationAreSettings(t *testing.T) {
 	t.Parallel()
 	r := embedded(t)
 	r.file("one.wav", 4, 1)
-	r.file("two.wav", 6, 2)
+	r.file("two.wav", 20, 2)
 	a := r.device("a", "pcm:44100:24:2")
 	g := r.make("House", a)
 	for _, bad := range []*tuttiv1.GroupSettings{{CrossfadeMs: proto.Int64(15_001)}, {CrossfadeMs: proto.Int64(-1)}, {Normalization: proto.String("loud")}} {

@@ -74,6 +74,7 @@ type remote struct {
 
 	body    io.ReadCloser // nil: to be asked for
 	cancel  context.CancelFunc
+	late    bool  // the time for body ran out once, which ended its request
 	bodyPos int64 // offset of the next byte of body
 	pos     int64 // offset of the next Read
 }
@@ -84,7 +85,7 @@ func openHTTP(ctx context.Context, uri string, w *web, a *answer, o Options) (me
 	caller := ctx
 	ctx, interrupt := context.WithCancel(caller)
 	r := &remote{ctx: ctx, caller: caller, interrupt: interrupt, client: w.client, ownClient: w.own, uri: uri, timeout: w.timeout, agent: w.agent, size: -1,
-		body: a.Body.plain(), cancel: a.Body.cancel}
+		body: a.Body.plain(), cancel: a.Body.cancel, late: a.Body.late}
 	if err := r.accept(a.Response, 0); err != nil {
 		_ = r.Close()
 		return nil, err
@@ -127,7 +128,7 @@ func (r *remote) request(offset int64) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
-	r.body, r.cancel, r.bodyPos = resp.Body, cancel, offset
+	r.body, r.cancel, r.bodyPos, r.late = resp.Body, cancel, offset, !inTime
 	return resp, nil
 }
 
@@ -260,10 +261,10 @@ func (r *remote) align() error {
 func (r *remote) readBody(p []byte) (int, error) {
 	watch := time.AfterFunc(r.timeout, r.cancel)
 	n, err := r.body.Read(p)
-	inTime := watch.Stop()
+	r.late = !watch.Stop() || r.late
 	r.bodyPos += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = r.explain(err, inTime)
+		err = r.explain(err, !r.late)
 	}
 	return n, err
 }

@@ -168,6 +168,7 @@ func TestHTTPFailuresAreNamedAndBounded(t *testing.T) {
 	if left, err := os.ReadDir(o.TempDir); err != nil || len(left) != 0 {
 		t.Errorf("temporary files are left: %v, %v", left, err)
 	}
+	o.HTTPTimeout = time.Minute
 	_, err := source.Open(t.Context(), strings.Replace(s.URL, "http://", "http://user:hunter2@", 1)+"/range/none.flac", o)
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a password shows: %v", err)

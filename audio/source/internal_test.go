@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -157,5 +158,37 @@ func TestLiveSourceGivesUp(t *testing.T) {
 			}
 			return
 		}
+	}
+}
+
+// lastMoment is a body that gives a byte at the moment when the time runs out.
+type lastMoment struct {
+	ended <-chan struct{}
+	gave  bool
+}
+
+func (b *lastMoment) Read(p []byte) (int, error) {
+	<-b.ended
+	if b.gave {
+		return 0, context.Canceled
+	}
+	b.gave = true
+	return copy(p, "x"), nil
+}
+
+func (b *lastMoment) Close() error { return nil }
+
+// What comes at the last moment is taken; the request has ended all the same, and the error
+// that shows says why.
+func TestTheTimeThatRanOutIsTheReason(t *testing.T) {
+	ended := make(chan struct{})
+	cancel := sync.OnceFunc(func() { close(ended) })
+	r := &remote{ctx: t.Context(), caller: t.Context(), uri: "http://h/x", timeout: time.Millisecond, cancel: cancel, body: &lastMoment{ended: ended}}
+	buf := make([]byte, 8)
+	if n, err := r.readBody(buf); n != 1 || err != nil {
+		t.Fatalf("%d bytes, %v", n, err)
+	}
+	if _, err := r.readBody(buf); err == nil || !strings.Contains(err.Error(), "no answer within 1ms") {
+		t.Errorf("then %v", err)
 	}
 }

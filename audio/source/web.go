@@ -63,7 +63,7 @@ func (w *web) get(outer context.Context, uri string, header map[string]string) (
 		cancel()
 		return nil, fmt.Errorf("%s: %w", redact(uri), unwrapURL(err))
 	}
-	body := &timedBody{r: bufio.NewReaderSize(resp.Body, 16<<10), c: resp.Body, cancel: cancel, timeout: w.timeout}
+	body := &timedBody{r: bufio.NewReaderSize(resp.Body, 16<<10), c: resp.Body, cancel: cancel, timeout: w.timeout, late: !inTime}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
 		_ = body.Close()
 		return nil, refused(uri, resp)
@@ -109,12 +109,14 @@ type timedBody struct {
 	c       io.Closer
 	cancel  context.CancelFunc
 	timeout time.Duration
+	late    bool // the time ran out once, which ended the request; what had come is read to its end
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
 	watch := time.AfterFunc(b.timeout, b.cancel)
 	n, err := b.r.Read(p)
-	if !watch.Stop() && err != nil && !errors.Is(err, io.EOF) {
+	b.late = !watch.Stop() || b.late
+	if b.late && err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("nothing came for %v", b.timeout)
 	}
 	return n, err
@@ -123,8 +125,8 @@ func (b *timedBody) Read(p []byte) (int, error) {
 // peek looks at the beginning.
 func (b *timedBody) peek(n int) []byte {
 	watch := time.AfterFunc(b.timeout, b.cancel)
-	defer watch.Stop()
 	head, _ := b.r.Peek(n) // the error comes again when it is read
+	b.late = !watch.Stop() || b.late
 	return head
 }
 

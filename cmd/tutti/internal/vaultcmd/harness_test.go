@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 const (
 	adminToken = "the-admin-token-of-this-test"
 	pass       = "correct horse battery staple"
-	patience   = 30 * time.Second
+	patience   = 2 * time.Minute
 )
 
 // house is a whole server in this process.
@@ -97,7 +97,20 @@ func startHouse(t *testing.T, dataDir, databaseURL string) *house {
 			t.Fatalf("the server ended: %v\n%s", err, h.logs)
 		default:
 		}
-		_, err := h.ask(http.MethodGet, "/readyz", adminToken, nil)
+		if _, err := h.ask(http.MethodGet, "/readyz", adminToken, nil); err != nil {
+			return err
+		}
+		// Who it is, pairing says when it is up, and the API shows it a moment later.
+		var server struct {
+			ID string `json:"server_id"`
+		}
+		b, err := h.ask(http.MethodGet, "/api/v1/server", adminToken, nil)
+		if err == nil {
+			err = json.Unmarshal(b, &server)
+		}
+		if err == nil && server.ID == "" {
+			err = errors.New("the API does not show yet which server it is")
+		}
 		return err
 	})
 	return h

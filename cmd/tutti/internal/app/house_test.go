@@ -23,9 +23,15 @@ func testProcess(t *testing.T) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.close)
+	t.Cleanup(func() {
+		p.stopBy(time.Now().Add(patience)) // the bus writes into the folder until it has ended
+		p.close()
+	})
 	return p
 }
+
+// patience bounds what takes a moment on an idle machine.
+const patience = time.Minute
 
 // connected is a process on a bus of its own that leads no clock.
 func connected(t *testing.T) *process {
@@ -68,7 +74,7 @@ func TestTheClockIsFollowedAfterItsFirstReading(t *testing.T) {
 	}
 	stop()
 	defer leadAs(t, p, "two")()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if waitFor(ctx, func() bool { return p.house.Info().Leader == "two" }) != nil {
 		t.Errorf("the leader changed, and the follower still names %q", p.house.Info().Leader)
@@ -94,7 +100,13 @@ func TestWithoutALeaderThereIsNoReading(t *testing.T) {
 // A service whose neighbours are missing is up and says what it waits for; the
 // API answers.
 func TestAServiceAloneAnswersItsProbes(t *testing.T) {
-	for name, want := range map[string]int{"session-gateway": http.StatusServiceUnavailable, "management": http.StatusOK} {
+	for name, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"session-gateway": {http.StatusServiceUnavailable, "is a stream service running"},
+		"management":      {http.StatusOK, ""},
+	} {
 		t.Run(name, func(t *testing.T) {
 			p := testProcess(t)
 			p.cfg.InternalHTTP, p.cfg.HTTP, p.cfg.Sendspin = nettest.FreeAddr(t), nettest.FreeAddr(t), nettest.FreeAddr(t)
@@ -102,14 +114,15 @@ func TestAServiceAloneAnswersItsProbes(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- runAll(ctx, p, serviceParts(p, name, io.Discard)) }()
 			base := "http://" + p.cfg.InternalHTTP
-			poll, end := context.WithTimeout(ctx, 20*time.Second)
+			poll, end := context.WithTimeout(ctx, patience)
 			defer end()
-			last := 0
+			last, body := 0, ""
+			// "bus": it has started; what is told to end before that ends a start first.
 			if waitFor(poll, func() bool {
-				last = status(base + "/readyz")
-				return last == want && status(base+"/healthz") == http.StatusOK
+				last, body = ask(base + "/readyz")
+				return last == want.status && strings.Contains(body, `"bus":"ok"`) && strings.Contains(body, want.says) && status(base+"/healthz") == http.StatusOK
 			}) != nil {
-				t.Errorf("/readyz answers %d, want %d", last, want)
+				t.Errorf("/readyz answers %d %s, want %d and %q", last, body, want.status, want.says)
 			}
 			if name == "management" {
 				if got := status("http://" + p.cfg.HTTP + "/healthz"); got != http.StatusOK {
@@ -126,12 +139,22 @@ func TestAServiceAloneAnswersItsProbes(t *testing.T) {
 
 // status is 0 when nobody answers.
 func status(url string) int {
+	code, _ := ask(url)
+	return code
+}
+
+// ask is status, with what is answered.
+func ask(url string) (code int, body string) {
 	resp, err := http.Get(url)
 	if err != nil {
-		return 0
+		return 0, ""
 	}
-	_ = resp.Body.Close()
-	return resp.StatusCode
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, ""
+	}
+	return resp.StatusCode, string(b)
 }
 
 // Who is told to stop while it waits for its bus has not failed.
@@ -141,7 +164,7 @@ func TestStoppedBeforeThereIsABus(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- runAll(ctx, p, serviceParts(p, "discovery", io.Discard)) }()
-	poll, end := context.WithTimeout(ctx, 20*time.Second)
+	poll, end := context.WithTimeout(ctx, patience)
 	defer end()
 	if waitFor(poll, func() bool { return status("http://"+p.cfg.InternalHTTP+"/healthz") == http.StatusOK }) != nil {
 		t.Error("/healthz does not answer while the bus is away")

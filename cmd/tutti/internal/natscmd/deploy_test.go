@@ -62,7 +62,7 @@ func quoted(list []string) string {
 // as connects to s as one of the users of writeAuth.
 func as(t *testing.T, s *server.Server, user string) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, user), nats.CustomInboxPrefix(subject.InboxPrefix(user)))
+	nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, user), nats.Timeout(patience), nats.CustomInboxPrefix(subject.InboxPrefix(user)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestAChainHearsOfTrustAndHealthAndNoAudio(t *testing.T) {
 	hub := deployed(t, dir, "chain.conf", leafPort)
 	venue := deployed(t, dir, "venue.conf", leafPort)
 
-	center, err := nats.Connect(hub.ClientURL(), nats.UserInfo("chain", "who-looks"))
+	center, err := nats.Connect(hub.ClientURL(), nats.UserInfo("chain", "who-looks"), nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,14 +118,23 @@ func TestAChainHearsOfTrustAndHealthAndNoAudio(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The link is up when the first event crosses.
-	for end := time.Now().Add(30 * time.Second); ; {
-		publish(pairing, subject.EventTrust("first"))
-		if m, err := next(200 * time.Millisecond); err == nil && m.Subject == subject.EventTrust("first") {
-			break
+	// The link is up, and the venue knows of each interest of the chain, when the first event of
+	// each kind has crossed.
+	first := []string{subject.EventTrust("first"), subject.EventRoster("first"), subject.EventAudit, subject.EventHealthFinding("first"), subject.EventHealthSummary}
+	crossed := map[string]bool{}
+	for end := time.Now().Add(patience); len(crossed) < len(first); {
+		for _, subj := range first {
+			from := pairing
+			if strings.HasPrefix(subj, "tutti.v1.ev.health.") {
+				from = management
+			}
+			publish(from, subj)
+		}
+		for m, err := next(200 * time.Millisecond); err == nil; m, err = next(0) {
+			crossed[m.Subject] = true
 		}
 		if time.Now().After(end) {
-			t.Fatal("no event of the venue reached the chain within 30 s")
+			t.Fatalf("of the venue's events only %v reached the chain within %v", crossed, patience)
 		}
 	}
 	for _, subj := range []string{subject.Tape("g", "r"), "$KV.groups.g", subject.StreamCommand, subject.Session("c")} {
@@ -142,7 +151,7 @@ func TestAChainHearsOfTrustAndHealthAndNoAudio(t *testing.T) {
 	for _, subj := range []string{"tutti.v1.ev.health", "tutti.v1.ev.health.other", "tutti.v1.ev.health.finding.late.more", "tutti.v1.ev.other"} {
 		publish(admin, subj)
 	}
-	health := []string{subject.EventHealthFinding("late"), subject.EventHealthSummary}
+	health := []string{subject.EventHealthFinding("late"), subject.EventHealthSummary, subject.EventHealthFinding("last")}
 	for _, subj := range health {
 		publish(management, subj)
 	}
@@ -153,14 +162,18 @@ func TestAChainHearsOfTrustAndHealthAndNoAudio(t *testing.T) {
 	want = append(want, health...)
 	got := map[string]bool{}
 	// Two services publish, on two connections: their order is not one.
-	for !got[subject.EventTrust("last")] || !got[subject.EventHealthSummary] {
-		m, err := next(20 * time.Second)
+	for !got[subject.EventTrust("last")] || !got[subject.EventHealthFinding("last")] {
+		m, err := next(patience)
 		if err != nil {
 			t.Fatalf("the last events did not cross: %v; %v did", err, got)
 		}
 		got[m.Subject] = true
 	}
-	delete(got, subject.EventTrust("first")) // asked for until it came
+	for _, subj := range first { // sent until it came
+		if !slices.Contains(want, subj) {
+			delete(got, subj)
+		}
+	}
 	for _, subj := range want {
 		if !got[subj] {
 			t.Errorf("%s did not cross", subj)
@@ -193,7 +206,7 @@ func TestAChainHearsOfTrustAndHealthAndNoAudio(t *testing.T) {
 	}
 	// An event that crosses outwards afterwards shows that the link works.
 	publish(pairing, subject.EventTrust("probe"))
-	for m, err := next(20 * time.Second); m == nil || m.Subject != subject.EventTrust("probe"); m, err = next(20 * time.Second) {
+	for m, err := next(patience); m == nil || m.Subject != subject.EventTrust("probe"); m, err = next(patience) {
 		if err != nil {
 			t.Fatalf("the link broke: %v", err)
 		}

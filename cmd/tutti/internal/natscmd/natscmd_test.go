@@ -29,6 +29,9 @@ func serve(t *testing.T, dir string) *server.Server {
 	return start(t, file)
 }
 
+// patience bounds what takes a moment on an idle machine.
+const patience = time.Minute
+
 // start runs a NATS server with a configuration file until the test ends.
 func start(t *testing.T, file string) *server.Server {
 	t.Helper()
@@ -43,7 +46,7 @@ func start(t *testing.T, file string) *server.Server {
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		t.Fatalf("the server of %s is not ready", file)
 	}
 	return s
@@ -63,7 +66,7 @@ func newProbe(t *testing.T, s *server.Server, dir, user string) *probe {
 		t.Fatal(err)
 	}
 	p := &probe{t: t, err: make(chan error, 16)}
-	p.nc, err = nats.Connect(s.ClientURL(), key, nats.CustomInboxPrefix(subject.InboxPrefix(user)),
+	p.nc, err = nats.Connect(s.ClientURL(), key, nats.Timeout(patience), nats.CustomInboxPrefix(subject.InboxPrefix(user)),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { p.err <- err }))
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +91,7 @@ func (p *probe) refused(f func() error) bool {
 	select {
 	case err := <-p.err:
 		return strings.Contains(strings.ToLower(err.Error()), "permissions violation")
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		p.t.Fatalf("an error that nobody was told: %v", p.nc.LastError())
 		return false
 	}
@@ -178,7 +181,7 @@ func TestToolsAskWhatServicesThereAre(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tools, err := nats.Connect(s.ClientURL(), key)
+	tools, err := nats.Connect(s.ClientURL(), key, nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +196,7 @@ func TestToolsAskWhatServicesThereAre(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, verb := range []string{"PING", "INFO", "STATS"} {
-			if _, err := tools.Request("$SRV."+verb+"."+name, nil, 10*time.Second); err != nil {
+			if _, err := tools.Request("$SRV."+verb+"."+name, nil, patience); err != nil {
 				t.Errorf("%s of %s: %v", verb, name, err)
 			}
 		}

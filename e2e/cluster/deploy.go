@@ -194,19 +194,22 @@ func (c *Cluster) AwaitReady(t testing.TB, in *Instance) {
 	})
 }
 
-// Busiest is the instance of a service whose metric is highest.
+// Busiest is the instance of a service whose metric is highest; it waits for one above 0.
 func (c *Cluster) Busiest(t testing.TB, service, metric string) *Instance {
 	t.Helper()
 	var best *Instance
-	most := -1.0
-	for _, in := range c.Of(service) {
-		if v, err := in.Metric(metric); err == nil && v > most {
-			best, most = in, v
+	harness.Eventually(t, patience, "an instance of "+service+" has "+metric, func() string {
+		most := 0.0
+		for _, in := range c.Of(service) {
+			if v, err := in.Metric(metric); err == nil && v > most {
+				best, most = in, v
+			}
 		}
-	}
-	if best == nil || most <= 0 {
-		t.Fatalf("no instance of %s has %s above 0", service, metric)
-	}
+		if best == nil {
+			return "none is above 0, or none answers"
+		}
+		return ""
+	})
 	return best
 }
 

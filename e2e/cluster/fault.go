@@ -103,7 +103,7 @@ func cutOff(host int) func(testing.TB, *Cluster) func() {
 
 // restartPostgres is its fast restart: open connections are closed.
 func restartPostgres(t testing.TB, c *Cluster) func() {
-	if err := c.Postgres.End(syscall.SIGINT, 20*time.Second); err != nil {
+	if err := c.Postgres.End(syscall.SIGINT, patience); err != nil {
 		t.Error(err)
 	}
 	c.Postgres.Start(t)

@@ -36,9 +36,8 @@ func moveHouse(t *testing.T, from, to string) {
 	harness.MusicFile(t, music, "song.flac", 20, 9)
 	o := harness.Options{Music: music, Sendspin: harness.FreeAddr(t)}
 	old := harness.StartServer(t, from, o)
-	var before server
 	old.Must(t, "PATCH", "/api/v1/server", map[string]any{"policy": map[string]any{"pairing": "optional"}}, nil)
-	old.Must(t, "GET", "/api/v1/server", nil, &before)
+	before := whoIs(t, old)
 	p := harness.NewPlayer(t, old, "Mover", false).Start(t)
 	id := pairPlayer(t, old, p)
 	old.Must(t, "PATCH", "/api/v1/clients/"+id, map[string]any{"label": "Lobby, left"}, nil)
@@ -63,9 +62,7 @@ func moveHouse(t *testing.T, from, to string) {
 
 	o.Restore, o.Passphrase = file, pass
 	s := harness.StartServer(t, to, o)
-	var after server
-	s.Must(t, "GET", "/api/v1/server", nil, &after)
-	if after != before {
+	if after := whoIs(t, s); after != before {
 		t.Errorf("the server is %+v after the move, was %+v", after, before)
 	}
 	p.Await(t, "retrying", nil)

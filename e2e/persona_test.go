@@ -115,10 +115,13 @@ func TestServerKeyRotation(t *testing.T) {
 			if out, err := s.CLI("server", "rotate-key"); err != nil {
 				t.Fatalf("tutti server rotate-key: %v\n%s", err, out)
 			}
-			now := serverID(t, s)
-			if now == before {
-				t.Fatal("the key is the same")
-			}
+			now := before
+			harness.Eventually(t, patience, "the key is another", func() string {
+				if now = serverID(t, s); now == before {
+					return "it is the same"
+				}
+				return ""
+			})
 			p.Await(t, "roster", func(e map[string]any) bool { l, _ := e["server_ids"].([]any); return slices.Contains(l, any(now)) })
 			p.Stop(t)
 			p.Start(t)
@@ -148,9 +151,20 @@ func TestServerKeyRotation(t *testing.T) {
 
 func serverID(t *testing.T, s *harness.Server) string {
 	t.Helper()
-	var v server
-	s.Must(t, "GET", "/api/v1/server", nil, &v)
-	return v.ServerID
+	return whoIs(t, s).ServerID
+}
+
+// whoIs is what the API tells of a server. The pairing service says it when it is up, and the
+// API shows it a moment later.
+func whoIs(t *testing.T, s *harness.Server) (v server) {
+	t.Helper()
+	harness.Eventually(t, patience, "the API shows which server it is", func() string {
+		if s.Must(t, "GET", "/api/v1/server", nil, &v); v.ServerID == "" {
+			return "not yet"
+		}
+		return ""
+	})
+	return v
 }
 
 // Another server that claims the same name gets nothing from a player that is paired

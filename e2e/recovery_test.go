@@ -34,19 +34,14 @@ func TestEverythingSurvivesKillMinusNine(t *testing.T) {
 			}
 			return ""
 		})
-		var server struct {
-			ServerID string `json:"server_id"`
-		}
-		s.Must(t, "GET", "/api/v1/server", nil, &server)
-		identity := server.ServerID
+		identity := serverID(t, s)
 
 		s.KillAll()
 		d.Forget()
 		s.Launch(t)
 
-		s.Must(t, "GET", "/api/v1/server", nil, &server)
-		if server.ServerID != identity {
-			t.Errorf("the server has another identity after the restart: %s, was %s", server.ServerID, identity)
+		if now := serverID(t, s); now != identity {
+			t.Errorf("the server has another identity after the restart: %s, was %s", now, identity)
 		}
 		harness.Eventually(t, patience, "the approved player is back in its group", func() string {
 			c, ok := s.ClientNamed(t, "Lobby")

@@ -188,9 +188,14 @@ func pairInterrupted(t *testing.T, s *harness.Server) {
 	exited(t, cmd, 1)
 	p.Await(t, "pairing_ended", func(e map[string]any) bool { return e["reason"] == "user_cancelled" })
 	c := awaitClient(t, s, "Interrupted", func(c harness.Client) bool { return c.Connected })
-	var a struct{ State, Reason string }
-	s.Must(t, "GET", "/api/v1/clients/"+c.ClientID+"/pairing", nil, &a)
-	if a.State != "cancelled" || c.Trust != "unapproved" {
-		t.Errorf("after Ctrl-C: %+v, trust %s", a, c.Trust)
+	harness.Eventually(t, patience, "the API shows it cancelled", func() string {
+		var a struct{ State, Reason string }
+		if s.Must(t, "GET", "/api/v1/clients/"+c.ClientID+"/pairing", nil, &a); a.State != "cancelled" {
+			return fmt.Sprintf("%+v", a)
+		}
+		return ""
+	})
+	if c.Trust != "unapproved" {
+		t.Errorf("after Ctrl-C: trust %s", c.Trust)
 	}
 }

@@ -91,6 +91,14 @@ func TestSwitchGoesAround(t *testing.T) {
 			for _, g := range []string{hall, alone.GroupID} {
 				s.Must(t, "POST", "/api/v1/groups/"+g+"/play", map[string]any{"uri": "long.flac"}, nil)
 			}
+			harness.Eventually(t, patience, "both groups play", func() string { // who plays later is no place to go yet
+				for _, g := range []string{hall, alone.GroupID} {
+					if x := s.Group(t, g); x.PlaybackState != "playing" {
+						return x.Name + " is " + x.PlaybackState
+					}
+				}
+				return ""
+			})
 			for i, want := range []string{hall, alone.GroupID, own.GroupID, hall} {
 				waitOffer(t, d, wire.ControlSwitch)
 				if err := d.Client.SendCommand(wire.ControllerCommand{Command: wire.ControlSwitch}); err != nil {

@@ -42,6 +42,7 @@ func TestQuietHoursHoldWhereverAControllerGoes(t *testing.T) {
 
 		send := func(c wire.ControllerCommand) {
 			t.Helper()
+			waitOffer(t, d, c.Command) // what is not offered yet is dropped
 			if err := d.Client.SendCommand(c); err != nil {
 				t.Fatal(err)
 			}

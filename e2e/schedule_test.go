@@ -69,6 +69,7 @@ func TestQuietHoursHoldEveryHand(t *testing.T) {
 		isAt(t, d, 25, "one speaker alone is set to 90")
 		softly("a controller")
 		full := 100
+		waitOffer(t, d, wire.ControlVolume) // what is not offered yet is dropped
 		if err := d.Client.SendCommand(wire.ControllerCommand{Command: wire.ControlVolume, Volume: &full}); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -156,6 +157,41 @@ func (b *bench) look(t *testing.T, s settings) (results []Result) {
 	return results
 }
 
+// expect is what a look has to find.
+type expect struct {
+	check string
+	level Level
+	text  string
+}
+
+func (x expect) in(results []Result) bool {
+	return slices.ContainsFunc(results, func(r Result) bool {
+		return r.Check == x.check && r.Level == x.level && strings.Contains(r.Found+" → "+r.Advice, x.text)
+	})
+}
+
+// find looks until all of what is expected is found: the doctor gives devices and routers seconds
+// to answer, in which a busy machine may not come to it.
+func (b *bench) find(t *testing.T, s settings, all ...expect) (results []Result) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		results = b.look(t, s)
+		if !slices.ContainsFunc(all, func(x expect) bool { return !x.in(results) }) || time.Now().After(end) {
+			break
+		}
+	}
+	for _, x := range all {
+		if !x.in(results) {
+			t.Errorf("no result for %s that is %s with %q", x.check, x.level, x.text)
+		}
+		only(t, results, x.check) // says what to do
+	}
+	if t.Failed() {
+		t.Logf("found %+v", results)
+	}
+	return results
+}
+
 func (b *bench) device(t *testing.T, args ...string) {
 	t.Helper()
 	p := nettest.Exec(t, b.B, "device", args...)
@@ -174,11 +210,11 @@ func TestASpeakerOnTheLinkIsHeardAndReached(t *testing.T) {
 	b := newBench(t)
 	b.AddLink("eth1", "10.88.0.1/24", "10.88.0.2/24", "", "")
 	b.device(t, discovery.DeviceType, "Kitchen Speaker", "8928", "eth0")
-	r := b.look(t, settings{})
-	only(t, r, "multicast eth0").want(t, OK, "heard 1 responder, 1 speaker on eth0 "+nettest.AddrA+"/24")
-	only(t, r, "speakers").want(t, OK, "1 of 1 found are reached and take a WebSocket: Kitchen Speaker ("+nettest.AddrB+":8928)")
+	b.find(t, settings{},
+		expect{"multicast eth0", OK, "heard 1 responder, 1 speaker on eth0 " + nettest.AddrA + "/24"},
+		expect{"speakers", OK, "1 of 1 found are reached and take a WebSocket: Kitchen Speaker (" + nettest.AddrB + ":8928)"})
 	b.SetLink("eth0", false)
-	r = b.look(t, settings{})
+	r := b.look(t, settings{})
 	if len(r) != 1 || r[0].Check != "multicast eth1" {
 		t.Errorf("an interface that is down is looked at: %+v", r)
 	}
@@ -190,43 +226,43 @@ func TestSilenceOnALinkNamesItsCauses(t *testing.T) {
 	b := newBench(t)
 	sw := b.AddSwitch("eth1", "10.88.0.1/24", "10.88.0.2/24")
 	b.SetLink("eth0", false)
-	r := only(t, b.look(t, settings{}), "multicast eth1")
-	r.want(t, Warn, "nobody else answers on eth1 10.88.0.1/24")
+	silent := []expect{{"multicast eth1", Warn, "nobody else answers on eth1 10.88.0.1/24"}}
 	for _, cause := range []string{"IGMP snooping without a querier", "Wi-Fi client isolation", "another VLAN: speakers that are not in 10.88.0.0/24", "let UDP 5353 in on eth1", "tutti add ws://"} {
-		r.want(t, Warn, cause)
+		silent = append(silent, expect{"multicast eth1", Warn, cause})
 	}
+	b.find(t, settings{}, silent...)
 
 	b.device(t, discovery.DeviceType, "Attic", "8928", "eth1")
-	only(t, b.look(t, settings{}), "multicast eth1").want(t, OK, "heard 1 responder, 1 speaker")
+	b.find(t, settings{}, expect{"multicast eth1", OK, "heard 1 responder, 1 speaker"})
 
 	// The switch has forgotten that this machine listens.
 	sw.PassMulticast(false, true)
-	r = only(t, b.look(t, settings{}), "multicast eth1")
-	r.want(t, Fail, "1 machine answers on eth1 10.88.0.1/24 by unicast, and nobody's multicast comes in")
-	r.want(t, Fail, "switch a querier on")
+	b.find(t, settings{},
+		expect{"multicast eth1", Fail, "1 machine answers on eth1 10.88.0.1/24 by unicast, and nobody's multicast comes in"},
+		expect{"multicast eth1", Fail, "switch a querier on"})
 
 	// It passes no multicast at all; the device is known as a neighbour by the packets before.
 	sw.PassMulticast(false, false)
-	all := b.look(t, settings{Devices: []string{"10.88.0.2"}})
-	only(t, all, "multicast eth1").want(t, Fail, "when asked directly, and none by multicast")
-	only(t, all, "device 10.88.0.2:8928").want(t, OK, "reached on eth1, and it takes a WebSocket")
+	b.find(t, settings{Devices: []string{"10.88.0.2"}},
+		expect{"multicast eth1", Fail, "when asked directly, and none by multicast"},
+		expect{"device 10.88.0.2:8928", OK, "reached on eth1, and it takes a WebSocket"})
 }
 
 func TestADeviceByAddressIsTried(t *testing.T) {
 	b := newBench(t)
 	b.device(t, "", "", "8928", "")
 	b.ip(t, b.A, "route", "add", "10.99.0.0/24", "via", nettest.AddrB) // B passes nothing on
-	r := b.look(t, settings{Devices: []string{nettest.AddrB, nettest.AddrB + ":9", "ws://" + nettest.AddrB + ":8928/other", "10.99.0.7",
-		"10.123.0.7:8928", "10.87.0.99", "[" + nettest.AddrB6 + "]:8928", "wss://nowhere", "no-such-name.invalid"}})
-	only(t, r, "device "+nettest.AddrB+":8928").want(t, OK, "reached on eth0")
-	only(t, r, "device "+nettest.AddrB+":9").want(t, Fail, "the machine is there, and nothing listens at port 9")
-	only(t, r, "device "+nettest.AddrB+":8928/other").want(t, Fail, "takes TCP, but no WebSocket")
-	only(t, r, "device 10.99.0.7:8928").want(t, Fail, "let TCP from "+nettest.AddrA+" to 10.99.0.7:8928 pass")
-	only(t, r, "device 10.123.0.7:8928").want(t, Fail, "ip route add 10.123.0.0/24 via ROUTER")
-	only(t, r, "device 10.87.0.99:8928").want(t, Fail, "no machine on eth0 answers for 10.87.0.99")
-	only(t, r, "device ["+nettest.AddrB6+"]:8928").want(t, OK, "reached")
-	only(t, r, "device wss://nowhere").want(t, Fail, "write ADDR, ADDR:PORT")
-	only(t, r, "device no-such-name.invalid:8928").want(t, Fail, "is not known here")
+	b.find(t, settings{Devices: []string{nettest.AddrB, nettest.AddrB + ":9", "ws://" + nettest.AddrB + ":8928/other", "10.99.0.7",
+		"10.123.0.7:8928", "10.87.0.99", "[" + nettest.AddrB6 + "]:8928", "wss://nowhere", "no-such-name.invalid"}},
+		expect{"device " + nettest.AddrB + ":8928", OK, "reached on eth0"},
+		expect{"device " + nettest.AddrB + ":9", Fail, "the machine is there, and nothing listens at port 9"},
+		expect{"device " + nettest.AddrB + ":8928/other", Fail, "takes TCP, but no WebSocket"},
+		expect{"device 10.99.0.7:8928", Fail, "let TCP from " + nettest.AddrA + " to 10.99.0.7:8928 pass"},
+		expect{"device 10.123.0.7:8928", Fail, "ip route add 10.123.0.0/24 via ROUTER"},
+		expect{"device 10.87.0.99:8928", Fail, "no machine on eth0 answers for 10.87.0.99"},
+		expect{"device [" + nettest.AddrB6 + "]:8928", OK, "reached"},
+		expect{"device wss://nowhere", Fail, "write ADDR, ADDR:PORT"},
+		expect{"device no-such-name.invalid:8928", Fail, "is not known here"})
 }
 
 func TestPlayersOfADNSDomainAreAskedForAndDialled(t *testing.T) {
@@ -242,15 +278,15 @@ func TestPlayersOfADNSDomainAreAskedForAndDialled(t *testing.T) {
 		"_sendspin._tcp.lost.example. 60 IN PTR lost._sendspin._tcp.lost.example.")
 	dnsServer.WaitLine(patience, 0, "start", func(l string) bool { return l == "running" })
 	at := "@" + nettest.AddrB
-	r := b.look(t, settings{DNSSD: []string{"players.example" + at, "empty.example" + at, "lost.example" + at, "dead.example" + at + ":54", "local"}})
-	only(t, r, "dns-sd players.example").want(t, OK, "the DNS server "+nettest.AddrB+" names 4 players of _sendspin._tcp.players.example, 3 of them in a way")
-	only(t, r, "speakers").want(t, OK, "1 of 1 found are reached and take a WebSocket: Bar ("+nettest.AddrB+":8928)")
-	only(t, r, "speaker bare").want(t, Warn, "has no address, A or AAAA")
-	only(t, r, "speaker far").want(t, Warn, "addresses have to be private ones")
-	only(t, r, "dns-sd empty.example").want(t, Warn, "publish them there: for each player a PTR record of _sendspin._tcp.empty.example")
-	only(t, r, "dns-sd lost.example").want(t, Warn, "names 1 player of _sendspin._tcp.lost.example, and none that the server would dial")
-	only(t, r, "dns-sd dead.example").want(t, Fail, "let UDP and TCP port 54 pass")
-	only(t, r, "dns-sd local").want(t, Fail, "write --dns-sd DOMAIN or DOMAIN@SERVER[:PORT]")
+	r := b.find(t, settings{DNSSD: []string{"players.example" + at, "empty.example" + at, "lost.example" + at, "dead.example" + at + ":54", "local"}},
+		expect{"dns-sd players.example", OK, "the DNS server " + nettest.AddrB + " names 4 players of _sendspin._tcp.players.example, 3 of them in a way"},
+		expect{"speakers", OK, "1 of 1 found are reached and take a WebSocket: Bar (" + nettest.AddrB + ":8928)"},
+		expect{"speaker bare", Warn, "has no address, A or AAAA"},
+		expect{"speaker far", Warn, "addresses have to be private ones"},
+		expect{"dns-sd empty.example", Warn, "publish them there: for each player a PTR record of _sendspin._tcp.empty.example"},
+		expect{"dns-sd lost.example", Warn, "names 1 player of _sendspin._tcp.lost.example, and none that the server would dial"},
+		expect{"dns-sd dead.example", Fail, "let UDP and TCP port 54 pass"},
+		expect{"dns-sd local", Fail, "write --dns-sd DOMAIN or DOMAIN@SERVER[:PORT]"})
 	lost := 0
 	for _, x := range r {
 		if x.Check == "speaker lost" && strings.Contains(x.Found, "no SRV record says where it is") {
@@ -266,32 +302,25 @@ func TestASpeakerFromAnotherVLANIsAFinding(t *testing.T) {
 	b := newBench(t)
 	b.ip(t, b.B, "addr", "add", "10.99.0.7/24", "dev", "lo")
 	b.device(t, discovery.DeviceType, "Far", "8928", "eth0", "10.99.0.7")
-	r := b.look(t, settings{})
-	only(t, r, "speaker Far").want(t, Fail, "there is no route to 10.99.0.7")
-	only(t, r, "VLAN eth0").want(t, Warn, "that is not in 10.87.0.0/24: Far (10.99.0.7:8928); an mDNS reflector")
+	b.find(t, settings{},
+		expect{"speaker Far", Fail, "there is no route to 10.99.0.7"},
+		expect{"VLAN eth0", Warn, "that is not in 10.87.0.0/24: Far (10.99.0.7:8928); an mDNS reflector"})
 	b.ip(t, b.A, "route", "add", "10.99.0.0/24", "via", nettest.AddrB)
-	r = b.look(t, settings{})
-	only(t, r, "speakers").want(t, OK, "Far (10.99.0.7:8928)")
-	only(t, r, "VLAN eth0").want(t, OK, "all are reached")
+	b.find(t, settings{}, expect{"speakers", OK, "Far (10.99.0.7:8928)"}, expect{"VLAN eth0", OK, "all are reached"})
 	b.device(t, discovery.DeviceType, "Boxed", "8929", "eth0", "127.0.0.1")
-	only(t, b.look(t, settings{}), "speaker Boxed").want(t, Warn, "passed over by the server")
+	b.find(t, settings{}, expect{"speaker Boxed", Warn, "passed over by the server"})
 }
 
 func TestAnotherServerOfTheSameNameIsAFinding(t *testing.T) {
 	b := newBench(t)
 	b.device(t, discovery.ServerType, "Tutti", "8927", "eth0")
-	only(t, b.look(t, settings{}), "servers").want(t, Warn, `with the name of this one, "Tutti", at `+nettest.AddrB+":8927/sendspin")
-	only(t, b.look(t, settings{Name: "Home"}), "servers").want(t, OK, "Tutti at "+nettest.AddrB)
-	only(t, b.look(t, settings{NATS: "nats://n"}), "servers").want(t, OK, "other Sendspin servers")
+	b.find(t, settings{}, expect{"servers", Warn, `with the name of this one, "Tutti", at ` + nettest.AddrB + ":8927/sendspin"})
+	b.find(t, settings{Name: "Home"}, expect{"servers", OK, "Tutti at " + nettest.AddrB})
+	b.find(t, settings{NATS: "nats://n"}, expect{"servers", OK, "other Sendspin servers"})
 }
 
 func TestWithoutMDNSOnlyGivenDevicesAreTried(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
+	addr := nettest.FreeAddr(t)
 	r := checkDevices(t.Context(), settings{Devices: []string{addr}}, progress{})
 	only(t, r, "multicast").want(t, OK, "not needed")
 	only(t, r, "device "+addr).want(t, Fail, "refuses")

@@ -61,7 +61,7 @@ func cpu(t *testing.T) time.Duration {
 
 func connect(t *testing.T, url string) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +100,7 @@ func measure(t *testing.T, c *bustest.Cluster, w way, length time.Duration) {
 		t.Fatal(err)
 	}
 	h := &heard{}
+	var reached []chan struct{} // of core NATS: a gateway has heard of something
 	if w.replicas > 0 {
 		if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: prefix, Subjects: []string{prefix + ".>"}, Storage: jetstream.MemoryStorage,
 			Replicas: w.replicas, MaxAge: time.Minute, MaxBytes: 64 << 20}); err != nil {
@@ -110,7 +111,18 @@ func measure(t *testing.T, c *bustest.Cluster, w way, length time.Duration) {
 	for i := range gateways {
 		nc := connect(t, c.NodeURL(i%c.Size()))
 		if w.replicas == 0 {
-			if _, err := nc.Subscribe(prefix+".>", func(m *nats.Msg) { h.add(m.Data) }); err != nil {
+			up := make(chan struct{}, 1)
+			reached = append(reached, up)
+			if _, err := nc.Subscribe(prefix+".>", func(m *nats.Msg) {
+				if m.Subject != prefix+".up" {
+					h.add(m.Data)
+					return
+				}
+				select {
+				case up <- struct{}{}:
+				default:
+				}
+			}); err != nil {
 				t.Fatal(err)
 			}
 		} else {
@@ -130,6 +142,20 @@ func measure(t *testing.T, c *bustest.Cluster, w way, length time.Duration) {
 		}
 		if err := nc.Flush(); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for _, up := range reached { // interest travels from node to node, and what comes before it is lost
+		for heard := false; !heard; {
+			if err := pub.Publish(prefix+".up", nil); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-up:
+				heard = true
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+				t.Fatal("a gateway hears nothing")
+			}
 		}
 	}
 	before, began := cpu(t), time.Now()

@@ -9,8 +9,10 @@ import (
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/dial"
 )
 
+// rebalances lets sessions move soon, and gives each the time that a slow machine takes: behind
+// one that does not come back none is sent away for ten minutes.
 func rebalances(after time.Duration) rigOption {
-	return func(c *Config, _ *Deps) { c.RebalanceAfter = after }
+	return func(c *Config, _ *Deps) { c.RebalanceAfter, c.handover = after, patience }
 }
 
 // A gateway that comes gets the resting devices that are dealt to it, and nobody else moves:

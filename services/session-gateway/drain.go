@@ -169,7 +169,7 @@ func (s *Service) sendAway(ctx context.Context, sess *session.Session) (t trip) 
 	case <-ctx.Done():
 		return t
 	}
-	late := s.d.Clock.After(handoverPatience)
+	late := s.d.Clock.After(s.cfg.handover)
 	for {
 		if p, ok := s.board.Lookup(sess.ClientID); !ok || p.Connected && p.GatewayID != s.cfg.InstanceID {
 			return trip{s.d.Clock.Since(began), ok && sess.URL() != ""}

@@ -120,7 +120,8 @@ type Config struct {
 	// random.
 	RekeyInterval time.Duration
 
-	handshakes int // outbound at once (default 32 for each core)
+	handshakes int           // outbound at once (default 32 for each core)
+	handover   time.Duration // how long a session that is sent away counts as on its way (default handoverPatience)
 }
 
 func (c Config) withDefaults() Config {
@@ -146,6 +147,7 @@ func (c Config) withDefaults() Config {
 	def(&c.RekeyInterval, 12*time.Hour)
 	def(&c.RebalanceAfter, 30*time.Second)
 	def(&c.handshakes, handshakesPerCore*runtime.GOMAXPROCS(0))
+	def(&c.handover, handoverPatience)
 	return c
 }
 

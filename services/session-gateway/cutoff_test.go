@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tutti-audio/tutti/platform/bus"
+	"github.com/tutti-audio/tutti/platform/lease"
 	"github.com/tutti-audio/tutti/proto/subject"
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/client"
@@ -49,7 +50,7 @@ func player(t *testing.T) (url string, id string) {
 // believes in its old session, which is for playback, and must let the new one in all
 // the same. It is not dialled with less than that.
 func TestPlayerOfAGatewayThatIsCutOffIsTakenOver(t *testing.T) {
-	s := newShards(t, 2)
+	s := newShardsTTL(t, 2, lease.DefaultTTL)
 	url, id := player(t)
 	s.sight(&tuttiv1.Sighting{Key: "static/player", Url: url, Present: true, Appearances: 1})
 	connected := func(not string) *tuttiv1.ClientPresence {

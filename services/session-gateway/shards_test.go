@@ -30,8 +30,9 @@ type shards struct {
 	gws    []*rig
 }
 
-// shardTTL is how long a dead gateway keeps its lease in these tests.
-const shardTTL = time.Second
+// shardTTL is how long a dead gateway keeps its lease in these tests: longer than a slow machine
+// keeps one waiting that lives. A test in which one dies says how soon it is to be missed.
+const shardTTL = 10 * time.Second
 
 // newShards starts gateways "gw-1" … "gw-n".
 func newShards(t *testing.T, n int, opts ...rigOption) *shards {

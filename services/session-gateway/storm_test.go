@@ -92,7 +92,7 @@ func TestPowerCutOfAHouse(t *testing.T) {
 // gateway, dialled once more.
 func TestPowerCutOfDevicesThatAreDialled(t *testing.T) {
 	const house = 500
-	s := newShardsTTL(t, 2, 10*time.Second) // a slow machine is no dead gateway here
+	s := newShards(t, 2)
 	devices := s.fleet(house)
 	before := map[*device]string{}
 	s.allBack(devices, before)
@@ -162,7 +162,7 @@ func (s stuck) Read(ctx context.Context) (bool, []byte, error) {
 func TestDialledDevicesTakeTurnsWithTheirHandshakes(t *testing.T) {
 	const house, places = 12, 4
 	clock := newRunningClock(t)
-	s := newShardsTTL(t, 1, 10*time.Second, func(c *Config, d *Deps) { c.handshakes, d.Clock = places, clock })
+	s := newShards(t, 1, func(c *Config, d *Deps) { c.handshakes, d.Clock = places, clock })
 	t.Cleanup(clock.run)
 	clock.stop()
 	var there, begun atomic.Int64

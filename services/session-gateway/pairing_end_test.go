@@ -245,7 +245,7 @@ func TestSessionThatEndsTellsItsAttempt(t *testing.T) {
 	d := newDevice(r, pairable(wire.MethodDynamicCode), silent).join(r)
 	a := r.attempt(d, s, "a1")
 	a.mustBegin(wire.MethodDynamicCode, wire.FormatDigits)
-	session := r.presence(d.id()).GetSessionId()
+	session := r.waitConnected(d, true).GetSessionId()
 	d.send(&wire.ClientGoodbye{Reason: wire.GoodbyeShutdown})
 	if g := a.waitGone(); g.GetGoodbye() != wire.GoodbyeShutdown || g.GetSessionId() != session || g.GetProtocolError() {
 		t.Errorf("gone: %v", g)

@@ -148,6 +148,7 @@ func TestPairingAwayServesKnownDevicesOnly(t *testing.T) {
 func TestReplacedByANewConnectionOfTheSameClient(t *testing.T) {
 	r := newRig(t)
 	d := newDevice(r).join(r)
+	r.waitConnected(d, true) // else the record may begin with its twin
 	twin := newDevice(r, func(n *device) { n.key = d.key }).join(r)
 	d.waitEnd()
 	r.waitPresence(d.id(), func(p *tuttiv1.ClientPresence) string {

@@ -10,6 +10,7 @@ import (
 
 	tuttiv1 "github.com/tutti-audio/tutti/proto/tutti/v1"
 	"github.com/tutti-audio/tutti/sendspin/channel"
+	"github.com/tutti-audio/tutti/sendspin/wire"
 
 	"github.com/tutti-audio/tutti/services/session-gateway/internal/metrics"
 )
@@ -91,16 +92,27 @@ func TestSightingsWaitForRoom(t *testing.T) {
 func TestInboundConnectionsWaitForTheirTurn(t *testing.T) {
 	r := newRig(t, func(c *Config, _ *Deps) {
 		c.MaxHalfOpen, c.MaxHalfOpenPerAddress = 2, 2
-		c.HandshakeTimeout, c.QueueWait = 5*time.Second, patience
+		c.HandshakeTimeout, c.QueueWait = patience, patience
 	})
-	idle := []channel.Transport{rawDial(r), rawDial(r)} // they hold both places as long as that
-	d := newDevice(r).join(r)
+	idle := []channel.Transport{rawDial(r), rawDial(r)} // they hold both places
+	d := newDevice(r)
+	joined := make(chan error, 1)
+	go func() { joined <- d.dialIn(r) }()
+	eventually(t, func() string {
+		if n := r.svc.queue.Waiting(); n != 1 {
+			return fmt.Sprintf("%d connections wait", n)
+		}
+		return ""
+	})
+	_ = idle[0].CloseNow()
+	if err := <-joined; err != nil {
+		t.Fatalf("connect: %v", err)
+	}
+	waitType[*wire.ServerActivate](d, 1)
 	if n := testutil.ToFloat64(r.svc.m.Admission.WithLabelValues(metrics.AdmitQueued)); n < 1 {
 		t.Errorf("%v connections waited, want at least one", n)
 	}
-	for _, c := range idle {
-		_ = c.CloseNow()
-	}
+	_ = idle[1].CloseNow()
 	d.clean()
 }
 

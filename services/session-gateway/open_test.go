@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/tutti-audio/tutti/sendspin/channel"
 	"github.com/tutti-audio/tutti/sendspin/noise"
@@ -232,11 +231,24 @@ func TestBinaryMessages(t *testing.T) {
 	}
 }
 
-func TestHandshakeTimeoutAndHalfOpenLimits(t *testing.T) {
+func TestHandshakeTimeout(t *testing.T) {
+	r := newRig(t, impatient)
+	if _, _, err := rawDial(r).Read(t.Context()); err == nil {
+		t.Error("a handshake without client/init was answered")
+	}
+	eventually(t, func() string {
+		if n := r.svc.gate.Open(); n != 0 {
+			return fmt.Sprintf("%d half-open", n)
+		}
+		return ""
+	})
+}
+
+func TestHalfOpenLimits(t *testing.T) {
 	r := newRig(t, func(c *Config, _ *Deps) {
 		c.MaxHalfOpenPerAddress, c.MaxHalfOpen, c.MaxQueuedPerAddress = 3, 5, -1 // nobody waits
 		// They must still be half-open when the fourth comes.
-		c.HandshakeTimeout = 5 * time.Second
+		c.HandshakeTimeout = patience
 	})
 	var idle []channel.Transport
 	for range 3 {
@@ -257,10 +269,14 @@ func TestHandshakeTimeoutAndHalfOpenLimits(t *testing.T) {
 		t.Errorf("fourth half-open connection: %s", resp.Status)
 	}
 	for _, c := range idle {
-		if _, _, err := c.Read(t.Context()); err == nil {
-			t.Error("a handshake without client/init was answered")
-		}
+		_ = c.CloseNow()
 	}
+	eventually(t, func() string { // nobody waits for a place
+		if n := r.svc.gate.Open(); n != 0 {
+			return fmt.Sprintf("%d half-open", n)
+		}
+		return ""
+	})
 	newDevice(r).join(r).clean()
 }
 

@@ -42,8 +42,9 @@ type fakes struct {
 	nextItem int // of queues
 	nextID   int
 	services map[string]*bus.Service
-	raceTune func() // runs before a tuning is written
-	onForget func() // runs when a client was forgotten
+	carried  map[string]func() (*pb.GroupReply, error) // commands to groups, by their ids
+	raceTune func()                                    // runs before a tuning is written
+	onForget func()                                    // runs when a client was forgotten
 	pairing  fakePairing
 	later    sync.WaitGroup
 	hold     chan struct{} // when set, handlers wait for it
@@ -55,7 +56,7 @@ const slowPlayers = "Slow players"
 
 func startFakes(t *testing.T, c *bus.Conn, house *houseclock.Manual) *fakes {
 	t.Helper()
-	f := &fakes{t: t, bus: c, house: house, services: map[string]*bus.Service{}}
+	f := &fakes{t: t, bus: c, house: house, services: map[string]*bus.Service{}, carried: map[string]func() (*pb.GroupReply, error){}}
 	t.Cleanup(f.later.Wait)
 	ctx := t.Context()
 	var err error
@@ -389,18 +390,32 @@ func (f *fakes) startStream() {
 		all := []*pb.LibraryEntry{{Name: "Blue", Path: "Blue", Folder: true}, {Name: "a.flac", Path: "a.flac", Title: "A", Track: 3, Codec: "flac", Cover: true}}
 		return &pb.LibraryResponse{Found: 2, Entries: all[:min(len(all), int(r.GetLimit()))]}, nil
 	})
-	rescans := int64(0)
+	var rescans atomic.Int64 // the health monitor asks, too
 	handle(f, s, subject.StreamLibraryStatus, func(_ context.Context, r *pb.LibraryStatusRequest) (*pb.LibraryStatus, error) {
 		if r.GetRescan() {
-			rescans++
+			rescans.Add(1)
 		}
-		return &pb.LibraryStatus{State: "scanning", FilesFound: 10 + rescans, FilesRead: 4, Decoders: []string{"flac"}, Encoders: []string{"pcm", "flac"}, ScannedAt: timestamppb.Now()}, nil
+		return &pb.LibraryStatus{State: "scanning", FilesFound: 10 + rescans.Load(), FilesRead: 4, Decoders: []string{"flac"}, Encoders: []string{"pcm", "flac"}, ScannedAt: timestamppb.Now()}, nil
 	})
 	handle(f, s, subject.StreamCommand, f.command)
 	f.startSchedules(s)
 }
 
+// command carries a command out once, however often it comes: one whose answer takes a
+// moment is sent again, with the same id.
 func (f *fakes) command(ctx context.Context, r *pb.GroupCommand) (*pb.GroupReply, error) {
+	f.mu.Lock()
+	do := f.carried[r.GetCommandId()]
+	if do == nil {
+		ctx := context.WithoutCancel(ctx)
+		do = sync.OnceValues(func() (*pb.GroupReply, error) { return f.carryOut(ctx, r) })
+		f.carried[r.GetCommandId()] = do
+	}
+	f.mu.Unlock()
+	return do()
+}
+
+func (f *fakes) carryOut(ctx context.Context, r *pb.GroupCommand) (*pb.GroupReply, error) {
 	return f.changeGroup(ctx, r.GetGroupId(), func(g *pb.Group) error {
 		switch c := r.GetCommand().(type) {
 		case *pb.GroupCommand_Play:

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -217,7 +218,7 @@ func oidcWorld(t *testing.T, roleClaim string, admins ...string) (*world, *idp) 
 }
 
 // user adds somebody behind the API's back, who can sign in with an account of elsewhere
-// alone: "x" is no hash of a password.
+// alone: "x" is no hash of a password. It returns when the service has heard of it.
 func (w *world) user(u users.User) {
 	w.t.Helper()
 	s, err := users.Open(w.t.Context(), w.bus, slog.New(slog.DiscardHandler))
@@ -233,6 +234,12 @@ func (w *world) user(u users.User) {
 	if err := s.Create(w.t.Context(), u); err != nil {
 		w.t.Fatal(err)
 	}
+	eventually(w.t, func() error {
+		if r := w.get("/api/v1/users/" + u.ID); r.status != http.StatusOK {
+			return fmt.Errorf("user %s: status %d", u.Name, r.status)
+		}
+		return nil
+	})
 }
 
 const startPath = "/api/v1/session/oidc"
@@ -259,9 +266,7 @@ func TestSignInWithAnAccountOfElsewhere(t *testing.T) {
 			t.Errorf("cookie %v", c)
 		}
 	}
-	if audit := strings.Join(w.fakes.audited(), "\n"); !strings.Contains(audit, "user.signed_in") {
-		t.Errorf("audit: %s", audit)
-	}
+	w.eventuallyAudited("user:Maria@example.org user.signed_in")
 	// The userinfo endpoint may be where the address is.
 	p.as(map[string]any{})
 	p.mu.Lock()

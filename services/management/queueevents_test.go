@@ -90,7 +90,8 @@ func TestQueueEventsResume(t *testing.T) {
 	w.post("/api/v1/groups/"+b+"/queue", `{"uris":["other.flac"]}`).want(http.StatusOK)
 	w.patch("/api/v1/server", `{"name":"Neu"}`).want(http.StatusOK)
 	back, count := w.listen(l.lastID), map[string]int{}
-	for e := back.any(); e.kind != "server.updated"; e = back.any() {
+	// An instance's first words that it is there, or ready, change the server as well.
+	for e := back.any(); e.kind != "server.updated" || !strings.Contains(e.data, `"Neu"`); e = back.any() {
 		if e.kind != "queue.updated" {
 			continue
 		}

@@ -524,6 +524,12 @@ func TestIdempotencyKey(t *testing.T) {
 	elsewhere(`{"name":"Other"}`).problem(http.StatusUnprocessableEntity)
 	// Somebody else's key of the same name is another key.
 	n := decode[model.NewToken](w.post("/api/v1/tokens", map[string]string{"name": "the admin", "role": "admin"}).want(http.StatusCreated))
+	eventually(t, func() error { // the other one hears of the token by the bus
+		if l := decode[model.Tokens](other.get("/api/v1/tokens").want(http.StatusOK)); len(l.Tokens) != 1 {
+			return fmt.Errorf("tokens: %+v", l)
+		}
+		return nil
+	})
 	if r := other.do("POST", "/api/v1/groups", n.Secret, `{"name":"Mine"}`, "Idempotency-Key", "k1"); r.status != http.StatusCreated || r.header.Get("Idempotency-Replayed") != "" {
 		t.Errorf("with another token: status %d, %v", r.status, r.header)
 	}

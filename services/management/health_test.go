@@ -36,10 +36,16 @@ func TestHealthShowsServicesAndClients(t *testing.T) {
 		t.Errorf("service %+v", s)
 	}
 	for over, n := range map[string]int{"1h": 360, "6h": 72, "48h": 576} {
-		got := decode[model.HealthHistory](w.get("/api/v1/health/history?range=" + over + "&client_id=" + on).want(http.StatusOK))
-		if len(got.Connected) != n || got.Connected[n-1] == nil || *got.Connected[n-1] != 1 {
-			t.Errorf("%s: %d steps, the last %v", over, len(got.Connected), got.Connected[n-1])
-		}
+		eventuallyWithin(t, slow, func() error { // a step that has only just begun has no sample yet
+			got := decode[model.HealthHistory](w.get("/api/v1/health/history?range=" + over + "&client_id=" + on).want(http.StatusOK))
+			if len(got.Connected) != n {
+				t.Fatalf("%s: %d steps, want %d", over, len(got.Connected), n)
+			}
+			if last := got.Connected[n-1]; last == nil || *last != 1 {
+				return fmt.Errorf("%s: the last step is %v", over, last)
+			}
+			return nil
+		})
 	}
 	w.get("/api/v1/health/history?client_id=nobody").problem(http.StatusNotFound)
 	w.get("/api/v1/health/history?range=1y&client_id=" + on).problem(http.StatusUnprocessableEntity)
@@ -73,6 +79,12 @@ func TestOneInstanceTellsTheChain(t *testing.T) {
 	var mu sync.Mutex
 	var heard []*pb.HealthSummary
 	w := newWorld(t, func(c *management.Config) { c.Venue = "lisbon" })
+	eventually(t, func() error { // it says that it is ready, else the younger one would speak
+		if i := decode[model.Server](w.get("/api/v1/server").want(http.StatusOK)).Instances; len(i) != 1 || !i[0].Ready {
+			return fmt.Errorf("instances %+v", i)
+		}
+		return nil
+	})
 	other := w.instance("m2")
 	stop, err := bus.Subscribe(w.bus, subject.EventHealthSummary, func(_ context.Context, _ string, s *pb.HealthSummary) {
 		mu.Lock()

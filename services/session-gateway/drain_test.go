@@ -118,7 +118,7 @@ func TestPlayerIsHandedOverWhileItPlays(t *testing.T) {
 	d := newDevice(s.rig, func(d *device) { d.hello.Player.BufferCapacity, d.player.RequiredLeadMS = 1<<20, 1500 })
 	s.sight(&tuttiv1.Sighting{Key: "static/player", Url: d.listen(), Present: true, Appearances: 1})
 	first := s.waitConnected(d, true)
-	begin := s.soon()
+	begin := s.house.NowMicros() + 2_000_000 // it plays when it is handed over
 	rec := s.recorder("g1", "r1", 1, begin)
 	rec.write(250) // 25 s
 	s.waitPlayer(d)

@@ -392,9 +392,12 @@ func (w *recorder) write(n int) {
 	}
 }
 
-// soon is a group's start that a slow machine does not miss between two lines of a
+// soon is a group's start that a slow machine does not miss between some lines of a
 // test; chunks go out long before it.
-func (r *rig) soon() int64 { return r.house.NowMicros() + 2_000_000 }
+func (r *rig) soon() int64 { return r.house.NowMicros() + 10_000_000 }
+
+// shortly is soon for tests that wait until it plays.
+func (r *rig) shortly() int64 { return r.house.NowMicros() + 5_000_000 }
 
 func pcm() *tuttiv1.AudioFormat {
 	return &tuttiv1.AudioFormat{Codec: "pcm", SampleRate: rate, Channels: 1, BitDepth: 16}

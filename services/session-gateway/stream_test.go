@@ -190,7 +190,7 @@ func TestClearBeginsANewEpoch(t *testing.T) {
 func TestScheduledEndAndFencing(t *testing.T) {
 	r := newRig(t)
 	d := r.ready()
-	begin := r.soon()
+	begin := r.shortly()
 	rec := r.recorder("g1", "a", 1, begin)
 	rec.write(4)
 	start := startCmd("g1", "a", 1, begin)

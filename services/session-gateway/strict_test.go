@@ -75,7 +75,7 @@ func TestStrictClientPlaysThroughRotations(t *testing.T) {
 				}
 				return ""
 			})
-			begin := r.soon()
+			begin := r.shortly()
 			rec := r.recorder("g1", "a", 1, begin)
 			rec.write(20)
 			r.mustCommand(id, startCmd("g1", "a", 1, begin))

@@ -141,7 +141,7 @@ func spectrumOf(bins int) *wire.Spectrum {
 func TestVisualizerGetsTheFramesOfItsTape(t *testing.T) {
 	r := newRig(t)
 	s := r.screen(1<<16, &wire.VisualizerState{Types: []string{wire.VisualLoudness, wire.VisualBeat}, RateMax: 20})
-	t0 := r.soon()
+	t0 := r.shortly()
 	r.writeVisual("g", "visual", 1, t0, 0, 30, 0)
 	r.mustCommand(s.ID(), visualStart("g", 1, t0, 0))
 	s.until(t, func() string {

@@ -125,18 +125,19 @@ func TestSilentPeerIsFoundByPing(t *testing.T) {
 func TestSessionsSurviveTheBus(t *testing.T) {
 	srv := bustest.StartServer(t)
 	r := newRigOn(t, bustest.Connect(t, srv))
-	d := r.ready(func(d *device) { d.hello.Player.BufferCapacity = 4 * (chunkLen + wire.AudioHeaderLen) })
+	// It holds enough for a machine that stands still for a while.
+	d := r.ready(func(d *device) { d.hello.Player.BufferCapacity = 30 * (chunkLen + wire.AudioHeaderLen) })
 	// A player with room for everything shares the ring: when it has all chunks, the
 	// ring has them.
 	full := r.ready()
-	begin := r.soon()
-	r.recorder("g1", "a", 1, begin).write(25)
+	begin := r.shortly()
+	r.recorder("g1", "a", 1, begin).write(40)
 	r.mustCommand(d.id(), startCmd("g1", "a", 1, begin))
 	r.mustCommand(full.id(), startCmd("g1", "a", 1, begin))
 	d.waitChunks(6)
-	full.waitChunks(25)
+	full.waitChunks(40)
 	srv.Stop()
-	chunks := d.waitChunks(25) // the player holds 4: the rest comes out of the ring
+	chunks := d.waitChunks(40) // the player holds 30: the rest comes out of the ring
 	d.settle(r)                // clock replies need no bus
 	for i, c := range chunks {
 		if c.ts != begin+int64(i)*chunkUS {
@@ -144,12 +145,13 @@ func TestSessionsSurviveTheBus(t *testing.T) {
 		}
 	}
 	srv.Start()
-	eventually(t, func() string {
-		if err := r.command(d.id(), endCmd("g1", 0)); err != nil {
+	eventually(t, func() string { // with what can be said twice, as an answer may be lost
+		if err := r.command(d.id(), groupCmd("g1", wire.PlaybackStopped)); err != nil {
 			return fmt.Sprintf("command after the outage: %v", err)
 		}
 		return ""
 	})
+	r.mustCommand(d.id(), endCmd("g1", 0))
 	d.waitFor("stream/end", func(m wire.Message) bool { return m.Type() == wire.TypeStreamEnd })
 	d.clean()
 }

@@ -121,6 +121,7 @@ type Config struct {
 	RekeyInterval time.Duration
 
 	handshakes int           // outbound at once (default 32 for each core)
+	asking     time.Duration // how long pairing may take to answer (default that of package trust)
 	handover   time.Duration // how long a session that is sent away counts as on its way (default handoverPatience)
 }
 
@@ -234,7 +235,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	cfg = cfg.withDefaults()
 	log := d.Log.With(obs.KeyService, serviceName, obs.KeyInstance, cfg.InstanceID)
 	tr, err := trust.New(trust.Options{
-		Bus: d.Bus, InstanceID: cfg.InstanceID, Memory: cfg.CredentialMemory, Clock: d.Clock, Log: log,
+		Bus: d.Bus, InstanceID: cfg.InstanceID, Memory: cfg.CredentialMemory, Timeout: cfg.asking, Clock: d.Clock, Log: log,
 	})
 	if err != nil {
 		return nil, err

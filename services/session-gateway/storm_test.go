@@ -24,7 +24,7 @@ func TestPowerCutOfAHouse(t *testing.T) {
 	const house, places = 500, 16
 	r := newRig(t, func(c *Config, _ *Deps) {
 		c.MaxHalfOpen, c.MaxHalfOpenPerAddress = places, places
-		c.QueueWait = 10 * time.Minute // a slow machine refuses nobody
+		c.QueueWait, c.asking = 10*time.Minute, patience // a slow machine refuses nobody
 	})
 	plays := r.ready(func(d *device) { d.hello.Player.BufferCapacity = 100 * (chunkLen + wire.AudioHeaderLen) })
 	begin := r.soon()

@@ -80,7 +80,7 @@ func (c *Client) held(serverID string) *noise.PrivateKey {
 
 // identity asks once, and keeps what it gets.
 func (c *Client) identity(ctx context.Context) (*noise.PrivateKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	var resp tuttiv1.IdentityResponse
 	req := &tuttiv1.IdentityRequest{RecipientKey: c.pub[:], InstanceId: c.o.InstanceID}

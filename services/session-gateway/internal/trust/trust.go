@@ -36,7 +36,7 @@ type Bus interface {
 	Healthy() error
 }
 
-// askTimeout bounds one question to pairing.
+// askTimeout bounds one question to pairing where Options do not.
 const askTimeout = 3 * time.Second
 
 // maxMemory bounds how many clients are remembered; what one costs is about 200 B.
@@ -48,8 +48,10 @@ type Options struct {
 	InstanceID string
 	// Memory is how long an answer is used while pairing does not answer.
 	Memory time.Duration
-	Clock  clockwork.Clock
-	Log    *slog.Logger
+	// Timeout is how long pairing may take to answer a question; 0: 3 s.
+	Timeout time.Duration
+	Clock   clockwork.Clock
+	Log     *slog.Logger
 }
 
 // Client asks pairing. It is safe for concurrent use.
@@ -76,6 +78,9 @@ type memory struct {
 
 // New draws the key that secrets are sealed to.
 func New(o Options) (*Client, error) {
+	if o.Timeout == 0 {
+		o.Timeout = askTimeout
+	}
 	pub, priv, err := box.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("trust: draw the instance key: %w", err)
@@ -111,7 +116,7 @@ func (c *Client) unseal(sealed []byte) ([]byte, error) {
 // Credential returns what to reference in Noise message 1 for a client, and the
 // identity to present to it.
 func (c *Client) Credential(ctx context.Context, clientID string) (noise.Credential, *noise.PrivateKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	mark := c.mark()
 	var resp tuttiv1.CredentialResponse
@@ -153,7 +158,7 @@ func (c *Client) credential(resp *tuttiv1.CredentialResponse) (noise.Credential,
 // Admit asks what a session may activate. With req.Refresh the session runs
 // already: then an answer from memory would say nothing new, and none is given.
 func (c *Client) Admit(ctx context.Context, req *tuttiv1.AdmitRequest) (*tuttiv1.AdmitResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	mark := c.mark()
 	var resp tuttiv1.AdmitResponse
@@ -276,7 +281,7 @@ func (c *Client) look() {
 // PairingKey asks an attempt to pair for the pairing PSK that the client is to be dialled
 // with. It is not remembered.
 func (c *Client) PairingKey(ctx context.Context, clientID string) (noise.Credential, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	var resp tuttiv1.CredentialResponse
 	req := &tuttiv1.CredentialRequest{ClientId: clientID, RecipientKey: c.pub[:], InstanceId: c.o.InstanceID}

@@ -78,6 +78,10 @@ func newCluster(t testing.TB, n int, bin string) *Cluster {
 	return c
 }
 
+// askAgain is after how long a question counts as lost: while the nodes choose a leader, one that
+// comes between two of them is never answered.
+const askAgain = 3 * time.Second
+
 // waitPlaceable waits until a stream can be put on all nodes: the leader puts none on a node of
 // which it has not heard how much it holds, and a node tells that a moment after it came up.
 func (c *Cluster) waitPlaceable() {
@@ -91,14 +95,16 @@ func (c *Cluster) waitPlaceable() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
-	defer cancel()
 	const name = "placeable"
 	c.await("a stream is put on all nodes", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), askAgain)
+		defer cancel()
 		_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{name}, Storage: jetstream.MemoryStorage, Replicas: len(c.nodes), MaxBytes: 1})
 		return err
 	})
 	c.await("it is gone", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), askAgain)
+		defer cancel()
 		if err := js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return err
 		}

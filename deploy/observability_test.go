@@ -264,9 +264,9 @@ func TestMetricsOfTheSourcesAreThoseOfTheProcess(t *testing.T) {
 // serveMetrics starts all services in one process and returns what it tells Prometheus.
 func serveMetrics(t *testing.T) string {
 	t.Helper()
-	addr := nobody(t)
+	bin, addr := mustBinary(t), nobody(t)
 	var said bytes.Buffer
-	cmd := exec.Command(mustBinary(t), "serve", "--data-dir", t.TempDir(), "--http", addr, "--sendspin", nobody(t), "--mdns=false")
+	cmd := exec.Command(bin, "serve", "--data-dir", t.TempDir(), "--http", addr, "--sendspin", nobody(t), "--mdns=false")
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

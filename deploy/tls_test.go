@@ -45,7 +45,7 @@ func checkTLS(t *testing.T, s *server.Server, dir, key string, names ...string) 
 		t.Fatal(err)
 	}
 	ca := nats.RootCAs(filepath.Join(dir, "ca.crt"))
-	nc, err := nats.Connect(s.ClientURL(), opt, ca, nats.CustomInboxPrefix(subject.InboxPrefix(subject.Pairing)))
+	nc, err := nats.Connect(s.ClientURL(), opt, ca, nats.Timeout(time.Minute), nats.CustomInboxPrefix(subject.InboxPrefix(subject.Pairing)))
 	if err != nil {
 		t.Fatalf("a service with the authority's certificate and its key: %v", err)
 	}
